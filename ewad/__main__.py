@@ -1,0 +1,5 @@
+"""`python -m ewad`."""
+
+from ewad.cli import main
+
+main()

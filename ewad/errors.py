@@ -1,0 +1,25 @@
+"""The errors of ewad, sorted by whose fault they are. Each message says what was expected, what came and where."""
+
+
+class EwadError(Exception):
+    """Base of all errors that ewad raises on purpose; shown to people without a traceback."""
+
+
+class ConfigError(EwadError):
+    """The operator's: configuration or arguments that can't be used. Stops start-up."""
+
+
+class DecodeError(EwadError):
+    """The publisher's: a payload that is not a sample. Counted under `reason`, skipped, acknowledged."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class SourceError(EwadError):
+    """The network's or a file's: samples can't be read. A network is tried again, a file ends the command."""
+
+
+class StateError(EwadError):
+    """The disk's or a dump's: state that can't be written or read back."""

@@ -1,0 +1,1 @@
+"""How samples come in: topics, payloads, MQTT and CSV."""
