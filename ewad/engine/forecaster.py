@@ -1,0 +1,138 @@
+"""Forecasts of all streams of a group: forecast, score when the truth arrives, learn."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ewad.engine.learner import Learner
+from ewad.engine.settings import ModelSettings
+from ewad.numeric.experts import EXPERTS
+from ewad.numeric.recurrence import Floats, Integers, Runs, advance
+from ewad.numeric.rows import RowState
+from ewad.numeric.windows import Windows
+
+# A stream's scale, the root mean square of its differences, is slow on purpose: about its last 10,000
+# samples. A window's own deviation would blow up on near-constant stretches.
+SCALE_BETA = 0.9999
+# Skill compares about the last 1 / (1 - 0.995) = 200 scored forecasts.
+SKILL_BETA = 0.995
+
+
+class Forecaster(RowState):
+    """The model of a group at work: forecast = last value + scale * f(last differences / scale).
+
+    An example pairs the differences up to `depth - lags` samples ago with what came since, so that no
+    target is used before it has arrived.
+
+    history: (n_streams, depth) last values, newest last.  forecast: (n_streams, n_horizons), NaN while
+    warming up.  pending: (n_streams, sum of horizons) forecasts whose truth is still to come: for each
+    horizon h, h places, used in turn.  squared_error, squared_change: of the forecasts and of
+    persistence, exponentially weighted.  difference_square, difference_weight: what the scale is made of.
+    """
+
+    history: Floats
+    forecast: Floats
+    pending: Floats
+    squared_error: Floats
+    squared_change: Floats
+    difference_square: Floats
+    difference_weight: Floats
+
+    def __init__(self, settings: ModelSettings, n_streams: int = 0) -> None:
+        super().__init__(n_streams)
+        self.settings = settings
+        self.shared = settings.share == "group"
+        self.horizons = settings.horizons
+        self.depth = settings.lags + max(settings.horizons)
+        n_horizons = len(settings.horizons)
+        self.add_rows("history", self.depth)
+        for name in ("forecast", "squared_error", "squared_change"):
+            self.add_rows(name, n_horizons, fill=np.nan if name == "forecast" else 0.0)
+        self.add_rows("pending", sum(settings.horizons), fill=np.nan)
+        for name in ("difference_square", "difference_weight"):
+            self.add_rows(name)
+        expert = EXPERTS[settings.expert](settings.lags, n_horizons)
+        self.learner = Learner(settings, expert, n_horizons, 1 if self.shared else n_streams)
+
+    def grow(self, n_rows: int) -> None:
+        """Make room for n_rows streams."""
+        super().grow(n_rows)
+        if not self.shared:
+            self.learner.grow(n_rows)
+
+    def update(self, runs: Runs, count: Integers, value: Floats) -> tuple[Floats, Floats, Floats]:
+        """Return forecasts (n, n_horizons), loss (n,) and learning rate (n,) after each sorted sample.
+
+        count: (k,) samples of each run's stream before the batch.  value: (n,) sorted.
+        """
+        number = runs.spread(count) + runs.rank  # of each sample in its stream, from 0
+        windows = Windows.of(self.history[runs.series], runs, value)
+        difference = windows.differences()  # (n, depth)
+        scale = self._scale(runs, difference[:, -1], number > 0)
+        difference /= scale[:, None]
+        ahead = max(self.horizons)
+        origin = windows.back(ahead)
+        target = np.empty((len(value), len(self.horizons)))
+        for i, horizon in enumerate(self.horizons):
+            target[:, i] = (windows.back(ahead - horizon) - origin) / scale
+        change, loss, rate = self._learn(
+            runs,
+            number >= self.depth,
+            difference[:, : self.settings.lags],
+            target,
+            difference[:, ahead:],
+        )
+        forecast = value[:, None] + change * scale[:, None]
+        forecast[number < self.settings.lags] = np.nan
+        self._score(runs, number, windows, value, forecast)
+        self.history[runs.series] = windows.history(runs)
+        self.forecast[runs.series] = forecast[runs.end]
+        return forecast, loss, rate
+
+    def skill(self) -> Floats:
+        """Return 1 - MSE / MSE of persistence, (n_streams, n_horizons); NaN while there is no such ratio."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.where(self.squared_change > 0.0, 1.0 - self.squared_error / self.squared_change, np.nan)
+
+    def _scale(self, runs: Runs, difference: Floats, known: np.ndarray) -> Floats:
+        """Return (n,) the root mean square of each stream's differences so far; 1 where that is zero."""
+        rows = runs.series
+        square = advance(
+            SCALE_BETA, np.where(known, difference, 0.0) ** 2, self.difference_square[rows], runs
+        )
+        weight = advance(SCALE_BETA, known.astype(np.float64), self.difference_weight[rows], runs)
+        self.difference_square[rows] = square[runs.end]
+        self.difference_weight[rows] = weight[runs.end]
+        return np.where(square > 0.0, np.sqrt(square / np.maximum(weight, 1.0)), 1.0)
+
+    def _learn(
+        self, runs: Runs, ready: np.ndarray, X: Floats, Y: Floats, X_now: Floats
+    ) -> tuple[Floats, Floats, Floats]:
+        """Train on sorted samples: each stream's own model in its order, a shared one in order of arrival."""
+        if not self.shared:
+            return self.learner.learn(runs.series[runs.run], ready, X, Y, X_now)
+        one = np.zeros(len(ready), dtype=np.int64)
+        if len(runs.series) == 1:
+            return self.learner.learn(one, ready, X, Y, X_now)
+        arrived = runs.inverse()
+        change, loss, rate = self.learner.learn(one, ready[arrived], X[arrived], Y[arrived], X_now[arrived])
+        return change[runs.order], loss[runs.order], rate[runs.order]
+
+    def _score(self, runs: Runs, number: Integers, windows: Windows, value: Floats, forecast: Floats) -> None:
+        """Hold each value against the forecast made for it, then put today's forecasts in their places."""
+        stream = runs.series[runs.run]
+        place = 0
+        for i, horizon in enumerate(self.horizons):
+            slot = place + number % horizon
+            place += horizon
+            predicted = self.pending[stream, slot]
+            inside = np.flatnonzero(runs.rank >= horizon)  # forecast within this very batch
+            predicted[inside] = forecast[inside - horizon, i]
+            error, change = predicted - value, windows.back(horizon) - value
+            known = ~np.isnan(error)
+            decay = np.where(known, SKILL_BETA, 1.0)
+            for sums, miss in ((self.squared_error, error), (self.squared_change, change)):
+                squares = np.where(known, miss * miss, 0.0)
+                sums[runs.series, i] = advance(decay, squares, sums[runs.series, i], runs)[runs.end]
+            last = np.flatnonzero(runs.length[runs.run] - runs.rank <= horizon)
+            self.pending[stream[last], slot[last]] = forecast[last, i]

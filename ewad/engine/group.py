@@ -1,0 +1,135 @@
+"""One configured block of streams: who they are, and all that is known of them."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ewad.engine.batch import Batch, Results
+from ewad.engine.forecaster import Forecaster
+from ewad.engine.settings import GroupSettings
+from ewad.numeric.averages import ExponentialAverage
+from ewad.numeric.recurrence import Floats, Runs
+from ewad.numeric.rows import RowState
+
+Labels = tuple[tuple[str, str], ...]
+
+
+class Streams:
+    """The streams of a group: name -> row, and each row's name and captured labels."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.labels: list[Labels] = []
+        self._rows: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def find(self, name: str) -> int | None:
+        """Return the row of the stream of that name, None if there is none."""
+        return self._rows.get(name)
+
+    def add(self, name: str, labels: Labels) -> int:
+        """Return the row of a new stream."""
+        row = self._rows[name] = len(self.names)
+        self.names.append(name)
+        self.labels.append(labels)
+        return row
+
+
+class Group(RowState):
+    """The state of the streams of one block, a row each.
+
+    count: samples accepted.  time: event time of the last one.  seen: when that one arrived.
+    value: the last one itself.  averages: one `ExponentialAverage` a decay.  forecaster: None without
+    a model.  out_of_order: samples dropped because their stream had a later one already.
+    """
+
+    count: NDArray[np.int64]
+    time: Floats
+    seen: Floats
+    value: Floats
+
+    def __init__(self, settings: GroupSettings) -> None:
+        super().__init__()
+        self.settings = settings
+        self.name = settings.name
+        self.streams = Streams()
+        self.out_of_order = 0
+        self.add_rows("count", dtype=np.int64)
+        for name in ("time", "seen", "value"):
+            self.add_rows(name)
+        self.averages = [ExponentialAverage(decay) for decay in settings.decays]
+        self.forecaster = None if settings.model is None else Forecaster(settings.model)
+
+    def add_stream(self, name: str, labels: Labels) -> int:
+        """Return the row of a new stream, making room by doubling."""
+        row = self.streams.add(name, labels)
+        if row >= self.n_rows:
+            self.grow(max(16, 2 * self.n_rows))
+        return row
+
+    def parts(self) -> dict[str, tuple[RowState, int]]:
+        """Return every owner of rows in the group and how many are in use, by the name it has in a dump."""
+        n = len(self.streams)
+        parts: dict[str, tuple[RowState, int]] = {"streams": (self, n)}
+        parts |= {f"average{i}": (average, n) for i, average in enumerate(self.averages)}
+        if self.forecaster is not None:
+            learner = self.forecaster.learner
+            parts |= {
+                "forecaster": (self.forecaster, n),
+                "learner": (learner, 1 if self.forecaster.shared else n),
+            }
+        return parts
+
+    def grow(self, n_rows: int) -> None:
+        """Make room for n_rows streams."""
+        super().grow(n_rows)
+        for average in self.averages:
+            average.grow(n_rows)
+        if self.forecaster is not None:
+            self.forecaster.grow(n_rows)
+
+    def observe(self, batch: Batch) -> Results:
+        """Take in a batch: averages, then forecasts scored against the values that came, then learning."""
+        accepted = np.arange(len(batch))
+        runs = Runs.of(batch.stream)
+        time = batch.time[runs.order]
+        newest = self._newest(runs, time)
+        late = time < newest
+        if self.settings.out_of_order == "drop" and late.any():
+            self.out_of_order += int(late.sum())
+            accepted = np.sort(runs.order[~late])
+            runs = Runs.of(batch.stream[accepted])
+            newest = batch.time[accepted][runs.order]
+        value = batch.value[accepted][runs.order]
+        rows = runs.series
+        averages = [average.update(runs, self._elapsed(runs, newest), value) for average in self.averages]
+        forecast = loss = rate = None
+        if self.forecaster is not None:
+            forecast, loss, rate = self.forecaster.update(runs, self.count[rows], value)
+        self.count[rows] += runs.length
+        self.time[rows] = newest[runs.end]
+        self.seen[rows] = newest[runs.end] if batch.arrival is None else batch.arrival
+        self.value[rows] = value[runs.end]
+        means, stddevs = [mean for mean, _ in averages], [stddev for _, stddev in averages]
+        return Results(accepted, runs, means, stddevs, forecast, loss, rate)
+
+    def _newest(self, runs: Runs, time: Floats) -> Floats:
+        """Return (n,) the newest time of each stream up to and with each sorted sample."""
+        rows, start = runs.series, runs.start
+        newest = time.copy()
+        newest[start] = np.maximum(newest[start], np.where(self.count[rows] > 0, self.time[rows], -np.inf))
+        backwards = np.flatnonzero(newest[1:] < newest[:-1]) + 1
+        for run in np.unique(runs.run[backwards]):
+            members = slice(start[run], runs.end[run] + 1)
+            newest[members] = np.maximum.accumulate(newest[members])
+        return newest
+
+    def _elapsed(self, runs: Runs, newest: Floats) -> Floats:
+        """Return (n,) seconds since each sorted sample's stream had its last one; 0 for a stream's first."""
+        rows, start = runs.series, runs.start
+        elapsed = np.diff(newest, prepend=0.0)
+        elapsed[start] = np.where(self.count[rows] > 0, newest[start] - self.time[rows], 0.0)
+        return elapsed

@@ -1,0 +1,118 @@
+"""Exponentially weighted averages of many streams, bias-corrected, by count or by elapsed time.
+
+Convention: beta weights the past. The course's v = beta * v + (1 - beta) * x, corrected by 1 - beta**t,
+is the weighted mean of the samples seen so far with weights beta**age; both forms are kept here as one:
+the mean, and the weight it stands on. With a half-life the past decays by 0.5**(dt / half_life)
+instead, and the same accumulated weight corrects the bias under irregular sampling too.
+Source: A. Ng, Improving Deep Neural Networks, week 2 (bias correction); West 1979 (weighted updates).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ewad.numeric.recurrence import Floats, Runs, advance, previous
+from ewad.numeric.rows import RowState
+
+
+@dataclass(frozen=True, slots=True)
+class ByCount:
+    """The past decays by beta at each sample: a window of about 1 / (1 - beta) samples."""
+
+    beta: float
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.beta < 1.0:
+            raise ValueError(f"beta: must be in [0, 1), got {self.beta}")
+
+
+@dataclass(frozen=True, slots=True)
+class ByTime:
+    """The past decays by half in each half_life_seconds, however many samples came."""
+
+    half_life_seconds: float
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.half_life_seconds < np.inf:
+            raise ValueError(f"half_life_seconds: must be positive and finite, got {self.half_life_seconds}")
+
+
+Decay = ByCount | ByTime
+
+
+class ExponentialAverage(RowState):
+    """Bias-corrected mean and variance of every stream under one decay.
+
+    State, (n_streams,) each:
+    weight   sum of w, the weights of the samples so far (0: no sample yet)
+    pairs    sum of w_i * w_j over i != j, which is weight**2 - sum of w**2 without its cancellation
+    mean     sum of w * x / weight
+    scatter  sum of w * (x - mean)**2
+    """
+
+    weight: Floats
+    pairs: Floats
+    mean: Floats
+    scatter: Floats
+
+    def __init__(self, decay: Decay, n_streams: int = 0) -> None:
+        super().__init__(n_streams)
+        self.decay = decay
+        for name in ("weight", "pairs", "mean", "scatter"):
+            self.add_rows(name)
+
+    def update(self, runs: Runs, elapsed: Floats, value: Floats) -> tuple[Floats, Floats]:
+        """Return mean and standard deviation after each sample, (n,) each; updates the state.
+
+        runs: whose samples these are.  elapsed: (n,) seconds since the stream's last sample, >= 0 (without
+        meaning for a stream's first).  value: (n,) finite.  Both are sorted as runs says.
+        """
+        rows = runs.series
+        weight0 = self.weight[rows]
+        # Averages are taken of deviations from where each stream stood: exact on constant input.
+        centre = np.where(weight0 > 0.0, self.mean[rows], value[runs.start])
+        rest = np.zeros_like(centre)
+        decay = self._decay_over(elapsed)
+
+        weight = advance(decay, np.ones_like(value), weight0, runs)
+        past = decay * previous(weight, weight0, runs)  # what all earlier samples weigh now
+        deviation = value - runs.spread(centre)
+        shift = advance(decay, deviation, rest, runs)
+        shift /= weight
+        surprise = deviation - previous(shift, rest, runs)
+        scatter = advance(decay, surprise * surprise * past / weight, self.scatter[rows], runs)
+        pairs = advance(decay * decay, 2.0 * past, self.pairs[rows], runs)
+        # A decay of 0 has no memory: the sample itself, to the last bit.
+        mean = runs.spread(centre) + shift if self.decay != ByCount(0.0) else value
+
+        end = runs.end
+        self.weight[rows] = weight[end]
+        self.pairs[rows] = pairs[end]
+        self.mean[rows] = mean[end]
+        self.scatter[rows] = scatter[end]
+        return mean, _stddev(weight, pairs, scatter)
+
+    def stddev(self) -> Floats:
+        """Return the unbiased weighted standard deviation, (n_streams,); NaN before two samples."""
+        return _stddev(self.weight, self.pairs, self.scatter)
+
+    def raw(self) -> Floats:
+        """Return the course's uncorrected v, (n_streams,): mean * (1 - beta**t).
+
+        Under a half-life it is sum of w * x, which tends to no average.
+        """
+        gain = 1.0 - self.decay.beta if isinstance(self.decay, ByCount) else 1.0
+        return self.mean * self.weight * gain
+
+    def _decay_over(self, elapsed: Floats) -> Floats | float:
+        if isinstance(self.decay, ByCount):
+            return self.decay.beta
+        return np.exp2(elapsed * (-1.0 / self.decay.half_life_seconds))
+
+
+def _stddev(weight: Floats, pairs: Floats, scatter: Floats) -> Floats:
+    """Return sqrt(scatter / (weight - sum of w**2 / weight)), the unbiased form; NaN where undefined."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.sqrt(scatter * weight / pairs)  # pairs is 0 before the second sample, and scatter too

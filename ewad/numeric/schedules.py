@@ -1,0 +1,104 @@
+"""Learning-rate decay. An epoch is counted from 0; a mini-batch (an optimizer step) likewise.
+
+In a stream there is no pass over a data set: there an epoch is `batches_per_epoch` mini-batches of
+`batch_size` examples, and nothing else. The rates hold for arrays of epochs as for numbers.
+Source: A. Ng, Improving Deep Neural Networks, week 2, "Learning rate decay".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ewad.numeric.recurrence import Floats
+
+Counts = int | NDArray[np.int64]
+
+
+class Schedule(Protocol):
+    """What every schedule here is: a frozen record of its constants with this function."""
+
+    def rate(self, initial: float, epoch: Counts, batch: Counts) -> Floats:
+        """Return the learning rate in force after so many completed epochs and mini-batches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """The initial rate for ever."""
+
+    def rate(self, initial: float, epoch: Counts, batch: Counts) -> Floats:
+        """Return initial."""
+        return np.full(np.shape(epoch), initial)
+
+
+@dataclass(frozen=True, slots=True)
+class InverseTime:
+    """initial / (1 + decay_rate * epoch)."""
+
+    decay_rate: float = 1.0
+
+    def rate(self, initial: float, epoch: Counts, batch: Counts) -> Floats:
+        """Return initial / (1 + decay_rate * epoch)."""
+        return np.asarray(initial / (1.0 + self.decay_rate * np.asarray(epoch)))
+
+
+@dataclass(frozen=True, slots=True)
+class Exponential:
+    """initial * base**epoch."""
+
+    base: float = 0.95
+
+    def rate(self, initial: float, epoch: Counts, batch: Counts) -> Floats:
+        """Return initial * base**epoch."""
+        return np.asarray(initial * np.power(self.base, epoch))
+
+
+@dataclass(frozen=True, slots=True)
+class InverseSqrt:
+    """initial * k / sqrt(epoch), or / sqrt(t) with t the mini-batch; both counted from 1 under the root."""
+
+    k: float = 1.0
+    per: Literal["epoch", "batch"] = "epoch"
+
+    def rate(self, initial: float, epoch: Counts, batch: Counts) -> Floats:
+        """Return initial * k / sqrt(count)."""
+        count = np.asarray(epoch if self.per == "epoch" else batch) + 1
+        return np.asarray(initial * self.k / np.sqrt(count))
+
+
+@dataclass(frozen=True, slots=True)
+class Staircase:
+    """initial * factor**(epoch // every): discrete steps, half after half by default."""
+
+    factor: float = 0.5
+    every: int = 10
+
+    def rate(self, initial: float, epoch: Counts, batch: Counts) -> Floats:
+        """Return initial * factor**(epoch // every)."""
+        return np.asarray(initial * np.power(self.factor, np.asarray(epoch) // self.every))
+
+
+@dataclass(frozen=True, slots=True)
+class Manual:
+    """The rates an operator wrote down: (epoch, rate) pairs, each in force from its epoch on."""
+
+    rates: tuple[tuple[int, float], ...] = ()
+
+    def rate(self, initial: float, epoch: Counts, batch: Counts) -> Floats:
+        """Return the rate of the last pair whose epoch has come; initial before the first."""
+        pairs = sorted(self.rates)
+        table = np.array([initial, *(rate for _, rate in pairs)])
+        return np.take(table, np.searchsorted([start for start, _ in pairs], epoch, side="right"))
+
+
+SCHEDULES: dict[str, type[Constant | InverseTime | Exponential | InverseSqrt | Staircase | Manual]] = {
+    "constant": Constant,
+    "inverse_time": InverseTime,
+    "exponential": Exponential,
+    "inverse_sqrt": InverseSqrt,
+    "staircase": Staircase,
+    "manual": Manual,
+}

@@ -1,0 +1,50 @@
+"""Lag windows of many streams: the features and targets of every sample of a batch at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from ewad.numeric.recurrence import Floats, Integers, Runs
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """The values of a batch, each run continuing its stream's history.
+
+    values: all runs one after another, each preceded by its stream's last `depth` values.
+    place: (n,) where each sorted sample lies in values.
+    """
+
+    values: Floats
+    place: Integers
+    depth: int
+
+    @classmethod
+    def of(cls, history: Floats, runs: Runs, value: Floats) -> Windows:
+        """Return the windows of a sorted batch.
+
+        history: (k, depth) the last values of each run's stream, newest last (zeros where there were none).
+        value: (n,).
+        """
+        depth = history.shape[1]
+        place = np.arange(len(value)) + depth * (runs.run + 1)
+        values = np.empty(len(value) + history.size)
+        values[place] = value
+        first = runs.start + depth * np.arange(len(runs.start))
+        values[first[:, None] + np.arange(depth)] = history
+        return cls(values, place, depth)
+
+    def differences(self) -> Floats:
+        """Return (n, depth): for each sample the last `depth` first differences, newest last."""
+        return sliding_window_view(np.diff(self.values), self.depth)[self.place - self.depth]
+
+    def back(self, steps: int) -> Floats:
+        """Return (n,) the value that many samples before each sample; steps <= depth."""
+        return self.values[self.place - steps]
+
+    def history(self, runs: Runs) -> Floats:
+        """Return (k, depth) the last values of each run's stream after the batch."""
+        return sliding_window_view(self.values, self.depth)[self.place[runs.end] - self.depth + 1]
