@@ -1,0 +1,39 @@
+# Needs make and Python 3.11 or later, nothing else: the first command makes .venv and installs what it needs there.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: help demo test lint bench
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make demo     run ewad on sample temperatures, with a broker of its own; ARGS='--duration 30s' for options"
+	@echo "make test     run all tests; those of the system need mosquitto and prometheus"
+	@echo "make lint     check style and types"
+	@echo "make bench    measure ewad beside its peers"
+	@echo "PYTHON=python3.12 make ...   with another Python than python3, when .venv is made"
+
+demo: $(INSTALLED)
+	@$(BIN)/ewad demo $(ARGS)
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+bench: $(INSTALLED)
+	$(BIN)/python -m tests.bench $(ARGS)
+
+$(INSTALLED): pyproject.toml requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "ewad needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) --version 2>&1)." >&2; \
+	  echo "Name another one: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
+	@echo "Setting up $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --require-hashes -r requirements-dev.txt
+	@$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
