@@ -62,7 +62,18 @@ def test_quickstart_has_a_stream_whose_model_exists():
 @pytest.fixture(scope="module")
 def wheel_names(tmp_path_factory) -> set[str]:
     folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", str(folder), str(ROOT)]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "-w",
+        str(folder),
+        str(ROOT),
+    ]
     subprocess.run(command, check=True, capture_output=True)
     (wheel,) = folder.glob("ewad-*.whl")
     with zipfile.ZipFile(wheel) as archive:
