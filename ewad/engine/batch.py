@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ewad.engine.settings import GroupSettings
 from ewad.numeric.recurrence import Floats, Integers, Runs
 
 
@@ -44,6 +45,16 @@ class Results:
     sorted_forecast: Floats | None
     sorted_loss: Floats | None
     sorted_learning_rate: Floats | None
+
+    @classmethod
+    def none(cls, settings: GroupSettings) -> Results:
+        """Return the results of a batch of which no sample was accepted."""
+        runs = Runs.of(np.zeros(0, dtype=np.int64))
+        empty = [np.zeros(0) for _ in settings.decays]
+        if settings.model is None:
+            return cls(runs.order, runs, empty, empty, None, None, None)
+        forecast = np.zeros((0, len(settings.model.horizons)))
+        return cls(runs.order, runs, empty, empty, forecast, np.zeros(0), np.zeros(0))
 
     @property
     def mean(self) -> Floats:

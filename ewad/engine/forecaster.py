@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ewad.engine.learner import Learner
 from ewad.engine.settings import ModelSettings
@@ -67,21 +68,8 @@ class Forecaster(RowState):
         """
         number = runs.spread(count) + runs.rank  # of each sample in its stream, from 0
         windows = Windows.of(self.history[runs.series], runs, value)
-        difference = windows.differences()  # (n, depth)
-        scale = self._scale(runs, difference[:, -1], number > 0)
-        difference /= scale[:, None]
-        ahead = max(self.horizons)
-        origin = windows.back(ahead)
-        target = np.empty((len(value), len(self.horizons)))
-        for i, horizon in enumerate(self.horizons):
-            target[:, i] = (windows.back(ahead - horizon) - origin) / scale
-        change, loss, rate = self._learn(
-            runs,
-            number >= self.depth,
-            difference[:, : self.settings.lags],
-            target,
-            difference[:, ahead:],
-        )
+        scale = self._scale(runs, value - windows.back(1), number > 0)
+        change, loss, rate = self._learn(runs, number >= self.depth, windows, scale)
         forecast = value[:, None] + change * scale[:, None]
         forecast[number < self.settings.lags] = np.nan
         self._score(runs, number, windows, value, forecast)
@@ -94,7 +82,7 @@ class Forecaster(RowState):
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.where(self.squared_change > 0.0, 1.0 - self.squared_error / self.squared_change, np.nan)
 
-    def _scale(self, runs: Runs, difference: Floats, known: np.ndarray) -> Floats:
+    def _scale(self, runs: Runs, difference: Floats, known: NDArray[np.bool_]) -> Floats:
         """Return (n,) the root mean square of each stream's differences so far; 1 where that is zero."""
         rows = runs.series
         square = advance(
@@ -106,17 +94,29 @@ class Forecaster(RowState):
         return np.where(square > 0.0, np.sqrt(square / np.maximum(weight, 1.0)), 1.0)
 
     def _learn(
-        self, runs: Runs, ready: np.ndarray, X: Floats, Y: Floats, X_now: Floats
+        self, runs: Runs, ready: NDArray[np.bool_], windows: Windows, scale: Floats
     ) -> tuple[Floats, Floats, Floats]:
         """Train on sorted samples: each stream's own model in its order, a shared one in order of arrival."""
         if not self.shared:
-            return self.learner.learn(runs.series[runs.run], ready, X, Y, X_now)
+            return self.learner.learn(runs.series[runs.run], ready, *self._examples(windows, scale))
         one = np.zeros(len(ready), dtype=np.int64)
         if len(runs.series) == 1:
-            return self.learner.learn(one, ready, X, Y, X_now)
+            return self.learner.learn(one, ready, *self._examples(windows, scale))
         arrived = runs.inverse()
-        change, loss, rate = self.learner.learn(one, ready[arrived], X[arrived], Y[arrived], X_now[arrived])
+        examples = self._examples(windows.at(arrived), scale[arrived])
+        change, loss, rate = self.learner.learn(one, ready[arrived], *examples)
         return change[runs.order], loss[runs.order], rate[runs.order]
+
+    def _examples(self, windows: Windows, scale: Floats) -> tuple[Floats, Floats, Floats]:
+        """Return X and Y of the examples that end with each sample, and the X of the forecast after it."""
+        ahead = max(self.horizons)
+        difference = windows.differences()  # (n, depth)
+        difference /= scale[:, None]
+        origin = windows.back(ahead)
+        target = np.empty((len(scale), len(self.horizons)))
+        for i, horizon in enumerate(self.horizons):
+            target[:, i] = (windows.back(ahead - horizon) - origin) / scale
+        return difference[:, : self.settings.lags], target, difference[:, ahead:]
 
     def _score(self, runs: Runs, number: Integers, windows: Windows, value: Floats, forecast: Floats) -> None:
         """Hold each value against the forecast made for it, then put today's forecasts in their places."""
@@ -130,7 +130,7 @@ class Forecaster(RowState):
             predicted[inside] = forecast[inside - horizon, i]
             error, change = predicted - value, windows.back(horizon) - value
             known = ~np.isnan(error)
-            decay = np.where(known, SKILL_BETA, 1.0)
+            decay = SKILL_BETA if known.all() else np.where(known, SKILL_BETA, 1.0)
             for sums, miss in ((self.squared_error, error), (self.squared_change, change)):
                 squares = np.where(known, miss * miss, 0.0)
                 sums[runs.series, i] = advance(decay, squares, sums[runs.series, i], runs)[runs.end]

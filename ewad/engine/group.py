@@ -103,6 +103,8 @@ class Group(RowState):
             accepted = np.sort(runs.order[~late])
             runs = Runs.of(batch.stream[accepted])
             newest = batch.time[accepted][runs.order]
+        if len(accepted) == 0:
+            return Results.none(self.settings)
         value = batch.value[accepted][runs.order]
         rows = runs.series
         averages = [average.update(runs, self._elapsed(runs, newest), value) for average in self.averages]

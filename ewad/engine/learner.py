@@ -27,9 +27,10 @@ class Learner(RowState):
     in any pieces; a step is taken at each batch_size-th example of a model, wherever reads may end.
 
     theta: (n_models, n_params).  gradient_sum, squares, collected: the unfinished mini-batch: sum of
-    gradients, sum of squared errors, number of examples.  batches: optimizer steps taken.
-    batch_loss, gradient_norm: of the last mini-batch; NaN before the first.  rejected: mini-batches
-    whose step would have left the finite numbers and was not taken.
+    gradients, sum of squared errors, number of examples.  batches: mini-batches completed.
+    learning_rate: that the next step will take.  batch_loss, gradient_norm: of the last mini-batch; NaN
+    before the first.  loss_sum, loss_weight: the EWA of batch_loss.  rejected: mini-batches whose cost
+    was not finite, and whose step was not taken.
     """
 
     theta: Floats
@@ -38,10 +39,11 @@ class Learner(RowState):
     collected: NDArray[np.int64]
     batches: NDArray[np.int64]
     rejected: NDArray[np.int64]
+    learning_rate: Floats
     batch_loss: Floats
+    gradient_norm: Floats
     loss_sum: Floats
     loss_weight: Floats
-    gradient_norm: Floats
 
     def __init__(self, settings: ModelSettings, expert: Expert, n_outputs: int, n_models: int) -> None:
         super().__init__(n_models)
@@ -57,22 +59,21 @@ class Learner(RowState):
             self.add_rows(name, dtype=np.int64)
         for name in ("batch_loss", "gradient_norm"):
             self.add_rows(name, fill=np.nan)
+        self.add_rows("learning_rate", fill=float(self._rate(np.zeros(1, dtype=np.int64))[0]))
         moments = settings.optimizer.init(self.theta)
         self._moments = [f"moment_{i}" for i in range(len(moments))]
         for name, moment in zip(self._moments, moments, strict=True):
             self.add_rows(name, *moment.shape[1:], dtype=moment.dtype)
 
+    @property
     def epoch(self) -> NDArray[np.int64]:
-        """Return the epochs completed by each model: batches_per_epoch mini-batches each."""
+        """(n_models,) epochs completed: batches_per_epoch mini-batches each."""
         return self.batches // self.settings.batches_per_epoch
 
-    def learning_rate(self) -> Floats:
-        """Return the decayed learning rate that each model's next step will take."""
-        return self._rate(slice(None))
-
+    @property
     def loss(self) -> Floats:
-        """Return the bias-corrected EWA of the mini-batch cost of each model; NaN before the first."""
-        return self._loss(slice(None))
+        """(n_models,) bias-corrected EWA of the mini-batch cost; NaN before the first mini-batch."""
+        return _ratio(self.loss_sum, self.loss_weight)
 
     def learn(
         self, model: Integers, ready: NDArray[np.bool_], X: Floats, Y: Floats, X_now: Floats
@@ -84,78 +85,108 @@ class Learner(RowState):
         The forecast after a sample is made by the parameters that stand after learning from it.
         """
         size = self.settings.batch_size
-        start = np.flatnonzero(np.diff(model, prepend=-1))
-        length = np.diff(start, append=len(model))
+        models, length = self._runs(model)
+        run = np.repeat(np.arange(len(models)), length)
+        end = np.cumsum(length) - 1
         seen = np.cumsum(ready)
-        before = self.collected[model[start]] - (seen[start] - ready[start])
-        done = seen + np.repeat(before, length)  # examples of the model since its last step, with this one
-        steps = done[start + length - 1] // size  # that each model takes in this call
+        start = end - length + 1
+        before = self.collected[models] - (seen[start] - ready[start])
+        done = seen + before[run]  # examples of the model since its last step, with this one
+        steps = done[end] // size  # that each model takes in this call
         n_rounds = int(steps.max()) + 1
+        rates = self._rate(self.batches[models][:, None] + np.arange(n_rounds))  # (k, n_rounds)
+        costs = np.full((len(models), n_rounds), np.nan)
         forecast = np.empty((len(model), self._outputs))
-        loss, rate = np.empty(len(model)), np.empty(len(model))
+        round_now = done // size
         train = np.flatnonzero(ready)
         pieces = zip(
-            _by_round(np.arange(len(model)), done // size, n_rounds),
+            _by_round(np.arange(len(model)), round_now, n_rounds),
             _by_round(train, (done[train] - 1) // size, n_rounds),
             strict=True,
         )
         for i, (now, past) in enumerate(pieces):
-            forecast[now] = self.expert.predict(self.theta, model[now], X_now[now])
-            rows = slice(None) if self.n_rows == 1 else model[now]
-            loss[now], rate[now] = self._loss(rows), self._rate(rows)
+            self._forecast(model[now], X_now[now], forecast, now)
             self._collect(model[past], X[past], Y[past])
-            self._step(model[start[steps > i]])
-        return forecast, loss, rate
+            stepping = np.flatnonzero(steps > i)
+            if len(stepping):
+                costs[stepping, i] = self._step(models[stepping], rates[stepping, i])
+        losses = self._note(models, steps, costs)
+        self.learning_rate[models] = rates[np.arange(len(models)), steps]
+        return forecast, losses[run, round_now], rates[run, round_now]
+
+    def _runs(self, model: Integers) -> tuple[Integers, Integers]:
+        """Return the models and the length of the run of each."""
+        if self.n_rows == 1:
+            return np.zeros(1, dtype=np.int64), np.array([len(model)])
+        start = np.append(0, np.flatnonzero(model[1:] != model[:-1]) + 1)
+        return model[start], np.append(start[1:], len(model)) - start
+
+    def _forecast(self, model: Integers, X: Floats, forecast: Floats, members: Members) -> None:
+        if len(model):
+            models, length = self._runs(model)
+            forecast[members] = self.expert.predict(self.theta[self._view(models)], length, X)
 
     def _collect(self, model: Integers, X: Floats, Y: Floats) -> None:
-        if len(model) == 0:
-            return
-        squares, gradients, models = self.expert.gradient(self.theta, model, X, Y)
-        self.squares[models] += squares
-        self.gradient_sum[models] += gradients
-        self.collected[models] += np.diff(np.searchsorted(model, models), append=len(model))
+        if len(model):
+            models, length = self._runs(model)
+            rows = self._view(models)
+            squares, gradients = self.expert.gradient(self.theta[rows], length, X, Y)
+            self.squares[rows] += squares
+            self.gradient_sum[rows] += gradients
+            self.collected[rows] += length
 
-    def _step(self, models: Integers) -> None:
-        """Take one optimizer step of each of these models, whose mini-batches are complete."""
-        if len(models) == 0:
-            return
-        rows: Members = slice(None) if len(models) == self.n_rows else models
-        theta, size, l2 = self.theta[rows], self.settings.batch_size, self.settings.l2
-        cost = self.squares[rows] / (size * self._outputs)
-        gradient = self.gradient_sum[rows] / (size * self._outputs)
-        if l2:
+    def _step(self, models: Integers, rate: Floats) -> Floats:
+        """Take one step of each of these models, whose mini-batches are complete; return their costs."""
+        rows, size = self._view(models), self.settings.batch_size
+        theta, m = self.theta[rows], size * self._outputs
+        cost, gradient = self.squares[rows] / m, self.gradient_sum[rows] / m
+        if self.settings.l2:
             weights = theta * self._penalised
-            cost += l2 / (2 * size) * np.sum(weights * weights, axis=1)
-            gradient += l2 / size * weights
-        moments: State = tuple(getattr(self, name)[rows] for name in self._moments)
-        with np.errstate(over="ignore", invalid="ignore"):
-            moved, advanced = self.settings.optimizer.step(theta, gradient, moments, self._rate(rows))
-            good = np.isfinite(cost) & np.isfinite(moved).all(axis=1)
+            cost += self.settings.l2 / (2 * size) * np.sum(weights * weights, axis=1)
+            gradient += self.settings.l2 / size * weights
+        self.gradient_sum[rows] = 0.0
+        self.squares[rows] = 0.0
+        self.collected[rows] = 0
+        good = np.isfinite(cost)
         if not good.all():
             self.rejected[rows] += ~good
-            rows = np.arange(self.n_rows)[rows][good]
-            moved, cost, gradient = moved[good], cost[good], gradient[good]
-            advanced = tuple(moment[good] for moment in advanced)
-        self.theta[rows] = moved
-        for name, moment in zip(self._moments, advanced, strict=True):
+            rows = models[good]
+            theta, gradient, rate = theta[good], gradient[good], rate[good]
+        self.gradient_norm[rows] = np.sqrt(np.vecdot(gradient, gradient))
+        moments: State = tuple(getattr(self, name)[rows] for name in self._moments)
+        self.theta[rows], moments = self.settings.optimizer.step(theta, gradient, moments, rate)
+        for name, moment in zip(self._moments, moments, strict=True):
             getattr(self, name)[rows] = moment
-        self.batches[rows] += 1
-        self.batch_loss[rows] = cost
-        self.loss_sum[rows] = LOSS_BETA * self.loss_sum[rows] + cost
-        self.loss_weight[rows] = LOSS_BETA * self.loss_weight[rows] + 1.0
-        self.gradient_norm[rows] = np.sqrt(np.sum(gradient * gradient, axis=1))
-        self.gradient_sum[models] = 0.0
-        self.squares[models] = 0.0
-        self.collected[models] = 0
+        return cost
 
-    def _loss(self, rows: Members) -> Floats:
-        with np.errstate(invalid="ignore"):
-            return np.asarray(self.loss_sum[rows] / self.loss_weight[rows])
+    def _note(self, models: Integers, steps: Integers, costs: Floats) -> Floats:
+        """Count the steps and average their costs; return the loss after 0, 1, ... steps, (k, n_rounds)."""
+        sums, weights = np.empty_like(costs), np.empty_like(costs)
+        total, weight = self.loss_sum[models], self.loss_weight[models]
+        for i in range(costs.shape[1]):  # column i: the loss in force in round i
+            sums[:, i], weights[:, i] = total, weight
+            good = np.isfinite(costs[:, i])
+            total = LOSS_BETA * total + np.where(good, costs[:, i], 0.0)
+            weight = LOSS_BETA * weight + good
+        last = np.arange(len(models)), steps
+        self.loss_sum[models], self.loss_weight[models] = sums[last], weights[last]
+        self.batches[models] += steps
+        stepped = np.flatnonzero(steps)
+        self.batch_loss[models[stepped]] = costs[stepped, steps[stepped] - 1]
+        return _ratio(sums, weights)
 
-    def _rate(self, rows: Members) -> Floats:
-        batches = self.batches[rows]
+    def _view(self, models: Integers) -> Members:
+        """Return an index of these models' rows; a slice, which copies nothing, where there is but one."""
+        return slice(None) if self.n_rows == 1 else models
+
+    def _rate(self, batches: Integers) -> Floats:
         epoch = batches // self.settings.batches_per_epoch
         return self.settings.schedule.rate(self.settings.learning_rate, epoch, batches)
+
+
+def _ratio(numerator: Floats, denominator: Floats) -> Floats:
+    with np.errstate(invalid="ignore"):
+        return np.asarray(numerator / denominator)
 
 
 def _by_round(members: Integers, round_of: Integers, n_rounds: int) -> Iterator[Members]:

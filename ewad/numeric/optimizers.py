@@ -109,20 +109,21 @@ class Adam:
     def step(self, theta: Array, gradient: Array, state: State, learning_rate: Rate) -> tuple[Array, State]:
         """Return theta after one step and the advanced moments."""
         _check(theta, gradient)
-        rate = _spread(learning_rate)
         first = self.beta1 * state[0]
         first += (1.0 - self.beta1) * gradient
         second = self.beta2 * state[1]
         second += (1.0 - self.beta2) * (gradient * gradient)
         steps = state[2] + 1
-        # sqrt(second / correction2) + epsilon, and first / correction1, with two passes fewer:
+        # rate * (first / correction1) / (sqrt(second / correction2) + epsilon), with fewer passes:
+        correction1 = 1.0 - self.beta1 ** steps.astype(theta.dtype)
+        correction2 = 1.0 - self.beta2 ** steps.astype(theta.dtype)
         root = np.sqrt(second)
-        root /= _spread(np.sqrt(1.0 - self.beta2**steps)).astype(theta.dtype)
+        root /= np.sqrt(correction2)[..., None]
         root += self.epsilon
         move = _ratio(first, root, self.epsilon)
-        move *= np.asarray(rate / _spread(1.0 - self.beta1**steps), dtype=theta.dtype)
+        move *= np.asarray(learning_rate / correction1)[..., None]
         if self.weight_decay:
-            move += rate * self.weight_decay * theta
+            move += _spread(learning_rate) * self.weight_decay * theta
         return theta - move, (first, second, steps)
 
 

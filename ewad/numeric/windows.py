@@ -37,6 +37,10 @@ class Windows:
         values[first[:, None] + np.arange(depth)] = history
         return cls(values, place, depth)
 
+    def at(self, samples: Integers) -> Windows:
+        """Return the windows of these samples, (n,) sorted positions, in that order."""
+        return Windows(self.values, self.place[samples], self.depth)
+
     def differences(self) -> Floats:
         """Return (n, depth): for each sample the last `depth` first differences, newest last."""
         return sliding_window_view(np.diff(self.values), self.depth)[self.place - self.depth]
