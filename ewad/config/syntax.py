@@ -1,0 +1,198 @@
+"""The small notations of the configuration: durations, broker addresses, listen addresses, topic templates.
+
+Each function takes the text and raises ValueError saying what was expected and what came.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import re
+from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
+
+UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|[smhdw]))+", re.ASCII)
+_DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])", re.ASCII)
+
+# scheme -> (transport, default port)
+SCHEMES = {"mqtt": ("tcp", 1883), "mqtts": ("tls", 8883), "ws": ("ws", 80), "wss": ("wss", 443)}
+
+_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
+RESERVED_LABELS = ("stream", "group", "beta", "horizon", "model", "le", "quantile", "expert", "reason")
+MAX_TOPIC_BYTES = 65535  # MQTT: a string's length is written in two bytes
+
+
+class BrokerAddress(NamedTuple):
+    """Where a broker is: transport is tcp, tls, ws or wss; path is that of a websocket."""
+
+    transport: str
+    host: str
+    port: int
+    path: str
+    username: str | None
+    password: str | None
+
+
+class ListenAddress(NamedTuple):
+    """Where to listen; an empty host means every interface."""
+
+    host: str
+    port: int
+
+
+class TopicSyntax(NamedTuple):
+    """A topic template taken apart: its MQTT filter, the filter's levels, and each level's label or ""."""
+
+    filter: str
+    levels: tuple[str, ...]
+    names: tuple[str, ...]
+
+
+def parse_duration(text: str) -> float:
+    """Return the seconds of "250ms", "5m", "30d" or "1h30m"."""
+    if not _DURATION.fullmatch(text):
+        raise ValueError(f'expected a duration such as "250ms", "5m" or "1h30m", got {quoted(text)}')
+    seconds = sum(float(number) * UNIT_SECONDS[unit] for number, unit in _DURATION_PART.findall(text))
+    if not math.isfinite(seconds):
+        raise ValueError(f"expected a finite duration, got {quoted(text)}")
+    return seconds
+
+
+def format_duration(seconds: float) -> str:
+    """Return the duration in its largest whole units: 5400 gives "1h30m"."""
+    milliseconds, parts = round(seconds * 1000), []
+    for unit, size in (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)):
+        count, milliseconds = divmod(milliseconds, size)
+        if count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts) or "0s"
+
+
+def parse_url(url: str) -> BrokerAddress:
+    """Return the parts of mqtt://[user[:password]@]host[:port], or mqtts://, ws:// and wss:// with a path."""
+    expected = f'expected an address such as "mqtt://localhost:1883", got {quoted(mask_url(url))}'
+    if any(character.isspace() or ord(character) < 32 for character in url):
+        raise ValueError(f"{expected}: it holds white space")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise ValueError(f"{expected}: {error}") from error
+    if parts.scheme not in SCHEMES:
+        raise ValueError(f"{expected}: the scheme must be one of {', '.join(SCHEMES)}")
+    if not parts.hostname:
+        raise ValueError(f"{expected}: it names no host")
+    if port == 0:
+        raise ValueError(f"{expected}: the port must be in 1..65535")
+    transport, default_port = SCHEMES[parts.scheme]
+    websocket = transport in ("ws", "wss")
+    if parts.fragment or (not websocket and (parts.path not in ("", "/") or parts.query)):
+        raise ValueError(f"{expected}: only websocket addresses have a path")
+    path = (parts.path or "/mqtt") + (f"?{parts.query}" if parts.query else "") if websocket else ""
+    username = unquote(parts.username) if parts.username else None
+    password = unquote(parts.password) if parts.password else None
+    return BrokerAddress(transport, parts.hostname, port or default_port, path, username, password)
+
+
+def mask_url(url: str) -> str:
+    """Return url with a password, if it holds one, replaced by three asterisks."""
+    return re.sub(r"^([^/@]*//[^:@/]*):.*@", r"\1:***@", url, flags=re.DOTALL)
+
+
+def parse_listen(text: str) -> ListenAddress:
+    """Return host and port of "127.0.0.1:9466", "[::1]:9466" or ":9466"."""
+    expected = f'expected "host:port" such as "127.0.0.1:9466", "[::1]:9466" or ":9466", got {quoted(text)}'
+    host, colon, port = text.rpartition(":")
+    if not colon or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > 65535:
+        raise ValueError(expected)
+    if host.startswith("[") and host.endswith("]"):
+        try:
+            return ListenAddress(str(ipaddress.IPv6Address(host[1:-1])), int(port))
+        except ValueError as error:
+            raise ValueError(expected) from error
+    if not re.fullmatch(r"[A-Za-z0-9._-]*", host):
+        raise ValueError(expected)
+    return ListenAddress(host, int(port))
+
+
+def parse_topic(text: str) -> TopicSyntax:
+    """Return the parts of a topic template such as "site/{room}/temperature".
+
+    {name} captures one whole level as a label; + stands for any level, # as the last level for any rest.
+    "$share/group/..." subscribes together with others; what follows the group is the template.
+    """
+    prefix, template = _split_share(text)
+    _check_topic_text(template, text)
+    levels = template.split("/")
+    names = tuple(_captured(level, text) for level in levels)
+    labels = [name for name in names if name]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise ValueError(f"expected each {{name}} once, got {{{label}}} twice in {quoted(text)}")
+    if "#" in levels[:-1]:
+        raise ValueError(f"expected # as the last level only, got {quoted(text)}")
+    plain = tuple("+" if name else level for level, name in zip(levels, names, strict=True))
+    return TopicSyntax(prefix + "/".join(plain), plain, names)
+
+
+def _split_share(text: str) -> tuple[str, str]:
+    if not text.startswith("$share/"):
+        return "", text
+    group, slash, template = text.removeprefix("$share/").partition("/")
+    if not group or not slash or not template or set(group) & set("+#{}"):
+        raise ValueError(f'expected "$share/group/topic", got {quoted(text)}')
+    return f"$share/{group}/", template
+
+
+def _check_topic_text(template: str, text: str) -> None:
+    if not template:
+        raise ValueError('expected a topic such as "site/{room}/temperature", got an empty text')
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError as error:
+        raise ValueError(f"expected a topic in UTF-8, got {quoted(text)}") from error
+    if size > MAX_TOPIC_BYTES:
+        raise ValueError(f"expected a topic of at most {MAX_TOPIC_BYTES} bytes, got {size}")
+    if "\0" in text:
+        raise ValueError(f"expected a topic without NUL characters, got {quoted(text)}")
+
+
+def _captured(level: str, text: str) -> str:
+    """Return the name that a level captures, "" for none."""
+    if level.startswith("{") and level.endswith("}"):
+        name = level[1:-1]
+        if not _LABEL.fullmatch(name) or name.startswith("__"):
+            raise ValueError(
+                f"expected a label name of letters, digits and _ in {quoted(text)}, got {{{name}}}"
+            )
+        if name in RESERVED_LABELS:
+            raise ValueError(
+                f"{{{name}}} in {quoted(text)}: the label {name} is reserved; choose another name"
+            )
+        return name
+    if "{" in level or "}" in level:
+        raise ValueError(f"expected {{name}} to be a whole level, got {quoted(level)} in {quoted(text)}")
+    if level not in ("+", "#") and ("+" in level or "#" in level):
+        raise ValueError(f"expected + or # to be a whole level, got {quoted(level)} in {quoted(text)}")
+    return ""
+
+
+def quoted(text: str, limit: int = 60) -> str:
+    """Return text in double quotes for a message: control characters escaped, cut after limit characters."""
+    cut = text[:limit].encode(
+        "unicode_escape" if not text[:limit].isprintable() else "utf-8", "backslashreplace"
+    )
+    return f'"{cut.decode()}"' + ("..." if len(text) > limit else "")
+
+
+def parse_field(text: str) -> tuple[str, ...]:
+    """Return the steps of a JSON pointer ("/a/b/0") or a dotted path ("a.b.0") into a JSON document."""
+    if text.startswith("/"):
+        if re.search(r"~(?![01])", text):
+            raise ValueError(f"expected ~0 or ~1 after ~ in a JSON pointer, got {quoted(text)}")
+        return tuple(step.replace("~1", "/").replace("~0", "~") for step in text[1:].split("/"))
+    steps = tuple(text.split("."))
+    if "" in steps:
+        raise ValueError(f'expected a JSON pointer ("/a/b") or a dotted path ("a.b"), got {quoted(text)}')
+    return steps

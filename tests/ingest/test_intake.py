@@ -1,0 +1,245 @@
+import logging
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ewad.config import parse
+from ewad.engine import Engine
+from ewad.ingest.decoders import REASONS
+from ewad.ingest.intake import MAX_COLD_TOPICS, Intake
+
+TEMPERATURE = {"name": "temperature", "topic": "site/{room}/temperature"}
+CLIMATE = {
+    "name": "climate",
+    "topic": "climate/{room}",
+    "format": "json",
+    "field": {"t": "temp", "h": "hum"},
+    "time_field": "ts",
+}
+
+
+@dataclass
+class Message:
+    topic: str
+    payload: bytes
+    retain: bool = False
+
+
+def intake(*blocks, max_streams=1000):
+    settings = parse({"stream": list(blocks)}, "test", {})
+    engine = Engine(settings.group_settings(), max_streams)
+    return engine, Intake(engine, settings.streams, settings.limits.max_payload_bytes)
+
+
+def streams(group):
+    n = len(group.streams)
+    return dict(zip(group.streams.names, group.value[:n].tolist(), strict=True))
+
+
+def counts(group):
+    return dict(zip(group.streams.names, group.count[: len(group.streams)].tolist(), strict=True))
+
+
+def test_a_message_becomes_a_sample_of_the_stream_named_by_its_topic():
+    engine, take = intake(TEMPERATURE)
+    take.consume([Message("site/kitchen/temperature", b"21.5")], 100.0)
+    assert counts(engine.groups[0]).get("site/kitchen/temperature", 0) == 0
+    take.commit()
+    group = engine.groups[0]
+    assert streams(group) == {"site/kitchen/temperature": 21.5}
+    assert group.streams.labels == [(("room", "kitchen"),)]
+    assert (group.time[0], group.seen[0]) == (100.0, 100.0)
+    assert take.received == 1
+    assert take.rejected == dict.fromkeys(REASONS, 0)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(-99, 99)), max_size=30), st.integers(1, 7))
+def test_samples_keep_their_order_however_messages_are_split(samples, size):
+    engine, take = intake(TEMPERATURE | {"beta": [0.5]})
+    whole, at_once = intake(TEMPERATURE | {"beta": [0.5]})
+    messages = [Message(f"site/{room}/temperature", str(value).encode()) for room, value in samples]
+    for start in range(0, len(messages), size):
+        take.consume(messages[start : start + size], 1.0)
+        take.commit()
+    at_once.consume(messages, 1.0)
+    at_once.commit()
+    assert streams(engine.groups[0]) == streams(whole.groups[0])
+    assert streams(engine.groups[0]) == {f"site/{room}/temperature": value for room, value in samples}
+    assert counts(engine.groups[0]) == counts(whole.groups[0])
+
+
+def test_each_sample_keeps_the_arrival_time_of_its_read():
+    engine, take = intake(TEMPERATURE)
+    take.consume([Message("site/a/temperature", b"1"), Message("site/b/temperature", b"1")], 10.0)
+    take.consume([], 15.0)
+    take.consume([Message("site/b/temperature", b"2")], 20.0)
+    take.commit()
+    assert engine.groups[0].time[:2].tolist() == [10.0, 20.0]
+    take.consume([Message("site/a/temperature", b"3")], 30.0)
+    take.commit()
+    assert engine.groups[0].time[:2].tolist() == [30.0, 20.0]
+
+
+def test_scale_and_offset_are_applied():
+    engine, take = intake(TEMPERATURE | {"scale": 0.5, "offset": -1.0})
+    take.consume([Message("site/a/temperature", b"43")], 1.0)
+    take.commit()
+    assert streams(engine.groups[0]) == {"site/a/temperature": 20.5}
+    assert "20.5" in take.explain("site/a/temperature", b"43")
+
+
+def test_several_fields_become_streams_with_suffixes_at_their_event_time():
+    engine, take = intake(CLIMATE)
+    take.consume([Message("climate/attic", b'{"t": 21, "h": "40.5", "ts": 1700000000000}')], 1.0)
+    take.consume([Message("climate/attic", b'{"t": 22, "ts": 1700000001000}')], 2.0)
+    take.commit()
+    group = engine.groups[0]
+    assert streams(group) == {"climate/attic/temp": 22.0, "climate/attic/hum": 40.5}
+    assert group.time[:2].tolist() == [1700000001.0, 1700000000.0]
+
+
+def test_a_refused_field_is_counted_once_and_its_neighbour_is_taken():
+    engine, take = intake(CLIMATE)
+    take.consume([Message("climate/attic", b'{"t": "off", "h": 40, "ts": 1}')], 1.0)
+    take.commit()
+    assert streams(engine.groups[0]) == {"climate/attic/hum": 40.0}
+    assert take.rejected["not_a_number"] == sum(take.rejected.values()) == 1
+
+
+def test_a_topic_of_several_blocks_feeds_each_of_them():
+    engine, take = intake(TEMPERATURE, {"name": "all", "topic": "site/#", "beta": 0.5})
+    for value in (b"20", b"21"):
+        take.consume([Message("site/a/temperature", value)], 1.0)
+        take.commit()
+    assert [streams(group) for group in engine.groups] == [{"site/a/temperature": 21.0}] * 2
+
+
+@pytest.mark.parametrize("payload", [b"", b"\xff\xfe", b"x" * 2**20, b"[" * 100_000, b"nan", "é".encode()])
+@pytest.mark.parametrize("block", [TEMPERATURE, TEMPERATURE | {"format": "json", "field": "v"}])
+def test_a_bad_payload_is_counted_and_makes_no_stream(payload, block):
+    engine, take = intake(block)
+    for _ in range(3):
+        take.consume([Message("site/a/temperature", payload)], 1.0)
+        take.commit()
+    assert len(engine.groups[0].streams) == 0
+    assert sum(take.rejected.values()) == take.received == 3
+
+
+def test_a_bad_payload_does_not_disturb_its_neighbours():
+    engine, take = intake(TEMPERATURE)
+    payloads = [b"1", b"junk", b"2", b"", b"3"]
+    take.consume([Message("site/a/temperature", payload) for payload in payloads], 1.0)
+    take.commit()
+    assert counts(engine.groups[0]) == {"site/a/temperature": 3}
+    assert take.rejected["not_a_number"] == take.rejected["empty"] == 1
+
+
+def test_an_unmatched_topic_is_counted():
+    _, take = intake(TEMPERATURE)
+    take.consume([Message("other", b"1")] * 2, 1.0)
+    assert take.rejected["unknown_topic"] == 2
+
+
+def test_retained_message_is_taken_unless_it_is_the_last_value_sent_again():
+    engine, take = intake(TEMPERATURE | {"scale": 0.1})
+    topic = "site/a/temperature"
+    take.consume([Message(topic, b"215", retain=True)], 1.0)  # a new stream's first value
+    take.commit()
+    take.consume([Message(topic, b"215", retain=True)], 2.0)  # sent again after a reconnection
+    take.commit()
+    take.consume([Message(topic, b"215")], 3.0)  # live: a sample whatever its value
+    take.consume([Message(topic, b"216", retain=True)], 4.0)  # changed while away
+    take.consume([Message(topic, b"216", retain=True)], 5.0)  # a copy of one that still waits
+    take.commit()
+    assert counts(engine.groups[0]) == {topic: 3}
+    assert take.rejected["retained"] == 2
+
+
+def test_retained_message_with_a_newer_event_time_is_a_sample():
+    engine, take = intake(CLIMATE)
+    for ts in (10, 10, 20):
+        take.consume([Message("climate/a", b'{"t": 1, "ts": %d}' % ts, retain=True)], 1.0)
+    take.commit()
+    assert counts(engine.groups[0]) == {"climate/a/temp": 2}
+
+
+def test_retained_ignore_skips_and_counts():
+    engine, take = intake(TEMPERATURE | {"retained": "ignore"})
+    take.consume([Message("site/a/temperature", b"1", retain=True), Message("site/a/temperature", b"2")], 1.0)
+    take.commit()
+    assert streams(engine.groups[0]) == {"site/a/temperature": 2.0}
+    assert take.rejected["retained"] == 1
+
+
+def test_a_million_topics_stay_within_max_streams_and_bounded_memory(caplog):
+    engine, take = intake(TEMPERATURE, max_streams=100)
+    caplog.set_level(logging.WARNING)
+    for start in range(0, 1_000_000, 10_000):
+        take.consume([Message(f"site/{i}/temperature", b"1") for i in range(start, start + 10_000)], 1.0)
+        take.commit()
+    assert len(engine.groups[0].streams) == 100
+    assert engine.refused == take.rejected["stream_limit"] == 1_000_000 - 100
+    assert len(take._cold) <= MAX_COLD_TOPICS
+    assert len(take._targets) == len(take._routes) == 100
+    assert [record.message for record in caplog.records if "max_streams" in record.message] == [
+        'stream refused topic="site/100/temperature" limits.max_streams=100 (further ones are counted)'
+    ]
+    take.consume([Message("site/5/temperature", b"7")], 2.0)
+    take.commit()
+    assert streams(engine.groups[0])["site/5/temperature"] == 7.0
+
+
+def test_junk_topics_are_not_remembered_beyond_a_bound():
+    _, take = intake(TEMPERATURE)
+    for i in range(3 * MAX_COLD_TOPICS):
+        take.consume([Message(f"site/{i}/temperature", b"junk"), Message(f"junk/{i}", b"1")], 1.0)
+    assert len(take._cold) <= MAX_COLD_TOPICS
+
+
+def test_first_rejection_of_a_reason_is_a_warning_without_the_payload(caplog):
+    caplog.set_level(logging.INFO)
+    _, take = intake(TEMPERATURE)
+    take.consume([Message("site/a\n/temperature", b"secret")] * 3 + [Message("site/b/temperature", b"")], 1.0)
+    assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
+    assert 'topic="site/a\\n/temperature" reason=not_a_number' in caplog.records[0].message
+    assert "secret" not in caplog.text
+
+
+def test_explain_tells_block_labels_and_value():
+    _, take = intake(TEMPERATURE)
+    assert take.explain("site/kitchen/temperature", b" 21.5\n").splitlines() == [
+        "block: temperature (number)",
+        'labels: room="kitchen"',
+        'stream: "site/kitchen/temperature" value: 21.5',
+    ]
+
+
+def test_explain_tells_fields_and_time():
+    _, take = intake(CLIMATE)
+    text = take.explain("climate/a", b'{"t": 1, "h": "x", "ts": 1700000000}')
+    assert 'stream: "climate/a/temp" value: 1.0' in text
+    assert 'stream: "climate/a/hum" rejected: not_a_number: field "h": expected a number, got "x"' in text
+    assert "2023-11-14T22:13:20+00:00" in text
+
+
+def test_explain_tells_why_a_payload_is_rejected():
+    _, take = intake(TEMPERATURE)
+    assert 'rejected: not_a_number: expected a number, got "on"' in take.explain("site/a/temperature", b"on")
+
+
+def test_explain_names_the_level_where_the_nearest_template_differs():
+    _, take = intake(TEMPERATURE, {"name": "other", "topic": ["x/+", "y"]})
+    text = take.explain("site/kitchen/temp", b"1")
+    assert "no [[stream]] block takes this topic" in text
+    assert 'nearest: site/{room}/temperature: level 3: expected "temperature", got "temp"' in text
+    assert all(template in text for template in ("x/+", "y"))
+
+
+def test_explain_leaves_engine_and_counters_alone():
+    engine, take = intake(TEMPERATURE)
+    take.explain("site/a/temperature", b"1")
+    take.explain("junk", b"1")
+    assert len(engine.groups[0].streams) == 0
+    assert take.received == sum(take.rejected.values()) == 0
