@@ -1,0 +1,95 @@
+"""The daemon's own metrics, by prometheus_client on a registry of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from prometheus_client import (
+    CollectorRegistry,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    exposition,
+)
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.openmetrics import exposition as openmetrics_exposition
+from prometheus_client.registry import Collector
+
+# A batch of one sample takes about 100 us, one of 100,000 some 100 ms; past 50 ms the loop is held up.
+OBSERVE_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
+
+
+class Instruments:
+    """Metrics of the daemon itself. Counts that live elsewhere as plain numbers are read at scrape.
+
+    observe_seconds is the one instrument that is written to: `instruments.observe_seconds.observe(seconds)`.
+    """
+
+    def __init__(
+        self,
+        *,
+        version: str,
+        reasons: Iterable[str],
+        received: Callable[[], int],
+        rejected: Callable[[], Mapping[str, int]],
+        streams: Callable[[], int],
+        refused: Callable[[], int],
+        connected: Callable[[], bool],
+        reconnects: Callable[[], int],
+    ) -> None:
+        """Take the version, the known reasons of rejections (they start at 0) and where each count is."""
+        self.version = version
+        self.streams = streams
+        self.connected = connected
+        self._reasons = tuple(reasons)
+        self._received = received
+        self._rejected = rejected
+        self._refused = refused
+        self._reconnects = reconnects
+        self._registry = CollectorRegistry()
+        self._registry.register(_Counts(self._counts))
+        self.observe_seconds = Histogram(
+            "ewad_observe_seconds",
+            "Time to average, forecast and learn from one batch.",
+            buckets=OBSERVE_BUCKETS,
+            registry=self._registry,
+        )
+        ProcessCollector(registry=self._registry)
+        PlatformCollector(registry=self._registry)
+        GCCollector(registry=self._registry)
+
+    def render(self, openmetrics: bool) -> bytes:
+        """Return the text of all instruments, without the # EOF that ends an OpenMetrics document."""
+        if openmetrics:
+            document: bytes = openmetrics_exposition.generate_latest(self._registry)  # type: ignore[no-untyped-call]
+            return document.removesuffix(b"# EOF\n")
+        return exposition.generate_latest(self._registry)
+
+    def _counts(self) -> Iterator[Metric]:
+        yield InfoMetricFamily("ewad_build", "The version that runs.", {"version": self.version})
+        yield CounterMetricFamily("ewad_messages_received", "MQTT messages received.", self._received())
+        yield self._rejections()
+        yield GaugeMetricFamily("ewad_streams", "Streams known.", self.streams())
+        yield CounterMetricFamily("ewad_streams_refused", "Streams past limits.max_streams.", self._refused())
+        yield GaugeMetricFamily("ewad_mqtt_connected", "Whether the broker is connected.", self.connected())
+        yield CounterMetricFamily("ewad_mqtt_reconnects", "Connections after the first.", self._reconnects())
+
+    def _rejections(self) -> Metric:
+        family = CounterMetricFamily(
+            "ewad_messages_rejected", "Messages or samples that were not used, by reason.", labels=["reason"]
+        )
+        for reason, count in (dict.fromkeys(self._reasons, 0) | dict(self._rejected())).items():
+            family.add_metric([reason], count)
+        return family
+
+
+class _Counts(Collector):
+    """What prometheus_client asks for at each scrape."""
+
+    def __init__(self, counts: Callable[[], Iterator[Metric]]) -> None:
+        self._counts = counts
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the current counts."""
+        return self._counts()

@@ -1,0 +1,112 @@
+"""The landing page: what runs, where the metrics are, and the first streams. Nothing external."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from html import escape
+from typing import Final
+
+from ewad.engine import Engine
+
+ROWS: Final = 20
+REFRESH_SECONDS: Final = 5
+
+STYLE: Final = """
+:root { color-scheme: light dark; --line: #8884; --quiet: #777; --accent: #0a7d5a; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2.5rem auto; padding: 0 1.25rem; }
+h1 { margin: 0; font-size: 1.6rem; } h1 small, .quiet { color: var(--quiet); font-weight: normal; }
+h1 small { font-size: 1rem; } a { color: var(--accent); } nav a { margin-right: 1.25rem; }
+.state { display: inline-block; padding: 0 .6rem; border-radius: 1rem; color: #fff; background: #b3412e; }
+.state.on { background: var(--accent); }
+table { border-collapse: collapse; width: 100%; margin-top: 1.5rem; font-variant-numeric: tabular-nums; }
+th, td { padding: .3rem .6rem; border-bottom: 1px solid var(--line); text-align: left; }
+td:first-child { overflow-wrap: anywhere; } th.number, td.number { text-align: right; }
+"""
+
+HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; style-src 'sha256-"
+    + base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
+    + "'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Refresh": str(REFRESH_SECONDS),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What the page shows of one stream; NaN is a value that is not there yet."""
+
+    group: str
+    stream: str
+    value: float
+    smoothed: float
+    forecast: float
+
+
+def first_rows(engine: Engine, limit: int = ROWS) -> list[Row]:
+    """Return the first streams: last value, average at the first beta, forecast at the first horizon."""
+    rows: list[Row] = []
+    for index in range(len(engine.groups)):
+        rows.extend(_group_rows(engine, index, limit - len(rows)))
+    return rows
+
+
+def _group_rows(engine: Engine, index: int, limit: int) -> Iterator[Row]:
+    group = engine.groups[index]
+    for row, name in enumerate(group.streams.names[:limit]):
+        if group.count[row] == 0:
+            yield Row(group.name, name, math.nan, math.nan, math.nan)
+            continue
+        forecast = group.forecaster.forecast[row, 0] if group.forecaster else math.nan
+        smoothed = group.averages[0].mean[row]
+        yield Row(group.name, name, float(group.value[row]), float(smoothed), float(forecast))
+
+
+def render(version: str, streams: int, connected: bool, not_ready: str | None, rows: list[Row]) -> str:
+    """Return the page. Whatever comes from outside is escaped."""
+    state = "connected" if connected else "not connected"
+    reason = f"<p>Not ready: {escape(not_ready)}</p>" if not_ready else ""
+    return f"""<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>ewad</title>
+<style>{STYLE}</style></head>
+<body>
+<h1>ewad <small>{escape(version)}</small></h1>
+<p class="quiet">Smooths and forecasts MQTT streams online.</p>
+<p><span class="state{" on" if connected else ""}">{state}</span> {streams:,} stream{"s" * (streams != 1)}</p>
+{reason}<nav><a href="/metrics">/metrics</a><a href="/healthz">/healthz</a><a href="/readyz">/readyz</a></nav>
+{_table(rows, streams)}
+</body>
+</html>
+"""
+
+
+def _table(rows: list[Row], streams: int) -> str:
+    if not rows:
+        return '<p class="quiet">No samples yet.</p>'
+    lines = "\n".join(map(_table_row, rows))
+    rest = f'<p class="quiet">and {streams - len(rows):,} more in /metrics</p>' if streams > len(rows) else ""
+    return f"""<table>
+<thead><tr><th>stream</th><th>group</th><th class="number">value</th><th class="number">smoothed</th>\
+<th class="number">forecast</th></tr></thead>
+<tbody>
+{lines}
+</tbody>
+</table>
+{rest}"""
+
+
+def _table_row(row: Row) -> str:
+    names = "".join(f"<td><bdi>{escape(name)}</bdi></td>" for name in (row.stream, row.group))
+    numbers = "".join(
+        f'<td class="number">{_number(x)}</td>' for x in (row.value, row.smoothed, row.forecast)
+    )
+    return f"<tr>{names}{numbers}</tr>"
+
+
+def _number(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.6g}"

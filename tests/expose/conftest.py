@@ -1,0 +1,23 @@
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def promtool_check() -> Callable[[str], str]:
+    """Return a function that runs `promtool check metrics` on a text and returns its complaints."""
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("promtool is missing: CI installs prometheus")
+        pytest.skip("promtool is not installed (it comes with prometheus)")
+
+    def check(text: str) -> str:
+        command = [promtool, "check", "metrics"]
+        done = subprocess.run(command, input=text.encode(), capture_output=True, timeout=60)
+        return done.stderr.decode() + done.stdout.decode() if done.returncode else ""
+
+    return check
