@@ -19,8 +19,7 @@ from ewad.numeric.averages import ExponentialAverage
 SLICE_ROWS: Final = 2048  # about 2 ms of work: a caller on the event loop yields between slices
 PIECE_ROWS: Final = 64  # starting one column of one group costs about as much as so many rows
 
-# What no label can carry: a NUL ends the input of Prometheus' parser, a surrogate is not UTF-8.
-_NO_TEXT: Final = re.compile("[\0\ud800-\udfff]")
+_SURROGATES: Final = re.compile("[\ud800-\udfff]")  # the only text that UTF-8, and so a label, can't carry
 
 Array = NDArray[Any]
 Column = tuple[str, Array]  # further labels such as ',beta="0.9"', and a value for each row
@@ -123,8 +122,8 @@ FAMILIES: Final = (
 
 
 def escape(text: str) -> str:
-    """Return text as it stands between the quotes of a label; what no label can carry becomes U+FFFD."""
-    text = _NO_TEXT.sub("\N{REPLACEMENT CHARACTER}", text)
+    """Return text as it stands between the quotes of a label; a surrogate becomes U+FFFD."""
+    text = _SURROGATES.sub("\N{REPLACEMENT CHARACTER}", text)
     return text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
 
 

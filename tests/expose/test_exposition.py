@@ -203,7 +203,7 @@ def test_exactly_stale_after_is_not_yet_stale():
 
 
 HOSTILE = (
-    "".join(map(chr, range(1, 0x20))) + "\x7f\x85\u2028\u2029",
+    "".join(map(chr, range(0x20))) + "\x7f\x85\u2028\u2029",
     'a"b\\c\\n\n\\"}',
     "\\",
     '"',
@@ -226,17 +226,15 @@ def test_hostile_topics_come_back_as_they_were(openmetrics):
     assert all(labels["level"] == labels["stream"] for labels in found)
 
 
-def test_what_no_label_can_carry_is_replaced():
+def test_surrogates_are_replaced_for_utf8_has_none():
     engine = smoothing_engine()
-    feed(engine, 0, "nul\0 surrogate\ud800", [1.0])
-    assert key("ewad_value", stream="nul\ufffd surrogate\ufffd", group="temperature") in series(
-        render(engine)
-    )
+    feed(engine, 0, "surrogate\ud800", [1.0])
+    assert key("ewad_value", stream="surrogate\ufffd", group="temperature") in series(render(engine))
 
 
 @given(st.text())
 def test_an_escaped_label_parses_to_the_same_text(text):
-    expected = "".join("\ufffd" if c == "\0" or "\ud800" <= c <= "\udfff" else c for c in text)
+    expected = "".join("\ufffd" if "\ud800" <= c <= "\udfff" else c for c in text)
     line = f'm{{a="{escape(text)}",b="{escape(text)}"}} 1.0\n'
     line.encode()
     for parse, document in ((parse_text, line), (parse_openmetrics, f"# TYPE m gauge\n{line}# EOF\n")):
@@ -326,7 +324,7 @@ def test_a_loaded_state_is_shown():
 
 def test_promtool_accepts_all_families(promtool_check):
     engine = model_engine("stream")
-    for name in (*HOSTILE, "nul\0 surrogate\ud800"):
+    for name in (*HOSTILE, "surrogate\ud800"):
         feed(engine, 0, name, [1.0, 2.0], labels=(("room", name),))
     assert promtool_check(render(engine)) == ""
 
