@@ -1,4 +1,7 @@
-"""The errors of ewad, sorted by whose fault they are. Each message says what was expected, what came and where."""
+"""The errors of ewad, sorted by whose fault they are.
+
+Each message says what was expected, what came and where.
+"""
 
 
 class EwadError(Exception):

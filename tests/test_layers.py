@@ -19,8 +19,8 @@ LAYERS = (
     ("ingest",),
     ("store",),
     ("expose",),
-    ("samples", "notify", "demo_broker", "demo_publisher"),
-    ("daemon", "replay", "training", "demo", "explain", "check"),
+    ("samples", "notify", "logs", "demo_broker", "demo_publisher"),
+    ("daemon", "replay", "training", "demo", "check"),
     ("cli",),
     ("__main__",),
 )

@@ -1,0 +1,62 @@
+"""`ewad check` and `ewad explain`: what a configuration comes to, before anything runs on it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from ewad.config import Settings, effective
+from ewad.engine import Engine
+from ewad.errors import SourceError
+from ewad.ingest.connection import connection_settings
+from ewad.ingest.consumer import Message
+from ewad.ingest.intake import Intake
+from ewad.ingest.mqtt import make_source
+from ewad.ingest.mqtt_settings import tls_context
+
+CONNECT_SECONDS = 12.0  # one whole attempt of the source, and its end
+
+
+def check(settings: Settings, connect: bool) -> str:
+    """Return the effective settings as text, after connecting and subscribing once if asked to.
+
+    Raises ConfigError for files that can't be used, SourceError for a broker that can't.
+    """
+    connection = connection_settings(settings)
+    tls_context(connection)
+    found = ["configuration is valid"]
+    if connect:
+        asyncio.run(_connect(settings))
+        found.append(f"connected and subscribed at {connection.url}")
+    return effective(settings) + "".join(f"\n# {line}" for line in found)
+
+
+def explain(settings: Settings, topic: str, payload: bytes) -> str:
+    """Return what becomes of a message under these settings."""
+    intake = Intake(Engine(settings.group_settings()), settings.streams, settings.limits.max_payload_bytes)
+    return intake.explain(topic, payload)
+
+
+class _Ignored:
+    """Takes messages and does nothing with them."""
+
+    def consume(self, messages: Sequence[Message], arrival: float) -> None:
+        pass
+
+    def commit(self) -> None:
+        pass
+
+
+async def _connect(settings: Settings) -> None:
+    source = make_source(connection_settings(settings), _Ignored())
+    running = asyncio.create_task(source.run(), name="mqtt")
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            await source.first_outcome()
+    except TimeoutError as error:
+        raise SourceError(f"no answer within {CONNECT_SECONDS:g} s ({source.status})") from error
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    if not source.connected:
+        raise SourceError(source.status)

@@ -1,0 +1,156 @@
+"""The command line: parses arguments, nothing else. What a command does is imported when it is called."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ewad import __version__
+from ewad.errors import ConfigError, EwadError
+
+if TYPE_CHECKING:
+    from ewad.config import Settings
+
+DONE, FAILED, USAGE = 0, 1, 2
+
+CONFIG = click.option(
+    "-c",
+    "--config",
+    type=click.Path(path_type=Path),
+    help="Configuration file (TOML).",
+)
+
+
+def _stream_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that describe one block of streams without a configuration file."""
+    for option in reversed(
+        (
+            click.option("--beta", multiple=True, type=float, help="Weight of the past; may be repeated."),
+            click.option("--window", multiple=True, type=float, help="Samples; beta = 1 - 1/window."),
+            click.option("--half-life", multiple=True, help='Decay by elapsed time, such as "10m".'),
+            click.option("--format", "form", type=click.Choice(["number", "json"]), help="Of the payloads."),
+            click.option("--field", help="JSON pointer or dotted path of the value."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="ewad")
+def cli() -> None:
+    """Smooth and forecast MQTT streams online; see the results in Prometheus."""
+
+
+@cli.command()
+@click.option("--duration", default=None, metavar="30s", help="End after so long; default: run until Ctrl-C.")
+@click.option("--listen", default="127.0.0.1:9466", show_default=True, help="Where to serve the metrics.")
+def demo(duration: str | None, listen: str) -> None:
+    """Show it all at work: a broker of its own, sample temperatures, the daemon."""
+    from ewad import demo as composition
+
+    composition.run(duration, listen)
+
+
+@cli.command()
+@CONFIG
+@click.option("--url", help="Broker, such as mqtt://localhost:1883.")
+@click.option("--topic", multiple=True, help="Topic template, such as 'site/{room}/temperature'.")
+@_stream_options
+@click.option("--listen", help="Where to serve the metrics, such as 127.0.0.1:9466.")
+def run(config: Path | None, url: str | None, topic: tuple[str, ...], **options: Any) -> None:
+    """Run the daemon."""
+    from ewad import daemon, logs
+
+    settings = _settings(config, url, topic, options)
+    logs.configure(settings.log.level, settings.log.format)
+    daemon.run(settings)
+
+
+@cli.command()
+@CONFIG
+@click.option("--connect", is_flag=True, help="Also connect and subscribe to the broker once.")
+def check(config: Path | None, connect: bool) -> None:
+    """Say whether a configuration is valid, and what it comes to."""
+    from ewad import check as checking
+
+    click.echo(checking.check(_settings(config, None, (), {}), connect))
+
+
+@cli.command()
+@click.argument("topic")
+@click.argument("payload")
+@CONFIG
+def explain(topic: str, payload: str, config: Path | None) -> None:
+    """Say what becomes of a message: block, labels, value - or why it is rejected."""
+    from ewad import check as checking
+
+    click.echo(checking.explain(_settings(config, None, (), {}), topic, os.fsencode(payload)))
+
+
+@cli.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@CONFIG
+@_stream_options
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Results: .csv or .parquet.")
+@click.option("--plot", type=click.Path(path_type=Path), help="Picture: .png, .svg or .pdf.")
+@click.option("--openmetrics", type=click.Path(path_type=Path), help="Series with times, for promtool.")
+@click.option("--publish", help="Also publish the samples to this broker, mqtt://host.")
+@click.option("--speed", type=float, help="So many times faster than recorded; default: as fast as can be.")
+def replay(files: tuple[Path, ...], config: Path | None, **options: Any) -> None:
+    """Put CSV files through the engine, as if their samples came in live."""
+    from ewad import replay as replaying
+
+    outputs = {name: options.pop(name) for name in ("output", "plot", "openmetrics", "publish", "speed")}
+    settings = None if config is None else _settings(config, None, (), options)
+    if settings is None:
+        settings = replaying.default_settings(os.environ, _block(options))
+    click.echo(replaying.replay(files, settings, **outputs), err=True)
+
+
+def _settings(
+    config: Path | None, url: str | None, topics: tuple[str, ...], options: dict[str, Any]
+) -> Settings:
+    """Return the settings of the file, or those of the options if there is none."""
+    from ewad import config as configuration
+
+    if config is None and (url or topics):
+        return configuration.from_options(url, topics, environ=os.environ, **_block(options))
+    given = [f"--{name}" for name, value in {"url": url, "topic": topics, **options}.items() if value]
+    if given:
+        raise ConfigError(f"{given[0]}: goes with --url and --topic, not with a configuration file")
+    return configuration.load(config, os.environ)
+
+
+def _block(options: dict[str, Any]) -> dict[str, Any]:
+    return {{"form": "format"}.get(name, name): value for name, value in options.items()}
+
+
+def main() -> None:
+    """Run the command line; errors of ours end in a line or two on stderr, without a traceback."""
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        _end(FAILED, "interrupted")
+    except click.ClickException as error:
+        error.show()
+        sys.exit(USAGE)
+    except ConfigError as error:
+        _end(USAGE, str(error))
+    except EwadError as error:
+        _end(FAILED, str(error))
+    except BrokenPipeError:
+        # whoever read our output has gone: what is left of it has no reader
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(FAILED)
+    sys.exit(DONE)
+
+
+def _end(status: int, message: str) -> None:
+    click.echo(f"ewad: {message}", err=True)
+    sys.exit(status)

@@ -1,0 +1,123 @@
+"""The daemon: MQTT in, the engine in the middle, HTTP out; its life from start to SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import signal
+import time
+from collections.abc import Mapping, Sequence
+
+from ewad import __version__
+from ewad.config import Settings
+from ewad.engine import Engine
+from ewad.expose.exposition import Exposition
+from ewad.expose.instruments import Instruments
+from ewad.expose.server import HttpServer
+from ewad.ingest.consumer import Message
+from ewad.ingest.decoders import REASONS
+from ewad.ingest.intake import Intake
+from ewad.ingest.connection import connection_settings
+from ewad.ingest.mqtt import MqttSource, make_source
+from ewad.notify import Notifier
+
+log = logging.getLogger("ewad.daemon")
+
+STATUS_SECONDS = 5.0  # how often `systemctl status` hears how it goes
+
+
+class Daemon:
+    """One engine between one broker and its scrapers.
+
+    Raises ConfigError where the settings name files or an address that can't be used.
+    """
+
+    def __init__(self, settings: Settings, notifier: Notifier | None = None) -> None:
+        self.settings = settings
+        self.engine = Engine(settings.group_settings(), settings.limits.max_streams)
+        self.intake = Intake(self.engine, settings.streams, settings.limits.max_payload_bytes)
+        self.instruments = Instruments(
+            version=__version__,
+            reasons=(*REASONS, "out_of_order"),
+            received=lambda: self.intake.received,
+            rejected=self._rejected,
+            streams=lambda: self.engine.n_streams,
+            refused=lambda: self.engine.refused,
+            connected=lambda: self.source.connected,
+            reconnects=lambda: self.source.reconnects,
+        )
+        self.source: MqttSource = make_source(connection_settings(settings), self)
+        self.server = HttpServer(
+            settings.http.listen.host,
+            settings.http.listen.port,
+            engine=self.engine,
+            exposition=Exposition(self.engine, [block.stale_after_seconds for block in settings.streams]),
+            instruments=self.instruments,
+            not_ready=lambda: None if self.source.connected else self.source.status,
+        )
+        self.notifier = notifier or Notifier()
+
+    def consume(self, messages: Sequence[Message], arrival: float) -> None:
+        """Take messages from the source; their samples wait for `commit`."""
+        self.intake.consume(messages, arrival)
+
+    def commit(self) -> None:
+        """Let the engine observe what waits, and note how long that took."""
+        started = time.perf_counter()
+        self.intake.commit()
+        self.instruments.observe_seconds.observe(time.perf_counter() - started)
+
+    async def start(self) -> list[str]:
+        """Serve HTTP and return the addresses it listens on, such as 127.0.0.1:9466."""
+        addresses = [
+            f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+            for host, port in await self.server.start()
+        ]
+        log.info("serving metrics at http://%s/metrics version=%s", addresses[0], __version__)
+        # What start-up left behind lives as long as the daemon: the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
+        self.notifier.ready(self.source.status)
+        return addresses
+
+    async def run(self) -> None:
+        """Receive, smooth and learn until cancelled; then commit, acknowledge and disconnect."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self.source.run(), name="mqtt")
+                tasks.create_task(self._report(), name="report")
+        finally:
+            self.notifier.stopping()
+            await self.server.stop()
+            log.info("stopped messages=%d streams=%d", self.intake.received, self.engine.n_streams)
+
+    async def _report(self) -> None:
+        """Tell the service manager, again and again, that all is alive, and how it goes."""
+        watchdog = self.notifier.watchdog_interval_seconds
+        while True:
+            self.notifier.watchdog()
+            self.notifier.status(f"{self.source.status}; {self.engine.n_streams} streams")
+            await asyncio.sleep(min(STATUS_SECONDS, watchdog or STATUS_SECONDS))
+
+    def _rejected(self) -> Mapping[str, int]:
+        late = sum(group.out_of_order for group in self.engine.groups)
+        return self.intake.rejected | {"out_of_order": late}
+
+
+async def _run_until_signalled(settings: Settings) -> None:
+    daemon = Daemon(settings)
+    await daemon.start()
+    running = asyncio.create_task(daemon.run(), name="daemon")
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, running.cancel)
+    try:
+        await running
+    except asyncio.CancelledError:
+        log.debug("ended by a signal")
+
+
+def run(settings: Settings) -> None:
+    """Run the daemon until SIGTERM or SIGINT."""
+    asyncio.run(_run_until_signalled(settings))

@@ -1,0 +1,121 @@
+"""`ewad demo`: a broker of its own, sample temperatures as live sensors, and the real daemon on them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+
+import click
+import numpy as np
+
+from ewad import config, logs
+from ewad.config.syntax import parse_duration
+from ewad.daemon import Daemon
+from ewad.demo_broker import embedded_broker
+from ewad.demo_publisher import SAMPLE_STREAMS, publish_samples
+from ewad.errors import ConfigError
+
+SAMPLES_PER_SECOND = 50.0  # a minute shows 50 hours of the office, or 8 years of weather
+SHOWN = "site/office/temperature"
+
+# Sized for a minute: a mini-batch is full after each third of a second, an epoch is over every 3 s.
+SETTINGS = """
+[[stream]]
+name = "temperature"
+topic = "site/{room}/temperature"
+unit = "celsius"
+beta = [0.9, 0.98]
+model = "demo"
+
+[[stream]]
+name = "wind"
+topic = "site/{place}/wind_speed"
+beta = [0.9, 0.98]
+
+[model.demo]
+lags = 24
+horizons = [1]
+batch_size = 32
+batches_per_epoch = 20
+learning_rate = 0.02
+schedule = { kind = "inverse_time", decay_rate = 0.1 }
+"""
+
+
+def run(duration: str | None, listen: str) -> None:
+    """Show the daemon at work until Ctrl-C, or for `duration` such as "30s"."""
+    try:
+        seconds = None if duration is None else parse_duration(duration)
+    except ValueError as error:
+        raise ConfigError(f"--duration: {error}") from error
+    logs.configure("warning", "text")
+    asyncio.run(_run(seconds, listen))
+
+
+async def _run(seconds: float | None, listen: str) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with embedded_broker() as url:
+        daemon = Daemon(_settings(url, listen))
+        address = (await daemon.start())[0]
+        click.echo(_banner(url, address))
+        async with asyncio.TaskGroup() as tasks:
+            running = [
+                tasks.create_task(daemon.run(), name="daemon"),
+                tasks.create_task(
+                    publish_samples(url, samples_per_second=SAMPLES_PER_SECOND), name="publisher"
+                ),
+                tasks.create_task(_tell(daemon), name="teller"),
+            ]
+            try:
+                async with asyncio.timeout(seconds):
+                    await stop.wait()
+            except TimeoutError:
+                pass
+            for task in running:
+                task.cancel()
+    click.echo(f"done: {daemon.intake.received} messages")
+
+
+def _settings(url: str, listen: str) -> config.Settings:
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("EWAD_")}
+    overrides = {"EWAD_MQTT__URL": url, "EWAD_HTTP__LISTEN": listen}
+    return config.parse(SETTINGS, "demo", environ | overrides)
+
+
+def _banner(url: str, address: str) -> str:
+    topics = ", ".join(stream.topic for stream in SAMPLE_STREAMS)
+    return (
+        f"broker   {url}  (embedded; sample data at {SAMPLES_PER_SECOND:.0f} samples/s a stream)\n"
+        f"topics   {topics}\n"
+        f"page     http://{address}/\n"
+        f"metrics  http://{address}/metrics\n"
+        f"\n{SHOWN}\n"
+        "    time   value  smoothed 0.9  smoothed 0.98  forecast    loss  learning rate"
+    )
+
+
+async def _tell(daemon: Daemon) -> None:
+    """Print a line each second of how the shown stream is doing."""
+    group = daemon.engine.groups[0]
+    second = 0
+    while True:
+        await asyncio.sleep(1.0)
+        second += 1
+        row = group.streams.find(SHOWN)
+        if row is None or group.forecaster is None:
+            click.echo(f"{second:6d} s  {daemon.source.status}")
+            continue
+        learner = group.forecaster.learner
+        fast, slow = (average.mean[row] for average in group.averages)
+        click.echo(
+            f"{second:6d} s{_cell(group.value[row], 8)}{_cell(fast, 14)}{_cell(slow, 15)}"
+            f"{_cell(group.forecaster.forecast[row, 0], 10)}{_cell(learner.loss[0], 8, 4)}"
+            f"{_cell(learner.learning_rate[0], 15, 5)}"
+        )
+
+
+def _cell(number: float, width: int, digits: int = 2) -> str:
+    return "-".rjust(width) if np.isnan(number) else f"{number:{width}.{digits}f}"
