@@ -1,0 +1,149 @@
+"""Settings of one MQTT connection, checked: addresses, credentials, certificates, subscriptions."""
+
+import ssl
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from ewad.errors import ConfigError
+
+Transport = Literal["tcp", "tls", "ws", "wss"]
+
+SCHEMES: dict[str, tuple[Transport, int]] = {  # scheme -> transport, default port
+    "mqtt": ("tcp", 1883),
+    "mqtts": ("tls", 8883),
+    "ws": ("ws", 80),
+    "wss": ("wss", 443),
+}
+SCHEME_OF: dict[Transport, str] = {transport: scheme for scheme, (transport, _) in SCHEMES.items()}
+
+
+class Address(NamedTuple):
+    """The parts of a broker's address."""
+
+    transport: Transport
+    host: str
+    port: int
+    path: str
+    username: str | None
+    password: str | None
+
+
+def parse_url(url: str) -> Address:
+    """Return the parts of a broker's address such as mqtts://user:secret@broker.example:8883.
+
+    Raises ConfigError for an unknown scheme, a missing host or a port that isn't one. The message never holds
+    the credentials.
+    """
+    try:
+        parts = urlsplit(url)
+        scheme, host, port = parts.scheme.lower(), parts.hostname, parts.port
+    except ValueError as error:
+        raise ConfigError(f"mqtt.url: {error}") from error
+    if scheme not in SCHEMES:
+        shown = url.rpartition("@")[2]
+        raise ConfigError(f'mqtt.url: expected mqtt://, mqtts://, ws:// or wss:// and a host, got "{shown}"')
+    if not host:
+        raise ConfigError(f"mqtt.url: no host after {scheme}://")
+    if port == 0:
+        raise ConfigError("mqtt.url: expected a port in 1..65535, got 0")
+    transport, default_port = SCHEMES[scheme]
+    return Address(
+        transport,
+        host,
+        port or default_port,
+        parts.path,
+        None if parts.username is None else unquote(parts.username),
+        None if parts.password is None else unquote(parts.password),
+    )
+
+
+@dataclass(frozen=True)
+class Subscription:
+    """A topic filter, and whether messages that the broker had stored before are wanted."""
+
+    filter: str
+    retained: Literal["use", "ignore"] = "use"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MqttSettings:
+    """Everything that one connection to a broker needs. Raises ConfigError if it can't work."""
+
+    host: str
+    subscriptions: tuple[Subscription, ...]
+    port: int = 1883
+    transport: Transport = "tcp"
+    path: str = ""
+    version: Literal["5", "3.1.1"] = "5"
+    client_id: str = "ewad"
+    qos: Literal[0, 1, 2] = 1
+    session_expiry_seconds: float = 3600.0
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+    keep_alive_seconds: int = 30
+    commit_interval_seconds: float = 0.05
+
+    def __post_init__(self) -> None:
+        if not self.subscriptions:
+            raise ConfigError("mqtt: nothing to subscribe to: expected at least one topic filter")
+        if self.encrypted:
+            return
+        for key in ("ca_file", "cert_file", "key_file"):
+            if getattr(self, key) is not None:
+                raise ConfigError(f"mqtt.{key}: used by mqtts:// and wss:// only, got {self.url}")
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether the transport is TLS."""
+        return self.transport in ("tls", "wss")
+
+    @property
+    def url(self) -> str:
+        """The address without credentials, for logs."""
+        return f"{SCHEME_OF[self.transport]}://{self.peer}{self.path}"
+
+    @property
+    def peer(self) -> str:
+        """host:port, with brackets around an IPv6 host."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+def tls_context(settings: MqttSettings) -> ssl.SSLContext | None:
+    """Return the connection's TLS settings, None without TLS. Raises ConfigError for unfit files."""
+    if not settings.encrypted:
+        return None
+    for key in ("ca_file", "cert_file", "key_file"):
+        _require_readable(key, getattr(settings, key))
+    try:
+        context = ssl.create_default_context(cafile=settings.ca_file)
+    except (ssl.SSLError, OSError) as error:
+        raise ConfigError(f"mqtt.ca_file: {settings.ca_file}: expected PEM certificates: {error}") from error
+    if settings.cert_file is None:
+        if settings.key_file is not None:
+            raise ConfigError("mqtt.key_file: needs mqtt.cert_file as well")
+        return context
+    try:
+        # An empty password makes an encrypted key an error; without one OpenSSL would ask on the terminal.
+        context.load_cert_chain(settings.cert_file, settings.key_file, password="")
+    except (ssl.SSLError, OSError) as error:
+        files = f"{settings.cert_file} and {settings.key_file or 'no key_file'}"
+        raise ConfigError(
+            f"mqtt.cert_file: {files}: expected a PEM certificate and its unencrypted key: {error}"
+        ) from error
+    return context
+
+
+def _require_readable(key: str, file: str | None) -> None:
+    """Raise ConfigError, naming the key, if the file can't be read."""
+    if file is None:
+        return
+    try:
+        Path(file).open("rb").close()
+    except OSError as error:
+        raise ConfigError(f"mqtt.{key}: {file}: {error.strerror}") from error
