@@ -42,10 +42,11 @@ class BackfillSink:
     def _append(self, metric: str, table: Table, column: str, streams: list[str], extra: str) -> None:
         if metric not in self._families:
             self._families[metric] = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115
-        values, times = table[column], table["time"]
+        known = np.flatnonzero(~np.isnan(table[column]))
+        values, times = table[column][known].tolist(), table["time"][known].tolist()
         self._families[metric].writelines(
-            f"{metric}{{{streams[i]}{extra}}} {values[i]!r} {times[i]!r}\n"
-            for i in np.flatnonzero(~np.isnan(values)).tolist()
+            f"{metric}{{{streams[i]}{extra}}} {value!r} {time!r}\n"
+            for i, value, time in zip(known.tolist(), values, times, strict=True)
         )
 
     def close(self) -> None:

@@ -30,7 +30,7 @@ class Sink(Protocol):
 
 
 def columns(groups: Sequence[GroupSettings]) -> list[str]:
-    """Return the columns of the results of these groups; what a group does not have stays empty in its rows."""
+    """Return the columns of the results of these groups; a cell that a group does not have stays empty."""
     betas = dict.fromkeys(label for group in groups for label in group.beta_labels)
     models = [group.model for group in groups if group.model is not None]
     horizons = sorted({horizon for model in models for horizon in model.horizons})

@@ -15,7 +15,7 @@ import numpy as np
 
 from ewad.config.settings import StreamSettings
 from ewad.config.syntax import quoted
-from ewad.engine import REFUSED, Batch, Engine
+from ewad.engine import REFUSED, Batch, Engine, Results
 from ewad.errors import DecodeError
 from ewad.ingest.consumer import Message
 from ewad.ingest.decoders import REASONS, Decoders, Value, build
@@ -157,9 +157,12 @@ class Intake:
 
     def commit(self) -> None:
         """Let the engine observe everything that waits."""
-        for block in self._blocks:
-            if block.rows:
-                self._engine.observe(block.take_batch(self._arrival))
+        self.observe()
+
+    def observe(self) -> list[tuple[Batch, Results]]:
+        """Do what `commit` does, and return the batches with what came of them."""
+        batches = [block.take_batch(self._arrival) for block in self._blocks if block.rows]
+        return [(batch, self._engine.observe(batch)) for batch in batches]
 
     def explain(self, topic: str, payload: bytes) -> str:
         """Return which blocks take the message, and its labels and values or the reason of its rejection."""

@@ -1,0 +1,264 @@
+"""`ewad replay`: CSV files through the very engine of the daemon, as fast as it goes or at a chosen speed."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from ewad import config
+from ewad.config import Settings
+from ewad.config.syntax import mask_url, parse_url, quoted
+from ewad.engine import REFUSED, Batch, Engine, Results
+from ewad.errors import ConfigError, SourceError
+from ewad.expose.backfill import BackfillSink
+from ewad.expose.plot import PlotSink
+from ewad.expose.rows import Sink, sink, table
+from ewad.ingest.csv import Chunk, CsvFile, CsvMessage, read
+from ewad.ingest.intake import Intake
+from ewad.ingest.topics import TopicTemplate
+
+# Large enough for the engine to be at its cheapest, small enough for the scans to stay short.
+BATCH_SAMPLES = 4096
+# At a chosen speed samples are let go in steps of so many real seconds: smooth to look at, cheap to keep.
+STEP_SECONDS = 0.05
+
+Observed = list[tuple[Batch, Results]]
+Publisher = Callable[[str, str], Awaitable[None]]
+
+
+def default_settings(environ: Mapping[str, str], block: Mapping[str, Any]) -> Settings:
+    """Return the settings of a replay without a configuration file: every stream smoothed and forecast."""
+    given = {key: list(value) if isinstance(value, tuple) else value for key, value in block.items() if value}
+    document = {
+        "stream": [{"name": "replay", "topic": "#", "model": "linear", **given}],
+        "model": {"linear": {}},
+    }
+    return config.parse(document, "command line", environ)
+
+
+def replay(
+    files: Sequence[Path],
+    settings: Settings,
+    *,
+    output: Path | None = None,
+    plot: Path | None = None,
+    openmetrics: Path | None = None,
+    publish: str | None = None,
+    speed: float | None = None,
+) -> str:
+    """Replay the files one after another and return a summary for people.
+
+    Raises SourceError where a file can't be read, ConfigError where an output can't be written.
+    """
+    if speed is not None and not 0.0 < speed < np.inf:
+        raise ConfigError(f"--speed: expected a positive number, got {speed}")
+    for path in files:
+        read(path)  # a mistake in the last file is told before the first is worked on
+    outputs = ((sink, output), (PlotSink, plot), (BackfillSink, openmetrics))
+    sinks: list[Sink] = [make(target) for make, target in outputs if target is not None]
+    run = Replay(settings)
+    started = time.perf_counter()
+    asyncio.run(_replay(run, files, sinks, publish, speed))
+    for each in sinks:
+        each.close()
+    return run.summary(time.perf_counter() - started)
+
+
+class Replay:
+    """An engine under these settings, and what has gone through it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.engine = Engine(settings.group_settings(), settings.limits.max_streams)
+        self.intake = Intake(self.engine, settings.streams, settings.limits.max_payload_bytes)
+        self.samples = 0
+        self.refused = 0
+        self.notes: list[str] = []
+
+    def summary(self, seconds: float) -> str:
+        """Return what was done, and what was left out."""
+        engine = self.engine
+        lines = [
+            f"{self.samples:,} samples of {engine.n_streams:,} streams in {seconds:.1f} s"
+            f" ({self.samples / max(seconds, 1e-9):,.0f}/s)"
+        ]
+        lines += self.notes
+        late = sum(group.out_of_order for group in engine.groups)
+        left_out = {"out of order": late, "past limits.max_streams": self.refused}
+        left_out |= {reason: n for reason, n in self.intake.rejected.items() if n}
+        lines += [f"left out: {n:,} {reason}" for reason, n in left_out.items() if n]
+        return "\n".join(lines)
+
+
+class SampleFile:
+    """A file of samples on its way into the engine: each of its streams goes to the block that takes it."""
+
+    def __init__(self, run: Replay, file: CsvFile) -> None:
+        self._run = run
+        self._file = file
+        self._templates = [
+            [TopicTemplate.parse(topic) for topic in block.topics] for block in run.settings.streams
+        ]
+        self._places: list[tuple[int, int]] = []  # group and row of each of the file's streams
+
+    def pieces(self, step_seconds: float) -> Iterator[Chunk]:
+        """Yield the samples in pieces of at most BATCH_SAMPLES and step_seconds of file time."""
+        for chunk in self._file:
+            cuts = np.arange(BATCH_SAMPLES, len(chunk.time), BATCH_SAMPLES)
+            if np.isfinite(step_seconds):
+                cuts = np.union1d(cuts, np.flatnonzero(np.diff(chunk.time // step_seconds)) + 1)
+            for start, end in itertools.pairwise([0, *cuts.tolist(), len(chunk.time)]):
+                if end > start:
+                    yield Chunk(chunk.time[start:end], chunk.stream[start:end], chunk.value[start:end])
+
+    @staticmethod
+    def time(piece: Chunk) -> float:
+        """Return the piece's first time."""
+        return float(piece.time[0])
+
+    def observe(self, piece: Chunk) -> Observed:
+        """Let the engine observe the piece."""
+        self._places += [self._place(name) for name in self._file.names[len(self._places) :]]
+        group, row = np.array(self._places, dtype=np.int32)[piece.stream].T
+        self._run.refused += int((row == REFUSED).sum())
+        observed = []
+        for index, block in enumerate(self._run.settings.streams):
+            mine = np.flatnonzero((group == index) & (row != REFUSED))
+            if len(mine):
+                value = piece.value[mine] * block.scale + block.offset
+                batch = Batch(index, row[mine], piece.time[mine], value)
+                observed.append((batch, self._run.engine.observe(batch)))
+        return observed
+
+    def payloads(self, piece: Chunk) -> Iterator[tuple[str, str]]:
+        """Yield topic and payload of each sample."""
+        for stream, value in zip(piece.stream.tolist(), piece.value.tolist(), strict=True):
+            yield self._file.names[stream], repr(value)
+
+    def _place(self, name: str) -> tuple[int, int]:
+        """Return group and row of a stream: in the block whose topic takes the name, or the only one."""
+        engine = self._run.engine
+        for group, templates in enumerate(self._templates):
+            for template in templates:
+                labels = template.match(name)
+                if labels is not None:
+                    return group, engine.add_stream(group, name, labels)
+        if len(self._templates) == 1:
+            return 0, engine.add_stream(0, name)
+        topics = ", ".join(topic for block in self._run.settings.streams for topic in block.topics)
+        raise SourceError(
+            f"{self._file.path}: column {quoted(name)}: expected a name that a topic takes: {topics}"
+        )
+
+
+class MessageFile:
+    """A file of recorded messages: they are decoded as live ones are, each at its own time."""
+
+    def __init__(self, run: Replay, file: CsvFile) -> None:
+        self._run = run
+        self._file = file
+
+    def pieces(self, step_seconds: float) -> Iterator[list[CsvMessage]]:
+        """Yield the messages in pieces of at most BATCH_SAMPLES and step_seconds of file time."""
+        for messages in self._file.messages():
+            for _, step in itertools.groupby(messages, lambda message: message.time // step_seconds):
+                while piece := list(itertools.islice(step, BATCH_SAMPLES)):
+                    yield piece
+
+    @staticmethod
+    def time(piece: list[CsvMessage]) -> float:
+        """Return the piece's first time."""
+        return piece[0].time
+
+    def observe(self, piece: list[CsvMessage]) -> Observed:
+        """Decode the piece and let the engine observe it."""
+        for arrival, together in itertools.groupby(piece, lambda message: message.time):
+            self._run.intake.consume(list(together), arrival)
+        return self._run.intake.observe()
+
+    def payloads(self, piece: list[CsvMessage]) -> Iterator[tuple[str, str]]:
+        """Yield topic and payload of each message."""
+        return ((message.topic, message.payload.decode()) for message in piece)
+
+
+async def _replay(
+    run: Replay, files: Sequence[Path], sinks: Sequence[Sink], publish: str | None, speed: float | None
+) -> None:
+    async with AsyncExitStack() as stack:
+        publisher = None if publish is None else await stack.enter_async_context(_publisher(publish))
+        pace = _Pace(speed)
+        for path in files:
+            file = read(path)
+            source: Any = (MessageFile if file.layout == "messages" else SampleFile)(run, file)
+            with _progress(path, file) as bar:
+                for piece in source.pieces(pace.step_seconds):
+                    await pace.until(source.time(piece))
+                    observed = source.observe(piece)
+                    run.samples += sum(len(results.accepted) for _, results in observed)
+                    for each in sinks:
+                        each.write(table(run.engine, observed))
+                    if publisher is not None:
+                        for topic, payload in source.payloads(piece):
+                            await publisher(topic, payload)
+                    bar.update(file.bytes_read - bar.pos)
+            run.notes += [f"{path}: {note}" for note in file.notes]
+
+
+def _progress(path: Path, file: CsvFile) -> Any:
+    """Return a bar over the file's bytes; it shows itself on terminals only."""
+    hidden = not sys.stderr.isatty()
+    return click.progressbar(length=file.size_bytes, label=path.name, file=sys.stderr, hidden=hidden)
+
+
+class _Pace:
+    """Lets file time pass `speed` times as fast as real time, or does not hold it at all."""
+
+    def __init__(self, speed: float | None) -> None:
+        self._speed = speed
+        self._origin: tuple[float, float] | None = None
+        self.step_seconds = np.inf if speed is None else STEP_SECONDS * speed
+
+    async def until(self, file_time: float) -> None:
+        if self._speed is None:
+            return
+        now = time.monotonic()
+        self._origin = self._origin or (now, file_time)
+        started, first = self._origin
+        await asyncio.sleep(started + (file_time - first) / self._speed - now)
+
+
+@asynccontextmanager
+async def _publisher(url: str) -> AsyncIterator[Publisher]:
+    """Connect to the broker and yield what publishes a payload at QoS 1."""
+    import aiomqtt
+
+    try:
+        address = parse_url(url)
+    except ValueError as error:
+        raise ConfigError(f"--publish: {error}") from error
+    try:
+        async with aiomqtt.Client(
+            address.host,
+            address.port,
+            username=address.username,
+            password=address.password,
+            tls_params=aiomqtt.TLSParameters() if address.transport in ("tls", "wss") else None,
+            transport="websockets" if address.transport in ("ws", "wss") else "tcp",
+            websocket_path=address.path or None,
+        ) as client:
+
+            async def publish(topic: str, payload: str) -> None:
+                await client.publish(topic, payload, qos=1)
+
+            yield publish
+    except aiomqtt.MqttError as error:
+        raise SourceError(f"--publish {mask_url(url)}: {error}") from error
