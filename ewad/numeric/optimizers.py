@@ -42,7 +42,7 @@ class GradientDescent:
     def step(self, theta: Array, gradient: Array, state: State, learning_rate: Rate) -> tuple[Array, State]:
         """Return theta after one step down the gradient."""
         _check(theta, gradient)
-        return theta - _spread(learning_rate) * gradient, state
+        return theta - _spread(learning_rate, theta) * gradient, state
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Momentum:
         _check(theta, gradient)
         gain = 1.0 - self.beta1 if self.averaged else 1.0
         velocity = self.beta1 * state[0] + gain * gradient
-        return theta - _spread(learning_rate) * velocity, (velocity,)
+        return theta - _spread(learning_rate, theta) * velocity, (velocity,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +85,10 @@ class RMSprop:
     def step(self, theta: Array, gradient: Array, state: State, learning_rate: Rate) -> tuple[Array, State]:
         """Return theta after one step and the new mean square."""
         _check(theta, gradient)
-        square = self.beta2 * state[0] + (1.0 - self.beta2) * (gradient * gradient)
+        # Multiplied and divided in torch's order: on a bumpy path one last bit grows to 1e-8 in 100 steps.
+        square = self.beta2 * state[0] + (1.0 - self.beta2) * gradient * gradient
         root = np.sqrt(square + self.epsilon) if self.epsilon_inside else np.sqrt(square) + self.epsilon
-        return theta - _spread(learning_rate) * _ratio(gradient, root, self.epsilon), (square,)
+        return theta - _ratio(_spread(learning_rate, theta) * gradient, root, self.epsilon), (square,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,7 @@ class Adam:
         move = _ratio(first, root, self.epsilon)
         move *= np.asarray(learning_rate / correction1)[..., None]
         if self.weight_decay:
-            move += _spread(learning_rate) * self.weight_decay * theta
+            move += _spread(learning_rate, theta) * self.weight_decay * theta
         return theta - move, (first, second, steps)
 
 
@@ -142,9 +143,9 @@ def _ratio(numerator: Array, root: Array, epsilon: float) -> Array:
     return np.divide(numerator, root, out=np.zeros_like(numerator), where=root != 0.0)
 
 
-def _spread(number: Rate) -> Any:
-    """Return a number per problem so that it multiplies that problem's parameters."""
-    return number[..., None] if isinstance(number, np.ndarray) and number.ndim else number
+def _spread(rate: Rate, theta: Array) -> Array:
+    """Return the rate of each problem, in theta's type, so that it multiplies that problem's parameters."""
+    return np.asarray(rate, dtype=theta.dtype)[..., None]
 
 
 def _check(theta: Array, gradient: Array) -> None:
