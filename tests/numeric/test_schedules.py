@@ -1,0 +1,92 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ewad.numeric.schedules import (
+    SCHEDULES,
+    Constant,
+    Exponential,
+    InverseSqrt,
+    InverseTime,
+    Manual,
+    Staircase,
+)
+
+
+def test_inverse_time_gives_the_table_of_the_course():
+    # A. Ng, Improving Deep Neural Networks, week 2: alpha0 = 0.2, decay rate 1, epochs 1 to 4.
+    rates = [float(InverseTime(1.0).rate(0.2, epoch, 0)) for epoch in (1, 2, 3, 4)]
+    assert [round(rate, 3) for rate in rates] == [0.1, 0.067, 0.05, 0.04]
+
+
+def test_exponential_of_the_course_multiplies_by_its_base_each_epoch():
+    assert [float(Exponential(0.95).rate(0.2, e, 0)) for e in (0, 1, 2)] == pytest.approx([0.2, 0.19, 0.1805])
+
+
+def test_inverse_sqrt_by_epoch_falls_with_the_root_of_the_epoch_counted_from_1():
+    assert [float(InverseSqrt(2.0).rate(0.1, e, 7)) for e in (0, 3, 8, 99)] == pytest.approx(
+        [0.2, 0.1, 0.2 / 3, 0.02]
+    )
+
+
+def test_inverse_sqrt_by_batch_falls_with_the_root_of_the_mini_batch_counted_from_1():
+    assert [float(InverseSqrt(2.0, per="batch").rate(0.1, 7, t)) for t in (0, 3, 8)] == pytest.approx(
+        [0.2, 0.1, 0.2 / 3]
+    )
+
+
+def test_staircase_halves_at_each_tenth_epoch_by_default():
+    rates = [float(Staircase().rate(0.8, e, 0)) for e in (0, 9, 10, 19, 20, 30)]
+    assert rates == [0.8, 0.8, 0.4, 0.4, 0.2, 0.1]
+
+
+def test_constant_stays():
+    assert [float(Constant().rate(0.3, e, 0)) for e in (0, 1, 10**9)] == [0.3] * 3
+
+
+def test_manual_holds_each_rate_from_its_epoch_on_in_whatever_order_they_were_written():
+    schedule = Manual(((20, 0.001), (5, 0.01)))
+    rates = [float(schedule.rate(0.1, e, 0)) for e in (0, 4, 5, 19, 20, 500)]
+    assert rates == [0.1, 0.1, 0.01, 0.01, 0.001, 0.001]
+
+
+def test_manual_without_rates_is_constant():
+    assert float(Manual().rate(0.1, 3, 0)) == 0.1
+
+
+EXAMPLES = {
+    "manual": Manual(((2, 0.05), (7, 0.02))),
+    **{name: schedule() for name, schedule in SCHEDULES.items() if name != "manual"},
+    "inverse_sqrt by batch": InverseSqrt(per="batch"),
+}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+class TestEverySchedule:
+    def test_starts_at_the_initial_rate(self, name):
+        assert float(EXAMPLES[name].rate(0.25, 0, 0)) == 0.25
+
+    def test_rates_of_arrays_are_those_of_their_numbers(self, name):
+        epoch = np.arange(24).reshape(4, 6)
+        batch = 3 * epoch + 1
+        got = EXAMPLES[name].rate(0.25, epoch, batch)
+        one_by_one = [
+            float(EXAMPLES[name].rate(0.25, int(e), int(b)))
+            for e, b in zip(epoch.flat, batch.flat, strict=True)
+        ]
+        assert got.dtype == np.float64
+        np.testing.assert_array_equal(got, np.reshape(one_by_one, (4, 6)))
+
+    def test_leaves_its_arguments_alone(self, name):
+        epoch, batch = np.arange(5), np.arange(5)
+        EXAMPLES[name].rate(0.25, epoch, batch)
+        assert epoch.tolist() == batch.tolist() == [0, 1, 2, 3, 4]
+
+    @settings(max_examples=50, deadline=None)
+    @given(initial=st.floats(1e-9, 1e3), epoch=st.integers(0, 10**6), batch=st.integers(0, 10**9))
+    def test_never_rises_above_the_initial_rate_and_stays_finite(self, name, initial, epoch, batch):
+        schedule = EXAMPLES[name]
+        if name == "manual":
+            initial = max(initial, 0.05)
+        assert 0.0 <= float(schedule.rate(initial, epoch, batch)) <= initial

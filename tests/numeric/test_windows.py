@@ -1,0 +1,38 @@
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ewad.numeric.recurrence import Runs
+from ewad.numeric.windows import Windows
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n=st.integers(1, 40),
+    n_streams=st.integers(1, 5),
+    depth=st.integers(1, 7),
+)
+def test_every_sample_sees_the_past_of_its_own_stream(seed, n, n_streams, depth):
+    rng = np.random.default_rng(seed)
+    stream, value = rng.integers(0, n_streams, n), rng.normal(size=n)
+    history = rng.normal(size=(n_streams, depth))
+    runs = Runs.of(stream)
+    windows = Windows.of(history[runs.series], runs, value[runs.order])
+    pasts = [list(row) for row in history]
+    differences, back = windows.differences(), [windows.back(i) for i in range(depth + 1)]
+    for j, position in enumerate(np.argsort(runs.order)):  # in order of arrival
+        past = pasts[stream[j]]
+        past.append(value[j])
+        assert differences[position].tolist() == np.diff(past[-depth - 1 :]).tolist()
+        assert [steps[position] for steps in back] == past[: -depth - 2 : -1]
+    after = windows.history(runs)
+    assert after.tolist() == [pasts[s][-depth:] for s in runs.series]
+
+
+def test_at_picks_samples_in_the_order_asked():
+    runs = Runs.of(np.array([0, 1, 0]))
+    windows = Windows.of(np.zeros((2, 2)), runs, np.array([1.0, 4.0, 10.0]))
+    picked = windows.at(np.array([2, 0]))
+    assert picked.back(0).tolist() == [10.0, 1.0]
+    assert picked.differences().tolist() == [[0.0, 10.0], [0.0, 1.0]]
