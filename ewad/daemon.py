@@ -15,10 +15,10 @@ from ewad.engine import Engine
 from ewad.expose.exposition import Exposition
 from ewad.expose.instruments import Instruments
 from ewad.expose.server import HttpServer
+from ewad.ingest.connection import connection_settings
 from ewad.ingest.consumer import Message
 from ewad.ingest.decoders import REASONS
 from ewad.ingest.intake import Intake
-from ewad.ingest.connection import connection_settings
 from ewad.ingest.mqtt import MqttSource, make_source
 from ewad.notify import Notifier
 

@@ -62,7 +62,7 @@ def replay(
     if speed is not None and not 0.0 < speed < np.inf:
         raise ConfigError(f"--speed: expected a positive number, got {speed}")
     for path in files:
-        read(path)  # a mistake in the last file is told before the first is worked on
+        read(path).close()  # a mistake in the last file is told before the first is worked on
     outputs = ((sink, output), (PlotSink, plot), (BackfillSink, openmetrics))
     sinks: list[Sink] = [make(target) for make, target in outputs if target is not None]
     run = Replay(settings)
@@ -197,9 +197,8 @@ async def _replay(
         publisher = None if publish is None else await stack.enter_async_context(_publisher(publish))
         pace = _Pace(speed)
         for path in files:
-            file = read(path)
-            source: Any = (MessageFile if file.layout == "messages" else SampleFile)(run, file)
-            with _progress(path, file) as bar:
+            with read(path) as file, _progress(path, file) as bar:
+                source: Any = (MessageFile if file.layout == "messages" else SampleFile)(run, file)
                 for piece in source.pieces(pace.step_seconds):
                     await pace.until(source.time(piece))
                     observed = source.observe(piece)

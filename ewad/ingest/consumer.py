@@ -10,9 +10,14 @@ COMMIT_MESSAGES = 4096
 class Message(Protocol):
     """One message as the broker delivered it."""
 
-    topic: str
-    payload: bytes
-    retain: bool
+    @property
+    def topic(self) -> str: ...  # noqa: D102
+
+    @property
+    def payload(self) -> bytes: ...  # noqa: D102
+
+    @property
+    def retain(self) -> bool: ...  # noqa: D102
 
 
 class Consumer(Protocol):
