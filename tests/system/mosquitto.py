@@ -125,7 +125,10 @@ class Mosquitto:
     def publish(
         self, topic: str, *payloads: str, qos: int = 1, retain: bool = False, arguments: Sequence[str] = ()
     ) -> None:
-        """Publish one message per payload (without newlines); return when the broker has them."""
+        """Publish one message per payload (without newlines); return when the broker has them.
+
+        At most 60,000 at QoS 1 and 2: mosquitto_pub -l loses the rest when its packet ids begin again.
+        """
         command = ["mosquitto_pub", "-h", self.host, "-p", str(self.port), "-t", topic, "-q", str(qos), "-l"]
         command += ["-V", "5", *(["-r"] if retain else []), *arguments]
         subprocess.run(command, input="\n".join(payloads).encode() + b"\n", check=True, timeout=60)
