@@ -22,7 +22,7 @@ State = tuple[Array, ...]
 
 
 class Optimizer(Protocol):
-    """What every optimizer here is: a frozen record of its constants with these two functions."""
+    """What every optimizer here is: a frozen record of its constants with these three functions."""
 
     def init(self, theta: Array) -> State:
         """Return the state before the first step."""
@@ -30,23 +30,40 @@ class Optimizer(Protocol):
     def step(self, theta: Array, gradient: Array, state: State, learning_rate: Rate) -> tuple[Array, State]:
         """Return theta after one step and the advanced state; no argument is changed."""
 
+    def update(self, theta: Array, gradient: Array, state: State, learning_rate: Rate) -> None:
+        """Take the step in place: changes theta and the arrays of state."""
+
+
+class _OnCopies:
+    """Steps that are updates of copies, so that each formula stands once."""
+
+    __slots__ = ()
+
+    def step(
+        self: Optimizer, theta: Array, gradient: Array, state: State, learning_rate: Rate
+    ) -> tuple[Array, State]:
+        """Return theta after one step and the advanced state; no argument is changed."""
+        theta, state = theta.copy(), tuple(part.copy() for part in state)
+        self.update(theta, gradient, state, learning_rate)
+        return theta, state
+
 
 @dataclass(frozen=True, slots=True)
-class GradientDescent:
+class GradientDescent(_OnCopies):
     """theta - rate * g."""
 
     def init(self, theta: Array) -> State:
         """Return no state."""
         return ()
 
-    def step(self, theta: Array, gradient: Array, state: State, learning_rate: Rate) -> tuple[Array, State]:
-        """Return theta after one step down the gradient."""
+    def update(self, theta: Array, gradient: Array, state: State, learning_rate: Rate) -> None:
+        """Move theta one step down the gradient."""
         _check(theta, gradient)
-        return theta - _spread(learning_rate, theta) * gradient, state
+        theta -= _spread(learning_rate, theta) * gradient
 
 
 @dataclass(frozen=True, slots=True)
-class Momentum:
+class Momentum(_OnCopies):
     """Gradient descent along the exponentially weighted average of the gradients.
 
     averaged=False gives the other common form, v = beta1 * v + g, whose steps are 1 / (1 - beta1) as long.
@@ -59,16 +76,17 @@ class Momentum:
         """Return (velocity,), at rest."""
         return (np.zeros_like(theta),)
 
-    def step(self, theta: Array, gradient: Array, state: State, learning_rate: Rate) -> tuple[Array, State]:
-        """Return theta after one step and the new velocity."""
+    def update(self, theta: Array, gradient: Array, state: State, learning_rate: Rate) -> None:
+        """Move theta along the velocity, once that has taken in the gradient."""
         _check(theta, gradient)
-        gain = 1.0 - self.beta1 if self.averaged else 1.0
-        velocity = self.beta1 * state[0] + gain * gradient
-        return theta - _spread(learning_rate, theta) * velocity, (velocity,)
+        (velocity,) = state
+        velocity *= self.beta1
+        velocity += (1.0 - self.beta1) * gradient if self.averaged else gradient
+        theta -= _spread(learning_rate, theta) * velocity
 
 
 @dataclass(frozen=True, slots=True)
-class RMSprop:
+class RMSprop(_OnCopies):
     """Each parameter's step divided by the root mean square of its recent gradients. No bias correction.
 
     epsilon_inside=True puts epsilon under the root, as some libraries do.
@@ -82,17 +100,19 @@ class RMSprop:
         """Return (mean square,), at zero."""
         return (np.zeros_like(theta),)
 
-    def step(self, theta: Array, gradient: Array, state: State, learning_rate: Rate) -> tuple[Array, State]:
-        """Return theta after one step and the new mean square."""
+    def update(self, theta: Array, gradient: Array, state: State, learning_rate: Rate) -> None:
+        """Move theta down the gradient over the root of its mean square."""
         _check(theta, gradient)
+        (square,) = state
+        square *= self.beta2
         # Multiplied and divided in torch's order: on a bumpy path one last bit grows to 1e-8 in 100 steps.
-        square = self.beta2 * state[0] + (1.0 - self.beta2) * gradient * gradient
+        square += (1.0 - self.beta2) * gradient * gradient
         root = np.sqrt(square + self.epsilon) if self.epsilon_inside else np.sqrt(square) + self.epsilon
-        return theta - _ratio(_spread(learning_rate, theta) * gradient, root, self.epsilon), (square,)
+        theta -= _ratio(_spread(learning_rate, theta) * gradient, root, self.epsilon)
 
 
 @dataclass(frozen=True, slots=True)
-class Adam:
+class Adam(_OnCopies):
     """Momentum and RMSprop together, both bias-corrected (Kingma & Ba 2015, Algorithm 1).
 
     weight_decay > 0 shrinks theta by rate * weight_decay apart from the gradient (AdamW).
@@ -107,25 +127,27 @@ class Adam:
         """Return (first moment, second moment, steps taken), all zero."""
         return np.zeros_like(theta), np.zeros_like(theta), np.zeros(theta.shape[:-1], dtype=np.int64)
 
-    def step(self, theta: Array, gradient: Array, state: State, learning_rate: Rate) -> tuple[Array, State]:
-        """Return theta after one step and the advanced moments."""
+    def update(self, theta: Array, gradient: Array, state: State, learning_rate: Rate) -> None:
+        """Move theta by rate * (first / correction1) / (sqrt(second / correction2) + epsilon)."""
         _check(theta, gradient)
-        first = self.beta1 * state[0]
-        first += (1.0 - self.beta1) * gradient
-        second = self.beta2 * state[1]
-        second += (1.0 - self.beta2) * (gradient * gradient)
-        steps = state[2] + 1
-        # rate * (first / correction1) / (sqrt(second / correction2) + epsilon), with fewer passes:
-        correction1 = 1.0 - self.beta1 ** steps.astype(theta.dtype)
-        correction2 = 1.0 - self.beta2 ** steps.astype(theta.dtype)
-        root = np.sqrt(second)
-        root /= np.sqrt(correction2)[..., None]
-        root += self.epsilon
+        first, second, steps = state
+        steps += 1
+        correction1, correction2 = _correction(self.beta1, steps), _correction(self.beta2, steps)
+        scratch = (1.0 - self.beta1) * gradient
+        first *= self.beta1
+        first += scratch
+        np.multiply(gradient, gradient, out=scratch)
+        scratch *= 1.0 - self.beta2
+        second *= self.beta2
+        second += scratch
+        # The corrections as factors of rate and epsilon: the same step in two passes less.
+        root = np.sqrt(second, out=scratch)
+        root += _spread(self.epsilon * correction2**0.5, theta)
         move = _ratio(first, root, self.epsilon)
-        move *= np.asarray(learning_rate / correction1)[..., None]
+        move *= _spread(learning_rate * correction2**0.5 / correction1, theta)
         if self.weight_decay:
-            move += _spread(learning_rate, theta) * self.weight_decay * theta
-        return theta - move, (first, second, steps)
+            theta *= 1.0 - _spread(learning_rate * self.weight_decay, theta)
+        theta -= move
 
 
 OPTIMIZERS: dict[str, type[GradientDescent | Momentum | RMSprop | Adam]] = {
@@ -136,16 +158,29 @@ OPTIMIZERS: dict[str, type[GradientDescent | Momentum | RMSprop | Adam]] = {
 }
 
 
+def clip_by_norm(gradient: Array, max_norm: float) -> Array:
+    """Return the gradient, shortened to max_norm where it is longer; its direction stays. (..., n_params)."""
+    norm = np.sqrt(np.vecdot(gradient, gradient))
+    return np.asarray(gradient * _spread(max_norm / np.maximum(norm, max_norm), gradient))
+
+
 def _ratio(numerator: Array, root: Array, epsilon: float) -> Array:
-    """Return numerator / root; where both are zero (epsilon 0, no gradient yet) nothing moves."""
+    """Return numerator / root in root's place; where both are zero (epsilon 0, no gradient yet), zero."""
     if epsilon:
-        return numerator / root
-    return np.divide(numerator, root, out=np.zeros_like(numerator), where=root != 0.0)
+        return np.divide(numerator, root, out=root)
+    return np.divide(numerator, root, out=root, where=root != 0.0)
 
 
-def _spread(rate: Rate, theta: Array) -> Array:
-    """Return the rate of each problem, in theta's type, so that it multiplies that problem's parameters."""
-    return np.asarray(rate, dtype=theta.dtype)[..., None]
+def _correction(beta: float, steps: Array) -> Any:
+    """Return 1 - beta**steps, in double precision whatever theta's type is."""
+    return 1.0 - np.power(beta, steps.astype(np.float64))
+
+
+def _spread(number: Rate, theta: Array) -> Any:
+    """Return a number per problem, in theta's type, so that it multiplies that problem's parameters."""
+    if not isinstance(number, np.ndarray) or not number.ndim:
+        return float(number)
+    return number[..., None].astype(theta.dtype, copy=False)
 
 
 def _check(theta: Array, gradient: Array) -> None:

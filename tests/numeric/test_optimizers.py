@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ewad.numeric.optimizers import OPTIMIZERS, Adam, GradientDescent, Momentum, RMSprop
+from ewad.numeric.optimizers import OPTIMIZERS, Adam, GradientDescent, Momentum, RMSprop, clip_by_norm
 
 # Trajectories of torch's optimizers in float64: {problem/setting: kw, x0, traj [[step, x, y], ...]}.
 GOLDEN = json.loads((Path(__file__).parents[1] / "data" / "optimizer_golden.json").read_text())["runs"]
@@ -199,6 +199,17 @@ class TestEveryOptimizer:
         for array, copy in zip((theta, gradient, rate, *state), before, strict=True):
             np.testing.assert_array_equal(array, copy)
 
+    def test_an_update_is_the_step_in_place(self, name):
+        optimizer, rng = VARIANTS[name], np.random.default_rng(22)
+        theta = rng.normal(size=5)
+        state, here = optimizer.init(theta), theta.copy()
+        moments = optimizer.init(here)
+        for gradient in rng.normal(size=(4, 5)):
+            theta, state = optimizer.step(theta, gradient, state, 0.1)
+            optimizer.update(here, gradient, moments, 0.1)
+        for mine, other in zip((here, *moments), (theta, *state), strict=True):
+            np.testing.assert_array_equal(mine, other)
+
     def test_a_gradient_of_another_shape_raises(self, name):
         optimizer, theta = VARIANTS[name], np.zeros((2, 3))
         for shape in [(3,), (2, 1), (1, 3), (2, 2)]:
@@ -272,3 +283,18 @@ class TestLaws:
         wide, _ = walk(Adam(), np.zeros(8), gradients, 0.01)
         narrow, _ = walk(Adam(), np.zeros(8, np.float32), gradients.astype(np.float32), 0.01)
         np.testing.assert_allclose(narrow, wide, rtol=0, atol=50 * 0.01 * 1e-4)
+
+
+class TestClipping:
+    def test_a_long_gradient_keeps_its_direction_and_gets_the_greatest_length(self):
+        np.testing.assert_allclose(clip_by_norm(np.array([3.0, -4.0]), 1.0), [0.6, -0.8], rtol=1e-15)
+
+    def test_a_short_gradient_stays_as_it_is(self):
+        for gradient in ([0.3, 0.4], [3.0, 4.0], [0.0, 0.0]):
+            assert clip_by_norm(np.array(gradient), 5.0).tolist() == gradient
+
+    def test_each_of_many_problems_is_clipped_by_its_own_length(self):
+        gradient = np.array([[3.0, 4.0], [0.3, 0.4]], dtype=np.float32)
+        clipped = clip_by_norm(gradient, 1.0)
+        assert clipped.dtype == np.float32
+        np.testing.assert_allclose(clipped, [[0.6, 0.8], [0.3, 0.4]], rtol=1e-6)
