@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ewad.config import Settings, effective
 from ewad.engine import Engine
@@ -12,7 +15,7 @@ from ewad.ingest.connection import connection_settings
 from ewad.ingest.consumer import Message
 from ewad.ingest.intake import Intake
 from ewad.ingest.mqtt import make_source
-from ewad.ingest.mqtt_settings import tls_context
+from ewad.ingest.mqtt_settings import Subscription, tls_context
 
 CONNECT_SECONDS = 12.0  # one whole attempt of the source, and its end
 
@@ -26,6 +29,7 @@ def check(settings: Settings, connect: bool) -> str:
     tls_context(connection)
     found = ["configuration is valid"]
     if connect:
+        logging.getLogger("ewad").setLevel(logging.ERROR)  # the outcome is told once, by this command
         asyncio.run(_connect(settings))
         found.append(f"connected and subscribed at {connection.url}")
     return effective(settings) + "".join(f"\n# {line}" for line in found)
@@ -48,11 +52,20 @@ class _Ignored:
 
 
 async def _connect(settings: Settings) -> None:
-    source = make_source(connection_settings(settings), _Ignored())
+    # Not the daemon's own client id: the broker would end the daemon's session.
+    connection = replace(
+        connection_settings(settings),
+        client_id=f"{settings.mqtt.client_id}-check-{os.getpid()}",
+        session_expiry_seconds=0.0,
+        subscriptions=tuple(
+            Subscription(each.filter, "ignore") for each in connection_settings(settings).subscriptions
+        ),
+    )
+    source = make_source(connection, _Ignored())
     running = asyncio.create_task(source.run(), name="mqtt")
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
-            await source.first_outcome()
+            await source.first_attempt()
     except TimeoutError as error:
         raise SourceError(f"no answer within {CONNECT_SECONDS:g} s ({source.status})") from error
     finally:

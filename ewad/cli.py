@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 
 DONE, FAILED, USAGE = 0, 1, 2
 
+DEFAULT_CONFIG = Path("ewad.toml")
 CONFIG = click.option(
     "-c",
     "--config",
     type=click.Path(path_type=Path),
-    help="Configuration file (TOML).",
+    help="Configuration file (TOML); default: ewad.toml, if there is one.",
 )
 
 
@@ -119,6 +120,8 @@ def _settings(
     """Return the settings of the file, or those of the options if there is none."""
     from ewad import config as configuration
 
+    if config is None and not (url or topics) and DEFAULT_CONFIG.is_file():
+        config = DEFAULT_CONFIG
     if config is None and (url or topics):
         return configuration.from_options(url, topics, environ=os.environ, **_block(options))
     given = [f"--{name}" for name, value in {"url": url, "topic": topics, **options}.items() if value]

@@ -8,15 +8,20 @@ from __future__ import annotations
 import ipaddress
 import math
 import re
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|[smhdw]))+", re.ASCII)
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])", re.ASCII)
 
-# scheme -> (transport, default port)
-SCHEMES = {"mqtt": ("tcp", 1883), "mqtts": ("tls", 8883), "ws": ("ws", 80), "wss": ("wss", 443)}
+Transport = Literal["tcp", "tls", "ws", "wss"]
+SCHEMES: dict[str, tuple[Transport, int]] = {  # scheme -> transport, default port
+    "mqtt": ("tcp", 1883),
+    "mqtts": ("tls", 8883),
+    "ws": ("ws", 80),
+    "wss": ("wss", 443),
+}
 
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
 RESERVED_LABELS = ("stream", "group", "beta", "horizon", "model", "le", "quantile", "expert", "reason")
@@ -24,9 +29,9 @@ MAX_TOPIC_BYTES = 65535  # MQTT: a string's length is written in two bytes
 
 
 class BrokerAddress(NamedTuple):
-    """Where a broker is: transport is tcp, tls, ws or wss; path is that of a websocket."""
+    """Where a broker is; path is that of a websocket."""
 
-    transport: str
+    transport: Transport
     host: str
     port: int
     path: str

@@ -9,17 +9,15 @@ from collections.abc import Callable
 from ewad.errors import SourceError
 from ewad.ingest.consumer import Consumer, Message
 from ewad.ingest.mqtt_session import MqttSession, Subscribed
-from ewad.ingest.mqtt_settings import Address, MqttSettings, Subscription, parse_url
+from ewad.ingest.mqtt_settings import MqttSettings, Subscription
 
 __all__ = [
-    "Address",
     "Consumer",
     "Message",
     "MqttSettings",
     "MqttSource",
     "Subscription",
     "make_source",
-    "parse_url",
 ]
 
 log = logging.getLogger("ewad.ingest.mqtt")
@@ -73,6 +71,7 @@ class MqttSource:
         self._subscribed_at: float | None = None
         self._last_failure = ""
         self._failures = 0  # since the last connection
+        self._tried = asyncio.Event()
 
     @property
     def bytes_received(self) -> int:
@@ -94,6 +93,10 @@ class MqttSource:
                 self.connected = False
             await asyncio.sleep(self._backoff.next_seconds())
 
+    async def first_attempt(self) -> None:
+        """Wait until `run` has connected or failed to, for the first time; `connected` and `status` tell."""
+        await self._tried.wait()
+
     def _on_subscribed(self, subscribed: Subscribed) -> None:
         self._subscribed_at = asyncio.get_running_loop().time()
         self.connected = not subscribed.all_refused
@@ -107,6 +110,7 @@ class MqttSource:
             facts = (self._settings.url, session_present, self._failures)
             log.info("connected url=%s session_present=%s failures=%d", *facts)
         self._failures = 0
+        self._tried.set()
 
     def _on_failure(self, reason: str) -> None:
         """Tell the failure: as a warning when it is a new one, otherwise for those who look closely."""
@@ -120,6 +124,7 @@ class MqttSource:
         log.log(level, '%s url=%s reason="%s" failures=%d', event, self._settings.url, reason, self._failures)
         self._last_failure = reason
         self.status = reason
+        self._tried.set()
 
 
 def make_source(settings: MqttSettings, consumer: Consumer) -> MqttSource:

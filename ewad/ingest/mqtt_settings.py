@@ -3,60 +3,12 @@
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple
-from urllib.parse import unquote, urlsplit
+from typing import Literal
 
+from ewad.config.syntax import SCHEMES, Transport
 from ewad.errors import ConfigError
 
-Transport = Literal["tcp", "tls", "ws", "wss"]
-
-SCHEMES: dict[str, tuple[Transport, int]] = {  # scheme -> transport, default port
-    "mqtt": ("tcp", 1883),
-    "mqtts": ("tls", 8883),
-    "ws": ("ws", 80),
-    "wss": ("wss", 443),
-}
 SCHEME_OF: dict[Transport, str] = {transport: scheme for scheme, (transport, _) in SCHEMES.items()}
-
-
-class Address(NamedTuple):
-    """The parts of a broker's address."""
-
-    transport: Transport
-    host: str
-    port: int
-    path: str
-    username: str | None
-    password: str | None
-
-
-def parse_url(url: str) -> Address:
-    """Return the parts of a broker's address such as mqtts://user:secret@broker.example:8883.
-
-    Raises ConfigError for an unknown scheme, a missing host or a port that isn't one. The message never holds
-    the credentials.
-    """
-    try:
-        parts = urlsplit(url)
-        scheme, host, port = parts.scheme.lower(), parts.hostname, parts.port
-    except ValueError as error:
-        raise ConfigError(f"mqtt.url: {error}") from error
-    if scheme not in SCHEMES:
-        shown = url.rpartition("@")[2]
-        raise ConfigError(f'mqtt.url: expected mqtt://, mqtts://, ws:// or wss:// and a host, got "{shown}"')
-    if not host:
-        raise ConfigError(f"mqtt.url: no host after {scheme}://")
-    if port == 0:
-        raise ConfigError("mqtt.url: expected a port in 1..65535, got 0")
-    transport, default_port = SCHEMES[scheme]
-    return Address(
-        transport,
-        host,
-        port or default_port,
-        parts.path,
-        None if parts.username is None else unquote(parts.username),
-        None if parts.password is None else unquote(parts.password),
-    )
 
 
 @dataclass(frozen=True)

@@ -1,57 +1,19 @@
-"""Addresses and certificates, right and wrong."""
+"""Credentials and certificates, right and wrong."""
 
 from pathlib import Path
 
 import pytest
 
 from ewad.errors import ConfigError
-from ewad.ingest.mqtt import MqttSettings, Subscription, make_source, parse_url
+from ewad.ingest.mqtt import MqttSettings, Subscription, make_source
 from ewad.ingest.mqtt_settings import tls_context
 
 SUBSCRIPTIONS = (Subscription("a/#"),)
 
 
-@pytest.mark.parametrize(
-    ("url", "parts"),
-    [
-        ("mqtt://localhost", ("tcp", "localhost", 1883, "", None, None)),
-        ("MQTT://LocalHost:2883", ("tcp", "localhost", 2883, "", None, None)),
-        ("mqtts://broker.example", ("tls", "broker.example", 8883, "", None, None)),
-        ("ws://h/mqtt", ("ws", "h", 80, "/mqtt", None, None)),
-        ("wss://h:8443/a/b", ("wss", "h", 8443, "/a/b", None, None)),
-        ("mqtt://[::1]:1884", ("tcp", "::1", 1884, "", None, None)),
-        ("mqtt://me:p%40ss%3A@h", ("tcp", "h", 1883, "", "me", "p@ss:")),
-        ("mqtt://me@h", ("tcp", "h", 1883, "", "me", None)),
-    ],
-)
-def test_parse_url_returns_the_parts(url: str, parts: tuple[object, ...]) -> None:
-    assert tuple(parse_url(url)) == parts
-
-
-@pytest.mark.parametrize(
-    ("url", "message"),
-    [
-        ("http://h", r'mqtt\.url: expected mqtt://, mqtts://, ws:// or wss:// and a host, got "http://h"'),
-        ("localhost:1883", 'got "localhost:1883"'),
-        ("", 'got ""'),
-        ("mqtt://", "no host after mqtt://"),
-        ("mqtt://:1883", "no host"),
-        ("mqtt://h:99999", "Port out of range"),
-        ("mqtt://h:http", "Port could not be cast"),
-        ("mqtt://h:0", "expected a port in 1..65535, got 0"),
-        ("mqtt://[::1", "Invalid IPv6"),
-    ],
-)
-def test_parse_url_says_what_is_wrong(url: str, message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        parse_url(url)
-
-
-def test_no_credentials_in_errors_reprs_and_the_url_for_logs() -> None:
-    with pytest.raises(ConfigError) as caught:
-        parse_url("http://me:secret@h")
+def test_no_credentials_in_reprs_and_the_url_for_logs() -> None:
     settings = MqttSettings(host="::1", subscriptions=SUBSCRIPTIONS, username="me", password="secret")
-    assert "secret" not in f"{caught.value} {settings!r} {settings.url}"
+    assert "secret" not in f"{settings!r} {settings.url}"
     assert settings.url == "mqtt://[::1]:1883"
 
 
