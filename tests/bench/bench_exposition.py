@@ -1,6 +1,6 @@
 """Exposition measured: against prometheus_client's labelled gauges, and what a scrape does to the event loop.
 
-Run: python tests/bench/bench_exposition.py [streams]
+Run: python -m tests.bench.bench_exposition [streams]
 """
 
 from __future__ import annotations
@@ -15,13 +15,11 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "expose"))
-from engines import INF, instruments, wide_engine
-
 from ewad.engine import Engine
 from ewad.expose import exposition
 from ewad.expose.exposition import Exposition
 from ewad.expose.server import HttpServer
+from tests.expose.engines import INF, instruments, wide_engine
 
 RUNS = 3
 SERIES = ("ewad_value", "ewad_smoothed_value", "ewad_smoothed_stddev")  # 3 a stream at one beta

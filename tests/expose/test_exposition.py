@@ -2,7 +2,6 @@ import math
 
 import numpy as np
 import pytest
-from engines import INF, feed, model_engine, smoothing_engine, wide_engine
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
@@ -10,6 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from ewad.engine import Batch, ByCount, ByTime, Engine, GroupSettings
 from ewad.expose.exposition import SLICE_ROWS, Exposition, escape
+from tests.expose.engines import INF, feed, model_engine, smoothing_engine, wide_engine
 
 
 def render(engine, *, stale_after=None, now=0.0, openmetrics=False):

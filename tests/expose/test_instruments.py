@@ -1,7 +1,8 @@
 import pytest
-from engines import instruments, smoothing_engine
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+from tests.expose.engines import instruments, smoothing_engine
 
 
 def values(instruments, openmetrics=False):

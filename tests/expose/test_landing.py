@@ -3,9 +3,8 @@ import hashlib
 import re
 from html.parser import HTMLParser
 
-from engines import feed, model_engine, smoothing_engine, wide_engine
-
 from ewad.expose import landing
+from tests.expose.engines import feed, model_engine, smoothing_engine, wide_engine
 
 
 class Page(HTMLParser):

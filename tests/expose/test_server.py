@@ -6,15 +6,15 @@ import tracemalloc
 
 import aiohttp
 import pytest
-from engines import INF, feed, instruments, model_engine, smoothing_engine, wide_engine
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
-from test_negotiation import PROMETHEUS_2, PROMETHEUS_3
 
 from ewad.errors import ConfigError
 from ewad.expose import server as server_module
 from ewad.expose.exposition import Exposition
 from ewad.expose.server import HttpServer
+from tests.expose.engines import INF, feed, instruments, model_engine, smoothing_engine, wide_engine
+from tests.expose.test_negotiation import PROMETHEUS_2, PROMETHEUS_3
 
 WIDE = 40_000  # streams: a scrape of about 20 MB, far more than the sockets' buffers hold
 

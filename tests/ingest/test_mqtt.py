@@ -6,12 +6,12 @@ from random import Random
 
 import mqtt5
 import pytest
-from peer import Peer, Recorder, session, stop
 
 from ewad.errors import StateError
 from ewad.ingest import mqtt5_session
 from ewad.ingest.mqtt import LONGEST_DELAY_SECONDS, Backoff, MqttSettings, MqttSource, Subscription
 from ewad.ingest.mqtt5_session import READ_BYTES
+from tests.ingest.peer import Peer, Recorder, session, stop
 
 QOS1, QOS2 = mqtt5.QoS.AT_LEAST_ONCE, mqtt5.QoS.EXACTLY_ONCE
 NOT_AUTHORIZED = mqtt5.SubAckReasonCode.NOT_AUTHORIZED

@@ -1,7 +1,6 @@
 """The MQTT source against a real mosquitto."""
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,15 +9,12 @@ from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "ingest"))
-
-from certificates import Certificates, make_certificates
-from mosquitto import Mosquitto, accepts, free_port, running
-from peer import NoJitter, Recorder, stop
-
 from ewad.errors import StateError
 from ewad.ingest import aiomqtt_session
 from ewad.ingest.mqtt import MqttSettings, MqttSource, Subscription
+from tests.ingest.peer import NoJitter, Recorder, stop
+from tests.system.certificates import Certificates, make_certificates
+from tests.system.mosquitto import Mosquitto, accepts, free_port, running
 
 pytestmark = pytest.mark.system
 

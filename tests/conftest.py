@@ -1,3 +1,5 @@
+"""Fixtures that several folders share."""
+
 import os
 import shutil
 import subprocess
