@@ -16,6 +16,9 @@ from ewad.numeric.rows import RowState
 
 # The reported loss averages the costs of about the last 1 / (1 - 0.9) = 10 mini-batches.
 LOSS_BETA = 0.9
+# No step is taken from a mini-batch that costs more than this: the model has diverged, its errors are 1e50
+# deviations. What such a step would multiply further must not overflow when it is squared.
+COST_LIMIT = 1e100
 
 Members = slice | Integers
 
@@ -29,8 +32,8 @@ class Learner(RowState):
     theta: (n_models, n_params).  gradient_sum, squares, collected: the unfinished mini-batch: sum of
     gradients, sum of squared errors, number of examples.  batches: mini-batches completed.
     learning_rate: that the next step will take.  batch_loss, gradient_norm: of the last mini-batch; NaN
-    before the first.  loss_sum, loss_weight: the EWA of batch_loss.  rejected: mini-batches whose cost
-    was not finite, and whose step was not taken.
+    before the first.  loss_sum, loss_weight: the EWA of batch_loss.  rejected: mini-batches that cost more
+    than COST_LIMIT, and whose step was not taken.
     """
 
     theta: Floats
@@ -147,7 +150,7 @@ class Learner(RowState):
         self.gradient_sum[rows] = 0.0
         self.squares[rows] = 0.0
         self.collected[rows] = 0
-        good = np.isfinite(cost)
+        good = cost <= COST_LIMIT
         if not good.all():
             self.rejected[rows] += ~good
             rows = models[good]
