@@ -71,6 +71,7 @@ class Engine:
             header["groups"].append(
                 {
                     "name": group.name,
+                    "layout": group.settings.layout,
                     "streams": list(zip(group.streams.names, group.streams.labels, strict=True)),
                     "out_of_order": group.out_of_order,
                 }
@@ -84,11 +85,13 @@ class Engine:
         return out.getvalue()
 
     def load(self, dump: bytes) -> None:
-        """Put back a dumped state; continuing from it is bit-equal to never having stopped.
+        """Put a dumped state into a new engine; continuing from it is bit-equal to never having stopped.
 
         Raises StateError if the dump is damaged, of a newer version, or of differently set groups; the
-        engine is then to be thrown away.
+        engine is then to be thrown away. Raises ValueError if the engine has streams already.
         """
+        if self.n_streams:
+            raise ValueError(f"engine: expected a new one to load into, got one of {self.n_streams} streams")
         try:
             with np.load(io.BytesIO(dump), allow_pickle=False) as arrays:
                 header = json.loads(arrays["header"].tobytes())
@@ -109,6 +112,11 @@ class Engine:
             raise StateError(f"state: expected groups {[g.name for g in self.groups]}, got {names}")
         self.refused = header["refused"]
         for i, (group, entry) in enumerate(zip(self.groups, header["groups"], strict=True)):
+            if entry["layout"] != group.settings.layout:
+                raise StateError(
+                    f"state: group {group.name}: expected a state of {', '.join(group.settings.layout)}, "
+                    f"got one of {', '.join(entry['layout'])}"
+                )
             group.out_of_order = entry["out_of_order"]
             for name, labels in entry["streams"]:
                 group.add_stream(name, tuple((key, value) for key, value in labels))

@@ -44,6 +44,16 @@ class GroupSettings:
             for d in self.decays
         )
 
+    @property
+    def layout(self) -> list[str]:
+        """What the numbers of a state mean: it fits groups of the same layout alone. Rates may differ."""
+        model = self.model
+        layout = [repr(decay) for decay in self.decays]
+        if model is not None:
+            layout += [model.share, model.expert, f"lags={model.lags}", f"horizons={model.horizons}"]
+            layout += [f"batch_size={model.batch_size}", type(model.optimizer).__name__]
+        return layout
+
 
 def _duration(seconds: float) -> str:
     for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
