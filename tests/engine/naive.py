@@ -1,0 +1,191 @@
+"""A second, naive implementation of a group: one sample at a time, plain Python numbers, no arrays.
+
+It follows the definitions (the docstrings of ewad.numeric and ewad.engine), not the code: weights and
+values of all samples are kept and summed anew each time.
+"""
+
+import math
+from itertools import accumulate, pairwise
+
+from ewad.numeric.averages import ByCount
+from ewad.numeric.optimizers import Adam, GradientDescent, Momentum, RMSprop
+
+NAN = math.nan
+
+
+class NaiveAverage:
+    """sum of w * x / sum of w, and the unbiased weighted deviation around it."""
+
+    def __init__(self, decay):
+        self.decay, self.weights, self.values = decay, [], []
+
+    def add(self, elapsed, value):
+        """Return mean and standard deviation after the sample."""
+        decay = self.decay
+        left = decay.beta if isinstance(decay, ByCount) else 0.5 ** (elapsed / decay.half_life_seconds)
+        self.weights = [w * left for w in self.weights] + [1.0]
+        self.values.append(value)
+        total = math.fsum(self.weights)
+        mean = math.fsum(w * x for w, x in zip(self.weights, self.values, strict=True)) / total
+        scatter = math.fsum(w * (x - mean) ** 2 for w, x in zip(self.weights, self.values, strict=True))
+        older = [0.0, *accumulate(self.weights)]
+        pairs = math.fsum(2.0 * w * past for w, past in zip(self.weights, older, strict=False))
+        return mean, math.sqrt(scatter * total / pairs) if pairs > 0.0 else NAN  # pairs: W**2 - sum of w**2
+
+
+class NaiveOptimizer:
+    """The four update rules, number by number."""
+
+    def __init__(self, constants, n):
+        self.c, self.v, self.s, self.t = constants, [0.0] * n, [0.0] * n, 0
+
+    def step(self, theta, gradient, rate):
+        self.t += 1
+        return [self._one(i, x, g, rate) for i, (x, g) in enumerate(zip(theta, gradient, strict=True))]
+
+    def _one(self, i, x, g, rate):
+        c = self.c
+        if isinstance(c, GradientDescent):
+            return x - rate * g
+        if isinstance(c, Momentum):
+            self.v[i] = c.beta1 * self.v[i] + ((1 - c.beta1) if c.averaged else 1.0) * g
+            return x - rate * self.v[i]
+        self.s[i] = c.beta2 * self.s[i] + (1 - c.beta2) * g**2
+        if isinstance(c, RMSprop):
+            return x - rate * g / (math.sqrt(self.s[i]) + c.epsilon)
+        assert isinstance(c, Adam)
+        self.v[i] = c.beta1 * self.v[i] + (1 - c.beta1) * g
+        first = self.v[i] / (1 - c.beta1**self.t)
+        second = self.s[i] / (1 - c.beta2**self.t)
+        return x - rate * (first / (math.sqrt(second) + c.epsilon) + c.weight_decay * x)
+
+
+class NaiveModel:
+    """A linear model: weights[x][y] and biases[y], trained in mini-batches of whole examples."""
+
+    def __init__(self, model):
+        self.model, self.n_y = model, len(model.horizons)
+        self.theta = [0.0] * ((model.lags + 1) * self.n_y)
+        self.optimizer = NaiveOptimizer(model.optimizer, len(self.theta))
+        self.examples, self.costs, self.gradient_norm = [], [], NAN
+
+    @property
+    def learning_rate(self):
+        steps = len(self.costs)
+        rate = self.model.schedule.rate(
+            self.model.learning_rate, steps // self.model.batches_per_epoch, steps
+        )
+        return float(rate)
+
+    @property
+    def loss(self):
+        """The bias-corrected average, at 0.9, of the costs of the mini-batches."""
+        weights = [0.9 ** (len(self.costs) - 1 - i) for i in range(len(self.costs))]
+        return sum(w * c for w, c in zip(weights, self.costs, strict=True)) / sum(weights) if weights else NAN
+
+    def predict(self, x):
+        bias = self.theta[len(x) * self.n_y :]
+        return [
+            sum(x[i] * self.theta[i * self.n_y + h] for i in range(len(x))) + bias[h] for h in range(self.n_y)
+        ]
+
+    def learn(self, x, y):
+        self.examples.append((x, y))
+        if len(self.examples) == self.model.batch_size:
+            self._step()
+            self.examples = []
+
+    def _step(self):
+        m, n_x, l2 = len(self.examples), self.model.lags, self.model.l2
+        weights = self.theta[: n_x * self.n_y]
+        cost = l2 / (2 * m) * sum(w * w for w in weights)
+        gradient = [l2 / m * w for w in weights] + [0.0] * self.n_y
+        for x, y in self.examples:  # J = mean squared error over examples and outputs + l2 / (2 m) * |W|**2
+            errors = [p - t for p, t in zip(self.predict(x), y, strict=True)]
+            cost += sum(e * e for e in errors) / (m * self.n_y)
+            for h, e in enumerate(errors):
+                for i in range(n_x):
+                    gradient[i * self.n_y + h] += 2 * e * x[i] / (m * self.n_y)
+                gradient[n_x * self.n_y + h] += 2 * e / (m * self.n_y)
+        self.theta = self.optimizer.step(self.theta, gradient, self.learning_rate)
+        self.gradient_norm = math.sqrt(sum(g * g for g in gradient))
+        self.costs.append(cost)
+
+
+class NaiveStream:
+    """All samples of a stream, and every forecast ever made for it."""
+
+    def __init__(self, settings):
+        self.averages = [NaiveAverage(decay) for decay in settings.decays]
+        self.times, self.values, self.forecasts = [], [], []
+        self.scored = [[] for _ in settings.model.horizons] if settings.model else []
+
+    def scale(self):
+        """The root mean square of the differences so far, at 0.9999; 1 where that is zero."""
+        differences = [b - a for a, b in pairwise(self.values)]
+        weights = [0.9999 ** (len(differences) - 1 - i) for i in range(len(differences))]
+        square = sum(w * d * d for w, d in zip(weights, differences, strict=True))
+        return math.sqrt(square / sum(weights)) if square > 0 else 1.0
+
+    def features(self, end, lags, scale):
+        """The `lags` differences up to and with sample `end`, oldest first."""
+        return [(self.values[i] - self.values[i - 1]) / scale for i in range(end - lags + 1, end + 1)]
+
+    def skill(self):
+        """1 - MSE / MSE of persistence for each horizon, both exponentially weighted at 0.995."""
+        ratios = []
+        for pairs in self.scored:
+            weights = [0.995 ** (len(pairs) - 1 - i) for i in range(len(pairs))]
+            error = sum(w * e * e for w, (e, _) in zip(weights, pairs, strict=True))
+            change = sum(w * c * c for w, (_, c) in zip(weights, pairs, strict=True))
+            ratios.append(1 - error / change if change > 0 else NAN)
+        return ratios
+
+
+class NaiveGroup:
+    """What Engine does for one group."""
+
+    def __init__(self, settings, n_streams):
+        self.settings = settings
+        self.streams = [NaiveStream(settings) for _ in range(n_streams)]
+        model = settings.model
+        n_models = 0 if model is None else 1 if model.share == "group" else n_streams
+        self.models = [NaiveModel(model) for _ in range(n_models)]
+        self.dropped = 0
+
+    def observe(self, row, time, value):
+        """Return None for a sample dropped, else mean, stddev, forecast, loss and learning rate after it."""
+        stream = self.streams[row]
+        if stream.times and time < stream.times[-1]:
+            if self.settings.out_of_order == "drop":
+                self.dropped += 1
+                return None
+            time = stream.times[-1]  # accepted as if it came with the newest
+        elapsed = time - stream.times[-1] if stream.times else 0.0
+        stream.times.append(time)
+        averages = [average.add(elapsed, value) for average in stream.averages]
+        means, stddevs = [mean for mean, _ in averages], [stddev for _, stddev in averages]
+        stream.values.append(value)
+        if not self.models:
+            return means, stddevs
+        model = self.models[row if len(self.models) > 1 else 0]
+        forecast = self._forecast(stream, model)
+        return means, stddevs, forecast, model.loss, model.learning_rate
+
+    def _forecast(self, stream, model):
+        """Score the forecasts made for this sample, learn from it, forecast what comes after."""
+        lags, horizons = self.settings.model.lags, self.settings.model.horizons
+        now, scale = len(stream.values) - 1, stream.scale()
+        value, origin = stream.values[now], now - max(horizons)
+        for i, h in enumerate(horizons):
+            if now - h >= lags:
+                error, change = stream.forecasts[now - h][i] - value, stream.values[now - h] - value
+                stream.scored[i].append((error, change))
+        if origin >= lags:
+            target = [(stream.values[origin + h] - stream.values[origin]) / scale for h in horizons]
+            model.learn(stream.features(origin, lags, scale), target)
+        forecast = [NAN] * len(horizons)
+        if now >= lags:
+            forecast = [value + scale * y for y in model.predict(stream.features(now, lags, scale))]
+        stream.forecasts.append(forecast)
+        return forecast

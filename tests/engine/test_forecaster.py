@@ -1,0 +1,167 @@
+import numpy as np
+import pytest
+
+from ewad.engine import GroupSettings, ModelSettings
+from ewad.numeric.optimizers import Adam, GradientDescent, Momentum, RMSprop
+from ewad.numeric.schedules import Constant, InverseTime
+from tests.engine.scenarios import Samples, new_engine, observe_in_pieces
+
+
+def group(**model):
+    return GroupSettings("plant", model=ModelSettings(**model))
+
+
+def stream_of(value, stream=None):
+    n = len(value)
+    return Samples(
+        np.zeros(n, int) if stream is None else stream, np.arange(float(n)), np.asarray(value, float)
+    )
+
+
+def autoregression(n, seed=1):
+    """Return a stationary AR(2) whose differences tell much about the next one."""
+    rng = np.random.default_rng(seed)
+    x = np.zeros(n)
+    for t in range(2, n):
+        x[t] = 1.6 * x[t - 1] - 0.8 * x[t - 2] + rng.normal()
+    return 20.0 + x
+
+
+def sine(n):
+    return 20.0 + 5.0 * np.sin(np.arange(n) * 2 * np.pi / 24)
+
+
+@pytest.mark.parametrize("lags", [1, 2, 5])
+def test_forecasts_are_nan_exactly_until_lags_differences_have_come(lags):
+    engine = new_engine(group(lags=lags, horizons=(1, 4)), 1)
+    forecast = observe_in_pieces(engine, stream_of(np.random.default_rng(1).normal(size=30)))["forecast"]
+    assert np.isnan(forecast[:lags]).all()
+    assert np.isfinite(forecast[lags:]).all()
+
+
+def test_each_stream_warms_up_by_its_own_samples():
+    engine = new_engine(group(lags=3), 2)
+    stream = np.array([0, 1, 0, 0, 0, 1, 1, 1])
+    forecast = observe_in_pieces(engine, stream_of(np.arange(8.0) ** 2, stream))["forecast"][:, 0]
+    assert np.isnan(forecast).tolist() == [True, True, True, True, False, True, True, False]
+
+
+def test_an_untrained_model_forecasts_the_last_value():
+    engine = new_engine(group(lags=3, horizons=(1, 5), batch_size=1000), 1)
+    value = np.random.default_rng(2).normal(size=50)
+    forecast = observe_in_pieces(engine, stream_of(value))["forecast"]
+    assert forecast[3:].tolist() == np.column_stack([value, value])[3:].tolist()
+
+
+@pytest.mark.parametrize("share", ["group", "stream"])
+def test_the_first_mini_batch_ends_when_its_last_target_has_arrived(share):
+    # The first example pairs 3 differences (4 values) with what came 5 later: it needs 9 values.
+    engine = new_engine(group(lags=3, horizons=(2, 5), batch_size=4, share=share), 1)
+    loss = observe_in_pieces(engine, stream_of(np.random.default_rng(3).normal(size=20)))["loss"]
+    assert np.isnan(loss).tolist() == [True] * 11 + [False] * 9
+
+
+def test_counts_mini_batches_and_epochs_in_samples_and_decays_the_rate_by_epochs():
+    engine = new_engine(
+        group(lags=1, batch_size=5, batches_per_epoch=3, learning_rate=0.2, schedule=InverseTime(1.0)), 1
+    )
+    rate = observe_in_pieces(engine, stream_of(np.random.default_rng(4).normal(size=2 + 5 * 3 * 4 - 1)))
+    learner = engine.groups[0].forecaster.learner
+    assert learner.batches[0] == 11
+    assert learner.epoch[0] == 3
+    # Mini-batch 3 ends with sample 2 + 15 - 1, the first that stands in epoch 1.
+    expected = np.repeat([0.2, 0.1, 0.2 / 3, 0.05], [16, 15, 15, 15])
+    np.testing.assert_allclose(rate["learning_rate"], expected[: len(rate["learning_rate"])])
+
+
+def test_the_first_cost_is_that_of_forecasting_no_change():
+    value = np.random.default_rng(5).normal(size=10)
+    engine = new_engine(group(lags=1, batch_size=1), 1)
+    loss = observe_in_pieces(engine, stream_of(value[:3]))["loss"]
+    d = np.diff(value[:3])
+    weight = np.array([0.9999, 1.0])
+    assert loss[-1] == pytest.approx(d[1] ** 2 / (np.sum(weight * d**2) / np.sum(weight)), rel=1e-12)
+
+
+@pytest.mark.parametrize("share", ["group", "stream"])
+@pytest.mark.parametrize(
+    ("optimizer", "rate"),
+    [(GradientDescent(), 0.1), (Momentum(), 0.1), (RMSprop(), 0.01), (Adam(), 0.01)],
+    ids=lambda x: type(x).__name__,
+)
+def test_every_optimizer_learns_to_beat_persistence(share, optimizer, rate):
+    settings = group(
+        lags=4,
+        horizons=(1, 3),
+        batch_size=8,
+        share=share,
+        optimizer=optimizer,
+        learning_rate=rate,
+        schedule=Constant(),
+    )
+    engine = new_engine(settings, 2)
+    stream = np.arange(6000) % 2
+    value = np.empty(6000)
+    value[0::2], value[1::2] = autoregression(3000, 1), autoregression(3000, 2) * 50.0
+    observe_in_pieces(engine, stream_of(value, stream), range(0, 6000, 500))
+    assert (engine.groups[0].forecaster.skill()[:2] > 0.2).all()
+
+
+def test_the_defaults_learn_a_daily_cycle_and_their_loss_falls():
+    engine = new_engine(group(), 1)
+    loss = observe_in_pieces(engine, stream_of(sine(20_000)))["loss"]
+    assert engine.groups[0].forecaster.skill()[0, 0] > 0.5
+    assert loss[-1] < 0.1 * loss[100]
+
+
+def test_skill_is_that_of_the_published_forecasts():
+    engine = new_engine(group(lags=3, horizons=(1, 4), batch_size=8, learning_rate=0.01), 1)
+    value = autoregression(400)
+    forecast = observe_in_pieces(engine, stream_of(value), range(0, 400, 30))["forecast"]
+    skill = engine.groups[0].forecaster.skill()[0]
+    for i, h in enumerate((1, 4)):
+        truth, said, last = value[3 + h :], forecast[3:-h, i], value[3:-h]
+        w = 0.995 ** np.arange(len(truth))[::-1]
+        assert skill[i] == pytest.approx(
+            1 - np.sum(w * (said - truth) ** 2) / np.sum(w * (last - truth) ** 2)
+        )
+
+
+def test_persistence_has_skill_0_and_learns_nothing():
+    engine = new_engine(group(expert="persistence", lags=2, batch_size=4), 1)
+    value = autoregression(100)
+    forecast = observe_in_pieces(engine, stream_of(value))["forecast"]
+    assert forecast[2:, 0].tolist() == value[2:].tolist()
+    assert engine.groups[0].forecaster.skill()[0, 0] == 0.0
+    assert engine.groups[0].forecaster.learner.batch_loss[0] > 0.0
+
+
+def test_forecasts_shift_and_scale_with_the_data():
+    value = autoregression(300)
+    settings = group(lags=3, batch_size=4, learning_rate=0.01)
+    plain = observe_in_pieces(new_engine(settings, 1), stream_of(value))
+    other = observe_in_pieces(new_engine(settings, 1), stream_of(value * 1000.0 - 5e4))
+    np.testing.assert_allclose(other["forecast"], plain["forecast"] * 1000.0 - 5e4, rtol=1e-9)
+    np.testing.assert_allclose(other["loss"], plain["loss"], rtol=1e-9)
+
+
+def test_l2_holds_weights_back():
+    value = stream_of(autoregression(3000))
+    norms = []
+    for l2 in (0.0, 50.0):
+        engine = new_engine(group(lags=4, batch_size=16, learning_rate=0.01, l2=l2), 1)
+        observe_in_pieces(engine, value)
+        norms.append(np.linalg.norm(engine.groups[0].forecaster.learner.theta[0, :-1]))
+    assert norms[1] < 0.5 * norms[0]
+
+
+@pytest.mark.parametrize("share", ["group", "stream"])
+def test_a_mini_batch_that_would_blow_the_model_up_is_rejected_and_counted(share):
+    settings = group(
+        lags=3, batch_size=2, share=share, optimizer=GradientDescent(), learning_rate=1e6, schedule=Constant()
+    )
+    engine = new_engine(settings, 1)
+    observe_in_pieces(engine, stream_of(autoregression(500)), range(0, 500, 50))
+    learner = engine.groups[0].forecaster.learner
+    assert 0 < learner.rejected[0] < learner.batches[0] == (500 - 4) // 2
+    assert np.isfinite(learner.theta[0]).all()

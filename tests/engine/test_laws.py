@@ -1,0 +1,170 @@
+"""The laws of the engine, for random groups of streams, samples and splits into batches."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ewad.engine import ByCount, ByTime, GroupSettings, ModelSettings
+from ewad.numeric.optimizers import GradientDescent, Momentum, RMSprop
+from tests.engine.naive import NaiveGroup
+from tests.engine.scenarios import (
+    Samples,
+    assert_close,
+    groups,
+    models,
+    new_engine,
+    observe_in_pieces,
+    random_samples,
+    state_of,
+)
+
+seeds = st.integers(0, 2**32 - 1)
+
+
+def cuts_of(data, n):
+    """Draw places where reads end; empty reads included."""
+    return data.draw(st.lists(st.integers(0, n), max_size=12))
+
+
+@settings(max_examples=120, deadline=None)
+@given(group=groups, seed=seeds, n=st.integers(1, 160), n_streams=st.integers(1, 5), data=st.data())
+def test_any_split_into_batches_gives_the_same_outputs_and_state(group, seed, n, n_streams, data):
+    samples = random_samples(seed, n, n_streams)
+    whole, split = new_engine(group, n_streams), new_engine(group, n_streams)
+    outputs = observe_in_pieces(whole, samples)
+    outputs_in_pieces = observe_in_pieces(split, samples, cuts_of(data, n))
+    assert_close(outputs_in_pieces, outputs)
+    assert_close(state_of(split), state_of(whole))
+    assert split.groups[0].out_of_order == whole.groups[0].out_of_order
+
+
+@pytest.mark.parametrize("share", ["group", "stream"])
+def test_one_by_one_gives_the_same_as_all_at_once_over_hundreds_of_mini_batches(share):
+    model = ModelSettings(share=share, lags=5, horizons=(1, 3), batch_size=4, batches_per_epoch=10)
+    group = GroupSettings("plant", (ByCount(0.9), ByTime(30.0)), model=model)
+    samples = random_samples(1, 1500, 4, disorder=0.02)
+    whole, split = new_engine(group, 4), new_engine(group, 4)
+    outputs = observe_in_pieces(whole, samples)
+    assert_close(observe_in_pieces(split, samples, range(len(samples))), outputs)
+    assert_close(state_of(split), state_of(whole))
+
+
+def naive_outputs(group, samples, n_streams):
+    naive = NaiveGroup(group, n_streams)
+    rows = zip(samples.stream.tolist(), samples.time.tolist(), samples.value.tolist(), strict=True)
+    results = [naive.observe(*row) for row in rows]
+    accepted = [i for i, result in enumerate(results) if result is not None]
+    names = ("mean", "stddev", "forecast", "loss", "learning_rate")[: 5 if naive.models else 2]
+    columns = zip(*(results[i] for i in accepted), strict=True)
+    return naive, {"accepted": np.array(accepted)} | dict(zip(names, map(np.array, columns), strict=True))
+
+
+def naive_state(naive):
+    state = {
+        "theta": [m.theta for m in naive.models],
+        "batches": [len(m.costs) for m in naive.models],
+        "epoch": [len(m.costs) // m.model.batches_per_epoch for m in naive.models],
+        "loss": [m.loss for m in naive.models],
+        "batch_loss": [m.costs[-1] if m.costs else np.nan for m in naive.models],
+        "gradient_norm": [m.gradient_norm for m in naive.models],
+        "learning_rate": [m.learning_rate for m in naive.models],
+        "skill": [s.skill() for s in naive.streams],
+    }
+    return {name: np.array(value, dtype=float) for name, value in state.items()}
+
+
+def forecaster_state(forecaster, n_streams):
+    learner = forecaster.learner
+    n = learner.n_rows if forecaster.shared else n_streams
+    names = ("theta", "batches", "epoch", "loss", "batch_loss", "gradient_norm", "learning_rate")
+    return {name: getattr(learner, name)[:n].astype(float) for name in names} | {
+        "skill": forecaster.skill()[:n_streams]
+    }
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    group=groups,
+    model=models.map(lambda m: dataclasses.replace(m, expert="linear")),
+    seed=seeds,
+    n=st.integers(1, 90),
+    n_streams=st.integers(1, 3),
+    data=st.data(),
+)
+def test_outputs_and_model_equal_the_naive_second_implementation(group, model, seed, n, n_streams, data):
+    group = dataclasses.replace(group, model=model)
+    samples = random_samples(seed, n, n_streams)
+    engine = new_engine(group, n_streams)
+    got = observe_in_pieces(engine, samples, cuts_of(data, n))
+    naive, expected = naive_outputs(group, samples, n_streams)
+    assert_close(got, expected)
+    assert_close(forecaster_state(engine.groups[0].forecaster, n_streams), naive_state(naive))
+    assert engine.groups[0].out_of_order == naive.dropped
+
+
+@settings(max_examples=30, deadline=None)
+@given(group=groups, seed=seeds, n=st.integers(2, 120), n_streams=st.integers(1, 4), data=st.data())
+def test_what_comes_later_changes_nothing_that_was_said_before(group, seed, n, n_streams, data):
+    samples = random_samples(seed, n, n_streams)
+    now = data.draw(st.integers(1, n - 1))
+    rng = np.random.default_rng(seed + 1)
+    other = samples.value.copy()
+    other[now:] = rng.normal(0.0, 1e6, n - now)
+    a = observe_in_pieces(new_engine(group, n_streams), samples)
+    b = observe_in_pieces(new_engine(group, n_streams), Samples(samples.stream, samples.time, other))
+    before = a["accepted"] < now
+    assert_close({k: v[before] for k, v in b.items()}, {k: v[before] for k, v in a.items()}, rel=1e-12)
+
+
+@settings(max_examples=30, deadline=None)
+@given(group=groups, seed=seeds, n=st.integers(1, 120), n_streams=st.integers(1, 4), data=st.data())
+def test_a_loaded_dump_continues_bit_for_bit(group, seed, n, n_streams, data):
+    samples = random_samples(seed, n, n_streams)
+    now = data.draw(st.integers(0, n))
+    stayed, loaded = new_engine(group, n_streams), new_engine(group, 0)
+    stayed.observe(samples.batch(0, now))
+    dump = stayed.dump()
+    loaded.load(dump)
+    assert loaded.dump() == dump
+    a = observe_in_pieces(stayed, Samples(*(x[now:] for x in dataclasses.astuple(samples))))
+    b = observe_in_pieces(loaded, Samples(*(x[now:] for x in dataclasses.astuple(samples))))
+    for name in a:
+        np.testing.assert_array_equal(a[name], b[name])
+    assert loaded.dump() == stayed.dump()
+
+
+@settings(max_examples=30, deadline=None)
+@given(model=models.filter(lambda m: m.share == "stream"), seed=seeds, n=st.integers(1, 120))
+def test_a_stream_with_a_model_of_its_own_knows_nothing_of_its_neighbours(model, seed, n):
+    group = GroupSettings("plant", model=model)
+    samples = random_samples(seed, n, 3)
+    mine = samples.stream == 1
+    together = observe_in_pieces(new_engine(group, 3), samples)
+    alone = observe_in_pieces(new_engine(group, 2), Samples(*(x[mine] for x in dataclasses.astuple(samples))))
+    of_mine = mine[together["accepted"]]
+    del together["accepted"], alone["accepted"]
+    assert_close({name: array[of_mine] for name, array in together.items()}, alone)
+
+
+@pytest.mark.parametrize("share", ["group", "stream"])
+@pytest.mark.parametrize("rate", [1e6, 1e150])
+@pytest.mark.parametrize(
+    "optimizer", [GradientDescent(), Momentum(), RMSprop()], ids=lambda o: type(o).__name__
+)
+def test_a_divergent_learning_rate_leaves_every_number_finite(share, rate, optimizer):
+    model = ModelSettings(
+        share=share, lags=4, horizons=(1, 2), batch_size=2, optimizer=optimizer, learning_rate=rate
+    )
+    engine = new_engine(GroupSettings("plant", model=model), 3)
+    samples = random_samples(2, 2000, 3, disorder=0.0)
+    observe_in_pieces(engine, samples, range(0, 2000, 100))
+    forecaster = engine.groups[0].forecaster
+    learner = forecaster.learner
+    n = learner.n_rows if forecaster.shared else 3
+    for name in ("theta", "loss", "batch_loss", "gradient_norm", "learning_rate"):
+        assert np.isfinite(getattr(learner, name)[:n]).all(), name
+    assert np.isfinite(forecaster.forecast[:3]).all()
+    assert np.isfinite(forecaster.skill()[:3]).all()
