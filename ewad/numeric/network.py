@@ -1,0 +1,284 @@
+"""The network of the course: forward, cost and backward on one flat parameter vector.
+
+Examples are columns, as in the course: X is (n_x, m), Y is (n_y, m), and layer l computes
+Z[l] = W[l] A[l-1] + b[l], A[l] = g(Z[l]) with W[l] of (n[l], n[l-1]) and b[l] of (n[l], 1).
+theta holds W[1], b[1], W[2], b[2], ... flat, each W row by row; so does its gradient.
+Sources: A. Ng, Neural Networks and Deep Learning, weeks 3 and 4; He et al. 2015 and Glorot & Bengio 2010 (the
+initial weights).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from ewad.numeric.names import lookup
+
+Matrix = NDArray[Any]  # float32 or float64, as the network's dtype says
+Layer = tuple[Matrix, Matrix]  # W (n_out, n_in), b (n_out, 1)
+
+# Examples pass through in blocks of so many: the activations of a block stay in the processor's cache, and
+# the memory of a step is the same for any m.
+BLOCK = 1024
+# Work buffers are kept for this many sizes of a block: a training's own, its last smaller one, validation's.
+_KEPT_SIZES = 3
+
+
+class Activation(NamedTuple):
+    """apply: A = g(Z), in place.  back: dZ = dA * g'(Z), in place on dA, with g' written in A.
+
+    gain: weights start with a variance of gain / n_in.
+    """
+
+    apply: Callable[[Matrix], None]
+    back: Callable[[Matrix, Matrix], None]
+    gain: float
+
+
+def _identity(Z: Matrix) -> None:
+    pass
+
+
+def _relu(Z: Matrix) -> None:
+    np.maximum(Z, 0.0, out=Z)
+
+
+def _tanh(Z: Matrix) -> None:
+    np.tanh(Z, out=Z)
+
+
+def _sigmoid(Z: Matrix) -> None:
+    Z *= 0.5  # 1 / (1 + exp(-z)) = (1 + tanh(z / 2)) / 2, which cannot overflow
+    np.tanh(Z, out=Z)
+    Z += 1.0
+    Z *= 0.5
+
+
+def _identity_back(dA: Matrix, A: Matrix) -> None:
+    pass
+
+
+def _relu_back(dA: Matrix, A: Matrix) -> None:
+    dA *= A > 0.0
+
+
+def _tanh_back(dA: Matrix, A: Matrix) -> None:
+    dA *= 1.0 - A * A
+
+
+def _sigmoid_back(dA: Matrix, A: Matrix) -> None:
+    dA *= A * (1.0 - A)
+
+
+ACTIVATIONS: dict[str, Activation] = {
+    "identity": Activation(_identity, _identity_back, 1.0),
+    "relu": Activation(_relu, _relu_back, 2.0),  # He: half of the units are silent
+    "sigmoid": Activation(_sigmoid, _sigmoid_back, 1.0),  # Xavier in the course's form
+    "tanh": Activation(_tanh, _tanh_back, 1.0),
+}
+
+# A cost turns Z of the output layer into A, in place, writes dZ, and returns its share of J. m: all examples.
+Cost = Callable[[Activation, Matrix, Matrix, Matrix, int], float]
+
+
+def _mean_squared_error(output: Activation, Z: Matrix, Y: Matrix, dZ: Matrix, m: int) -> float:
+    n = len(Y) * m
+    output.apply(Z)
+    np.subtract(Z, Y, out=dZ)
+    squares = float(np.vdot(dZ, dZ))
+    dZ *= 2.0 / n
+    output.back(dZ, Z)
+    return squares / n
+
+
+def _binary_cross_entropy(output: Activation, Z: Matrix, Y: Matrix, dZ: Matrix, m: int) -> float:
+    # -y log(a) - (1 - y) log(1 - a) = log(1 + exp(-|z|)) + max(z, 0) - y z, finite for every z
+    np.abs(Z, out=dZ)
+    np.negative(dZ, out=dZ)
+    np.exp(dZ, out=dZ)
+    np.log1p(dZ, out=dZ)
+    total = float(dZ.sum() + np.maximum(Z, 0.0, out=dZ).sum() - np.vdot(Y, Z))
+    output.apply(Z)
+    np.subtract(Z, Y, out=dZ)  # the sigmoid's derivative cancels
+    dZ *= 1.0 / m
+    return total / m
+
+
+COSTS: dict[str, Cost] = {
+    "mean_squared_error": _mean_squared_error,
+    "binary_cross_entropy": _binary_cross_entropy,
+}
+
+
+class _Work(NamedTuple):
+    """Buffers for m examples: (A, dA) of each layer above the input, and a column of m ones."""
+
+    layers: list[Layer]
+    ones: Matrix
+
+
+class Network:
+    """Layers of n_x, ..., n_y units; `activation` in the hidden ones, `output` in the last.
+
+    The cost is J = 1/m * sum of losses + l2 / (2m) * sum of ||W[l]||**2 (biases are free). The loss of an
+    example is, for mean_squared_error, the mean over its n_y outputs of (a - y)**2, without the half; for
+    binary_cross_entropy the sum over its outputs of -y log(a) - (1 - y) log(1 - a), with output="sigmoid".
+    It keeps work buffers and nothing else: parameters are passed in. Not for two threads at once.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[int],
+        activation: str = "relu",
+        output: str = "identity",
+        cost: str = "mean_squared_error",
+        dtype: DTypeLike = np.float64,
+    ) -> None:
+        """Raises ValueError for names, sizes or types that are not known here."""
+        self.layers = tuple(layers)
+        if len(self.layers) < 2 or min(self.layers) < 1:
+            raise ValueError(f"layers: expected [n_x, ..., n_y], all positive, got {list(layers)}")
+        self.activation, self.output, self.cost_name = activation, output, cost
+        self._hidden = lookup(ACTIVATIONS, activation, "activation")
+        self._output = lookup(ACTIVATIONS, output, "output")
+        self._cost = lookup(COSTS, cost, "cost")
+        if cost == "binary_cross_entropy" and output != "sigmoid":
+            raise ValueError(f'output: expected "sigmoid" under binary_cross_entropy, got "{output}"')
+        self.dtype = np.dtype(dtype)
+        if self.dtype not in (np.float32, np.float64):
+            raise ValueError(f"dtype: expected float32 or float64, got {self.dtype}")
+        self.n_params = sum((n_in + 1) * n_out for n_in, n_out in pairwise(self.layers))
+        self._spans = self._layout()
+        self._work: dict[int, _Work] = {}
+
+    def initial(self, rng: np.random.Generator) -> Matrix:
+        """Return theta: (n_params,) to start from: W normal, of variance 2/n_in before relu (He) and 1/n_in
+        before the others (Xavier); b zero.
+        """
+        theta = np.zeros(self.n_params, dtype=self.dtype)
+        last = len(self.layers) - 2
+        for layer, (W, _) in enumerate(self.parameters(theta)):
+            gain = (self._output if layer == last else self._hidden).gain
+            W[:] = rng.standard_normal(W.shape) * np.sqrt(gain / W.shape[1])
+        return theta
+
+    def parameters(self, theta: Matrix) -> list[Layer]:
+        """Return (W, b) of each layer, as views on theta or on a gradient."""
+        if theta.shape != (self.n_params,):
+            raise ValueError(f"theta: expected {(self.n_params,)}, got {theta.shape}")
+        return [
+            (theta[start:middle].reshape(shape), theta[middle:end].reshape(-1, 1))
+            for start, middle, end, shape in self._spans
+        ]
+
+    def forward(self, theta: Matrix, X: ArrayLike) -> Matrix:
+        """Return A[L]: (n_y, m), a new array."""
+        X = self._matrix("X", X, self.layers[0])
+        layers = self.parameters(theta)
+        result = np.empty((self.layers[-1], X.shape[1]), dtype=self.dtype)
+        for a, z in _blocks(X.shape[1]):
+            Z, _ = self._forward(layers, X[:, a:z]).layers[-1]
+            self._output.apply(Z)
+            result[:, a:z] = Z
+        return result
+
+    def cost(self, theta: Matrix, X: ArrayLike, Y: ArrayLike, l2: float = 0.0) -> float:
+        """Return J. Raises ValueError if X, Y and the layers do not fit, or where there are no examples."""
+        X, Y = self._examples(X, Y)
+        layers, m = self.parameters(theta), X.shape[1]
+        J = 0.0
+        for a, z in _blocks(m):
+            Z, dZ = self._forward(layers, X[:, a:z]).layers[-1]
+            J += self._cost(self._output, Z, Y[:, a:z], dZ, m)
+        return J + self._penalty(layers, m, l2)
+
+    def gradient(
+        self, theta: Matrix, X: ArrayLike, Y: ArrayLike, l2: float = 0.0, out: Matrix | None = None
+    ) -> tuple[float, Matrix]:
+        """Return J and its gradient: (n_params,), written to `out` where given. Raises as cost does."""
+        X, Y = self._examples(X, Y)
+        layers, m = self.parameters(theta), X.shape[1]
+        gradient = np.empty(self.n_params, dtype=self.dtype) if out is None else out
+        J = 0.0
+        for a, z in _blocks(m):
+            part = gradient if a == 0 else np.empty_like(gradient)
+            J += self._backward(layers, self.parameters(part), X[:, a:z], Y[:, a:z], m)
+            if part is not gradient:
+                gradient += part
+        if l2:
+            for (W, _), (dW, _) in zip(layers, self.parameters(gradient), strict=True):
+                dW += l2 / m * W
+        return J + self._penalty(layers, m, l2), gradient
+
+    def _layout(self) -> list[tuple[int, int, int, tuple[int, int]]]:
+        """Return where each layer's W starts, its b starts and ends in theta, and the shape of W."""
+        spans, start = [], 0
+        for n_in, n_out in pairwise(self.layers):
+            middle = start + n_in * n_out
+            spans.append((start, middle, middle + n_out, (n_out, n_in)))
+            start = middle + n_out
+        return spans
+
+    def _forward(self, layers: list[Layer], X: Matrix) -> _Work:
+        """Return the work buffers filled with A; in the last layer's A stands Z, not yet activated."""
+        work = self._buffers(X.shape[1])
+        A = X
+        for layer, ((W, b), (Z, _)) in enumerate(zip(layers, work.layers, strict=True)):
+            np.matmul(W, A, out=Z)
+            Z += b
+            if layer < len(layers) - 1:
+                self._hidden.apply(Z)
+            A = Z
+        return work
+
+    def _backward(self, layers: list[Layer], gradients: list[Layer], X: Matrix, Y: Matrix, m: int) -> float:
+        """Write the gradient of these examples' share of J, and return that share; m: all examples."""
+        work, ones = self._forward(layers, X)
+        Z, dZ = work[-1]
+        J = self._cost(self._output, Z, Y, dZ, m)
+        for layer in reversed(range(len(layers))):
+            A = work[layer - 1][0] if layer else X
+            dW, db = gradients[layer]
+            np.matmul(dZ, A.T, out=dW)
+            np.matmul(dZ, ones, out=db)  # the sum over examples
+            if layer:
+                dA = work[layer - 1][1]
+                np.matmul(layers[layer][0].T, dZ, out=dA)
+                self._hidden.back(dA, A)
+                dZ = dA
+        return J
+
+    def _buffers(self, m: int) -> _Work:
+        if m not in self._work:
+            if len(self._work) == _KEPT_SIZES:
+                self._work.clear()
+            shapes = [(n, m) for n in self.layers[1:]]
+            layers = [(np.empty(shape, self.dtype), np.empty(shape, self.dtype)) for shape in shapes]
+            self._work[m] = _Work(layers, np.ones((m, 1), self.dtype))
+        return self._work[m]
+
+    def _penalty(self, layers: list[Layer], m: int, l2: float) -> float:
+        return l2 / (2 * m) * sum(float(np.vdot(W, W)) for W, _ in layers) if l2 else 0.0
+
+    def _examples(self, X: ArrayLike, Y: ArrayLike) -> tuple[Matrix, Matrix]:
+        X, Y = self._matrix("X", X, self.layers[0]), self._matrix("Y", Y, self.layers[-1])
+        if X.shape[1] != Y.shape[1]:
+            raise ValueError(f"X and Y: expected as many columns, got {X.shape[1]} and {Y.shape[1]}")
+        if X.shape[1] == 0:
+            raise ValueError("X: expected examples, got none")
+        return X, Y
+
+    def _matrix(self, name: str, values: ArrayLike, rows: int) -> Matrix:
+        matrix = np.asarray(values, dtype=self.dtype)
+        if matrix.ndim != 2 or len(matrix) != rows:
+            raise ValueError(f"{name}: expected {rows} rows, a column per example, got {matrix.shape}")
+        return matrix
+
+
+def _blocks(m: int) -> Iterator[tuple[int, int]]:
+    for start in range(0, m, BLOCK):
+        yield start, min(start + BLOCK, m)
