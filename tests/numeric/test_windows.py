@@ -9,13 +9,15 @@ from ewad.numeric.windows import Windows
 @settings(max_examples=100, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
-    n=st.integers(1, 40),
-    n_streams=st.integers(1, 5),
+    n=st.integers(1, 60),
+    n_streams=st.integers(1, 9),
     depth=st.integers(1, 7),
+    evenness=st.sampled_from([0.1, 1.0, 100.0]),  # one busy stream among quiet ones, or all alike
 )
-def test_every_sample_sees_the_past_of_its_own_stream(seed, n, n_streams, depth):
+def test_every_sample_sees_the_past_of_its_own_stream(seed, n, n_streams, depth, evenness):
     rng = np.random.default_rng(seed)
-    stream, value = rng.integers(0, n_streams, n), rng.normal(size=n)
+    stream = rng.choice(n_streams, n, p=rng.dirichlet(np.full(n_streams, evenness)))
+    value = rng.normal(size=n)
     history = rng.normal(size=(n_streams, depth))
     runs = Runs.of(stream)
     windows = Windows.of(history[runs.series], runs, value[runs.order])
