@@ -22,10 +22,10 @@ from ewad.config.settings import (
 from ewad.config.syntax import mask_url, parse_field, parse_listen, parse_topic, parse_url
 from ewad.engine import ModelSettings
 from ewad.numeric.averages import ByCount, ByTime
+from ewad.numeric.experts import EXPERTS
 from ewad.numeric.optimizers import OPTIMIZERS
 from ewad.numeric.schedules import SCHEDULES, Schedule
 
-EXPERTS = ("persistence", "linear")
 CREDENTIAL = "mqtt_password"  # its file name in $CREDENTIALS_DIRECTORY
 
 RATE = checks.number("(0, inf)")
@@ -84,6 +84,10 @@ def _expert(value: Any) -> str:
     return str(experts[0])
 
 
+def _hidden(value: Any) -> tuple[int, ...]:
+    return tuple(checks.one_or_list_of(checks.integer(1, 4096))(value))
+
+
 def _rates(value: Any) -> tuple[tuple[int, float], ...]:
     def pair(item: Any) -> tuple[int, float]:
         if not isinstance(item, list) or len(item) != 2:
@@ -110,6 +114,8 @@ SCHEDULE_KEYS: dict[str, Check] = {
     "per": checks.choice("epoch", "batch"),
     "factor": checks.number("(0, 1]"),
     "every": checks.integer(1, 10**9),
+    "epochs": checks.integer(1, 10**9),
+    "floor": checks.number("[0, 1]"),
     "rates": _rates,
 }
 
@@ -160,6 +166,7 @@ MODEL_KEYS: dict[str, Check] = {
     "lags": checks.integer(1, 10_000),
     "horizons": _horizons,
     "experts": _expert,
+    "hidden": _hidden,
     "batch_size": checks.integer(1, 10**6),
     "batches_per_epoch": checks.integer(1, 10**9),
     "optimizer": checks.choice(*OPTIMIZERS),

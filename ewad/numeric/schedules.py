@@ -94,11 +94,46 @@ class Manual:
         return np.take(table, np.searchsorted([start for start, _ in pairs], epoch, side="right"))
 
 
-SCHEDULES: dict[str, type[Constant | InverseTime | Exponential | InverseSqrt | Staircase | Manual]] = {
+@dataclass(frozen=True, slots=True)
+class Cosine:
+    """Half a cosine from the initial rate down to floor * initial in so many epochs, and then that.
+
+    Source: Loshchilov & Hutter 2017 (SGDR), without restarts.
+    """
+
+    epochs: int = 100
+    floor: float = 0.0
+
+    def rate(self, initial: float, epoch: Counts, batch: Counts) -> Floats:
+        """Return initial * (floor + (1 - floor) * (1 + cos(pi * epoch / epochs)) / 2)."""
+        done = np.minimum(np.asarray(epoch) / self.epochs, 1.0)
+        return np.asarray(initial * (self.floor + (1.0 - self.floor) * (1.0 + np.cos(np.pi * done)) / 2.0))
+
+
+@dataclass(frozen=True, slots=True)
+class ReduceOnPlateau:
+    """initial * factor**plateaus, no less than floor * initial: smaller steps where the cost no longer falls.
+
+    No function of the epoch: whoever trains counts the plateaus it met and hands their number over in the
+    epoch's place, as minibatches.Training does. Not in SCHEDULES, therefore.
+    """
+
+    factor: float = 0.5
+    floor: float = 1e-3
+
+    def rate(self, initial: float, epoch: Counts, batch: Counts) -> Floats:
+        """Return the rate after `epoch` plateaus."""
+        return np.asarray(initial * np.maximum(np.power(self.factor, epoch), self.floor))
+
+
+SCHEDULES: dict[
+    str, type[Constant | InverseTime | Exponential | InverseSqrt | Staircase | Manual | Cosine]
+] = {
     "constant": Constant,
     "inverse_time": InverseTime,
     "exponential": Exponential,
     "inverse_sqrt": InverseSqrt,
     "staircase": Staircase,
     "manual": Manual,
+    "cosine": Cosine,
 }

@@ -6,10 +6,12 @@ from hypothesis import strategies as st
 from ewad.numeric.schedules import (
     SCHEDULES,
     Constant,
+    Cosine,
     Exponential,
     InverseSqrt,
     InverseTime,
     Manual,
+    ReduceOnPlateau,
     Staircase,
 )
 
@@ -53,6 +55,19 @@ def test_manual_holds_each_rate_from_its_epoch_on_in_whatever_order_they_were_wr
 
 def test_manual_without_rates_is_constant():
     assert float(Manual().rate(0.1, 3, 0)) == 0.1
+
+
+def test_cosine_falls_from_the_initial_rate_to_its_floor_and_stays_there():
+    schedule = Cosine(epochs=4, floor=0.1)
+    rates = [float(schedule.rate(0.2, e, 0)) for e in (0, 1, 2, 4, 400)]
+    assert rates == pytest.approx([0.2, 0.2 * (0.1 + 0.9 * (1 + 0.5**0.5) / 2), 0.11, 0.02, 0.02])
+
+
+def test_reduce_on_plateau_halves_at_each_plateau_down_to_its_floor():
+    schedule = ReduceOnPlateau(factor=0.5, floor=0.2)
+    assert [float(schedule.rate(0.8, plateaus, 0)) for plateaus in (0, 1, 2, 3, 50)] == pytest.approx(
+        [0.8, 0.4, 0.2, 0.16, 0.16]
+    )
 
 
 EXAMPLES = {

@@ -1,0 +1,70 @@
+"""Plateaus: where the cost no longer falls and the gradient shows no way out.
+
+A plateau ends the moment the gradient grows: so a saddle is left, and so a training diverges. Neither is a
+plateau, nor is a minimum distinguished from one: both are flat.
+Source: A. Ng, Improving Deep Neural Networks, week 2, "The problem of local optima".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ewad.numeric.recurrence import Floats
+
+
+class PlateauState(NamedTuple):
+    """What a detector remembers of each model; arrays of one shape.
+
+    weight, loss_sum, norm_sum: the averages of cost and gradient norm.  best: the loss that counts as
+    progress to fall below.  lowest_norm: the least averaged gradient norm since.  stalled: updates since.
+    """
+
+    weight: Floats
+    loss_sum: Floats
+    norm_sum: Floats
+    best: Floats
+    lowest_norm: Floats
+    stalled: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class PlateauDetector:
+    """A plateau: in `patience` updates the smoothed loss has not fallen by `tolerance` of itself, and the
+    smoothed gradient norm has not grown `growth` times above its lowest since.
+
+    beta smooths both, bias-corrected. An update is a mini-batch, or the means of several.
+    """
+
+    patience: int = 50
+    tolerance: float = 0.01
+    growth: float = 2.0
+    beta: float = 0.9
+
+    def init(self, shape: int | tuple[int, ...] = ()) -> PlateauState:
+        """Return the state before the first update."""
+        zeros, far = np.zeros(shape), np.full(shape, np.inf)
+        return PlateauState(zeros, zeros, zeros, far, far, np.zeros(shape, dtype=np.int64))
+
+    def step(
+        self, state: PlateauState, cost: ArrayLike, gradient_norm: ArrayLike
+    ) -> tuple[NDArray[np.bool_], PlateauState]:
+        """Return whether each model is on a plateau, and the advanced state; no argument is changed.
+
+        cost, gradient_norm: finite, of the state's shape.
+        """
+        weight = self.beta * state.weight + 1.0
+        loss_sum = self.beta * state.loss_sum + np.asarray(cost)
+        norm_sum = self.beta * state.norm_sum + np.asarray(gradient_norm)
+        loss, norm = loss_sum / weight, norm_sum / weight
+        first = np.isinf(state.best)
+        with np.errstate(invalid="ignore"):  # inf - inf, before the first update
+            falls = first | (loss < state.best - self.tolerance * np.abs(state.best))
+        best = np.where(falls, loss, state.best)
+        lowest = np.where(falls, norm, np.minimum(norm, state.lowest_norm))
+        stalled = np.where(falls, 0, state.stalled + 1)
+        plateau = (stalled >= self.patience) & (norm <= self.growth * lowest)
+        return plateau, PlateauState(weight, loss_sum, norm_sum, best, lowest, stalled)
