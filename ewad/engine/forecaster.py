@@ -52,7 +52,7 @@ class Forecaster(RowState):
         self.add_rows("pending", sum(settings.horizons), fill=np.nan)
         for name in ("difference_square", "difference_weight"):
             self.add_rows(name)
-        expert = EXPERTS[settings.expert](settings.lags, n_horizons)
+        expert = EXPERTS[settings.expert](settings.lags, n_horizons, settings.hidden)
         self.learner = Learner(settings, expert, n_horizons, 1 if self.shared else n_streams)
 
     def grow(self, n_rows: int) -> None:

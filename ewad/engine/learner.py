@@ -54,7 +54,7 @@ class Learner(RowState):
         self.expert = expert
         self._outputs = n_outputs
         self._penalised = expert.penalised()
-        self.add_rows("theta", expert.n_params)
+        self.add_rows("theta", expert.n_params, fill=expert.initial())
         self.add_rows("gradient_sum", expert.n_params)
         for name in ("squares", "loss_sum", "loss_weight"):
             self.add_rows(name)

@@ -17,6 +17,7 @@ class ModelSettings:
     name: str = "default"
     share: Literal["group", "stream"] = "group"
     expert: str = "linear"
+    hidden: tuple[int, ...] = (16,)
     lags: int = 24
     horizons: tuple[int, ...] = (1,)
     batch_size: int = 64
@@ -51,6 +52,7 @@ class GroupSettings:
         layout = [repr(decay) for decay in self.decays]
         if model is not None:
             layout += [model.share, model.expert, f"lags={model.lags}", f"horizons={model.horizons}"]
+            layout += [f"hidden={model.hidden}"] if model.expert == "network" else []
             layout += [f"batch_size={model.batch_size}", type(model.optimizer).__name__]
         return layout
 

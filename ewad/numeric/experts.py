@@ -8,12 +8,17 @@ back as sums over each run, so that a mini-batch may be collected in pieces of a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
 
+from ewad.numeric.network import ACTIVATIONS, Network
 from ewad.numeric.recurrence import Floats, Integers
+
+RELU = ACTIVATIONS["relu"]
 
 # Runs of examples at least this long, on average, are worth a matrix product each.
 _LONG_RUN = 8
@@ -25,6 +30,9 @@ class Expert(Protocol):
     @property
     def n_params(self) -> int:
         """The length of one model's theta."""
+
+    def initial(self) -> Floats:
+        """Return theta: (n_params,) of a model that has learnt nothing yet."""
 
     def penalised(self) -> Floats:
         """Return (n_params,) 1 where L2 regularisation holds a parameter back, 0 for biases."""
@@ -47,6 +55,10 @@ class Persistence:
     def n_params(self) -> int:
         """0."""
         return 0
+
+    def initial(self) -> Floats:
+        """Return nothing: (0,)."""
+        return np.zeros(0)
 
     def penalised(self) -> Floats:
         """Return nothing: (0,)."""
@@ -73,6 +85,10 @@ class Linear:
     def n_params(self) -> int:
         """(n_x + 1) * n_y."""
         return (self.n_x + 1) * self.n_y
+
+    def initial(self) -> Floats:
+        """Return zeros: the first forecast is persistence."""
+        return np.zeros(self.n_params)
 
     def penalised(self) -> Floats:
         """Return 1 for W and 0 for b."""
@@ -111,4 +127,111 @@ class Linear:
             np.matmul(X[a:z].T, error[a:z], out=out[i])
 
 
-EXPERTS: dict[str, type[Persistence | Linear]] = {"persistence": Persistence, "linear": Linear}
+@dataclass(frozen=True, slots=True)
+class NetworkExpert:
+    """Y = a network of n_x, *hidden, n_y units; relu in the hidden layers; theta as `Network` lays it out.
+
+    The output layer starts at zero, so that the first forecast is persistence, not noise.
+    """
+
+    n_x: int
+    n_y: int
+    hidden: tuple[int, ...] = (16,)
+
+    @property
+    def _network(self) -> Network:
+        return Network((self.n_x, *self.hidden, self.n_y))
+
+    @property
+    def n_params(self) -> int:
+        """All weights and biases."""
+        return self._network.n_params
+
+    def initial(self) -> Floats:
+        """Return He weights, always the same, under an output layer of zeros."""
+        network = self._network
+        theta: Floats = network.initial(np.random.default_rng(0))
+        network.parameters(theta)[-1][0][:] = 0.0
+        return theta
+
+    def penalised(self) -> Floats:
+        """Return 1 for the weights, 0 for the biases."""
+        network = self._network
+        penalised = np.zeros(network.n_params)
+        for W, _ in network.parameters(penalised):
+            W[:] = 1.0
+        return penalised
+
+    def predict(self, theta: Floats, length: Integers, X: Floats) -> Floats:
+        """Return the output of each example's network."""
+        rectangle = _Rectangle(length)
+        return rectangle.unpack(self._forward(self._layers(theta), rectangle.pack(X))[-1])
+
+    def gradient(self, theta: Floats, length: Integers, X: Floats, Y: Floats) -> tuple[Floats, Floats]:
+        """Return the squared errors and their gradient by backward propagation."""
+        rectangle, layers = _Rectangle(length), self._layers(theta)
+        activations = self._forward(layers, rectangle.pack(X))
+        error = rectangle.unpack(activations[-1]) - Y  # (m, n_y)
+        dZ = rectangle.pack(2.0 * error)  # padding has no error
+        gradient = np.empty_like(theta)
+        for layer, (dW, db) in reversed(list(enumerate(self._layers(gradient)))):
+            A = activations[layer]
+            np.matmul(dZ, A.transpose(0, 2, 1), out=dW)
+            dZ.sum(axis=2, keepdims=True, out=db)
+            if layer:
+                dZ = layers[layer][0].transpose(0, 2, 1) @ dZ
+                RELU.back(dZ, A)
+        squares = np.einsum("my,my->m", error, error)
+        return np.add.reduceat(squares, np.cumsum(length) - length), gradient
+
+    def _layers(self, theta: Floats) -> list[tuple[Floats, Floats]]:
+        """Return W: (k, n_out, n_in) and b: (k, n_out, 1) of each layer, as views on theta."""
+        layers, start = [], 0
+        for n_in, n_out in pairwise((self.n_x, *self.hidden, self.n_y)):
+            middle, end = start + n_in * n_out, start + (n_in + 1) * n_out
+            W = theta[:, start:middle].reshape(-1, n_out, n_in)
+            layers.append((W, theta[:, middle:end, None]))
+            start = end
+        return layers
+
+    def _forward(self, layers: list[tuple[Floats, Floats]], X: Floats) -> list[Floats]:
+        """Return X and the activations of each layer, (k, n, longest)."""
+        activations = [X]
+        for W, b in layers:
+            Z = W @ activations[-1]
+            Z += b
+            if len(activations) < len(layers):
+                RELU.apply(Z)
+            activations.append(Z)
+        return activations
+
+
+class _Rectangle:
+    """Runs of examples laid out as (k, n, longest), the examples as columns, zeros where a run is shorter."""
+
+    def __init__(self, length: Integers) -> None:
+        self._length = length
+        self._run = np.repeat(np.arange(len(length)), length)
+        self._rank = np.arange(len(self._run)) - np.repeat(np.cumsum(length) - length, length)
+
+    def pack(self, rows: Floats) -> Floats:
+        """Return rows: (m, n) as (k, n, longest)."""
+        if len(self._length) == 1:
+            return rows.T[None]
+        packed = np.zeros((len(self._length), int(self._length.max()), rows.shape[1]))
+        packed[self._run, self._rank] = rows
+        return packed.transpose(0, 2, 1)
+
+    def unpack(self, packed: Floats) -> Floats:
+        """Return (k, n, longest) as rows: (m, n)."""
+        if len(self._length) == 1:
+            return np.asarray(packed[0].T)
+        return np.asarray(packed.transpose(0, 2, 1)[self._run, self._rank])
+
+
+# name -> what makes the expert from (n_x, n_y, units of the hidden layers)
+EXPERTS: dict[str, Callable[[int, int, tuple[int, ...]], Expert]] = {
+    "persistence": lambda n_x, n_y, hidden: Persistence(n_x, n_y),
+    "linear": lambda n_x, n_y, hidden: Linear(n_x, n_y),
+    "network": NetworkExpert,
+}

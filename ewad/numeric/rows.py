@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 
 class RowState:
@@ -14,17 +14,12 @@ class RowState:
 
     def __init__(self, n_rows: int = 0) -> None:
         self.n_rows = n_rows
-        self._fills: dict[str, float] = {}
+        self._fills: dict[str, ArrayLike] = {}
 
-    def add_rows(
-        self, name: str, *shape: int, dtype: DTypeLike = np.float64, fill: float = 0, value: Any = None
-    ) -> None:
-        """Add the array `name` of n_rows rows of the given shape: `fill` in new rows, `value` in today's."""
+    def add_rows(self, name: str, *shape: int, dtype: DTypeLike = np.float64, fill: ArrayLike = 0) -> None:
+        """Add the array `name` of rows of the given shape; new rows hold `fill`, a number or a row."""
         self._fills[name] = fill
-        array = np.full((self.n_rows, *shape), fill, dtype=dtype)
-        if value is not None:
-            array[:] = value
-        setattr(self, name, array)
+        setattr(self, name, np.full((self.n_rows, *shape), fill, dtype=dtype))
 
     def grow(self, n_rows: int) -> None:
         """Make room for n_rows rows, keeping those that are there."""

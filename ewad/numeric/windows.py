@@ -9,6 +9,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from ewad.numeric.recurrence import Floats, Integers, Runs
 
+# Runs of like length fill a rectangle: at most so many places a sample, else each run takes what it needs.
+_MAX_PADDING = 4
+
 
 @dataclass(frozen=True, slots=True)
 class Windows:
@@ -29,12 +32,18 @@ class Windows:
         history: (k, depth) the last values of each run's stream, newest last (zeros where there were none).
         value: (n,).
         """
-        depth = history.shape[1]
-        place = np.arange(len(value)) + depth * (runs.run + 1)
-        values = np.empty(len(value) + history.size)
+        k, depth = history.shape
+        if k * runs.longest <= _MAX_PADDING * len(value):  # a rectangle: whole rows are quick to copy
+            values = np.zeros((k, depth + runs.longest))
+            values[:, :depth] = history
+            place = runs.run * (depth + runs.longest) + depth + runs.rank
+            values = values.ravel()
+        else:
+            place = np.arange(len(value)) + depth * (runs.run + 1)
+            values = np.empty(len(value) + history.size)
+            first = runs.start + depth * np.arange(k)
+            values[first[:, None] + np.arange(depth)] = history
         values[place] = value
-        first = runs.start + depth * np.arange(len(runs.start))
-        values[first[:, None] + np.arange(depth)] = history
         return cls(values, place, depth)
 
     def at(self, samples: Integers) -> Windows:

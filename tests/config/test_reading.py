@@ -142,7 +142,7 @@ def test_every_schedule_is_known_and_survives_the_effective_text(kind):
         (MODEL + "lags = 0", "ewad.toml: model.m.lags: must be in 1..10000, got 0"),
         (MODEL + "horizons = [6, 1]", "ewad.toml: model.m.horizons: expected them ascending, got [6, 1]"),
         (MODEL + "learning_rate = 0", "ewad.toml: model.m.learning_rate: must be in (0, inf), got 0"),
-        (MODEL + 'experts = ["linear", "persistence"]', "ewad.toml: model.m.experts: expected exactly one of persistence, linear, got 2"),
+        (MODEL + 'experts = ["linear", "persistence"]', "ewad.toml: model.m.experts: expected exactly one of persistence, linear, network, got 2"),
         (MODEL + 'schedule = { kind = "inverse_tme" }', 'ewad.toml: model.m.schedule.kind: unknown "inverse_tme"; did you mean "inverse_time"?'),
         (MODEL + 'schedule = { kind = "constant", base = 1 }', 'ewad.toml: model.m.schedule.base: unknown key "base"; known: kind'),
         (MODEL + 'schedule = { kind = "manual", rates = [[0, -1]] }', "ewad.toml: model.m.schedule.rates[0][1]: must be in (0, inf), got -1"),

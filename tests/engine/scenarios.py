@@ -96,7 +96,8 @@ schedules = st.sampled_from(
 models = st.builds(
     ModelSettings,
     share=st.sampled_from(["group", "stream"]),
-    expert=st.sampled_from(["linear", "linear", "linear", "persistence"]),
+    expert=st.sampled_from(["linear", "linear", "network", "persistence"]),
+    hidden=st.lists(st.integers(1, 4), min_size=1, max_size=2).map(tuple),
     lags=st.integers(1, 6),
     horizons=st.lists(st.integers(1, 7), min_size=1, max_size=3, unique=True).map(tuple),
     batch_size=st.integers(1, 9),

@@ -28,7 +28,14 @@ lengths = st.lists(st.integers(1, 20), min_size=1, max_size=5).map(np.array)
 @pytest.mark.parametrize("name", EXPERTS)
 class TestEveryExpert:
     def expert(self, name):
-        return EXPERTS[name](N_X, N_Y)
+        return EXPERTS[name](N_X, N_Y, (4, 3))
+
+    def test_starts_as_persistence(self, name):
+        expert = self.expert(name)
+        theta = expert.initial()
+        assert theta.shape == (expert.n_params,)
+        _, X, _ = examples(0, [5])
+        np.testing.assert_array_equal(expert.predict(theta[None], np.array([5]), X), np.zeros((5, N_Y)))
 
     def test_says_how_long_theta_is_and_which_of_it_is_held_back(self, name):
         expert = self.expert(name)
