@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ewad.config import Settings
 from ewad.ingest.mqtt_settings import MqttSettings, Subscription
 from ewad.ingest.topics import TopicTemplate
@@ -10,14 +12,13 @@ from ewad.ingest.topics import TopicTemplate
 def connection_settings(settings: Settings) -> MqttSettings:
     """Return what a source needs of the configuration. Raises ConfigError where it can't work.
 
-    A filter that several blocks share is subscribed to once; stored messages are wanted if any block wants
-    them.
+    What several blocks take is subscribed to once; stored messages are wanted if any of them wants them.
     """
-    wanted: dict[str, bool] = {}
-    for block in settings.streams:
-        for topic in block.topics:
-            topic_filter = TopicTemplate.parse(topic).filter
-            wanted[topic_filter] = wanted.get(topic_filter, False) or block.retained == "use"
+    wanted = [
+        (TopicTemplate.parse(topic), block.retained == "use")
+        for block in settings.streams
+        for topic in block.topics
+    ]
     mqtt = settings.mqtt
     return MqttSettings(
         host=mqtt.address.host,
@@ -34,6 +35,19 @@ def connection_settings(settings: Settings) -> MqttSettings:
         cert_file=mqtt.cert_file,
         key_file=mqtt.key_file,
         subscriptions=tuple(
-            Subscription(topic_filter, "use" if use else "ignore") for topic_filter, use in wanted.items()
+            Subscription(topic_filter, "use" if use else "ignore")
+            for topic_filter, use in _without_covered(wanted).items()
         ),
     )
+
+
+def _without_covered(wanted: Sequence[tuple[TopicTemplate, bool]]) -> dict[str, bool]:
+    """Return the filters that no other one covers; true if stored messages are wanted of any it covers.
+
+    A broker may send a message once for each of the filters that take it: mosquitto does.
+    """
+    kept: list[TopicTemplate] = []
+    for template, _ in wanted:
+        if not any(other.covers(template) for other in kept):
+            kept = [other for other in kept if not template.covers(other)] + [template]
+    return {template.filter: any(use for other, use in wanted if template.covers(other)) for template in kept}

@@ -61,6 +61,28 @@ class TopicTemplate:
             return Mismatch(len(self.levels) + 1, "no further level", got[len(self.levels)])
         return None
 
+    def covers(self, other: TopicTemplate) -> bool:
+        """Return whether this filter takes every topic that the other takes.
+
+        False for filters of different $share groups: each group gets its own copy of a message.
+        """
+        if self._share != other._share:
+            return False
+        if other.levels[0].startswith("$") and self.levels[0] in ("+", "#"):
+            return False
+        for index, level in enumerate(self.levels):
+            if level == "#":
+                return True
+            if index == len(other.levels) or other.levels[index] == "#":
+                return False
+            if level not in ("+", other.levels[index]):
+                return False
+        return len(self.levels) == len(other.levels)
+
+    @property
+    def _share(self) -> str:
+        return self.filter.removesuffix("/".join(self.levels))
+
     def _expected(self, index: int) -> str:
         level = self.levels[index]
         return "a level" if level == "+" else f'"{level}"'
