@@ -1,0 +1,299 @@
+"""Mini-batches: every example once an epoch; one code for batch sizes 1 to m; training that ends well."""
+
+import itertools
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ewad.numeric.minibatches import Training, batch_size_rule, epoch, partition, shuffled
+from ewad.numeric.network import Network
+from ewad.numeric.optimizers import OPTIMIZERS, GradientDescent
+from ewad.numeric.plateau import PlateauDetector
+from ewad.numeric.schedules import InverseSqrt, InverseTime, ReduceOnPlateau
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+def numbered(m):
+    """Return X and Y whose columns tell which example they are."""
+    return np.arange(2.0 * m).reshape(2, m), np.arange(m)[None] * 10.0
+
+
+def regression(m=256, n_x=4, noise=0.0, seed=1):
+    """Return a linear problem: network, X, Y and the true theta."""
+    random = rng(seed)
+    true = random.standard_normal(n_x + 1)
+    X = random.standard_normal((n_x, m))
+    Y = true[None, :-1] @ X + true[-1] + noise * random.standard_normal((1, m))
+    return Network([n_x, 1]), X, Y, true
+
+
+def trained(training, X, Y, epochs, seed=2):
+    return list(training.run(X, Y, epochs, rng(seed)))
+
+
+class TestBatchSizeRule:
+    @pytest.mark.parametrize(("m", "size"), [(1, 1), (64, 64), (2000, 2000), (2001, 1024), (5_000_000, 1024)])
+    def test_few_examples_are_one_batch_and_more_go_by_a_power_of_two(self, m, size):
+        assert batch_size_rule(m, 20) == size
+
+    @pytest.mark.parametrize(("memory", "size"), [(10**9, 1024), (100_000, 512), (16_000, 64), (1, 64)])
+    def test_a_mini_batch_fits_the_memory_given_but_is_never_below_64(self, memory, size):
+        assert batch_size_rule(10_000, 20, memory) == size
+
+
+class TestPartition:
+    def test_cuts_five_million_examples_into_5000_mini_batches_of_1000(self):
+        X, Y = np.zeros((1, 5_000_000), np.int8), np.zeros((1, 5_000_000), np.int8)
+        sizes = {X_t.shape for X_t, _ in partition(X, Y, 1000)}
+        assert sizes == {(1, 1000)}
+        assert sum(1 for _ in partition(X, Y, 1000)) == 5000
+
+    def test_the_last_may_be_smaller(self):
+        assert [X_t.shape[1] for X_t, _ in partition(*numbered(10), 4)] == [4, 4, 2]
+
+    def test_gives_views(self):
+        X, Y = numbered(10)
+        assert all(X_t.base is X.base and np.shares_memory(Y_t, Y) for X_t, Y_t in partition(X, Y, 4))
+
+    def test_shuffled_keeps_x_and_y_together(self):
+        X, Y = shuffled(*numbered(100), rng())
+        np.testing.assert_array_equal(X[0] * 10, Y[0])
+        assert sorted(X[0]) == list(range(100))
+        assert X[0].tolist() != list(range(100))
+
+
+class TestEpoch:
+    @settings(max_examples=60, deadline=None)
+    @given(st.integers(1, 40), st.integers(1, 45), st.integers(1, 50), st.integers(0, 99))
+    def test_holds_every_example_once_with_its_target(self, m, batch_size, block, seed):
+        batches = list(epoch(*numbered(m), batch_size, rng(seed), block))
+        X, Y = np.hstack([X for X, _ in batches]), np.hstack([Y for _, Y in batches])
+        assert sorted(X[0]) == list(range(m))
+        np.testing.assert_array_equal(X[0] * 10, Y[0])
+        sizes = sorted(X.shape[1] for X, _ in batches)
+        assert sizes[1:] == [batch_size] * (len(sizes) - 1)
+        assert len(sizes) == -(-m // batch_size)
+
+    def test_of_one_block_takes_every_order(self):
+        random = rng()
+        orders = {tuple(np.hstack([X[0] for X, _ in epoch(*numbered(4), 2, random)])) for _ in range(500)}
+        assert orders == set(itertools.permutations(range(4)))
+
+    def test_of_blocks_as_small_as_mini_batches_gives_views(self):
+        X, Y = numbered(10)
+        assert all(np.shares_memory(X_t, X) for X_t, _ in epoch(X, Y, 4, rng(), block=4))
+
+    def test_of_blocks_keeps_neighbours_within_their_block(self):
+        for X_t, _ in epoch(*numbered(100), 5, rng(), block=20):
+            assert len({int(i) // 20 for i in X_t[0]}) == 1
+
+
+class TestTraining:
+    @pytest.mark.parametrize("batch_size", [1, 32, 100, 256, 1000])
+    def test_finds_the_line_at_any_batch_size(self, batch_size):
+        net, X, Y, true = regression()
+        training = Training(net.gradient, np.zeros(5), learning_rate=0.05, batch_size=batch_size)
+        trained(training, X, Y, epochs=400 if batch_size > 1 else 10)
+        np.testing.assert_allclose(training.theta, true, rtol=0, atol=0.02)
+
+    def test_at_batch_size_m_is_batch_gradient_descent(self):
+        net, X, Y, _ = regression()
+        training = Training(net.gradient, np.zeros(5), GradientDescent(), 0.1, batch_size=256)
+        trained(training, X, Y, epochs=5)
+        theta = np.zeros(5)
+        for _ in range(5):
+            theta -= 0.1 * net.gradient(theta, X, Y)[1]
+        np.testing.assert_allclose(training.theta, theta, rtol=1e-12)
+
+    def test_at_batch_size_1_takes_a_step_per_example(self):
+        net, X, Y, _ = regression(m=30)
+        progress = trained(Training(net.gradient, np.zeros(5), batch_size=1), X, Y, epochs=2)
+        assert [(p.epoch, p.batch, p.batches) for p in progress] == [
+            (e, t, 30) for e in (1, 2) for t in range(1, 31)
+        ]
+
+    def test_without_a_batch_size_follows_the_rule(self):
+        net, X, Y, _ = regression(m=2100)
+        assert len(trained(Training(net.gradient, np.zeros(5)), X, Y, epochs=1)) == 3
+
+    def test_leaves_the_parameters_it_was_given_alone(self):
+        net, X, Y, _ = regression()
+        theta = np.zeros(5)
+        trained(Training(net.gradient, theta), X, Y, epochs=1)
+        assert not theta.any()
+
+    def test_is_the_same_from_the_same_generator(self):
+        net, X, Y, _ = regression()
+        a, b = (Training(net.gradient, np.zeros(5), batch_size=32) for _ in range(2))
+        assert trained(a, X, Y, 3) == trained(b, X, Y, 3)
+        np.testing.assert_array_equal(a.theta, b.theta)
+
+    def test_goes_on_where_it_ended(self):
+        net, X, Y, _ = regression()
+        once, twice = (Training(net.gradient, np.zeros(5), batch_size=32) for _ in range(2))
+        trained(once, X, Y, 4)
+        random = rng(2)
+        for _ in range(2):
+            list(twice.run(X, Y, 2, random))
+        np.testing.assert_array_equal(once.theta, twice.theta)
+        assert (twice.epochs, twice.steps) == (4, 32)
+
+    def test_tells_cost_rate_and_gradient_norm_of_each_step(self):
+        net, X, Y, _ = regression()
+        training = Training(net.gradient, np.zeros(5), GradientDescent(), 0.1, InverseTime(1.0))
+        first, second = trained(training, X, Y, epochs=2)
+        J, gradient = net.gradient(np.zeros(5), X, Y)
+        assert (first.cost, first.loss, first.learning_rate) == pytest.approx((J, J, 0.1), rel=1e-12)
+        assert first.gradient_norm == pytest.approx(np.linalg.norm(gradient), rel=1e-12)
+        assert second.learning_rate == 0.05
+        assert second.loss == pytest.approx((0.9 * first.cost + second.cost) / 1.9)
+
+    def test_decays_per_step_where_the_schedule_does(self):
+        net, X, Y, _ = regression(m=2500, n_x=1)
+        training = Training(
+            net.gradient, np.zeros(2), schedule=InverseSqrt(per="batch"), learning_rate=0.1, batch_size=1
+        )
+        rates = [p.learning_rate for p in trained(training, X, Y, epochs=2)]
+        np.testing.assert_allclose(rates, 0.1 / np.sqrt(np.arange(1, 5001)), rtol=1e-12)
+
+    def test_takes_a_clipped_step_but_tells_the_whole_norm(self):
+        net, X, Y, _ = regression()
+        training = Training(net.gradient, np.zeros(5), GradientDescent(), 1.0, max_norm=0.01)
+        (step,) = trained(training, X, Y, epochs=1)
+        assert np.linalg.norm(training.theta) == pytest.approx(0.01)
+        assert step.gradient_norm > 0.1
+
+    def test_keeps_float32(self):
+        net = Network([4, 1], dtype=np.float32)
+        _, X, Y, _ = regression()
+        training = Training(net.gradient, np.zeros(5, np.float32))
+        trained(training, X.astype(np.float32), Y.astype(np.float32), epochs=2)
+        assert training.theta.dtype == np.float32
+
+
+class TestOutcome:
+    @pytest.mark.parametrize("name", ["gradient_descent", "momentum"])
+    def test_a_rate_that_diverges_stops_and_keeps_the_last_good_parameters(self, name):
+        net, X, Y, _ = regression()
+        start = rng(5).standard_normal(5) * 0.1
+        training = Training(net.gradient, start, OPTIMIZERS[name](), learning_rate=30.0, batch_size=64)
+        progress = trained(training, X, Y, epochs=200)
+        assert training.outcome == "diverged"
+        assert "diverged in epoch" in training.reason
+        assert "try a learning rate below 30" in training.reason
+        assert len(progress) < 200
+        assert net.cost(training.theta, X, Y) <= 1.5 * net.cost(start, X, Y)
+
+    def test_a_rate_that_diverges_in_the_last_step_is_told_too(self):
+        net, X, Y, _ = regression()
+        training = Training(net.gradient, np.full(5, 2.0), GradientDescent(), learning_rate=1e308)
+        with np.errstate(over="ignore"):
+            trained(training, X, Y, epochs=1)
+        assert training.outcome == "diverged"
+        assert training.theta.tolist() == [2.0] * 5
+
+    def test_a_good_rate_ends_as_trained(self):
+        net, X, Y, _ = regression()
+        training = Training(net.gradient, np.zeros(5))
+        trained(training, X, Y, epochs=3)
+        assert (training.outcome, training.reason) == ("trained", "")
+
+    def test_a_plateau_stops_training_where_asked(self):
+        net, X, Y, _ = regression(noise=1.0)
+        training = Training(net.gradient, np.zeros(5), learning_rate=0.1, stop_on_plateau=True)
+        progress = trained(training, X, Y, epochs=2000)
+        assert training.outcome == "plateau"
+        assert "stopped on a plateau in epoch" in training.reason
+        assert progress[-1].plateau
+        assert len(progress) < 500
+
+    def test_a_plateau_is_only_told_where_not_asked_to_stop(self):
+        net, X, Y, _ = regression(noise=1.0)
+        progress = trained(Training(net.gradient, np.zeros(5), learning_rate=0.1), X, Y, epochs=400)
+        assert len(progress) == 400
+        assert not progress[5].plateau
+        assert all(p.plateau for p in progress[-50:])
+
+    def test_reduce_on_plateau_lowers_the_rate_and_then_lets_training_stop(self):
+        net, X, Y, _ = regression(noise=1.0)
+        training = Training(
+            net.gradient,
+            np.zeros(5),
+            learning_rate=0.1,
+            schedule=ReduceOnPlateau(0.1, floor=0.01),
+            detector=PlateauDetector(patience=20),
+            stop_on_plateau=True,
+        )
+        rates = [p.learning_rate for p in trained(training, X, Y, epochs=2000)]
+        assert sorted(set(rates), reverse=True) == pytest.approx([0.1, 0.01, 0.001])
+        assert training.plateaus == 2
+        assert training.outcome == "plateau"
+
+
+class TestRejects:
+    @pytest.mark.parametrize(
+        ("X", "Y", "message"),
+        [
+            (
+                np.zeros((2, 5)),
+                np.zeros((1, 4)),
+                r"expected \(n_x, m\) and \(n_y, m\), got \(2, 5\) and \(1, 4\)",
+            ),
+            (np.zeros(5), np.zeros((1, 5)), r"expected \(n_x, m\)"),
+            (np.zeros((2, 0)), np.zeros((1, 0)), "expected examples, got none"),
+        ],
+    )
+    def test_examples_that_do_not_fit(self, X, Y, message):
+        for call in (
+            lambda: list(partition(X, Y, 2)),
+            lambda: list(epoch(X, Y, 2, rng())),
+            lambda: shuffled(X, Y, rng()),
+        ):
+            with pytest.raises(ValueError, match=message):
+                call()
+
+    @pytest.mark.parametrize("value", [np.nan, np.inf])
+    @pytest.mark.parametrize("name", ["X", "Y"])
+    def test_numbers_that_are_not_finite_by_place(self, name, value):
+        net, X, Y, _ = regression()
+        (X if name == "X" else Y)[0, 7] = value
+        with pytest.raises(ValueError, match=f"{name}: expected finite numbers, got {value} in row 0"):
+            trained(Training(net.gradient, np.ones(5)), X, Y, epochs=1)
+
+    @pytest.mark.parametrize("rate", [0.0, -1.0, np.nan, np.inf])
+    def test_learning_rates_that_are_none(self, rate):
+        with pytest.raises(ValueError, match="learning_rate: must be positive and finite"):
+            Training(Network([1, 1]).gradient, np.zeros(2), learning_rate=rate)
+
+    def test_batch_sizes_below_1(self):
+        with pytest.raises(ValueError, match="batch_size: must be 1 or more, got 0"):
+            Training(Network([1, 1]).gradient, np.zeros(2), batch_size=0)
+        with pytest.raises(ValueError, match="batch_size: must be 1 or more"):
+            list(partition(*numbered(3), 0))
+
+
+class TestLargeData:
+    def memory_of_training(self, m, tmp_path, block):
+        X = np.lib.format.open_memmap(tmp_path / f"x{m}.npy", mode="w+", dtype=np.float64, shape=(8, m))
+        X[:] = rng().standard_normal((8, m))
+        Y = X[:1] * 2.0
+        training = Training(Network([8, 4, 1]).gradient, np.full(41, 0.1), batch_size=16, block=block)
+        tracemalloc.start()
+        for _ in training.run(X, Y, 1, rng()):
+            pass
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return peak
+
+    @pytest.mark.parametrize("block", [16, 1024])
+    def test_on_a_memory_map_takes_the_same_memory_for_any_m(self, tmp_path, block):
+        self.memory_of_training(8192, tmp_path, block)
+        small, large = (self.memory_of_training(m, tmp_path, block) for m in (8192, 65_536))
+        order_of_blocks = 8 * (65_536 - 8192) / block
+        assert large - order_of_blocks < 1.1 * small
