@@ -1,0 +1,22 @@
+"""Waiting for a condition that has no event of its own: polled, with a bound that only failures reach."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import pytest
+
+Found = TypeVar("Found")
+LIMIT_SECONDS = 30.0
+PAUSE_SECONDS = 0.01
+
+
+def until(condition: Callable[[], Found], what: Callable[[], str] | str = "") -> Found:
+    """Return the condition's first true value. Fails with `what` after LIMIT_SECONDS."""
+    deadline = time.monotonic() + LIMIT_SECONDS
+    while not (found := condition()):
+        if time.monotonic() > deadline:
+            told = what if isinstance(what, str) else what()
+            pytest.fail(f"not within {LIMIT_SECONDS:g} s: {told}")
+        time.sleep(PAUSE_SECONDS)
+    return found
