@@ -1,0 +1,181 @@
+"""ewad.ewa against pandas, against the daemon's own averages, and on what it must reject."""
+
+import datetime
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import ewad
+from ewad import ewa
+from ewad.numeric.averages import ByCount, ExponentialAverage
+from ewad.numeric.offline import PIECE
+from ewad.numeric.recurrence import Runs
+
+BETAS = [1e-300, 1e-9, 0.1, 0.5, 0.9, 0.98, 0.999, 1 - 1e-6, 1 - 1e-9]
+LENGTHS = [1, 2, 31, 32, 33, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE + 77]
+
+
+def walk(n, seed=0):
+    return 20.0 + np.random.default_rng(seed).standard_normal(n).cumsum()
+
+
+@pytest.mark.parametrize("beta", BETAS)
+@pytest.mark.parametrize("n", LENGTHS)
+def test_equals_pandas_to_1e_12(beta, n):
+    x = walk(n)
+    expected = pd.Series(x).ewm(alpha=1 - beta).mean().to_numpy()
+    np.testing.assert_allclose(ewa(x, beta), expected, rtol=1e-12, atol=1e-12 * np.abs(x).max())
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=100),
+    st.one_of(st.floats(0, 1, exclude_max=True, exclude_min=True), st.sampled_from(BETAS)),
+)
+def test_equals_the_definition(x, beta):
+    weights = [[beta ** (t - i) for i in range(t + 1)] for t in range(len(x))]
+    expected = [np.average(x[: t + 1], weights=w) for t, w in enumerate(weights)]
+    np.testing.assert_allclose(ewa(x, beta), expected, rtol=1e-12, atol=1e-12 * np.abs(x).max())
+
+
+def test_of_the_course_s_temperatures_is_the_course_s():
+    np.testing.assert_allclose(ewa([40, 49, 45], 0.98), [40, 44.545455, 44.700041], rtol=0, atol=5e-7)
+
+
+def test_equals_the_daemon_s_average():
+    x, average = walk(20_000), ExponentialAverage(ByCount(0.98), 1)
+    mean, _ = average.update(Runs.of(np.zeros(len(x), np.int64)), np.ones(len(x)), x)
+    np.testing.assert_allclose(ewa(x, 0.98), mean, rtol=1e-12, atol=1e-12)
+
+
+def test_ten_million_samples_do_not_drift():
+    x = np.full(10_000_000, 0.1)
+    np.testing.assert_allclose(ewa(x, 0.999)[-100_000:], 0.1, rtol=1e-14)
+
+
+def test_the_greatest_numbers_do_not_overflow():
+    assert ewa([1e308] * 100, 0.9).tolist() == pytest.approx([1e308] * 100)
+    assert np.isfinite(ewa([1e308, -1e308] * 50, 0.5)).all()
+
+
+def test_at_beta_0_is_the_series_itself_in_an_array_of_its_own():
+    x = walk(10)
+    result = ewa(x, 0.0)
+    np.testing.assert_array_equal(result, x)
+    assert not np.shares_memory(result, x)
+
+
+@pytest.mark.parametrize(
+    "x", [[1, 2, 3], (1, 2, 3), np.array([1, 2, 3], np.int8), np.float32([1, 2, 3]), pd.Series([1, 2, 3])]
+)
+def test_takes_any_series_of_numbers(x):
+    np.testing.assert_allclose(ewa(x, 0.5), [1, 5 / 3, 17 / 7], rtol=1e-15)
+
+
+def test_takes_every_other_element_of_an_array():
+    x = walk(100)
+    np.testing.assert_array_equal(ewa(x[::2]), ewa(x[::2].copy()))
+
+
+def test_changes_not_its_argument():
+    x = walk(100)
+    before = x.copy()
+    ewa(x)
+    np.testing.assert_array_equal(x, before)
+
+
+def test_of_nothing_is_nothing():
+    assert ewa([]).shape == (0,)
+    assert ewa([], times=[], half_life=1).shape == (0,)
+
+
+class TestByTime:
+    seconds = np.cumsum(np.random.default_rng(3).exponential(60.0, PIECE + 50))
+
+    def test_equals_pandas_to_1e_12(self):
+        x = walk(len(self.seconds))
+        stamps = pd.to_datetime((self.seconds * 1e9).astype(np.int64))
+        expected = pd.Series(x).ewm(halflife="10min", times=stamps).mean().to_numpy()
+        got = ewa(x, times=stamps.to_numpy(), half_life="10m")
+        np.testing.assert_allclose(got, expected, rtol=1e-12)
+        np.testing.assert_allclose(ewa(x, times=self.seconds, half_life=600), expected, rtol=1e-8)
+
+    @pytest.mark.parametrize(
+        "half_life",
+        [90, 90.0, "90s", "1.5m", "90000ms", datetime.timedelta(seconds=90), np.timedelta64(90, "s")],
+    )
+    def test_a_half_life_is_seconds_or_says_its_unit(self, half_life):
+        np.testing.assert_allclose(
+            ewa([1.0, 4.0], times=[0, 90], half_life=half_life), [1.0, (0.5 + 4) / 1.5], rtol=1e-15
+        )
+
+    def test_samples_of_one_moment_weigh_the_same(self):
+        assert ewa([1.0, 3.0], times=[5, 5], half_life=1).tolist() == [1.0, 2.0]
+
+
+class TestRejects:
+    @pytest.mark.parametrize(
+        ("x", "message"),
+        [
+            ([[1.0, 2.0]], r"x: expected one series, \(n,\), got shape \(1, 2\)"),
+            (3.0, r"x: expected one series"),
+            (["a"], "x: expected numbers"),
+            ([[1], [1, 2]], "x: expected numbers"),
+            ([1.0, np.nan, 2.0], "x: expected finite numbers, got nan at position 1"),
+            ([1.0] * 10 + [np.inf], "got inf at position 10"),
+        ],
+    )
+    @pytest.mark.parametrize(
+        "how", [{"beta": 0.0}, {"beta": 0.9}, {"times": range(11), "half_life": 1}], ids=str
+    )
+    def test_what_is_no_series_of_finite_numbers(self, x, message, how):
+        if "times" in how and np.ndim(np.array(x, dtype=object)) == 1:
+            how = {"times": range(len(x)), "half_life": 1}
+        with pytest.raises(ValueError, match=message):
+            ewa(x, **how)
+
+    @pytest.mark.parametrize("place", [0, 31, 32, PIECE - 1, PIECE, 3 * PIECE - 1, 3 * PIECE])
+    @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+    @pytest.mark.parametrize("beta", [1e-300, 0.9])
+    def test_a_number_that_is_not_finite_wherever_it_hides(self, place, value, beta):
+        x = walk(3 * PIECE + 1)
+        x[place] = value
+        with pytest.raises(ValueError, match=f"got {value} at position {place}"):
+            ewa(x, beta)
+
+    @pytest.mark.parametrize("beta", [-0.1, 1.0, 1.5, np.nan, np.inf])
+    def test_betas_outside_0_to_1(self, beta):
+        with pytest.raises(ValueError, match=r"beta: must be in \[0, 1\)"):
+            ewa([1.0], beta)
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            ({"times": [0, 1]}, "times and half_life: expected both or none, got one"),
+            ({"half_life": 1}, "expected both or none"),
+            ({"times": [1, 0], "half_life": 1}, r"times: must not fall, but times\[1\] = 0.0 after 1.0"),
+            ({"times": [1, 2, 3], "half_life": 1}, r"times: expected the shape of x, \(2,\), got \(3,\)"),
+            ({"times": [1, np.nan], "half_life": 1}, "times: expected finite numbers, got nan at position 1"),
+            ({"times": np.array(["2020", "NaT"], "M8[s]"), "half_life": 1}, "got NaT at position 1"),
+            ({"times": [0, 1], "half_life": "10 parsecs"}, 'expected seconds or a text such as "10m"'),
+            ({"times": [0, 1], "half_life": 0}, "must be positive"),
+            ({"times": [0, 1], "half_life": -1}, "must be positive"),
+        ],
+    )
+    def test_times_and_half_lives_that_make_no_sense(self, arguments, message):
+        with pytest.raises(ValueError, match=message):
+            ewa([1.0, 2.0], **arguments)
+
+    def test_other_names_of_the_package(self):
+        with pytest.raises(AttributeError, match="no attribute 'ewma'"):
+            ewad.ewma  # noqa: B018
+
+
+def test_importing_the_package_imports_no_numpy():
+    code = "import ewad, sys; assert 'numpy' not in sys.modules; ewad.ewa; assert 'numpy' in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
