@@ -17,7 +17,7 @@ import numpy as np
 from ewad import config
 from ewad.config import Settings
 from ewad.config.syntax import mask_url, parse_url, quoted
-from ewad.engine import REFUSED, Batch, Engine, Results
+from ewad.engine import REFUSED, VALUE_LIMIT, Batch, Engine, Results
 from ewad.errors import ConfigError, SourceError
 from ewad.expose.backfill import BackfillSink
 from ewad.expose.plot import PlotSink
@@ -135,6 +135,9 @@ class SampleFile:
             mine = np.flatnonzero((group == index) & (row != REFUSED))
             if len(mine):
                 value = piece.value[mine] * block.scale + block.offset
+                if np.any(np.abs(value) >= VALUE_LIMIT):
+                    where = f"{self._file.path}: stream[{index}].scale, offset"
+                    raise SourceError(f"{where}: expected values within {VALUE_LIMIT:g}, got larger ones")
                 batch = Batch(index, row[mine], piece.time[mine], value)
                 observed.append((batch, self._run.engine.observe(batch)))
         return observed

@@ -1,8 +1,18 @@
 """The state of all streams: batches of samples in, averages and forecasts out. No I/O and no clock."""
 
 from ewad.engine.batch import Batch, Results
-from ewad.engine.engine import REFUSED, Engine
+from ewad.engine.engine import REFUSED, VALUE_LIMIT, Engine
 from ewad.engine.settings import GroupSettings, ModelSettings
 from ewad.numeric.averages import ByCount, ByTime
 
-__all__ = ["REFUSED", "Batch", "ByCount", "ByTime", "Engine", "GroupSettings", "ModelSettings", "Results"]
+__all__ = [
+    "REFUSED",
+    "VALUE_LIMIT",
+    "Batch",
+    "ByCount",
+    "ByTime",
+    "Engine",
+    "GroupSettings",
+    "ModelSettings",
+    "Results",
+]

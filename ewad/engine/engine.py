@@ -15,6 +15,7 @@ from ewad.engine.settings import GroupSettings
 from ewad.errors import StateError
 
 DUMP_VERSION = 1
+VALUE_LIMIT = 1e150  # squares of values must not overflow
 REFUSED = -1
 
 
@@ -47,9 +48,11 @@ class Engine:
     def observe(self, batch: Batch) -> Results:
         """Take in a batch of one group and return what stood after each of its samples.
 
-        Raises ValueError, with nothing changed, if the arrays do not fit together, a stream is unknown or a
-        number is not finite.
+        Raises ValueError, with nothing changed, if the arrays do not fit together, a group or stream is
+        unknown, a time is not finite or a value not within VALUE_LIMIT.
         """
+        if not 0 <= batch.group < len(self.groups):
+            raise ValueError(f"batch: expected group 0 to {len(self.groups) - 1}, got {batch.group}")
         group = self.groups[batch.group]
         n = len(batch)
         if not len(batch.time) == len(batch.value) == n:
@@ -58,8 +61,8 @@ class Engine:
             )
         if n and not 0 <= batch.stream.min() <= batch.stream.max() < len(group.streams):
             raise ValueError(f"batch: streams of {group.name} are rows 0 to {len(group.streams) - 1}")
-        if not (np.isfinite(batch.value).all() and np.isfinite(batch.time).all()):
-            raise ValueError("batch: times and values must be finite")
+        if not (np.all(np.abs(batch.value) < VALUE_LIMIT) and np.isfinite(batch.time).all()):
+            raise ValueError(f"batch: expected finite times, and values within {VALUE_LIMIT:g}")
         return group.observe(batch)
 
     def dump(self) -> bytes:

@@ -41,7 +41,7 @@ class Streams:
 class Group(RowState):
     """The state of the streams of one block, a row each.
 
-    count: samples accepted.  time: event time of the last one.  seen: when that one arrived.
+    count: samples accepted.  time: the newest event time among them.  seen: when the last one arrived.
     value: the last one itself.  averages: one `ExponentialAverage` a decay.  forecaster: None without
     a model.  out_of_order: samples dropped because their stream had a later one already.
     """

@@ -16,9 +16,9 @@ from ewad.numeric.rows import RowState
 
 # The reported loss averages the costs of about the last 1 / (1 - 0.9) = 10 mini-batches.
 LOSS_BETA = 0.9
-# No step is taken from a mini-batch that costs more than this: the model has diverged, its errors are 1e50
-# deviations. What such a step would multiply further must not overflow when it is squared.
-COST_LIMIT = 1e100
+# A mini-batch that costs more than this tells that its model has diverged: it starts anew. Data alone can't
+# cost as much: a scale is the root of a mean over 10,000 squares, so that no difference exceeds 100 scales.
+COST_LIMIT = 1e12
 
 Members = slice | Integers
 
@@ -32,8 +32,8 @@ class Learner(RowState):
     theta: (n_models, n_params).  gradient_sum, squares, collected: the unfinished mini-batch: sum of
     gradients, sum of squared errors, number of examples.  batches: mini-batches completed.
     learning_rate: that the next step will take.  batch_loss, gradient_norm: of the last mini-batch; NaN
-    before the first.  loss_sum, loss_weight: the EWA of batch_loss.  rejected: mini-batches that cost more
-    than COST_LIMIT, and whose step was not taken.
+    before the first.  loss_sum, loss_weight: the EWA of batch_loss.  diverged: mini-batches that cost more
+    than COST_LIMIT: no step was taken, and the model has started anew.
     """
 
     theta: Floats
@@ -41,7 +41,7 @@ class Learner(RowState):
     squares: Floats
     collected: NDArray[np.int64]
     batches: NDArray[np.int64]
-    rejected: NDArray[np.int64]
+    diverged: NDArray[np.int64]
     learning_rate: Floats
     batch_loss: Floats
     gradient_norm: Floats
@@ -54,18 +54,19 @@ class Learner(RowState):
         self.expert = expert
         self._outputs = n_outputs
         self._penalised = expert.penalised()
-        self.add_rows("theta", expert.n_params, fill=expert.initial())
+        self._initial = expert.initial()
+        self.add_rows("theta", expert.n_params, fill=self._initial)
         self.add_rows("gradient_sum", expert.n_params)
         for name in ("squares", "loss_sum", "loss_weight"):
             self.add_rows(name)
-        for name in ("collected", "batches", "rejected"):
+        for name in ("collected", "batches", "diverged"):
             self.add_rows(name, dtype=np.int64)
         for name in ("batch_loss", "gradient_norm"):
             self.add_rows(name, fill=np.nan)
         self.add_rows("learning_rate", fill=float(self._rate(np.zeros(1, dtype=np.int64))[0]))
         moments = settings.optimizer.init(self.theta)
         self._moments = [f"moment_{i}" for i in range(len(moments))]
-        for name, moment in zip(self._moments, moments, strict=True):
+        for name, moment in zip(self._moments, moments, strict=True):  # all zero, whichever optimizer
             self.add_rows(name, *moment.shape[1:], dtype=moment.dtype)
 
     @property
@@ -152,7 +153,7 @@ class Learner(RowState):
         self.collected[rows] = 0
         good = cost <= COST_LIMIT
         if not good.all():
-            self.rejected[rows] += ~good
+            self._start_anew(models[~good])
             rows = models[good]
             theta, gradient, rate = theta[good], gradient[good], rate[good]
         self.gradient_norm[rows] = np.sqrt(np.vecdot(gradient, gradient))
@@ -162,13 +163,19 @@ class Learner(RowState):
             getattr(self, name)[rows] = moment
         return cost
 
+    def _start_anew(self, models: Integers) -> None:
+        self.diverged[models] += 1
+        self.theta[models] = self._initial
+        for name in self._moments:
+            getattr(self, name)[models] = 0
+
     def _note(self, models: Integers, steps: Integers, costs: Floats) -> Floats:
         """Count the steps and average their costs; return the loss after 0, 1, ... steps, (k, n_rounds)."""
         sums, weights = np.empty_like(costs), np.empty_like(costs)
         total, weight = self.loss_sum[models], self.loss_weight[models]
         for i in range(costs.shape[1]):  # column i: the loss in force in round i
             sums[:, i], weights[:, i] = total, weight
-            good = np.isfinite(costs[:, i])
+            good = costs[:, i] <= COST_LIMIT
             total = LOSS_BETA * total + np.where(good, costs[:, i], 0.0)
             weight = LOSS_BETA * weight + good
         last = np.arange(len(models)), steps

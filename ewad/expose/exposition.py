@@ -118,6 +118,12 @@ FAMILIES: Final = (
         "Euclidean norm of the last mini-batch's gradient.",
         lambda model: model.gradient_norm,
     ),
+    _of_models(
+        "ewad_model_restarts_total",
+        "counter",
+        "Times the model diverged and started anew.",
+        lambda model: model.diverged,
+    ),
 )
 
 

@@ -21,9 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ewad.config.syntax import quoted
+from ewad.engine import VALUE_LIMIT
 from ewad.errors import SourceError
 from ewad.ingest.csv_times import Clock
-from ewad.ingest.decoders import MAX_UNIX_SECONDS, MAX_VALUE, QUOTED
+from ewad.ingest.decoders import MAX_UNIX_SECONDS, QUOTED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -360,7 +361,7 @@ class CsvFile:
             self._check(block, index, (values.isna() & cells.notna()).to_numpy(), "expected a number")
             cells = values
         numbers = cells.to_numpy(dtype=np.float64)
-        self._check(block, index, np.abs(numbers) >= MAX_VALUE, "expected a finite number of ordinary size")
+        self._check(block, index, np.abs(numbers) >= VALUE_LIMIT, "expected a finite number of ordinary size")
         if not known and np.isnan(numbers).all():
             return None
         self._kinds[index] = True

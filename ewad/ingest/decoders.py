@@ -17,6 +17,7 @@ import msgspec
 
 from ewad.config.settings import StreamSettings
 from ewad.config.syntax import parse_field, quoted
+from ewad.engine import VALUE_LIMIT
 from ewad.errors import DecodeError
 
 # Why a message gave no sample; the counters of all of them start at 0.
@@ -30,12 +31,12 @@ REASONS = {
     "null": "the field is null",
     "wrong_type": "the field holds neither a number nor a number in a string",
     "invalid_time": "the time field is neither Unix time nor RFC 3339",
+    "future_time": "the time field lies more than a day ahead",
     "too_large": "the payload is larger than limits.max_payload_bytes",
     "retained": "a retained message whose value is not new, or that the block ignores",
     "unknown_topic": "no [[stream]] block matches the topic",
     "stream_limit": "limits.max_streams streams exist already",
 }
-MAX_VALUE = 1e150  # squares of values must not overflow a float64
 MAX_UNIX_SECONDS = 1e11  # year 5138; a larger number is a Unix time in ms, us or ns
 QUOTED = 40  # characters of a payload that a message may show
 
@@ -54,12 +55,12 @@ class Decoders:
 
 
 def build(block: StreamSettings, max_payload_bytes: int) -> Decoders:
-    """Return the decoders of a block; they refuse what its scale and offset would carry past MAX_VALUE."""
-    limit = min(MAX_VALUE, (MAX_VALUE - abs(block.offset)) / abs(block.scale))
+    """Return the decoders of a block; they refuse what its scale and offset would carry past VALUE_LIMIT."""
+    limit = min(VALUE_LIMIT, (VALUE_LIMIT - abs(block.offset)) / abs(block.scale))
     return DECODERS[block.format](block, max_payload_bytes, limit)
 
 
-def decode_number(payload: bytes, max_bytes: int = 65536, limit: float = MAX_VALUE) -> float:
+def decode_number(payload: bytes, max_bytes: int = 65536, limit: float = VALUE_LIMIT) -> float:
     """Return the number that payload spells in ASCII; white space around it is allowed."""
     try:
         value = float(payload)

@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 # Topics without a stream that are remembered: enough for a junk topic's repetitions to be cheap, few
 # enough (some MB) that a million of them do not fill the memory.
 MAX_COLD_TOPICS = 10_000
+# A clock that is wrong by a time zone is an error to live with. A time far ahead would, as its stream's newest,
+# make every later sample an old one.
+MAX_AHEAD_SECONDS = 86_400.0
 LOGGED_TOPIC = 200  # characters of a topic that a log line or an explanation shows
 QUIET_REASONS = ("retained", "stream_limit")  # no fault of the publisher's; the limit has a line of its own
 
@@ -140,7 +143,7 @@ class Intake:
         for message in messages:
             route = route_of(message.topic)
             if route is None or message.retain:
-                self._consume_slowly(message)
+                self._consume_slowly(message, arrival)
                 continue
             decode, row, add_row, add_value = route
             try:
@@ -171,7 +174,7 @@ class Intake:
             return self._explain_mismatch(topic)
         return "\n".join(line for target in targets for line in _explained(target, topic, payload))
 
-    def _consume_slowly(self, message: Message) -> None:
+    def _consume_slowly(self, message: Message, arrival: float) -> None:
         topic = message.topic
         targets = self._targets.get(topic)
         if targets is None:
@@ -181,7 +184,7 @@ class Intake:
         if not targets:
             self._reject(topic, DecodeError("unknown_topic", "expected a topic of a [[stream]] block"))
             return
-        errors = [error for target in targets if (error := self._feed(target, message))]
+        errors = [error for target in targets if (error := self._feed(target, message, arrival))]
         if errors:
             self._reject(topic, errors[0])
         if topic in self._cold and any(_exists(row) for target in targets for row in target.rows):
@@ -205,7 +208,7 @@ class Intake:
         if len(targets) == 1 and block.decoders.value and row is not None:
             self._routes[topic] = Route(block.decoders.value, row, block.rows.append, block.values.append)
 
-    def _feed(self, target: Target, message: Message) -> DecodeError | None:
+    def _feed(self, target: Target, message: Message, arrival: float) -> DecodeError | None:
         """Add the message's samples to the target's block; return why, if any of them was refused."""
         block = target.block
         if message.retain and block.settings.retained == "ignore":
@@ -214,6 +217,8 @@ class Intake:
             values, time = block.decoders.record(message.payload)
         except DecodeError as error:
             return error
+        if time is not None and time > arrival + MAX_AHEAD_SECONDS:
+            return DecodeError("future_time", f"expected a time before tomorrow, got {time!r}")
         refusal: DecodeError | None = None
         for index, value in enumerate(values):
             if isinstance(value, float):

@@ -3,7 +3,7 @@ import pytest
 
 from ewad.engine import GroupSettings, ModelSettings
 from ewad.numeric.optimizers import Adam, GradientDescent, Momentum, RMSprop
-from ewad.numeric.schedules import Constant, InverseTime
+from ewad.numeric.schedules import Constant, InverseTime, Manual
 from tests.engine.scenarios import Samples, new_engine, observe_in_pieces
 
 
@@ -156,12 +156,31 @@ def test_l2_holds_weights_back():
 
 
 @pytest.mark.parametrize("share", ["group", "stream"])
-def test_a_mini_batch_that_would_blow_the_model_up_is_rejected_and_counted(share):
+def test_a_model_that_blows_up_starts_anew_and_is_counted(share):
     settings = group(
         lags=3, batch_size=2, share=share, optimizer=GradientDescent(), learning_rate=1e6, schedule=Constant()
     )
     engine = new_engine(settings, 1)
     observe_in_pieces(engine, stream_of(autoregression(500)), range(0, 500, 50))
     learner = engine.groups[0].forecaster.learner
-    assert 0 < learner.rejected[0] < learner.batches[0] == (500 - 4) // 2
+    assert 0 < learner.diverged[0] < learner.batches[0] == (500 - 4) // 2
     assert np.isfinite(learner.theta[0]).all()
+    assert np.isfinite(learner.loss[0])
+
+
+@pytest.mark.parametrize("share", ["group", "stream"])
+def test_a_model_that_started_anew_learns_again_once_its_rate_is_sound(share):
+    settings = group(
+        lags=3,
+        batch_size=8,
+        share=share,
+        optimizer=Momentum(),
+        learning_rate=0.05,
+        schedule=Manual(((0, 1e9), (1, 0.05))),
+        batches_per_epoch=60,
+    )
+    engine = new_engine(settings, 1)
+    observe_in_pieces(engine, stream_of(autoregression(20_000)), range(0, 20_000, 500))
+    forecaster = engine.groups[0].forecaster
+    assert forecaster.learner.diverged[0] > 0
+    assert forecaster.skill()[0, 0] > 0.1

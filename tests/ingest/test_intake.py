@@ -92,12 +92,22 @@ def test_scale_and_offset_are_applied():
 
 def test_several_fields_become_streams_with_suffixes_at_their_event_time():
     engine, take = intake(CLIMATE)
-    take.consume([Message("climate/attic", b'{"t": 21, "h": "40.5", "ts": 1700000000000}')], 1.0)
-    take.consume([Message("climate/attic", b'{"t": 22, "ts": 1700000001000}')], 2.0)
+    take.consume([Message("climate/attic", b'{"t": 21, "h": "40.5", "ts": 1700000000000}')], 1700000005.0)
+    take.consume([Message("climate/attic", b'{"t": 22, "ts": 1700000001000}')], 1700000006.0)
     take.commit()
     group = engine.groups[0]
     assert streams(group) == {"climate/attic/temp": 22.0, "climate/attic/hum": 40.5}
     assert group.time[:2].tolist() == [1700000001.0, 1700000000.0]
+
+
+def test_a_time_more_than_a_day_ahead_is_refused_because_it_would_make_all_later_samples_old():
+    engine, take = intake(CLIMATE)
+    now = 1_700_000_000.0
+    for ahead in (0, 86_399, 86_401, 10**8, 1):
+        take.consume([Message("climate/attic", f'{{"t": 21, "ts": {now + ahead}}}'.encode())], now)
+    take.commit()
+    assert take.rejected["future_time"] == 2
+    assert engine.groups[0].time[0] == now + 86_399
 
 
 def test_a_refused_field_is_counted_once_and_its_neighbour_is_taken():
