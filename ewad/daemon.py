@@ -105,10 +105,14 @@ class Daemon:
         return self.intake.rejected | {"out_of_order": late}
 
 
-async def _run_until_signalled(settings: Settings) -> None:
+async def _start_and_run(settings: Settings) -> None:
     daemon = Daemon(settings)
     await daemon.start()
-    running = asyncio.create_task(daemon.run(), name="daemon")
+    await daemon.run()
+
+
+async def _run_until_signalled(settings: Settings) -> None:
+    running = asyncio.create_task(_start_and_run(settings), name="daemon")
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, running.cancel)
