@@ -71,5 +71,5 @@ async def _connect(settings: Settings) -> None:
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
-    if not source.connected:
+    if source.status != "connected":  # it failed, or some subscriptions were refused
         raise SourceError(source.status)
