@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.system.polling import until
 
+Samples = dict[str, dict[tuple[tuple[str, str], ...], float]]  # metric -> labels, sorted -> value
 END_SECONDS = 10.0  # SIGTERM ends the daemon within 2 s on an idle machine; this one may be busy
 _numbers = itertools.count()
 EWAD = (sys.executable, "-W", "error", "-m", "ewad")
@@ -36,13 +37,13 @@ class Daemon:
         settings: str,
         *,
         mqtt: Sequence[str] = (),
+        client_id: str | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.config = directory / "ewad.toml"
-        self.client_id = (
-            f"ewad-{next(_numbers)}"  # two with one id would fight over one session
-        )
+        # two with one id would fight over one session
+        self.client_id = client_id or f"ewad-{next(_numbers)}"
         mqtt = [f'url = "{url}"', f'client_id = "{self.client_id}"', *mqtt]
         lines = ["[mqtt]", *mqtt, "[http]", 'listen = "127.0.0.1:0"', settings]
         self.config.write_text("\n".join(lines))
@@ -83,9 +84,9 @@ class Daemon:
             with error:
                 return error.code, error.read().decode()
 
-    def samples(self) -> dict[str, dict[tuple[tuple[str, str], ...], float]]:
+    def samples(self) -> Samples:
         """Scrape once: metric name -> labels, sorted -> value."""
-        found: dict[str, dict[tuple[tuple[str, str], ...], float]] = {}
+        found: Samples = {}
         for family in text_string_to_metric_families(self.get("/metrics")[1]):
             for sample in family.samples:
                 labels = tuple(sorted(sample.labels.items()))

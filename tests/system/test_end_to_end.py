@@ -179,7 +179,7 @@ def test_one_json_message_feeds_several_streams_in_two_groups(
     with daemons.running(tmp_path, url, settings) as daemon:
         broker.publish("json/hall/climate", json.dumps({"t": 20, "deep": {"h/r": "55.5"}, "watts": 3}))
         broker.publish("json/hall/power", '{"watts": 5e1}')
-        daemon.until_value("ewad_messages_received_total", 2.0)
+        daemon.until_value("ewad_value", 50.0, stream="json/hall/power")
         values = {
             tuple(dict(labels)[key] for key in ("group", "stream", "room")): value
             for labels, value in daemon.samples()["ewad_value"].items()
