@@ -16,10 +16,10 @@ from ewad.demo_broker import embedded_broker
 from ewad.demo_publisher import SAMPLE_STREAMS, publish_samples
 from ewad.errors import ConfigError
 
-SAMPLES_PER_SECOND = 50.0  # a minute shows 50 hours of the office, or 8 years of weather
+SAMPLES_PER_SECOND = 100.0  # a second shows four days of the office's hours
 SHOWN = "site/office/temperature"
 
-# Sized for a minute: a mini-batch is full after each third of a second, an epoch is over every 3 s.
+# Sized for a minute: a mini-batch is full after a fifth of a second, an epoch is over after 4 s.
 SETTINGS = """
 [[stream]]
 name = "temperature"
@@ -34,11 +34,12 @@ topic = "site/{place}/wind_speed"
 beta = [0.9, 0.98]
 
 [model.demo]
+share = "stream"
 lags = 24
 horizons = [1]
-batch_size = 32
+batch_size = 16
 batches_per_epoch = 20
-learning_rate = 0.02
+learning_rate = 0.01
 schedule = { kind = "inverse_time", decay_rate = 0.1 }
 """
 
@@ -93,7 +94,7 @@ def _banner(url: str, address: str) -> str:
         f"page     http://{address}/\n"
         f"metrics  http://{address}/metrics\n"
         f"\n{SHOWN}\n"
-        "    time   value  smoothed 0.9  smoothed 0.98  forecast    loss  learning rate"
+        "    time   value  smoothed 0.9  smoothed 0.98  forecast    loss  learning rate   skill"
     )
 
 
@@ -112,8 +113,8 @@ async def _tell(daemon: Daemon) -> None:
         fast, slow = (average.mean[row] for average in group.averages)
         click.echo(
             f"{second:6d} s{_cell(group.value[row], 8)}{_cell(fast, 14)}{_cell(slow, 15)}"
-            f"{_cell(group.forecaster.forecast[row, 0], 10)}{_cell(learner.loss[0], 8, 4)}"
-            f"{_cell(learner.learning_rate[0], 15, 5)}"
+            f"{_cell(group.forecaster.forecast[row, 0], 10)}{_cell(learner.loss[row], 8, 4)}"
+            f"{_cell(learner.learning_rate[row], 15, 5)}{_cell(group.forecaster.skill()[row, 0], 8)}"
         )
 
 
