@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ewad.engine.settings import ModelSettings
 from ewad.numeric.experts import Expert
 from ewad.numeric.optimizers import State
+from ewad.numeric.plateau import PlateauDetector, PlateauState
 from ewad.numeric.recurrence import Floats, Integers
 from ewad.numeric.rows import RowState
 
@@ -19,6 +20,9 @@ LOSS_BETA = 0.9
 # A mini-batch that costs more than this tells that its model has diverged: it starts anew. Data alone can't
 # cost as much: a scale is the root of a mean over 10,000 squares, so that no difference exceeds 100 scales.
 COST_LIMIT = 1e12
+
+# In a stream the detector hears of whole epochs, whose means are quiet: ten of them without progress.
+PLATEAU = PlateauDetector(patience=10, beta=0.5)
 
 Members = slice | Integers
 
@@ -33,7 +37,8 @@ class Learner(RowState):
     gradients, sum of squared errors, number of examples.  batches: mini-batches completed.
     learning_rate: that the next step will take.  batch_loss, gradient_norm: of the last mini-batch; NaN
     before the first.  loss_sum, loss_weight: the EWA of batch_loss.  diverged: mini-batches that cost more
-    than COST_LIMIT: no step was taken, and the model has started anew.
+    than COST_LIMIT: no step was taken, and the model has started anew.  plateau: whether the loss has
+    stopped falling; epoch_cost, epoch_norm: sums over the unfinished epoch, for the detector.
     """
 
     theta: Floats
@@ -47,6 +52,9 @@ class Learner(RowState):
     gradient_norm: Floats
     loss_sum: Floats
     loss_weight: Floats
+    plateau: NDArray[np.bool_]
+    epoch_cost: Floats
+    epoch_norm: Floats
 
     def __init__(self, settings: ModelSettings, expert: Expert, n_outputs: int, n_models: int) -> None:
         super().__init__(n_models)
@@ -57,12 +65,15 @@ class Learner(RowState):
         self._initial = expert.initial()
         self.add_rows("theta", expert.n_params, fill=self._initial)
         self.add_rows("gradient_sum", expert.n_params)
-        for name in ("squares", "loss_sum", "loss_weight"):
+        for name in ("squares", "loss_sum", "loss_weight", "epoch_cost", "epoch_norm"):
             self.add_rows(name)
         for name in ("collected", "batches", "diverged"):
             self.add_rows(name, dtype=np.int64)
         for name in ("batch_loss", "gradient_norm"):
             self.add_rows(name, fill=np.nan)
+        self.add_rows("plateau", dtype=np.bool_)
+        for name, fill in PLATEAU.init()._asdict().items():
+            self.add_rows(f"plateau_{name}", dtype=fill.dtype, fill=fill)
         self.add_rows("learning_rate", fill=float(self._rate(np.zeros(1, dtype=np.int64))[0]))
         moments = settings.optimizer.init(self.theta)
         self._moments = [f"moment_{i}" for i in range(len(moments))]
@@ -100,6 +111,7 @@ class Learner(RowState):
         n_rounds = int(steps.max()) + 1
         rates = self._rate(self.batches[models][:, None] + np.arange(n_rounds))  # (k, n_rounds)
         costs = np.full((len(models), n_rounds), np.nan)
+        norms = np.zeros_like(costs)
         forecast = np.empty((len(model), self._outputs))
         round_now = done // size
         train = np.flatnonzero(ready)
@@ -113,8 +125,12 @@ class Learner(RowState):
             self._collect(model[past], X[past], Y[past])
             stepping = np.flatnonzero(steps > i)
             if len(stepping):
-                costs[stepping, i] = self._step(models[stepping], rates[stepping, i])
+                outcome = self._step(models[stepping], rates[stepping, i])
+                costs[stepping, i], norms[stepping, i] = outcome
         losses = self._note(models, steps, costs)
+        if n_rounds > 1:
+            self._watch(models, steps, costs, norms)
+        self.batches[models] += steps
         self.learning_rate[models] = rates[np.arange(len(models)), steps]
         return forecast, losses[run, round_now], rates[run, round_now]
 
@@ -139,8 +155,8 @@ class Learner(RowState):
             self.gradient_sum[rows] += gradients
             self.collected[rows] += length
 
-    def _step(self, models: Integers, rate: Floats) -> Floats:
-        """Take one step of each of these models, whose mini-batches are complete; return their costs."""
+    def _step(self, models: Integers, rate: Floats) -> tuple[Floats, Floats]:
+        """Take a step of each of these models, whose mini-batches are complete; return costs and norms."""
         rows, size = self._view(models), self.settings.batch_size
         theta, m = self.theta[rows], size * self._outputs
         cost, gradient = self.squares[rows] / m, self.gradient_sum[rows] / m
@@ -151,17 +167,17 @@ class Learner(RowState):
         self.gradient_sum[rows] = 0.0
         self.squares[rows] = 0.0
         self.collected[rows] = 0
+        norm = np.sqrt(np.vecdot(gradient, gradient))
         good = cost <= COST_LIMIT
         if not good.all():
             self._start_anew(models[~good])
             rows = models[good]
             theta, gradient, rate = theta[good], gradient[good], rate[good]
-        self.gradient_norm[rows] = np.sqrt(np.vecdot(gradient, gradient))
         moments: State = tuple(getattr(self, name)[rows] for name in self._moments)
         self.theta[rows], moments = self.settings.optimizer.step(theta, gradient, moments, rate)
         for name, moment in zip(self._moments, moments, strict=True):
             getattr(self, name)[rows] = moment
-        return cost
+        return cost, norm
 
     def _start_anew(self, models: Integers) -> None:
         self.diverged[models] += 1
@@ -180,10 +196,34 @@ class Learner(RowState):
             weight = LOSS_BETA * weight + good
         last = np.arange(len(models)), steps
         self.loss_sum[models], self.loss_weight[models] = sums[last], weights[last]
-        self.batches[models] += steps
-        stepped = np.flatnonzero(steps)
-        self.batch_loss[models[stepped]] = costs[stepped, steps[stepped] - 1]
         return _ratio(sums, weights)
+
+    def _watch(self, models: Integers, steps: Integers, costs: Floats, norms: Floats) -> None:
+        """Keep the last cost and norm; feed the plateau detector with the means of each epoch that ended."""
+        stepped = np.flatnonzero(steps)
+        last = stepped, steps[stepped] - 1
+        self.batch_loss[models[stepped]], self.gradient_norm[models[stepped]] = costs[last], norms[last]
+        size, before = self.settings.batches_per_epoch, self.batches[models]
+        good = costs <= COST_LIMIT  # not NaN either: no step
+        costs, norms = np.where(good, costs, 0.0), np.where(good, norms, 0.0)
+        if not ((before + steps) // size > before // size).any():
+            self.epoch_cost[models] += costs.sum(axis=1)
+            self.epoch_norm[models] += norms.sum(axis=1)
+            return
+        for i in range(int(steps.max())):
+            self.epoch_cost[models] += costs[:, i]
+            self.epoch_norm[models] += norms[:, i]
+            self._end_epoch(models[(steps > i) & ((before + i + 1) % size == 0)])
+
+    def _end_epoch(self, models: Integers) -> None:
+        size = self.settings.batches_per_epoch
+        names = [f"plateau_{name}" for name in PlateauState._fields]
+        state = PlateauState(*(getattr(self, name)[models] for name in names))
+        plateau, state = PLATEAU.step(state, self.epoch_cost[models] / size, self.epoch_norm[models] / size)
+        self.plateau[models] = plateau
+        for name, values in zip(names, state, strict=True):
+            getattr(self, name)[models] = values
+        self.epoch_cost[models] = self.epoch_norm[models] = 0.0
 
     def _view(self, models: Integers) -> Members:
         """Return an index of these models' rows; a slice, which copies nothing, where there is but one."""

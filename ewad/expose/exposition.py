@@ -119,6 +119,12 @@ FAMILIES: Final = (
         lambda model: model.gradient_norm,
     ),
     _of_models(
+        "ewad_plateau",
+        "gauge",
+        "Whether the loss has stopped falling.",
+        lambda model: model.plateau.astype(np.int64),
+    ),
+    _of_models(
         "ewad_model_restarts_total",
         "counter",
         "Times the model diverged and started anew.",

@@ -270,7 +270,7 @@ class TestDump:
                 content = archive.read(name)
                 assert content.startswith(b"\x93NUMPY")
                 array = np.lib.format.read_array(BytesIO(content), allow_pickle=False)
-                assert array.dtype.kind in "fiu"
+                assert array.dtype.kind in "fiub"
             header = np.lib.format.read_array(BytesIO(archive.read("header.npy")), allow_pickle=False)
         assert json.loads(header.tobytes())["format"] == "ewad-engine"
 
