@@ -20,7 +20,7 @@ LAYERS = (
     ("store",),
     ("expose",),
     ("samples", "notify", "logs", "demo_broker", "demo_publisher"),
-    ("daemon", "replay", "training", "demo", "check"),
+    ("daemon", "replay", "training", "figures", "demo", "check"),
     ("cli",),
     ("__main__",),
 )

@@ -1,0 +1,60 @@
+"""Pictures in one style, by matplotlib, which is imported only when one is drawn. Needs the extra `plot`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ewad.errors import ConfigError
+
+Axes = Any  # matplotlib.axes.Axes
+
+# Told apart by people who see colours differently, too (Okabe & Ito 2008).
+BLUE, ORANGE, GREEN, RED, PURPLE, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#9A9A9A"
+COLOURS = (BLUE, RED, GREEN, ORANGE, PURPLE)
+# One colour per optimizer in all pictures.
+OPTIMIZER_COLOURS = {"gradient_descent": BLUE, "momentum": ORANGE, "rmsprop": PURPLE, "adam": RED}
+
+SIZE_INCHES, DPI = (9.0, 5.0), 100  # 900 x 500 pixels
+STYLE: Any = {
+    "font.size": 12,
+    "axes.titlesize": 14,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titlepad": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#E6E6E6",
+    "grid.linewidth": 0.8,
+    "axes.axisbelow": True,
+    "lines.linewidth": 2.0,
+    "legend.frameon": False,
+    "savefig.facecolor": "white",
+    "svg.hashsalt": "ewad",  # the same picture is the same file
+}
+
+
+def draw(path: Path, plot: Callable[..., None], rows: int = 1, columns: int = 1) -> None:
+    """Have plot(axes, ...) draw on so many axes, and save the picture as path's suffix says.
+
+    Raises ConfigError where matplotlib is not installed, the suffix is unknown or path can't be written.
+    """
+    try:
+        import matplotlib as mpl
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ConfigError(f"{path}: pictures need matplotlib: pip install 'ewad[plot]'") from error
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=SIZE_INCHES, dpi=DPI, layout="constrained")
+        plot(*figure.subplots(rows, columns, squeeze=False).ravel())
+        try:
+            figure.savefig(path, dpi=DPI)
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"{path}: can't draw: {error}") from error
+
+
+def readable(name: str) -> str:
+    """Return an optimizer's name as people write it: "gradient_descent" gives "gradient descent"."""
+    return {"rmsprop": "RMSprop", "adam": "Adam"}.get(name, name.replace("_", " "))

@@ -1,0 +1,1 @@
+"""How state and models survive: files on disk."""

@@ -1,0 +1,124 @@
+"""A trained model as a file: a NumPy .npz archive, versioned, without pickle.
+
+Its arrays, by name:
+format, version   "ewad-model", 1
+expert            "linear" or "network"
+lags, horizons    what it sees and forecasts, in samples: X holds the last `lags` differences of a stream,
+                  newest last, Y the changes from the last value to those `horizons` samples later
+hidden            units of the network's hidden layers (relu); empty for "linear"
+theta             the parameters, flat, float64, as that expert of numeric/experts.py lays them out:
+                  linear: (W, b) as (lags + 1, n_horizons), row by row; network: W[1], b[1], W[2], b[2], ...
+                  with W[l] of (n[l], n[l-1])
+scale             the unit of X and Y: "rms-difference" - the stream's own root mean square difference so far,
+                  exponentially weighted, beta 0.9999
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ewad.engine import ModelSettings
+from ewad.errors import StateError
+from ewad.numeric.experts import EXPERTS
+from ewad.numeric.recurrence import Floats
+
+FORMAT = "ewad-model"
+VERSION = 1
+SCALE = "rms-difference"
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedModel:
+    """What a forecaster needs to start from; the names are those of ModelSettings."""
+
+    expert: str
+    lags: int
+    horizons: tuple[int, ...]
+    hidden: tuple[int, ...]
+    theta: Floats
+
+    def theta_for(self, settings: ModelSettings) -> Floats:
+        """Return theta: (n_params,) for a model of these settings. Raises StateError if they differ."""
+        hidden = settings.hidden if settings.expert == "network" else ()
+        for name, mine, theirs in (
+            ("expert", self.expert, settings.expert),
+            ("lags", self.lags, settings.lags),
+            ("horizons", self.horizons, settings.horizons),
+            ("hidden", self.hidden, hidden),
+        ):
+            if mine != theirs:
+                raise StateError(
+                    f"model {settings.name}: {name}: trained with {mine}, configured as {theirs}"
+                )
+        return self.theta.copy()
+
+
+def save(model: TrainedModel, path: Path) -> None:
+    """Write the model, whole or not at all. Raises StateError where that fails."""
+    arrays: dict[str, Any] = {
+        "format": FORMAT,
+        "version": VERSION,
+        "expert": model.expert,
+        "lags": model.lags,
+        "horizons": np.array(model.horizons, dtype=np.int64),
+        "hidden": np.array(model.hidden, dtype=np.int64),
+        "theta": model.theta,
+        "scale": SCALE,
+    }
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with unfinished.open("wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
+        unfinished.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            unfinished.unlink()
+        raise StateError(f"{path}: can't write the model: {error.strerror or error}") from error
+
+
+def load(path: Path) -> TrainedModel:
+    """Read a model. Raises StateError for a file that is missing, damaged, newer, or no model at all."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except OSError as error:
+        raise StateError(f"{path}: can't read the model: {error.strerror or error}") from error
+    except Exception as error:  # damage shows in as many ways as there are fields in a zip archive
+        raise StateError(
+            f"{path}: expected a model of ewad, got a damaged or other file ({error})"
+        ) from error
+    if "format" not in arrays or str(arrays["format"]) != FORMAT:
+        raise StateError(f"{path}: expected a model of ewad, got an archive of {sorted(arrays) or 'nothing'}")
+    try:
+        version = int(arrays["version"])
+        if version > VERSION:
+            raise StateError(
+                f"{path}: made by a newer ewad: version {version}, this one reads up to {VERSION}"
+            )
+        return _checked(arrays, path)
+    except (KeyError, TypeError, ValueError) as error:
+        raise StateError(f"{path}: the model is damaged: {error}") from error
+
+
+def _checked(arrays: dict[str, Any], path: Path) -> TrainedModel:
+    model = TrainedModel(
+        str(arrays["expert"]),
+        int(arrays["lags"]),
+        tuple(int(horizon) for horizon in arrays["horizons"]),
+        tuple(int(units) for units in arrays["hidden"]),
+        np.asarray(arrays["theta"], dtype=np.float64),
+    )
+    if model.expert not in EXPERTS or str(arrays["scale"]) != SCALE:
+        raise StateError(
+            f'{path}: expected a known expert and scale, got "{model.expert}", "{arrays["scale"]}"'
+        )
+    expected = EXPERTS[model.expert](model.lags, len(model.horizons), model.hidden).n_params
+    if model.theta.shape != (expected,) or not np.isfinite(model.theta).all():
+        raise StateError(f"{path}: the model is damaged: theta: expected {expected} finite numbers")
+    return model

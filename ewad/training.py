@@ -1,0 +1,342 @@
+"""`ewad train`: a forecasting model trained on the history in CSV files, several optimizers side by side."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from ewad.engine import ModelSettings
+from ewad.engine.forecaster import SCALE_BETA
+from ewad.errors import ConfigError, SourceError
+from ewad.expose.pictures import COLOURS, OPTIMIZER_COLOURS, Axes, draw, readable
+from ewad.ingest import csv
+from ewad.numeric.experts import EXPERTS
+from ewad.numeric.minibatches import Progress, Training, batch_size_rule
+from ewad.numeric.names import lookup
+from ewad.numeric.network import Network
+from ewad.numeric.optimizers import OPTIMIZERS
+from ewad.numeric.recurrence import Floats, Runs, advance
+from ewad.numeric.windows import Windows
+from ewad.store import model_file
+from ewad.store.model_file import TrainedModel
+
+TRAINABLE = ("linear", "network")
+
+# (optimizer, epochs in all, what its last step met)
+OnProgress = Callable[[str, int, Progress], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSettings:
+    """What to train and how. model: expert, lags, horizons, hidden, learning rate, schedule and l2 are used.
+
+    optimizers: names; none: the model's own. batch_size: None goes by the course's rule. validation: the last
+    part of the time, which no model sees before it is judged on it.
+    """
+
+    model: ModelSettings = field(default_factory=ModelSettings)
+    optimizers: tuple[str, ...] = ()
+    epochs: int = 20
+    batch_size: int | None = None
+    validation: float = 0.2
+    stop_on_plateau: bool = False
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """X: (lags, m) standardised differences, Y: (n_horizons, m) standardised changes to come.
+
+    origin, end: (m,) Unix seconds of the sample forecast from, and of the last target.
+    """
+
+    X: Floats
+    Y: Floats
+    origin: Floats
+    end: Floats
+
+    def __len__(self) -> int:
+        return len(self.end)
+
+    def where(self, chosen: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Examples:
+        """Return the chosen examples, (m,) True or False."""
+        return Examples(self.X[:, chosen], self.Y[:, chosen], self.origin[chosen], self.end[chosen])
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """How one optimizer did. Costs are mean squared errors, without L2, of the parameters it ended with.
+
+    train_costs, validation_costs: after each epoch (train: the mean over the epoch). reason: why it ended
+    early, or empty. seconds: spent on training alone.
+    """
+
+    optimizer: str
+    batch_size: int
+    epochs: int
+    seconds: float
+    train_cost: float
+    validation_cost: float
+    train_costs: tuple[float, ...]
+    validation_costs: tuple[float, ...]
+    reason: str
+    model: TrainedModel
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """What came out: a result per optimizer; the costs of persistence, which forecasts no change; counts."""
+
+    results: tuple[Result, ...]
+    train_persistence: float
+    validation_persistence: float
+    train_examples: int
+    validation_examples: int
+    streams: int
+
+    @property
+    def best(self) -> Result:
+        """The result with the lowest validation cost."""
+        return min(self.results, key=lambda result: result.validation_cost)
+
+    def __str__(self) -> str:
+        """The table, with what ended early below it."""
+        rows = [("optimizer", "batch size", "epochs", "seconds", "train cost", "validation cost")]
+        for r in self.results:
+            costs = (f"{r.train_cost:.5g}", f"{r.validation_cost:.5g}")
+            rows.append((r.optimizer, str(r.batch_size), str(r.epochs), f"{r.seconds:.2f}", *costs))
+        costs = (f"{self.train_persistence:.5g}", f"{self.validation_persistence:.5g}")
+        rows.append(("(persistence)", "", "", "", *costs))
+        counts = (
+            f"{self.streams} stream{'s' * (self.streams != 1)}: {self.train_examples} examples to train on, "
+        )
+        lines = [f"{counts}{self.validation_examples} later ones to validate", "", *aligned(rows)]
+        ended = [f"{r.optimizer}: {r.reason}" for r in self.results if r.reason]
+        return "\n".join([*lines, *([""] if ended else []), *ended])
+
+
+def train_files(
+    paths: Sequence[Path],
+    settings: TrainSettings,
+    options: csv.CsvOptions | None = None,
+    on_progress: OnProgress = lambda optimizer, epochs, progress: None,
+) -> Report:
+    """Train on the files' streams, one model for all of them, and return how each optimizer did.
+
+    Raises SourceError for files that can't be read or are too short, ConfigError for settings that can't be.
+    """
+    optimizers = _optimizers(settings)
+    model = settings.model
+    if model.expert not in TRAINABLE:
+        raise ConfigError(f"expert: expected one of {', '.join(TRAINABLE)} to train, got {model.expert}")
+    series = read_series(paths, options)
+    examples = _all_examples(series, model, paths)
+    train, validation = split(examples, settings.validation)
+    if not len(train) or not len(validation):
+        raise SourceError(
+            f"{_names(paths)}: too few samples to train on and to validate: {len(examples)} examples"
+        )
+    results = [_train(name, train, validation, settings, on_progress) for name in optimizers]
+    no_change, no_change_later = float(np.mean(train.Y**2)), float(np.mean(validation.Y**2))
+    return Report(tuple(results), no_change, no_change_later, len(train), len(validation), len(series))
+
+
+def save(report: Report, path: Path) -> None:
+    """Write the best model, for `run` and `replay` to start from. Raises StateError where that fails."""
+    model_file.save(report.best.model, path)
+
+
+def plot(report: Report, path: Path) -> None:
+    """Draw the cost after each epoch, in training and validation. Raises ConfigError without matplotlib."""
+
+    def costs(axes: Axes) -> None:
+        for i, result in enumerate(report.results):
+            colour = OPTIMIZER_COLOURS.get(result.optimizer, COLOURS[i % len(COLOURS)])
+            epochs = np.arange(1, len(result.train_costs) + 1)
+            style = {"color": colour, "marker": "o" if len(epochs) == 1 else ""}
+            axes.plot(epochs, result.train_costs, label=f"{readable(result.optimizer)}: train", **style)
+            label = f"{readable(result.optimizer)}: validation"
+            axes.plot(epochs, result.validation_costs, "--", label=label, **style)
+        axes.axhline(
+            report.validation_persistence, color="black", lw=1, ls=":", label="persistence: validation"
+        )
+        axes.set(
+            xlabel="epoch", ylabel="mean squared error, standardised", title="Cost of training and validation"
+        )
+        axes.set_yscale("log")
+        axes.legend(fontsize=10)
+
+    draw(path, costs)
+
+
+def read_series(
+    paths: Sequence[Path], options: csv.CsvOptions | None = None
+) -> dict[str, tuple[Floats, Floats]]:
+    """Return each stream's times and values in order of time; a name may continue from file to file."""
+    parts: dict[str, list[tuple[Floats, Floats]]] = {}
+    for path in paths:
+        with csv.read(path, options) as file:
+            if file.layout == "messages":
+                raise SourceError(f"{path}: expected columns of numbers to train on, got recorded messages")
+            for chunk in file:
+                for index in np.unique(chunk.stream):
+                    mine = chunk.stream == index
+                    name = file.names[index]
+                    parts.setdefault(name, []).append((chunk.time[mine], chunk.value[mine]))
+    series = {}
+    for name, pieces in parts.items():
+        times, values = (np.concatenate(part) for part in zip(*pieces, strict=True))
+        order = np.argsort(times, kind="stable")
+        series[name] = times[order], values[order]
+    return series
+
+
+def examples_of(times: Floats, values: Floats, lags: int, horizons: Sequence[int]) -> Examples:
+    """Return all examples of one series: those the engine's forecaster would learn from, in its units."""
+    ahead = max(horizons)
+    depth = lags + ahead
+    runs = Runs.of(np.zeros(len(values), dtype=np.int64))
+    if len(values) <= depth:
+        return Examples(np.zeros((lags, 0)), np.zeros((len(horizons), 0)), times[:0], times[:0])
+    windows = Windows.of(np.zeros((1, depth)), runs, values)
+    scale = _scale(values, runs)
+    X = (windows.differences()[:, :lags] / scale[:, None])[depth:]
+    origin = windows.back(ahead)
+    targets = [(windows.back(ahead - horizon) - origin) / scale for horizon in horizons]
+    return Examples(X.T, np.stack(targets)[:, depth:], times[depth - ahead : -ahead], times[depth:])
+
+
+def split(examples: Examples, validation: float) -> tuple[Examples, Examples]:
+    """Return what ends before the last part of the time, and what begins in it; between them, neither."""
+    if not 0.0 < validation < 1.0:
+        raise ConfigError(f"validation: must be in (0, 1), got {validation}")
+    if not len(examples):
+        return examples, examples
+    border = np.quantile(examples.end, 1.0 - validation)
+    return examples.where(examples.end <= border), examples.where(examples.origin >= border)
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return a table's lines: the first column to the left, the others, numbers, to the right."""
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            [
+                row[0].ljust(widths[0]),
+                *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)),
+            ]
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def _scale(values: Floats, runs: Runs) -> Floats:
+    """Return (n,) the root mean square of the differences so far, 1 where that is zero: the engine's unit."""
+    difference = np.diff(values, prepend=values[:1])
+    known = np.ones_like(values)
+    known[0] = 0.0
+    square = advance(SCALE_BETA, difference**2, np.zeros(1), runs)
+    weight = advance(SCALE_BETA, known, np.zeros(1), runs)
+    return np.where(square > 0.0, np.sqrt(square / np.maximum(weight, 1.0)), 1.0)
+
+
+def _all_examples(
+    series: dict[str, tuple[Floats, Floats]], model: ModelSettings, paths: Sequence[Path]
+) -> Examples:
+    parts = [examples_of(times, values, model.lags, model.horizons) for times, values in series.values()]
+    if not any(len(part) for part in parts):
+        longest = max((len(values) for _, values in series.values()), default=0)
+        needed = model.lags + max(model.horizons) + 1
+        raise SourceError(
+            f"{_names(paths)}: expected a stream of {needed} samples or more "
+            f"({model.lags} lags, {max(model.horizons)} ahead), the longest has {longest}"
+        )
+    return Examples(
+        np.hstack([part.X for part in parts]),
+        np.hstack([part.Y for part in parts]),
+        np.concatenate([part.origin for part in parts]),
+        np.concatenate([part.end for part in parts]),
+    )
+
+
+def _optimizers(settings: TrainSettings) -> tuple[str, ...]:
+    own = next(name for name, kind in OPTIMIZERS.items() if kind is type(settings.model.optimizer))
+    names = tuple(dict.fromkeys(settings.optimizers)) or (own,)
+    try:
+        for name in names:
+            lookup(OPTIMIZERS, name, "optimizer")
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    return names
+
+
+def _train(
+    name: str, train: Examples, validation: Examples, settings: TrainSettings, on_progress: OnProgress
+) -> Result:
+    model = settings.model
+    hidden = model.hidden if model.expert == "network" else ()
+    network = Network([model.lags, *hidden, len(model.horizons)])
+    kind = OPTIMIZERS[name]
+    try:
+        training = Training(
+            partial(network.gradient, l2=model.l2),
+            _start(model, network),
+            model.optimizer if type(model.optimizer) is kind else kind(),
+            model.learning_rate,
+            model.schedule,
+            settings.batch_size,
+            stop_on_plateau=settings.stop_on_plateau,
+        )
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    train_costs, validation_costs, seconds = [], [], 0.0
+    rng = np.random.default_rng(settings.seed)
+    for _ in range(settings.epochs):
+        begin, costs = time.perf_counter(), []
+        for progress in training.run(train.X, train.Y, 1, rng):
+            costs.append(progress.cost)
+            on_progress(name, settings.epochs, progress)
+        seconds += time.perf_counter() - begin
+        if costs:
+            train_costs.append(float(np.mean(costs)))
+            validation_costs.append(network.cost(training.theta, validation.X, validation.Y))
+        if training.outcome != "trained":
+            break
+    return Result(
+        name,
+        settings.batch_size or batch_size_rule(len(train), model.lags),
+        len(train_costs),
+        seconds,
+        network.cost(training.theta, train.X, train.Y),
+        network.cost(training.theta, validation.X, validation.Y),
+        tuple(train_costs),
+        tuple(validation_costs),
+        training.reason,
+        TrainedModel(
+            model.expert, model.lags, model.horizons, hidden, _as_expert(model, network, training.theta)
+        ),
+    )
+
+
+def _start(model: ModelSettings, network: Network) -> Floats:
+    """Return theta as the engine's own model starts."""
+    if model.expert == "linear":
+        return np.zeros(network.n_params)
+    return EXPERTS[model.expert](model.lags, len(model.horizons), model.hidden).initial()
+
+
+def _as_expert(model: ModelSettings, network: Network, theta: Floats) -> Floats:
+    """Return theta as the engine's expert lays it out: the linear one holds (W, b) transposed."""
+    if model.expert != "linear":
+        return theta
+    ((W, b),) = network.parameters(theta)
+    return np.hstack([W, b]).T.ravel()
+
+
+def _names(paths: Sequence[Path]) -> str:
+    return ", ".join(map(str, paths[:3])) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")

@@ -1,0 +1,207 @@
+"""`ewad train`: the engine's own examples, an honest split, results that a forecaster can start from."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from ewad.engine import Batch, Engine, GroupSettings, ModelSettings
+from ewad.engine.forecaster import Forecaster
+from ewad.errors import ConfigError, SourceError
+from ewad.numeric.recurrence import Runs
+from ewad.numeric.schedules import Constant
+from ewad.store.model_file import load
+from ewad.training import TrainSettings, aligned, examples_of, plot, read_series, save, split, train_files
+
+
+def walk(n, seed=0):
+    """Return a series whose differences remember each other: there is something to learn."""
+    steps = np.random.default_rng(seed).standard_normal(n)
+    for i in range(1, n):
+        steps[i] += 0.8 * steps[i - 1]
+    return 20.0 + steps.cumsum()
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "walk.csv"
+    rows = (f"{60 * i},{a},{b}" for i, (a, b) in enumerate(zip(walk(400), walk(400, seed=1), strict=True)))
+    path.write_text("\n".join(["time,a,b", *rows]))
+    return path
+
+
+def settings(**changes):
+    model = ModelSettings(lags=4, horizons=(1, 3), learning_rate=0.01, schedule=Constant())
+    return TrainSettings(**{"model": model, "epochs": 30, "batch_size": 32, **changes})
+
+
+class TestExamples:
+    def test_are_those_that_the_engine_learns_from(self, monkeypatch):
+        model, values = ModelSettings(lags=4, horizons=(1, 3)), walk(100)
+        forecaster, seen = Forecaster(model, 1), {}
+
+        def learn(of, ready, X, Y, X_now):
+            seen.update(X=X[ready], Y=Y[ready])
+            return np.zeros((len(of), 2)), np.zeros(len(of)), np.zeros(len(of))
+
+        monkeypatch.setattr(forecaster.learner, "learn", learn)
+        forecaster.update(Runs.of(np.zeros(100, np.int64)), np.zeros(1, np.int64), values)
+        mine = examples_of(np.arange(100.0), values, 4, (1, 3))
+        np.testing.assert_allclose(mine.X.T, seen["X"], rtol=1e-12)
+        np.testing.assert_allclose(mine.Y.T, seen["Y"], rtol=1e-12, atol=1e-15)
+
+    def test_know_when_they_begin_and_when_their_last_target_came(self):
+        examples = examples_of(np.arange(10.0), walk(10), 4, (1, 3))
+        assert (examples.origin.tolist(), examples.end.tolist()) == ([4.0, 5.0, 6.0], [7.0, 8.0, 9.0])
+
+    @pytest.mark.parametrize("n", [0, 1, 7])
+    def test_are_none_where_the_series_is_too_short(self, n):
+        examples = examples_of(np.arange(float(n)), walk(7)[:n], 4, (1, 3))
+        assert (len(examples), examples.X.shape, examples.Y.shape) == (0, (4, 0), (2, 0))
+
+    def test_of_validation_forecast_nothing_that_training_has_seen(self):
+        examples = examples_of(np.arange(100.0), walk(100), 4, (1, 3))
+        train, validation = split(examples, 0.2)
+        assert train.end.max() <= validation.origin.min()
+        assert len(validation) == pytest.approx(0.2 * len(examples), abs=4)
+        assert len(train) == pytest.approx(0.8 * len(examples), abs=1)
+
+
+class TestReadSeries:
+    def test_a_stream_continues_from_file_to_file_in_order_of_time(self, tmp_path):
+        first, second = tmp_path / "1.csv", tmp_path / "2.csv"
+        second.write_text("time,a\n30,3\n40,4\n")
+        first.write_text("time,a,b\n10,1,7\n20,2,\n")
+        series = read_series([second, first])
+        assert {name: (t.tolist(), v.tolist()) for name, (t, v) in series.items()} == {
+            "a": ([10, 20, 30, 40], [1, 2, 3, 4]),
+            "b": ([10], [7]),
+        }
+
+
+class TestTrainFiles:
+    def test_compares_optimizers_on_the_same_data_from_the_same_start(self, path):
+        names = ("gradient_descent", "momentum", "rmsprop", "adam")
+        report = train_files([path], settings(optimizers=names))
+        assert [result.optimizer for result in report.results] == list(names)
+        for result in report.results:
+            assert (result.epochs, result.batch_size, result.reason) == (30, 32, "")
+            assert result.train_costs[0] > result.train_costs[-1]
+            assert result.validation_cost == result.validation_costs[-1]
+        assert report.best.validation_cost < 0.9 * report.validation_persistence
+        assert report.streams == 2
+
+    @pytest.mark.parametrize("expert", ["linear", "network"])
+    def test_gives_a_model_with_which_the_engine_forecasts_as_well_as_was_told(self, path, tmp_path, expert):
+        model = ModelSettings(expert=expert, lags=4, horizons=(1,), learning_rate=0.01, hidden=(5,))
+        report = train_files([path], settings(model=model))
+        save(report, tmp_path / "model")
+        started = ModelSettings(expert=expert, lags=4, horizons=(1,), hidden=(5,), learning_rate=1e-12)
+        engine = Engine([GroupSettings("g", model=started)])
+        engine.add_stream(0, "a", ())
+        forecaster = engine.groups[0].forecaster
+        forecaster.learner.theta[:] = load(tmp_path / "model").theta_for(started)
+        values = walk(400)
+        engine.observe(Batch(0, np.zeros(400, np.int32), np.arange(400.0), values))
+        np.testing.assert_array_less(1 - report.best.validation_cost / report.validation_persistence, 1)
+        assert forecaster.skill()[0, 0] > 0.5 * (1 - report.best.train_cost / report.train_persistence)
+
+    def test_is_the_same_every_time(self, path):
+        a, b = (train_files([path], settings(epochs=3)) for _ in range(2))
+        np.testing.assert_array_equal(a.best.model.theta, b.best.model.theta)
+
+    def test_without_names_uses_the_model_s_optimizer_and_the_rule_for_the_batch_size(self, path):
+        report = train_files([path], settings(epochs=1, batch_size=None))
+        assert (report.best.optimizer, report.best.batch_size) == ("adam", report.train_examples)
+
+    def test_tells_its_progress_step_by_step(self, path):
+        seen = []
+        report = train_files([path], settings(epochs=2), on_progress=lambda *told: seen.append(told))
+        batches = -(-report.train_examples // 32)
+        assert len(seen) == 2 * batches
+        name, epochs, progress = seen[-1]
+        assert (name, epochs, progress.epoch, progress.batch) == ("adam", 2, 2, batches)
+
+    def test_stops_on_a_plateau_where_asked(self, path):
+        (result,) = train_files([path], settings(epochs=5000, stop_on_plateau=True)).results
+        assert result.epochs < 5000
+        assert "stopped on a plateau" in result.reason
+
+    def test_that_diverges_says_so_and_keeps_good_parameters(self, path):
+        model = ModelSettings(lags=4, horizons=(1,), learning_rate=100.0)
+        report = train_files([path], settings(model=model, optimizers=("gradient_descent", "adam")))
+        diverged = report.results[0]
+        assert "try a learning rate below 100" in diverged.reason
+        assert diverged.train_cost <= 1.5 * report.train_persistence
+        assert "gradient_descent: diverged" in str(report)
+
+    def test_prints_an_aligned_table(self, path):
+        report = train_files([path], settings(epochs=1, optimizers=("adam", "gradient_descent")))
+        counts, _, header, *rows = str(report).splitlines()
+        assert counts == (
+            f"2 streams: {report.train_examples} examples to train on, "
+            f"{report.validation_examples} later ones to validate"
+        )
+        assert " ".join(header.split()) == "optimizer batch size epochs seconds train cost validation cost"
+        assert [row.split()[0] for row in rows] == ["adam", "gradient_descent", "(persistence)"]
+        assert len({len(line) for line in (header, *rows)}) == 1
+
+
+class TestRejects:
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"optimizers": ("adm",)}, 'optimizer: unknown "adm"; did you mean "adam"?'),
+            ({"validation": 1.0}, r"validation: must be in \(0, 1\)"),
+            ({"batch_size": 0}, "batch_size: must be 1 or more"),
+            (
+                {"model": ModelSettings(expert="persistence")},
+                "expert: expected one of linear, network to train",
+            ),
+            ({"model": ModelSettings(learning_rate=-1.0)}, "learning_rate: must be positive"),
+        ],
+    )
+    def test_settings_that_can_t_be(self, path, changes, message):
+        with pytest.raises(ConfigError, match=message):
+            train_files([path], settings(**changes))
+
+    def test_files_that_are_too_short(self, tmp_path):
+        short = tmp_path / "short.csv"
+        short.write_text("time,a\n1,1\n2,2\n")
+        with pytest.raises(SourceError, match=r"short.csv: expected a stream of 8 samples or more .* has 2"):
+            train_files([short], settings())
+
+    def test_recorded_messages(self, tmp_path):
+        messages = tmp_path / "messages.csv"
+        messages.write_text("time,topic,payload\n1,a/b,2.5\n")
+        with pytest.raises(
+            SourceError, match="expected columns of numbers to train on, got recorded messages"
+        ):
+            train_files([messages], settings())
+
+
+class TestPlot:
+    def test_draws_a_picture(self, path, tmp_path):
+        pytest.importorskip("matplotlib")
+        plot(train_files([path], settings(epochs=2)), tmp_path / "cost.png")
+        assert (tmp_path / "cost.png").read_bytes().startswith(b"\x89PNG")
+
+    def test_to_a_suffix_that_is_no_picture_is_told(self, path, tmp_path):
+        pytest.importorskip("matplotlib")
+        with pytest.raises(ConfigError, match="can't draw"):
+            plot(train_files([path], settings(epochs=1)), tmp_path / "cost.xyz")
+
+    def test_without_matplotlib_says_in_one_line_what_to_install(self, path, tmp_path, monkeypatch):
+        monkeypatch.setitem(sys.modules, "matplotlib", None)
+        with pytest.raises(
+            ConfigError, match=r"^[^\n]*pictures need matplotlib: pip install 'ewad\[plot\]'$"
+        ):
+            plot(train_files([path], settings(epochs=1)), tmp_path / "cost.png")
+
+
+def test_a_table_puts_names_to_the_left_and_numbers_to_the_right():
+    assert aligned([("name", "n"), ("a", "1"), ("bcdef", "100")]) == [
+        "name     n",
+        "a        1",
+        "bcdef  100",
+    ]
