@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from ewad.engine.settings import ModelSettings
 from ewad.numeric.experts import Expert
-from ewad.numeric.optimizers import State
 from ewad.numeric.plateau import PlateauDetector, PlateauState
 from ewad.numeric.recurrence import Floats, Integers
 from ewad.numeric.rows import RowState
@@ -25,6 +24,8 @@ COST_LIMIT = 1e12
 PLATEAU = PlateauDetector(patience=10, beta=0.5)
 
 Members = slice | Integers
+_ALL = slice(None)
+_ONLY = np.zeros(1, dtype=np.int64)  # the models, where there is but one
 
 
 class Learner(RowState):
@@ -120,11 +121,12 @@ class Learner(RowState):
             _by_round(train, (done[train] - 1) // size, n_rounds),
             strict=True,
         )
+        fewest = int(steps.min())
         for i, (now, past) in enumerate(pieces):
             self._forecast(model[now], X_now[now], forecast, now)
             self._collect(model[past], X[past], Y[past])
-            stepping = np.flatnonzero(steps > i)
-            if len(stepping):
+            stepping = _ALL if i < fewest else np.flatnonzero(steps > i)
+            if isinstance(stepping, slice) or len(stepping):
                 outcome = self._step(models[stepping], rates[stepping, i])
                 costs[stepping, i], norms[stepping, i] = outcome
         losses = self._note(models, steps, costs)
@@ -137,7 +139,7 @@ class Learner(RowState):
     def _runs(self, model: Integers) -> tuple[Integers, Integers]:
         """Return the models and the length of the run of each."""
         if self.n_rows == 1:
-            return np.zeros(1, dtype=np.int64), np.array([len(model)])
+            return _ONLY, np.array([len(model)])
         start = np.append(0, np.flatnonzero(model[1:] != model[:-1]) + 1)
         return model[start], np.append(start[1:], len(model)) - start
 
@@ -158,25 +160,26 @@ class Learner(RowState):
     def _step(self, models: Integers, rate: Floats) -> tuple[Floats, Floats]:
         """Take a step of each of these models, whose mini-batches are complete; return costs and norms."""
         rows, size = self._view(models), self.settings.batch_size
-        theta, m = self.theta[rows], size * self._outputs
+        m = size * self._outputs
         cost, gradient = self.squares[rows] / m, self.gradient_sum[rows] / m
         if self.settings.l2:
-            weights = theta * self._penalised
+            weights = self.theta[rows] * self._penalised
             cost += self.settings.l2 / (2 * size) * np.sum(weights * weights, axis=1)
             gradient += self.settings.l2 / size * weights
         self.gradient_sum[rows] = 0.0
         self.squares[rows] = 0.0
         self.collected[rows] = 0
         norm = np.sqrt(np.vecdot(gradient, gradient))
-        good = cost <= COST_LIMIT
-        if not good.all():
+        if not cost.max() <= COST_LIMIT:  # nor NaN
+            good = cost <= COST_LIMIT
             self._start_anew(models[~good])
-            rows = models[good]
-            theta, gradient, rate = theta[good], gradient[good], rate[good]
-        moments: State = tuple(getattr(self, name)[rows] for name in self._moments)
-        self.theta[rows], moments = self.settings.optimizer.step(theta, gradient, moments, rate)
-        for name, moment in zip(self._moments, moments, strict=True):
-            getattr(self, name)[rows] = moment
+            rows, gradient, rate = models[good], gradient[good], rate[good]
+        names = ("theta", *self._moments)
+        theta, *moments = arrays = [getattr(self, name)[rows] for name in names]
+        self.settings.optimizer.update(theta, gradient, tuple(moments), rate)
+        if rows is not _ALL:
+            for name, array in zip(names, arrays, strict=True):
+                getattr(self, name)[rows] = array
         return cost, norm
 
     def _start_anew(self, models: Integers) -> None:
@@ -227,7 +230,7 @@ class Learner(RowState):
 
     def _view(self, models: Integers) -> Members:
         """Return an index of these models' rows; a slice, which copies nothing, where there is but one."""
-        return slice(None) if self.n_rows == 1 else models
+        return _ALL if self.n_rows == 1 else models
 
     def _rate(self, batches: Integers) -> Floats:
         epoch = batches // self.settings.batches_per_epoch
@@ -241,14 +244,13 @@ def _ratio(numerator: Floats, denominator: Floats) -> Floats:
 
 def _by_round(members: Integers, round_of: Integers, n_rounds: int) -> Iterator[Members]:
     """Yield the members of each round, in their order; as slices where they lie side by side."""
-    bounds_at = np.arange(n_rounds + 1)
     if np.all(round_of[1:] >= round_of[:-1]):
-        bounds = np.searchsorted(round_of, bounds_at)
-        contiguous = len(members) > 0 and members[-1] - members[0] == len(members) - 1
-        for a, z in pairwise(bounds):
-            yield slice(members[0] + a, members[0] + z) if contiguous else members[a:z]
-        return
-    order = np.argsort(round_of, kind="stable")
-    bounds = np.searchsorted(round_of[order], bounds_at)
+        order = members
+    else:
+        stable = np.argsort(round_of, kind="stable")
+        order, round_of = members[stable], round_of[stable]
+    bounds = np.searchsorted(round_of, np.arange(n_rounds + 1)).tolist()
+    first = int(order[0]) if len(order) else 0
+    side_by_side = order is members and len(order) > 0 and int(order[-1]) - first == len(order) - 1
     for a, z in pairwise(bounds):
-        yield members[order[a:z]]
+        yield slice(first + a, first + z) if side_by_side else order[a:z]

@@ -172,7 +172,9 @@ def _ratio(numerator: Array, root: Array, epsilon: float) -> Array:
 
 
 def _correction(beta: float, steps: Array) -> Any:
-    """Return 1 - beta**steps, in double precision whatever theta's type is."""
+    """Return 1 - beta**steps, in double precision; of a single problem as a number, which is far quicker."""
+    if steps.size == 1:
+        return 1.0 - beta ** int(steps.item())
     return 1.0 - np.power(beta, steps.astype(np.float64))
 
 
