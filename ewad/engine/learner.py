@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -13,6 +14,7 @@ from ewad.numeric.experts import Expert
 from ewad.numeric.plateau import PlateauDetector, PlateauState
 from ewad.numeric.recurrence import Floats, Integers
 from ewad.numeric.rows import RowState
+from ewad.numeric.schedules import ReduceOnPlateau, Schedule
 
 # The reported loss averages the costs of about the last 1 / (1 - 0.9) = 10 mini-batches.
 LOSS_BETA = 0.9
@@ -39,7 +41,8 @@ class Learner(RowState):
     learning_rate: that the next step will take.  batch_loss, gradient_norm: of the last mini-batch; NaN
     before the first.  loss_sum, loss_weight: the EWA of batch_loss.  diverged: mini-batches that cost more
     than COST_LIMIT: no step was taken, and the model has started anew.  plateau: whether the loss has
-    stopped falling; epoch_cost, epoch_norm: sums over the unfinished epoch, for the detector.
+    stopped falling; plateaus: those that the schedule has answered; epoch_cost, epoch_norm: sums over the
+    unfinished epoch, for the detector.
     """
 
     theta: Floats
@@ -54,6 +57,7 @@ class Learner(RowState):
     loss_sum: Floats
     loss_weight: Floats
     plateau: NDArray[np.bool_]
+    plateaus: NDArray[np.int64]
     epoch_cost: Floats
     epoch_norm: Floats
 
@@ -68,14 +72,14 @@ class Learner(RowState):
         self.add_rows("gradient_sum", expert.n_params)
         for name in ("squares", "loss_sum", "loss_weight", "epoch_cost", "epoch_norm"):
             self.add_rows(name)
-        for name in ("collected", "batches", "diverged"):
+        for name in ("collected", "batches", "diverged", "plateaus"):
             self.add_rows(name, dtype=np.int64)
         for name in ("batch_loss", "gradient_norm"):
             self.add_rows(name, fill=np.nan)
         self.add_rows("plateau", dtype=np.bool_)
         for name, fill in PLATEAU.init()._asdict().items():
             self.add_rows(f"plateau_{name}", dtype=fill.dtype, fill=fill)
-        self.add_rows("learning_rate", fill=float(self._rate(np.zeros(1, dtype=np.int64))[0]))
+        self.add_rows("learning_rate", fill=float(settings.schedule.rate(settings.learning_rate, 0, 0)))
         moments = settings.optimizer.init(self.theta)
         self._moments = [f"moment_{i}" for i in range(len(moments))]
         for name, moment in zip(self._moments, moments, strict=True):  # all zero, whichever optimizer
@@ -90,6 +94,22 @@ class Learner(RowState):
     def loss(self) -> Floats:
         """(n_models,) bias-corrected EWA of the mini-batch cost; NaN before the first mini-batch."""
         return _ratio(self.loss_sum, self.loss_weight)
+
+    @property
+    def _reduces(self) -> bool:
+        return isinstance(self.settings.schedule, ReduceOnPlateau)
+
+    def start_from(self, theta: Floats) -> None:
+        """Let every model, and every one to come, start from theta: (n_params,)."""
+        self._initial = theta
+        self.set_fill("theta", theta)
+        self.theta[:] = theta
+
+    def set_rates(self, learning_rate: float, schedule: Schedule) -> None:
+        """Go on at other learning rates; what has been learnt stays."""
+        self.settings = replace(self.settings, learning_rate=learning_rate, schedule=schedule)
+        self.set_fill("learning_rate", float(schedule.rate(learning_rate, 0, 0)))
+        self.learning_rate[:] = self._rates(np.arange(self.n_rows), 1)[:, 0]
 
     def learn(
         self, model: Integers, ready: NDArray[np.bool_], X: Floats, Y: Floats, X_now: Floats
@@ -110,7 +130,7 @@ class Learner(RowState):
         done = seen + before[run]  # examples of the model since its last step, with this one
         steps = done[end] // size  # that each model takes in this call
         n_rounds = int(steps.max()) + 1
-        rates = self._rate(self.batches[models][:, None] + np.arange(n_rounds))  # (k, n_rounds)
+        rates = self._rates(models, n_rounds)  # (k, n_rounds)
         costs = np.full((len(models), n_rounds), np.nan)
         norms = np.zeros_like(costs)
         forecast = np.empty((len(model), self._outputs))
@@ -129,9 +149,14 @@ class Learner(RowState):
             if isinstance(stepping, slice) or len(stepping):
                 outcome = self._step(models[stepping], rates[stepping, i])
                 costs[stepping, i], norms[stepping, i] = outcome
+                if self._reduces:
+                    self._watch(models, steps, costs, norms, range(i, i + 1))
+                    rates[:, i + 1 :] = self._rates(models, 1)
         losses = self._note(models, steps, costs)
         if n_rounds > 1:
-            self._watch(models, steps, costs, norms)
+            self._keep_last(models, steps, costs, norms)
+            if not self._reduces:
+                self._watch(models, steps, costs, norms, range(n_rounds - 1))
         self.batches[models] += steps
         self.learning_rate[models] = rates[np.arange(len(models)), steps]
         return forecast, losses[run, round_now], rates[run, round_now]
@@ -201,21 +226,25 @@ class Learner(RowState):
         self.loss_sum[models], self.loss_weight[models] = sums[last], weights[last]
         return _ratio(sums, weights)
 
-    def _watch(self, models: Integers, steps: Integers, costs: Floats, norms: Floats) -> None:
-        """Keep the last cost and norm; feed the plateau detector with the means of each epoch that ended."""
+    def _keep_last(self, models: Integers, steps: Integers, costs: Floats, norms: Floats) -> None:
         stepped = np.flatnonzero(steps)
         last = stepped, steps[stepped] - 1
         self.batch_loss[models[stepped]], self.gradient_norm[models[stepped]] = costs[last], norms[last]
+
+    def _watch(self, models: Integers, steps: Integers, costs: Floats, norms: Floats, rounds: range) -> None:
+        """Feed the plateau detector with the means of each epoch that ends in these rounds."""
         size, before = self.settings.batches_per_epoch, self.batches[models]
-        good = costs <= COST_LIMIT  # not NaN either: no step
-        costs, norms = np.where(good, costs, 0.0), np.where(good, norms, 0.0)
-        if not ((before + steps) // size > before // size).any():
+        here = slice(rounds.start, rounds.stop)
+        good = costs[:, here] <= COST_LIMIT  # not NaN either: no step
+        costs, norms = np.where(good, costs[:, here], 0.0), np.where(good, norms[:, here], 0.0)
+        first, last = before + np.minimum(steps, rounds.start), before + np.minimum(steps, rounds.stop)
+        if not (last // size > first // size).any():
             self.epoch_cost[models] += costs.sum(axis=1)
             self.epoch_norm[models] += norms.sum(axis=1)
             return
-        for i in range(int(steps.max())):
-            self.epoch_cost[models] += costs[:, i]
-            self.epoch_norm[models] += norms[:, i]
+        for column, i in enumerate(rounds):
+            self.epoch_cost[models] += costs[:, column]
+            self.epoch_norm[models] += norms[:, column]
             self._end_epoch(models[(steps > i) & ((before + i + 1) % size == 0)])
 
     def _end_epoch(self, models: Integers) -> None:
@@ -227,14 +256,23 @@ class Learner(RowState):
         for name, values in zip(names, state, strict=True):
             getattr(self, name)[models] = values
         self.epoch_cost[models] = self.epoch_norm[models] = 0.0
+        if self._reduces:
+            met = models[plateau]
+            self.plateaus[met] += 1
+            for name, value in zip(names, PLATEAU.init(), strict=True):
+                getattr(self, name)[met] = value
 
     def _view(self, models: Integers) -> Members:
         """Return an index of these models' rows; a slice, which copies nothing, where there is but one."""
         return _ALL if self.n_rows == 1 else models
 
-    def _rate(self, batches: Integers) -> Floats:
-        epoch = batches // self.settings.batches_per_epoch
-        return self.settings.schedule.rate(self.settings.learning_rate, epoch, batches)
+    def _rates(self, models: Integers, n_rounds: int) -> Floats:
+        """Return the learning rate after 0, 1, ... further steps, (k, n_rounds)."""
+        initial, schedule = self.settings.learning_rate, self.settings.schedule
+        if self._reduces:
+            return np.repeat(schedule.rate(initial, self.plateaus[models], 0)[:, None], n_rounds, axis=1)
+        batches = self.batches[models][:, None] + np.arange(n_rounds)
+        return schedule.rate(initial, batches // self.settings.batches_per_epoch, batches)
 
 
 def _ratio(numerator: Floats, denominator: Floats) -> Floats:

@@ -12,7 +12,10 @@ from ewad.numeric.schedules import InverseTime, Schedule
 
 @dataclass(frozen=True, slots=True)
 class ModelSettings:
-    """A forecasting model, its training and what it forecasts. lags and horizons count samples."""
+    """A forecasting model, its training and what it forecasts. lags and horizons count samples.
+
+    start_from: the file of a trained model; who composes the engine reads it (`Learner.start_from`).
+    """
 
     name: str = "default"
     share: Literal["group", "stream"] = "group"
@@ -26,6 +29,7 @@ class ModelSettings:
     learning_rate: float = 0.001
     schedule: Schedule = field(default_factory=InverseTime)
     l2: float = 0.0
+    start_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from ewad.numeric.plateau import PlateauDetector
 from ewad.numeric.schedules import Constant, ReduceOnPlateau, Schedule
 
 Matrix = NDArray[Any]
-# (theta, X, Y) -> J and its gradient, of theta's shape
+# (theta, X, Y) -> J and its gradient, (n_params,) like theta; it may be the same array each time
 Gradient = Callable[[Array, Matrix, Matrix], tuple[float, Array]]
 
 # The course's rule: so few examples are one batch; more go by powers of two.
@@ -168,7 +168,7 @@ class Training:
         """Return cost, gradient norm and (clipped) gradient of a mini-batch; keep theta if it is the best."""
         with np.errstate(over="ignore", invalid="ignore"):
             cost, gradient = self.gradient(self.theta, X, Y)
-            norm = math.sqrt(np.vdot(gradient, gradient))
+            norm = math.sqrt(gradient.dot(gradient))
         if not math.isfinite(cost + norm):
             check_finite(X, Y)
         if not math.isfinite(cost + norm) or cost > self._loss.limit:

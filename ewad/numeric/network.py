@@ -81,21 +81,28 @@ ACTIVATIONS: dict[str, Activation] = {
     "tanh": Activation(_tanh, _tanh_back, 1.0),
 }
 
-# A cost turns Z of the output layer into A, in place, writes dZ, and returns its share of J. m: all examples.
-Cost = Callable[[Activation, Matrix, Matrix, Matrix, int], float]
+
+class Cost(NamedTuple):
+    """total(output, Z, Y, dZ): turn Z of the output layer into A, write dZ / gain, both in place, and return
+    the sum of losses.
+
+    gain: stands before the derivative of a loss.  per_output: a loss is the mean over outputs, not the sum.
+    """
+
+    total: Callable[[Activation, Matrix, Matrix, Matrix], float]
+    gain: float
+    per_output: bool
 
 
-def _mean_squared_error(output: Activation, Z: Matrix, Y: Matrix, dZ: Matrix, m: int) -> float:
-    n = len(Y) * m
+def _squared_errors(output: Activation, Z: Matrix, Y: Matrix, dZ: Matrix) -> float:
     output.apply(Z)
     np.subtract(Z, Y, out=dZ)
     squares = float(np.vdot(dZ, dZ))
-    dZ *= 2.0 / n
     output.back(dZ, Z)
-    return squares / n
+    return squares
 
 
-def _binary_cross_entropy(output: Activation, Z: Matrix, Y: Matrix, dZ: Matrix, m: int) -> float:
+def _cross_entropy(output: Activation, Z: Matrix, Y: Matrix, dZ: Matrix) -> float:
     # -y log(a) - (1 - y) log(1 - a) = log(1 + exp(-|z|)) + max(z, 0) - y z, finite for every z
     np.abs(Z, out=dZ)
     np.negative(dZ, out=dZ)
@@ -104,13 +111,12 @@ def _binary_cross_entropy(output: Activation, Z: Matrix, Y: Matrix, dZ: Matrix, 
     total = float(dZ.sum() + np.maximum(Z, 0.0, out=dZ).sum() - np.vdot(Y, Z))
     output.apply(Z)
     np.subtract(Z, Y, out=dZ)  # the sigmoid's derivative cancels
-    dZ *= 1.0 / m
-    return total / m
+    return total
 
 
 COSTS: dict[str, Cost] = {
-    "mean_squared_error": _mean_squared_error,
-    "binary_cross_entropy": _binary_cross_entropy,
+    "mean_squared_error": Cost(_squared_errors, gain=2.0, per_output=True),
+    "binary_cross_entropy": Cost(_cross_entropy, gain=1.0, per_output=False),
 }
 
 
@@ -127,7 +133,8 @@ class Network:
     The cost is J = 1/m * sum of losses + l2 / (2m) * sum of ||W[l]||**2 (biases are free). The loss of an
     example is, for mean_squared_error, the mean over its n_y outputs of (a - y)**2, without the half; for
     binary_cross_entropy the sum over its outputs of -y log(a) - (1 - y) log(1 - a), with output="sigmoid".
-    It keeps work buffers and nothing else: parameters are passed in. Not for two threads at once.
+    It keeps work buffers and the views on its last arguments, nothing else: parameters are passed in. Not for
+    two threads at once.
     """
 
     def __init__(
@@ -154,6 +161,7 @@ class Network:
         self.n_params = sum((n_in + 1) * n_out for n_in, n_out in pairwise(self.layers))
         self._spans = self._layout()
         self._work: dict[int, _Work] = {}
+        self._seen: dict[str, tuple[Matrix, list[Layer]]] = {}
 
     def initial(self, rng: np.random.Generator) -> Matrix:
         """Return theta: (n_params,) to start from: W normal, of variance 2/n_in before relu (He) and 1/n_in
@@ -190,29 +198,30 @@ class Network:
         """Return J. Raises ValueError if X, Y and the layers do not fit, or where there are no examples."""
         X, Y = self._examples(X, Y)
         layers, m = self.parameters(theta), X.shape[1]
-        J = 0.0
+        total = 0.0
         for a, z in _blocks(m):
             Z, dZ = self._forward(layers, X[:, a:z]).layers[-1]
-            J += self._cost(self._output, Z, Y[:, a:z], dZ, m)
-        return J + self._penalty(layers, m, l2)
+            total += self._cost.total(self._output, Z, Y[:, a:z], dZ)
+        return total / self._count(m) + self._penalty(layers, m, l2)
 
     def gradient(
         self, theta: Matrix, X: ArrayLike, Y: ArrayLike, l2: float = 0.0, out: Matrix | None = None
     ) -> tuple[float, Matrix]:
         """Return J and its gradient: (n_params,), written to `out` where given. Raises as cost does."""
         X, Y = self._examples(X, Y)
-        layers, m = self.parameters(theta), X.shape[1]
+        layers, m = self._views("theta", theta), X.shape[1]
         gradient = np.empty(self.n_params, dtype=self.dtype) if out is None else out
-        J = 0.0
-        for a, z in _blocks(m):
-            part = gradient if a == 0 else np.empty_like(gradient)
-            J += self._backward(layers, self.parameters(part), X[:, a:z], Y[:, a:z], m)
-            if part is not gradient:
-                gradient += part
+        first = min(m, BLOCK)
+        total = self._backward(layers, self._views("gradient", gradient), X[:, :first], Y[:, :first])
+        for a, z in _blocks(m, first):
+            part = np.empty_like(gradient)
+            total += self._backward(layers, self.parameters(part), X[:, a:z], Y[:, a:z])
+            gradient += part
+        gradient *= self._cost.gain / self._count(m)
         if l2:
             for (W, _), (dW, _) in zip(layers, self.parameters(gradient), strict=True):
                 dW += l2 / m * W
-        return J + self._penalty(layers, m, l2), gradient
+        return total / self._count(m) + self._penalty(layers, m, l2), gradient
 
     def _layout(self) -> list[tuple[int, int, int, tuple[int, int]]]:
         """Return where each layer's W starts, its b starts and ends in theta, and the shape of W."""
@@ -235,11 +244,11 @@ class Network:
             A = Z
         return work
 
-    def _backward(self, layers: list[Layer], gradients: list[Layer], X: Matrix, Y: Matrix, m: int) -> float:
-        """Write the gradient of these examples' share of J, and return that share; m: all examples."""
+    def _backward(self, layers: list[Layer], gradients: list[Layer], X: Matrix, Y: Matrix) -> float:
+        """Write the gradient of these examples' losses over the cost's gain, and return the sum of losses."""
         work, ones = self._forward(layers, X)
         Z, dZ = work[-1]
-        J = self._cost(self._output, Z, Y, dZ, m)
+        total = self._cost.total(self._output, Z, Y, dZ)
         for layer in reversed(range(len(layers))):
             A = work[layer - 1][0] if layer else X
             dW, db = gradients[layer]
@@ -250,7 +259,7 @@ class Network:
                 np.matmul(layers[layer][0].T, dZ, out=dA)
                 self._hidden.back(dA, A)
                 dZ = dA
-        return J
+        return total
 
     def _buffers(self, m: int) -> _Work:
         if m not in self._work:
@@ -260,6 +269,16 @@ class Network:
             layers = [(np.empty(shape, self.dtype), np.empty(shape, self.dtype)) for shape in shapes]
             self._work[m] = _Work(layers, np.ones((m, 1), self.dtype))
         return self._work[m]
+
+    def _views(self, name: str, flat: Matrix) -> list[Layer]:
+        """Return parameters(flat); at once where the very same array comes again, as in training."""
+        seen = self._seen.get(name)
+        if seen is None or seen[0] is not flat:
+            seen = self._seen[name] = flat, self.parameters(flat)
+        return seen[1]
+
+    def _count(self, m: int) -> int:
+        return m * self.layers[-1] if self._cost.per_output else m
 
     def _penalty(self, layers: list[Layer], m: int, l2: float) -> float:
         return l2 / (2 * m) * sum(float(np.vdot(W, W)) for W, _ in layers) if l2 else 0.0
@@ -279,6 +298,6 @@ class Network:
         return matrix
 
 
-def _blocks(m: int) -> Iterator[tuple[int, int]]:
-    for start in range(0, m, BLOCK):
+def _blocks(m: int, first: int = 0) -> Iterator[tuple[int, int]]:
+    for start in range(first, m, BLOCK):
         yield start, min(start + BLOCK, m)

@@ -175,7 +175,7 @@ def _correction(beta: float, steps: Array) -> Any:
     """Return 1 - beta**steps, in double precision; of a single problem as a number, which is far quicker."""
     if steps.size == 1:
         return 1.0 - beta ** int(steps.item())
-    return 1.0 - np.power(beta, steps.astype(np.float64))
+    return 1.0 - (np.power(beta, steps.astype(np.float64)) if steps.ndim else beta ** int(steps))
 
 
 def _spread(number: Rate, theta: Array) -> Any:

@@ -21,6 +21,10 @@ class RowState:
         self._fills[name] = fill
         setattr(self, name, np.full((self.n_rows, *shape), fill, dtype=dtype))
 
+    def set_fill(self, name: str, fill: ArrayLike) -> None:
+        """Let new rows of the array `name` hold `fill`."""
+        self._fills[name] = fill
+
     def grow(self, n_rows: int) -> None:
         """Make room for n_rows rows, keeping those that are there."""
         for name, fill in self._fills.items():

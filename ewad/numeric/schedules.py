@@ -114,8 +114,7 @@ class Cosine:
 class ReduceOnPlateau:
     """initial * factor**plateaus, no less than floor * initial: smaller steps where the cost no longer falls.
 
-    No function of the epoch: whoever trains counts the plateaus it met and hands their number over in the
-    epoch's place, as minibatches.Training does. Not in SCHEDULES, therefore.
+    Whoever trains counts the plateaus met and hands their number over in the epoch's place.
     """
 
     factor: float = 0.5
@@ -127,7 +126,8 @@ class ReduceOnPlateau:
 
 
 SCHEDULES: dict[
-    str, type[Constant | InverseTime | Exponential | InverseSqrt | Staircase | Manual | Cosine]
+    str,
+    type[Constant | InverseTime | Exponential | InverseSqrt | Staircase | Manual | Cosine | ReduceOnPlateau],
 ] = {
     "constant": Constant,
     "inverse_time": InverseTime,
@@ -136,4 +136,5 @@ SCHEDULES: dict[
     "staircase": Staircase,
     "manual": Manual,
     "cosine": Cosine,
+    "reduce_on_plateau": ReduceOnPlateau,
 }

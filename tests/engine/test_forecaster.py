@@ -3,7 +3,7 @@ import pytest
 
 from ewad.engine import GroupSettings, ModelSettings
 from ewad.numeric.optimizers import Adam, GradientDescent, Momentum, RMSprop
-from ewad.numeric.schedules import Constant, InverseTime, Manual
+from ewad.numeric.schedules import Constant, InverseTime, Manual, ReduceOnPlateau
 from tests.engine.scenarios import Samples, new_engine, observe_in_pieces
 
 
@@ -184,3 +184,46 @@ def test_a_model_that_started_anew_learns_again_once_its_rate_is_sound(share):
     forecaster = engine.groups[0].forecaster
     assert forecaster.learner.diverged[0] > 0
     assert forecaster.skill()[0, 0] > 0.1
+
+
+@pytest.mark.parametrize("share", ["group", "stream"])
+def test_reduce_on_plateau_lowers_the_rate_at_the_same_sample_however_samples_are_cut(share):
+    settings = group(
+        lags=2,
+        batch_size=4,
+        batches_per_epoch=3,
+        share=share,
+        learning_rate=0.01,
+        schedule=ReduceOnPlateau(factor=0.5, floor=0.1),
+    )
+    value = np.random.default_rng(0).normal(size=4000).cumsum()  # nothing to learn: the loss is flat
+    rates = []
+    for cuts in (range(0, 4000, 1000), range(0, 4000, 7)):
+        engine = new_engine(settings, 1)
+        rates.append(observe_in_pieces(engine, stream_of(value), cuts)["learning_rate"])
+    learner = engine.groups[0].forecaster.learner
+    np.testing.assert_array_equal(rates[0], rates[1])
+    assert set(np.round(rates[0], 9)) == {0.01, 0.005, 0.0025, 0.00125, 0.001}
+    assert learner.plateaus[0] >= 4
+    assert learner.learning_rate[0] == rates[0][-1]
+
+
+def test_a_model_starts_from_given_parameters_and_so_do_those_of_streams_to_come():
+    theta = np.array([0.5, -0.25, 0.0])
+    engine = new_engine(group(lags=2, share="stream", batch_size=1000), 1)
+    engine.groups[0].forecaster.learner.start_from(theta)
+    for i in range(40):
+        engine.add_stream(0, f"later{i}")
+    np.testing.assert_array_equal(engine.groups[0].forecaster.learner.theta[:41], np.tile(theta, (41, 1)))
+
+
+def test_rates_can_be_set_while_learning_and_nothing_else_changes():
+    settings = group(lags=2, batch_size=4, batches_per_epoch=10, learning_rate=0.01, schedule=Constant())
+    engine = new_engine(settings, 1)
+    observe_in_pieces(engine, stream_of(autoregression(400)))
+    learner = engine.groups[0].forecaster.learner
+    theta, batches = learner.theta.copy(), learner.batches.copy()
+    learner.set_rates(0.2, InverseTime(1.0))
+    assert learner.learning_rate[0] == 0.2 / (1 + batches[0] // 10)
+    np.testing.assert_array_equal(learner.theta, theta)
+    np.testing.assert_array_equal(learner.batches, batches)
