@@ -284,7 +284,7 @@ def _train(
     kind = OPTIMIZERS[name]
     try:
         training = Training(
-            partial(network.gradient, l2=model.l2),
+            partial(network.gradient, l2=model.l2, out=np.empty(network.n_params)),
             _start(model, network),
             model.optimizer if type(model.optimizer) is kind else kind(),
             model.learning_rate,
