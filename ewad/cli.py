@@ -138,22 +138,37 @@ def main() -> None:
     """Run the command line; errors of ours end in a line or two on stderr, without a traceback."""
     try:
         cli.main(standalone_mode=False)
-    except click.exceptions.Abort:
-        _end(FAILED, "interrupted")
-    except click.ClickException as error:
-        error.show()
-        sys.exit(USAGE)
-    except ConfigError as error:
-        _end(USAGE, str(error))
-    except EwadError as error:
-        _end(FAILED, str(error))
-    except BrokenPipeError:
-        # whoever read our output has gone: what is left of it has no reader
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(FAILED)
+    except Exception as error:
+        sys.exit(_failed(_first(error)))
     sys.exit(DONE)
 
 
-def _end(status: int, message: str) -> None:
+def _first(error: Exception) -> Exception:
+    """Return the error, or the first one of a group: tasks that run together fail together."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _failed(error: Exception) -> int:
+    """Tell the error and return the exit status. Raises it if it is none of ours."""
+    match error:
+        case click.exceptions.Abort():
+            return _told("interrupted", FAILED)
+        case click.ClickException():
+            error.show()
+            return USAGE
+        case ConfigError():
+            return _told(str(error), USAGE)
+        case EwadError():
+            return _told(str(error), FAILED)
+        case BrokenPipeError():
+            # whoever read our output has gone: what is left of it has no reader
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return FAILED
+    raise error
+
+
+def _told(message: str, status: int) -> int:
     click.echo(f"ewad: {message}", err=True)
-    sys.exit(status)
+    return status
