@@ -3,12 +3,21 @@
 import asyncio
 import csv
 import itertools
-from collections.abc import Awaitable, Callable, Iterator
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ewad.errors import SourceError
 from ewad.samples import sample_path
+
+if TYPE_CHECKING:
+    import aiomqtt
+
+_unheard = logging.getLogger(f"{__name__}.paho")
+_unheard.disabled = True  # it would report, once more, what comes as an exception, and how connections end
 
 KEEP_ALIVE_SECONDS = 30  # the embedded broker refuses zero
 TIMEOUT_SECONDS = 2.0  # on loopback; how soon a broker that went away is noticed
@@ -63,16 +72,31 @@ async def publish_samples(
     address = urlsplit(url)
     series = [(stream.topic, payloads(stream)) for stream in SAMPLE_STREAMS]
     try:
-        async with aiomqtt.Client(
+        client = aiomqtt.Client(
             address.hostname or "localhost",
             address.port or 1883,
             protocol=aiomqtt.ProtocolVersion.V5,
             keepalive=KEEP_ALIVE_SECONDS,
             timeout=TIMEOUT_SECONDS,
-        ) as client:
+            logger=_unheard,
+        )
+        async with _connected(client):
             while True:
                 for topic, values in series:
                     await client.publish(topic, next(values))
                 await pace(1.0 / samples_per_second)
     except aiomqtt.MqttError as error:
         raise SourceError(f"sample publisher: expected a broker at {url}: {error}") from error
+
+
+@asynccontextmanager
+async def _connected(client: "aiomqtt.Client") -> AsyncIterator[None]:
+    """Be connected in the block. Even when cancelled, connecting is waited for: else its callbacks fail."""
+    connecting = asyncio.ensure_future(client.__aenter__())
+    try:
+        await asyncio.shield(connecting)
+        yield
+    finally:
+        await asyncio.wait([connecting])  # TIMEOUT_SECONDS at most
+        if connecting.exception() is None:
+            await client.__aexit__(None, None, None)
