@@ -68,9 +68,12 @@ def run(config: Path | None, url: str | None, topic: tuple[str, ...], **options:
     """Run the daemon."""
     from ewad import daemon, logs
 
-    settings = _settings(config, url, topic, options)
+    def load() -> Settings:
+        return _settings(config, url, topic, options)
+
+    settings = load()
     logs.configure(settings.log.level, settings.log.format)
-    daemon.run(settings)
+    daemon.run(settings, load)
 
 
 @cli.command()
@@ -112,6 +115,36 @@ def replay(files: tuple[Path, ...], config: Path | None, **options: Any) -> None
     if settings is None:
         settings = replaying.default_settings(os.environ, _block(options))
     click.echo(replaying.replay(files, settings, **outputs), err=True)
+
+
+@cli.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@CONFIG
+@click.option("--model", "name", help="Which [model.NAME] of the configuration; default: its only one.")
+@click.option("--optimizer", default="", metavar="NAME,...", help="Compare these; default: the model's own.")
+@click.option("--epochs", type=click.IntRange(1), default=20, show_default=True, help="Passes over the data.")
+@click.option("--batch-size", type=click.IntRange(1), help="Default: the course's rule.")
+@click.option("--validation", type=float, default=0.2, show_default=True, help="Last part of the time.")
+@click.option("--stop-on-plateau", is_flag=True, help="End where the cost no longer falls.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the shuffling.")
+@click.option("--plot", type=click.Path(path_type=Path), help="Cost by epoch: .png, .svg or .pdf.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="The best model, for start_from.")
+def train(files: tuple[Path, ...], config: Path | None, name: str | None, **options: Any) -> None:
+    """Train a model on CSV files, with several optimizers side by side."""
+    from ewad import train as training
+
+    settings = None if config is None else _settings(config, None, (), {})
+    click.echo(training.train(files, settings, name, **options))
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+def figures(folder: Path) -> None:
+    """Draw the figures of the optimization course, computed by ewad itself."""
+    from ewad import figures as drawing
+
+    for path in drawing.draw_all(folder):
+        click.echo(path)
 
 
 def _settings(

@@ -7,11 +7,15 @@ import gc
 import logging
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import msgspec
 
 from ewad import __version__
 from ewad.config import Settings
 from ewad.engine import Engine
+from ewad.errors import ConfigError
 from ewad.expose.exposition import Exposition
 from ewad.expose.instruments import Instruments
 from ewad.expose.server import HttpServer
@@ -21,6 +25,8 @@ from ewad.ingest.decoders import REASONS
 from ewad.ingest.intake import Intake
 from ewad.ingest.mqtt import MqttSource, make_source
 from ewad.notify import Notifier
+from ewad.numeric.schedules import Constant
+from ewad.store.model_file import start_models
 
 log = logging.getLogger("ewad.daemon")
 
@@ -36,6 +42,8 @@ class Daemon:
     def __init__(self, settings: Settings, notifier: Notifier | None = None) -> None:
         self.settings = settings
         self.engine = Engine(settings.group_settings(), settings.limits.max_streams)
+        start_models(self.engine)
+        self.reload_successful = True
         self.intake = Intake(self.engine, settings.streams, settings.limits.max_payload_bytes)
         self.instruments = Instruments(
             version=__version__,
@@ -46,6 +54,7 @@ class Daemon:
             refused=lambda: self.engine.refused,
             connected=lambda: self.source.connected,
             reconnects=lambda: self.source.reconnects,
+            reload_successful=lambda: self.reload_successful,
         )
         self.source: MqttSource = make_source(connection_settings(settings), self)
         self.server = HttpServer(
@@ -92,6 +101,26 @@ class Daemon:
             await self.server.stop()
             log.info("stopped messages=%d streams=%d", self.intake.received, self.engine.n_streams)
 
+    def reload(self, load: Callable[[], Settings]) -> None:
+        """Take over the learning rates and schedules of a newly read configuration; tell what else differs.
+
+        A configuration that can't be used leaves the old one in force.
+        """
+        try:
+            new = load()
+        except ConfigError as error:
+            self.reload_successful = False
+            log.warning("reload failed, the old configuration stays in force error=%s", error)
+            return
+        self.reload_successful = True
+        for group in self.engine.groups:
+            model = None if group.forecaster is None else new.models.get(group.forecaster.settings.name)
+            if group.forecaster is not None and model is not None:
+                group.forecaster.learner.set_rates(model.learning_rate, model.schedule)
+        log.info("reloaded: learning rates and schedules are in force")
+        if _without_rates(new) != _without_rates(self.settings):
+            log.warning("reloaded: the configuration differs in more than rates: restart for the rest")
+
     async def _report(self) -> None:
         """Tell the service manager, again and again, that all is alive, and how it goes."""
         watchdog = self.notifier.watchdog_interval_seconds
@@ -105,14 +134,24 @@ class Daemon:
         return self.intake.rejected | {"out_of_order": late}
 
 
-async def _start_and_run(settings: Settings) -> None:
+async def _start_and_run(settings: Settings, load: Callable[[], Settings]) -> None:
     daemon = Daemon(settings)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, daemon.reload, load)
     await daemon.start()
     await daemon.run()
 
 
-async def _run_until_signalled(settings: Settings) -> None:
-    running = asyncio.create_task(_start_and_run(settings), name="daemon")
+def _without_rates(settings: Settings) -> Settings:
+    """Return the settings with every learning rate and schedule the same."""
+    models = {
+        name: replace(model, learning_rate=1.0, schedule=Constant())
+        for name, model in settings.models.items()
+    }
+    return msgspec.structs.replace(settings, models=models)
+
+
+async def _run_until_signalled(settings: Settings, load: Callable[[], Settings]) -> None:
+    running = asyncio.create_task(_start_and_run(settings, load), name="daemon")
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, running.cancel)
@@ -122,6 +161,6 @@ async def _run_until_signalled(settings: Settings) -> None:
         log.debug("ended by a signal")
 
 
-def run(settings: Settings) -> None:
-    """Run the daemon until SIGTERM or SIGINT."""
-    asyncio.run(_run_until_signalled(settings))
+def run(settings: Settings, load: Callable[[], Settings]) -> None:
+    """Run the daemon until SIGTERM or SIGINT; at SIGHUP `load` the settings again."""
+    asyncio.run(_run_until_signalled(settings, load))

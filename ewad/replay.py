@@ -25,6 +25,7 @@ from ewad.expose.rows import Sink, sink, table
 from ewad.ingest.csv import Chunk, CsvFile, CsvMessage, read
 from ewad.ingest.intake import Intake
 from ewad.ingest.topics import TopicTemplate
+from ewad.store.model_file import start_models
 
 # Large enough for the engine to be at its cheapest, small enough for the scans to stay short.
 BATCH_SAMPLES = 4096
@@ -79,6 +80,7 @@ class Replay:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.engine = Engine(settings.group_settings(), settings.limits.max_streams)
+        start_models(self.engine)
         self.intake = Intake(self.engine, settings.streams, settings.limits.max_payload_bytes)
         self.samples = 0
         self.refused = 0

@@ -1,4 +1,4 @@
-"""`ewad train`: a forecasting model trained on the history in CSV files, several optimizers side by side."""
+"""Forecasting models trained on the history in CSV files, several optimizers side by side."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def save(report: Report, path: Path) -> None:
     model_file.save(report.best.model, path)
 
 
-def plot(report: Report, path: Path) -> None:
+def draw_costs(report: Report, path: Path) -> None:
     """Draw the cost after each epoch, in training and validation. Raises ConfigError without matplotlib."""
 
     def costs(axes: Axes) -> None:

@@ -11,7 +11,16 @@ from ewad.errors import ConfigError, SourceError
 from ewad.numeric.recurrence import Runs
 from ewad.numeric.schedules import Constant
 from ewad.store.model_file import load
-from ewad.training import TrainSettings, aligned, examples_of, plot, read_series, save, split, train_files
+from ewad.training import (
+    TrainSettings,
+    aligned,
+    draw_costs,
+    examples_of,
+    read_series,
+    save,
+    split,
+    train_files,
+)
 
 
 def walk(n, seed=0):
@@ -183,20 +192,20 @@ class TestRejects:
 class TestPlot:
     def test_draws_a_picture(self, path, tmp_path):
         pytest.importorskip("matplotlib")
-        plot(train_files([path], settings(epochs=2)), tmp_path / "cost.png")
+        draw_costs(train_files([path], settings(epochs=2)), tmp_path / "cost.png")
         assert (tmp_path / "cost.png").read_bytes().startswith(b"\x89PNG")
 
     def test_to_a_suffix_that_is_no_picture_is_told(self, path, tmp_path):
         pytest.importorskip("matplotlib")
         with pytest.raises(ConfigError, match="can't draw"):
-            plot(train_files([path], settings(epochs=1)), tmp_path / "cost.xyz")
+            draw_costs(train_files([path], settings(epochs=1)), tmp_path / "cost.xyz")
 
     def test_without_matplotlib_says_in_one_line_what_to_install(self, path, tmp_path, monkeypatch):
         monkeypatch.setitem(sys.modules, "matplotlib", None)
         with pytest.raises(
             ConfigError, match=r"^[^\n]*pictures need matplotlib: pip install 'ewad\[plot\]'$"
         ):
-            plot(train_files([path], settings(epochs=1)), tmp_path / "cost.png")
+            draw_costs(train_files([path], settings(epochs=1)), tmp_path / "cost.png")
 
 
 def test_a_table_puts_names_to_the_left_and_numbers_to_the_right():

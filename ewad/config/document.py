@@ -176,6 +176,7 @@ MODEL_KEYS: dict[str, Check] = {
     "epsilon": RATE,
     "l2": checks.number("[0, inf)"),
     "schedule": _schedule,
+    "start_from": checks.text,
 }
 HTTP_KEYS: dict[str, Check] = {"listen": checks.parsed(parse_listen)}
 LIMIT_KEYS: dict[str, Check] = {
@@ -213,7 +214,7 @@ def settings_of(raw: Mapping[str, Any], base: pathlib.Path, environ: Mapping[str
     sections: dict[str, Callable[[Any], Any]] = {
         "mqtt": partial(checks.table, checks=MQTT_KEYS, build=partial(_mqtt, base=base, environ=environ)),
         "stream": _streams,
-        "model": _models,
+        "model": partial(_models, base=base),
         "http": partial(checks.table, checks=HTTP_KEYS, build=lambda values: HttpSettings(**values)),
         "limits": partial(checks.table, checks=LIMIT_KEYS, build=lambda values: LimitSettings(**values)),
         "log": partial(checks.table, checks=LOG_KEYS, build=lambda values: LogSettings(**values)),
@@ -256,23 +257,26 @@ def _stream(values: dict[str, Any]) -> StreamSettings:
     return StreamSettings(**_attributes(values))
 
 
-def _models(raw: Any) -> dict[str, ModelSettings]:
+def _models(raw: Any, base: pathlib.Path) -> dict[str, ModelSettings]:
     if not isinstance(raw, dict) or any(not isinstance(item, dict) for item in raw.values()):
         raise fail("expected [model.NAME] tables")
     tables = (
-        (name, partial(checks.table, item, MODEL_KEYS, (), partial(_model, name)))
+        (name, partial(checks.table, item, MODEL_KEYS, (), partial(_model, name, base)))
         for name, item in raw.items()
     )
     return {model.name: model for model in checks.each(tables)}
 
 
-def _model(name: str, values: dict[str, Any]) -> ModelSettings:
+def _model(name: str, base: pathlib.Path, values: dict[str, Any]) -> ModelSettings:
     optimizer = OPTIMIZERS[values.pop("optimizer", "adam")]
     names = {field.name for field in dataclasses.fields(optimizer)}
     # a constant that this optimizer lacks stays unused: the optimizer is the key that people vary
     constants = {key: values.pop(key) for key in ("beta1", "beta2", "epsilon") if key in values}
     if "experts" in values:
         values["expert"] = values.pop("experts")
+    if "start_from" in values:
+        step = ("start_from", partial(_readable, base, values["start_from"]))
+        values["start_from"] = str(checks.each([step])[0])
     return ModelSettings(
         name=name, optimizer=optimizer(**{k: v for k, v in constants.items() if k in names}), **values
     )

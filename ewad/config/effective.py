@@ -77,7 +77,7 @@ def _model(model: ModelSettings) -> Iterator[tuple[str, Any]]:
         elif field.name == "schedule":
             kind = next(name for name, kind in SCHEDULES.items() if kind is type(value))
             yield "schedule", {"kind": kind, **dict(_constants(value))}
-        elif field.name != "name":
+        elif field.name != "name" and value is not None:
             yield field.name, value
 
 

@@ -37,6 +37,7 @@ class Instruments:
         refused: Callable[[], int],
         connected: Callable[[], bool],
         reconnects: Callable[[], int],
+        reload_successful: Callable[[], bool],
     ) -> None:
         """Take the version, the known reasons of rejections (they start at 0) and where each count is."""
         self.version = version
@@ -47,6 +48,7 @@ class Instruments:
         self._rejected = rejected
         self._refused = refused
         self._reconnects = reconnects
+        self._reload_successful = reload_successful
         self._registry = CollectorRegistry()
         self._registry.register(_Counts(self._counts))
         self.observe_seconds = Histogram(
@@ -74,6 +76,12 @@ class Instruments:
         yield CounterMetricFamily("ewad_streams_refused", "Streams past limits.max_streams.", self._refused())
         yield GaugeMetricFamily("ewad_mqtt_connected", "Whether the broker is connected.", self.connected())
         yield CounterMetricFamily("ewad_mqtt_reconnects", "Connections after the first.", self._reconnects())
+
+        yield GaugeMetricFamily(
+            "ewad_config_last_reload_successful",
+            "Whether the last reload of the configuration succeeded.",
+            self._reload_successful(),
+        )
 
     def _rejections(self) -> Metric:
         family = CounterMetricFamily(

@@ -26,8 +26,8 @@ log = logging.getLogger(__name__)
 # Topics without a stream that are remembered: enough for a junk topic's repetitions to be cheap, few
 # enough (some MB) that a million of them do not fill the memory.
 MAX_COLD_TOPICS = 10_000
-# A clock that is wrong by a time zone is an error to live with. A time far ahead would, as its stream's newest,
-# make every later sample an old one.
+# A clock that is wrong by a time zone is an error to live with. A time far ahead, once its stream's newest,
+# makes every later sample an old one.
 MAX_AHEAD_SECONDS = 86_400.0
 LOGGED_TOPIC = 200  # characters of a topic that a log line or an explanation shows
 QUIET_REASONS = ("retained", "stream_limit")  # no fault of the publisher's; the limit has a line of its own

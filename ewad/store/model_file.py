@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from ewad.engine import ModelSettings
+from ewad.engine import Engine, ModelSettings
 from ewad.errors import StateError
 from ewad.numeric.experts import EXPERTS
 from ewad.numeric.recurrence import Floats
@@ -104,6 +104,15 @@ def load(path: Path) -> TrainedModel:
         return _checked(arrays, path)
     except (KeyError, TypeError, ValueError) as error:
         raise StateError(f"{path}: the model is damaged: {error}") from error
+
+
+def start_models(engine: Engine) -> None:
+    """Let the models that are set to start from a file do so. Raises StateError for one that does not fit."""
+    for group in engine.groups:
+        if group.forecaster is not None and group.forecaster.settings.start_from is not None:
+            path = Path(group.forecaster.settings.start_from)
+            model = load(path)
+            group.forecaster.learner.start_from(model.theta_for(group.forecaster.settings))
 
 
 def _checked(arrays: dict[str, Any], path: Path) -> TrainedModel:

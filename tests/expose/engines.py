@@ -61,5 +61,6 @@ def instruments(engine: Engine, **changes: object) -> Instruments:
         "refused": lambda: engine.refused,
         "connected": lambda: True,
         "reconnects": lambda: 3,
+        "reload_successful": lambda: True,
     }
     return Instruments(**(sources | changes))

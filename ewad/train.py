@@ -1,0 +1,90 @@
+"""`ewad train`: models trained on files, with a bar to watch, a table at the end, a picture and a file."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ewad.config import Settings
+from ewad.engine import ModelSettings
+from ewad.errors import ConfigError
+from ewad.numeric.minibatches import Progress
+from ewad.training import TrainSettings, draw_costs, save, train_files
+
+
+def train(
+    files: Sequence[Path],
+    settings: Settings | None,
+    name: str | None,
+    *,
+    optimizer: str = "",
+    output: Path | None = None,
+    plot: Path | None = None,
+    **options: Any,
+) -> str:
+    """Do what `ewad train` does, with a bar on a terminal's stderr; return what it prints.
+
+    name: of the model of the settings; None: its only one, or the default one.  options: of TrainSettings.
+    """
+    names = tuple(part.strip() for part in optimizer.split(",") if part.strip())
+    chosen = TrainSettings(model=_chosen(settings, name), optimizers=names, **options)
+    with _Bars() as bars:
+        report = train_files(files, chosen, on_progress=bars.show)
+    lines = [str(report)]
+    if plot is not None:
+        draw_costs(report, plot)
+        lines.append(f"costs drawn in {plot}")
+    if output is not None:
+        save(report, output)
+        lines.append(f'{report.best.optimizer}\'s model saved in {output}: start_from = "{output}"')
+    return "\n".join(lines)
+
+
+def _chosen(settings: Settings | None, name: str | None) -> ModelSettings:
+    models = {} if settings is None else settings.models
+    if name is None:
+        if len(models) > 1:
+            raise ConfigError(f"--model: expected one of {', '.join(models)}")
+        return next(iter(models.values()), ModelSettings())
+    if name not in models:
+        raise ConfigError(f'--model: unknown "{name}"; known: {", ".join(models) or "none"}')
+    return models[name]
+
+
+class _Bars:
+    """A progress bar for each optimizer in turn; none where stderr is no terminal."""
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self._optimizer = ""
+        self._bar: Any = None
+
+    def __enter__(self) -> _Bars:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def show(self, optimizer: str, epochs: int, progress: Progress) -> None:
+        """Advance the bar by a step."""
+        if not sys.stderr.isatty():
+            return
+        if optimizer != self._optimizer:
+            self._stack.close()
+            self._optimizer = optimizer
+            bar = click.progressbar(
+                length=epochs * progress.batches, label=optimizer, file=sys.stderr, item_show_func=_told
+            )
+            self._bar = self._stack.enter_context(bar)
+        self._bar.update(1, progress)
+
+
+def _told(progress: Progress | None) -> str:
+    if progress is None:
+        return ""
+    return f"epoch {progress.epoch}  loss {progress.loss:.5g}  rate {progress.learning_rate:.3g}"
