@@ -169,9 +169,8 @@ class Training:
         with np.errstate(over="ignore", invalid="ignore"):
             cost, gradient = self.gradient(self.theta, X, Y)
             norm = math.sqrt(gradient.dot(gradient))
-        if not math.isfinite(cost + norm):
-            check_finite(X, Y)
         if not math.isfinite(cost + norm) or cost > self._loss.limit:
+            check_finite(X, Y)
             self._diverge(cost)
         elif self._loss.add(cost):
             np.copyto(self._lowest, self.theta)

@@ -29,7 +29,7 @@ def river_work(river_stats: object, x: np.ndarray) -> Work:
 
 
 def main(n: int = 10_000_000) -> None:
-    print(f"Average of {n:,} samples in one series, beta {BETA} (seconds)")
+    print(f"Average of {n:,} samples in one series, beta {BETA} (CPU seconds)")
     x = 20.0 + np.random.default_rng(0).standard_normal(n).cumsum()
     works: dict[str, Work] = {"ewad.ewa": lambda: ewa(x, BETA)}
     if pandas := peer("pandas"):

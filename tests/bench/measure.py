@@ -19,9 +19,9 @@ Work = Callable[[], object]
 
 
 def medians(works: Mapping[str, Work], runs: int = 7, run_seconds: float = 0.05) -> dict[str, float]:
-    """Return the median seconds of a call of each; a run repeats a call for about run_seconds.
+    """Return the median CPU seconds of a call of each; a run repeats a call for about run_seconds.
 
-    The works take turns, so that whatever else the machine does falls on all of them alike.
+    The works take turns, and CPU time is counted: what else the machine does falls on none, or on all alike.
     """
     repeats = {name: max(1, round(run_seconds / _seconds(work, 1))) for name, work in works.items()}
     times: dict[str, list[float]] = {name: [] for name in works}
@@ -56,7 +56,7 @@ def at_most(name: str, value: float, target: float) -> None:
 
 
 def _seconds(work: Work, repeats: int) -> float:
-    start = time.perf_counter()
+    start = time.process_time()
     for _ in range(repeats):
         work()
-    return (time.perf_counter() - start) / repeats
+    return (time.process_time() - start) / repeats
