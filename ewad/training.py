@@ -154,24 +154,24 @@ def save(report: Report, path: Path) -> None:
 def draw_costs(report: Report, path: Path) -> None:
     """Draw the cost after each epoch, in training and validation. Raises ConfigError without matplotlib."""
 
-    def costs(axes: Axes) -> None:
+    def costs(left: Axes, right: Axes) -> None:
         for i, result in enumerate(report.results):
             colour = OPTIMIZER_COLOURS.get(result.optimizer, COLOURS[i % len(COLOURS)])
             epochs = np.arange(1, len(result.train_costs) + 1)
-            style = {"color": colour, "marker": "o" if len(epochs) == 1 else ""}
-            axes.plot(epochs, result.train_costs, label=f"{readable(result.optimizer)}: train", **style)
-            label = f"{readable(result.optimizer)}: validation"
-            axes.plot(epochs, result.validation_costs, "--", label=label, **style)
-        axes.axhline(
-            report.validation_persistence, color="black", lw=1, ls=":", label="persistence: validation"
-        )
-        axes.set(
-            xlabel="epoch", ylabel="mean squared error, standardised", title="Cost of training and validation"
-        )
-        axes.set_yscale("log")
-        axes.legend(fontsize=10)
+            style = {
+                "color": colour,
+                "marker": "o" if len(epochs) == 1 else "",
+                "label": readable(result.optimizer),
+            }
+            left.plot(epochs, result.train_costs, **style)
+            right.plot(epochs, result.validation_costs, **style)
+        left.axhline(report.train_persistence, color="black", lw=1, ls=":", label="persistence")
+        right.axhline(report.validation_persistence, color="black", lw=1, ls=":")
+        left.set(title="Cost in training", xlabel="epoch", ylabel="mean squared error, standardised")
+        right.set(title="Cost in validation", xlabel="epoch")
+        left.legend()
 
-    draw(path, costs)
+    draw(path, costs, columns=2)
 
 
 def read_series(
