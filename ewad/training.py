@@ -290,6 +290,7 @@ def _train(
             model.learning_rate,
             model.schedule,
             settings.batch_size,
+            max_norm=model.max_gradient_norm,
             stop_on_plateau=settings.stop_on_plateau,
         )
     except ValueError as error:

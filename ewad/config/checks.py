@@ -75,6 +75,13 @@ def text(value: Any) -> str:
     return value
 
 
+def boolean(value: Any) -> bool:
+    """Return true or false."""
+    if not isinstance(value, bool):
+        raise fail(f"expected true or false, got {shown(value)}")
+    return value
+
+
 def choice(*known: str) -> Check:
     """Take one of the known names."""
 

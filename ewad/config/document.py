@@ -161,6 +161,14 @@ STREAM_KEYS: dict[str, Check] = {
     "out_of_order": checks.choice("drop", "accept"),
     "model": checks.text,
 }
+OPTIMIZER_KEYS: dict[str, Check] = {
+    "beta1": FRACTION,
+    "beta2": FRACTION,
+    "epsilon": RATE,
+    "weight_decay": checks.number("[0, inf)"),
+    "averaged": checks.boolean,
+    "epsilon_inside": checks.boolean,
+}
 MODEL_KEYS: dict[str, Check] = {
     "share": checks.choice("group", "stream"),
     "lags": checks.integer(1, 10_000),
@@ -171,9 +179,8 @@ MODEL_KEYS: dict[str, Check] = {
     "batches_per_epoch": checks.integer(1, 10**9),
     "optimizer": checks.choice(*OPTIMIZERS),
     "learning_rate": RATE,
-    "beta1": FRACTION,
-    "beta2": FRACTION,
-    "epsilon": RATE,
+    **OPTIMIZER_KEYS,
+    "max_gradient_norm": RATE,
     "l2": checks.number("[0, inf)"),
     "schedule": _schedule,
     "start_from": checks.text,
@@ -271,7 +278,7 @@ def _model(name: str, base: pathlib.Path, values: dict[str, Any]) -> ModelSettin
     optimizer = OPTIMIZERS[values.pop("optimizer", "adam")]
     names = {field.name for field in dataclasses.fields(optimizer)}
     # a constant that this optimizer lacks stays unused: the optimizer is the key that people vary
-    constants = {key: values.pop(key) for key in ("beta1", "beta2", "epsilon") if key in values}
+    constants = {key: values.pop(key) for key in OPTIMIZER_KEYS if key in values}
     if "experts" in values:
         values["expert"] = values.pop("experts")
     if "start_from" in values:

@@ -69,11 +69,8 @@ def _model(model: ModelSettings) -> Iterator[tuple[str, Any]]:
         if field.name == "expert":
             yield "experts", [value]
         elif field.name == "optimizer":
-            constants = {
-                key: constant for key, constant in _constants(value) if key in ("beta1", "beta2", "epsilon")
-            }
             yield "optimizer", next(name for name, kind in OPTIMIZERS.items() if kind is type(value))
-            yield from constants.items()
+            yield from _constants(value)
         elif field.name == "schedule":
             kind = next(name for name, kind in SCHEDULES.items() if kind is type(value))
             yield "schedule", {"kind": kind, **dict(_constants(value))}
@@ -92,7 +89,7 @@ def _toml(value: Any) -> str:
         return "[" + ", ".join(_toml(item) for item in value) + "]"
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    return repr(value)
+    return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
 def _key(name: str) -> str:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ewad.engine.settings import ModelSettings
 from ewad.numeric.experts import Expert
+from ewad.numeric.optimizers import clip_by_norm
 from ewad.numeric.plateau import PlateauDetector, PlateauState
 from ewad.numeric.recurrence import Floats, Integers
 from ewad.numeric.rows import RowState
@@ -199,6 +200,8 @@ class Learner(RowState):
             good = cost <= COST_LIMIT
             self._start_anew(models[~good])
             rows, gradient, rate = models[good], gradient[good], rate[good]
+        if self.settings.max_gradient_norm is not None:
+            gradient = clip_by_norm(gradient, self.settings.max_gradient_norm)
         names = ("theta", *self._moments)
         theta, *moments = arrays = [getattr(self, name)[rows] for name in names]
         self.settings.optimizer.update(theta, gradient, tuple(moments), rate)

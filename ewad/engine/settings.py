@@ -29,6 +29,7 @@ class ModelSettings:
     learning_rate: float = 0.001
     schedule: Schedule = field(default_factory=InverseTime)
     l2: float = 0.0
+    max_gradient_norm: float | None = None
     start_from: str | None = None
 
 

@@ -6,7 +6,7 @@ import pytest
 from ewad.config import Secret, effective, from_options, load, parse
 from ewad.errors import ConfigError
 from ewad.numeric.averages import ByCount, ByTime
-from ewad.numeric.optimizers import OPTIMIZERS, Adam
+from ewad.numeric.optimizers import OPTIMIZERS, Adam, Momentum, RMSprop
 from ewad.numeric.schedules import SCHEDULES, Exponential, InverseTime, Manual, Staircase
 
 STREAM = '[[stream]]\nname = "t"\ntopic = "site/{room}/t"\n'
@@ -289,3 +289,19 @@ def test_an_error_of_an_option_names_it():
     assert [line.split(": ")[0] for line in str(caught.value).splitlines()] == [
         "--url", "--topic[0]", "--beta[0]", "--half-life[0]", "--listen",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("keys", "optimizer"),
+    [
+        ('optimizer = "adam"\nweight_decay = 0.01', Adam(weight_decay=0.01)),
+        ('optimizer = "momentum"\naveraged = false', Momentum(averaged=False)),
+        ('optimizer = "rmsprop"\nepsilon_inside = true', RMSprop(epsilon_inside=True)),
+    ],
+)
+def test_the_other_forms_of_an_optimizer_can_be_chosen_and_are_shown(keys, optimizer):
+    text = f'[[stream]]\nname = "a"\ntopic = "a"\nmodel = "m"\n[model.m]\nmax_gradient_norm = 2.0\n{keys}\n'
+    settings = parse(text, "ewad.toml", {})
+    assert settings.models["m"].optimizer == optimizer
+    assert settings.models["m"].max_gradient_norm == 2.0
+    assert parse(effective(settings), "ewad.toml", {}) == settings

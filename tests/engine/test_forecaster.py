@@ -227,3 +227,20 @@ def test_rates_can_be_set_while_learning_and_nothing_else_changes():
     assert learner.learning_rate[0] == 0.2 / (1 + batches[0] // 10)
     np.testing.assert_array_equal(learner.theta, theta)
     np.testing.assert_array_equal(learner.batches, batches)
+
+
+def test_a_gradient_is_clipped_to_its_greatest_norm_and_told_whole():
+    settings = group(
+        lags=2,
+        batch_size=4,
+        optimizer=GradientDescent(),
+        learning_rate=1.0,
+        schedule=Constant(),
+        max_gradient_norm=1e-3,
+    )
+    engine = new_engine(settings, 1)
+    observe_in_pieces(engine, stream_of(autoregression(7)))  # one mini-batch, complete with the 6th sample
+    learner = engine.groups[0].forecaster.learner
+    assert learner.batches[0] == 1
+    assert np.linalg.norm(learner.theta[0]) == pytest.approx(1e-3, rel=1e-9)
+    assert learner.gradient_norm[0] > 1e-2
