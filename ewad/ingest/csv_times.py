@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 
 ISO = {"format": "ISO8601"}
+CLOCK_WORDS = ("now", "today")  # pandas would put in the time of the replay
 
 
 class Clock:
@@ -50,6 +51,7 @@ class Clock:
     def _dates(self, times: pd.Series[Any]) -> NDArray[np.float64]:
         import pandas as pd
 
+        times = times.mask(times.isin(CLOCK_WORDS))
         best: NDArray[np.float64] = np.full(len(times), np.nan)
         for way in self._ways:
             with warnings.catch_warnings():

@@ -212,3 +212,9 @@ def test_the_samples_of_the_project_are_read():
     for path in Path("samples").glob("*.csv"):
         rows, _ = samples(path)
         assert len(rows) > 100
+
+
+@pytest.mark.parametrize("word", ["now", "today"])
+def test_the_time_of_the_replay_is_no_time_of_a_sample(write, word):
+    message = error(write(f"time,a\n2020-01-01,1\n{word},2\n"))
+    assert message == f'samples.csv: line 3, column "time": expected a time, got "{word}"'
