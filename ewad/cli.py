@@ -111,8 +111,9 @@ def replay(files: tuple[Path, ...], config: Path | None, **options: Any) -> None
     from ewad import replay as replaying
 
     outputs = {name: options.pop(name) for name in ("output", "plot", "openmetrics", "publish", "speed")}
-    settings = None if config is None else _settings(config, None, (), options)
-    if settings is None:
+    if config is not None or (DEFAULT_CONFIG.is_file() and not any(options.values())):
+        settings = _settings(config, None, (), options)
+    else:
         settings = replaying.default_settings(os.environ, _block(options))
     click.echo(replaying.replay(files, settings, **outputs), err=True)
 
@@ -188,9 +189,13 @@ def _failed(error: Exception) -> int:
     match error:
         case click.exceptions.Abort():
             return _told("interrupted", FAILED)
-        case click.ClickException():
+        case click.exceptions.NoArgsIsHelpError():
             error.show()
             return USAGE
+        case click.UsageError(ctx=click.Context() as context):
+            return _told(f"{error.format_message()}\ntry: {context.command_path} --help", USAGE)
+        case click.ClickException():
+            return _told(error.format_message(), USAGE)
         case ConfigError():
             return _told(str(error), USAGE)
         case EwadError():
