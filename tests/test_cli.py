@@ -1,0 +1,370 @@
+"""The commands from outside: what they print, what they write, how they fail."""
+
+import csv
+import math
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.system import mosquitto
+from tests.system.daemon import environment, ewad, failed
+from tests.system.polling import until
+
+STREAM = '[[stream]]\nname = "t"\ntopic = "site/{room}/t"\n'
+SAMPLES = Path(__file__).parents[1] / "samples"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in an empty folder: an ewad.toml of the developer's would be read."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+    return tmp_path
+
+
+def config(text: str, name: str = "ewad.toml") -> str:
+    Path(name).write_text(text)
+    return name
+
+
+# -- help --
+
+
+@pytest.mark.parametrize("command", ["", "demo", "run", "check", "explain", "replay"])
+def test_every_command_has_help(command: str) -> None:
+    done = ewad(*filter(None, [command]), "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Usage:" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 100
+
+
+def test_help_imports_nothing_heavy() -> None:
+    program = (
+        "import sys; from ewad.cli import cli\n"
+        "try: cli.main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print(*sys.modules, file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    heavy = {"numpy", "pandas", "aiohttp", "asyncio", "matplotlib", "mqtt5", "aiomqtt", "prometheus_client"}
+    loaded = set(done.stderr.split())
+    assert "click" in loaded
+    assert heavy & loaded == set()
+
+
+def test_the_daemon_does_without_pandas_and_matplotlib() -> None:
+    program = "import sys, ewad.daemon; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    loaded = set(done.stdout.split())
+    assert "numpy" in loaded
+    assert {"pandas", "matplotlib", "aiomqtt"} & loaded == set()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["bogus"], ["replay"], ["run", "--bogus"], ["explain", "topic"], ["replay", "a", "--speed", "x"]],
+)
+def test_misuse_is_two_lines_and_status_2(arguments: list[str]) -> None:
+    said = failed(ewad(*arguments), 2, lines=2)
+    assert said.startswith("ewad: ")
+    assert "--help" in said
+
+
+# -- configuration --
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('[mqqt]\nurl = "mqtt://a"\n' + STREAM, ['"mqqt"', '"mqtt"']),
+        ('[mqtt]\nulr = "mqtt://a"\n' + STREAM, ['"ulr"', '"url"']),
+        (STREAM + 'betas = 0.9\n', ["stream[0]", '"betas"', '"beta"']),
+        (STREAM + "beta = [0.9, 1.0]\n", ["stream[0].beta[1]", "1.0"]),
+        (STREAM + 'beta = "0.9"\n', ["stream[0].beta"]),
+        (STREAM + 'format = "jsn"\n', ["stream[0].format", '"json"']),
+        (STREAM + 'model = "outdor"\n[model.outdoor]\n', ["stream[0].model", '"outdoor"']),
+        (STREAM + 'model = "m"\n[model.m]\noptimizer = "adm"\n', ["model.m.optimizer", '"adam"']),
+        (STREAM + 'stale_after = "15"\n', ["stream[0].stale_after"]),
+        ('[mqtt]\nurl = "http://a"\n' + STREAM, ["mqtt.url"]),
+        ('[http]\nlisten = "nowhere"\n' + STREAM, ["http.listen"]),
+        ("[mqtt]\n", ["[[stream]]"]),
+        ("", ["[[stream]]"]),
+        ("= nonsense", ["line 1"]),
+        (STREAM.replace("{room}", "{room}x"), ["stream[0].topic", "{room}x"]),
+    ],
+    ids=range(15),
+)  # fmt: skip
+def test_a_mistake_in_the_configuration_is_named(text: str, words: list[str]) -> None:
+    said = failed(ewad("check", "-c", config(text, "my.toml")), 2)
+    assert said.startswith("ewad: my.toml: ")
+    assert [word for word in words if word not in said] == [], said
+
+
+@pytest.mark.parametrize("command", ["run", "explain site/a/t 1", "replay wide.csv"])
+def test_every_command_names_a_mistake_in_the_configuration(command: str) -> None:
+    Path("wide.csv").write_text(WIDE)
+    said = failed(ewad(*command.split(), "-c", config(STREAM + "qos = 1\n")), 2)
+    assert said.startswith('ewad: ewad.toml: stream[0].qos: unknown key "qos"')
+
+
+def test_a_key_of_the_environment_is_checked_like_one_of_the_file() -> None:
+    said = failed(ewad("check", "-c", config(STREAM), EWAD_MQTT__QOS="3"), 2)
+    assert "EWAD_MQTT__QOS" in said
+
+
+UNREADABLE = {
+    "folder": lambda path: path.mkdir(),
+    "missing": lambda path: None,
+    "binary": lambda path: path.write_bytes(b"\x7fELF\0\0\1\2"),
+    "latin-1": lambda path: path.write_bytes("# K\xfcche\n".encode("latin-1")),
+    "locked": lambda path: (path.touch(), path.chmod(0)),
+}
+
+
+@pytest.mark.parametrize("kind", UNREADABLE)
+def test_an_unreadable_configuration_is_one_line(kind: str) -> None:
+    if kind == "locked" and os.getuid() == 0:
+        pytest.skip("root reads everything")
+    UNREADABLE[kind](Path("odd.toml"))
+    assert failed(ewad("check", "-c", "odd.toml"), 2).startswith("ewad: odd.toml: ")
+
+
+@pytest.mark.parametrize("key", ["password_file", "ca_file"])
+def test_an_unreadable_file_of_the_configuration_is_named(key: str) -> None:
+    config(f'[mqtt]\nurl = "mqtts://a"\n{key} = "missing.txt"\n{STREAM}')
+    said = failed(ewad("check"), 2)
+    assert f"mqtt.{key}" in said
+    assert "missing.txt" in said
+
+
+def test_check_shows_what_is_in_force_and_no_secret() -> None:
+    Path("password").write_text("s3cret-of-file\n")
+    config('[mqtt]\nurl = "mqtt://me:s3cret-of-url@broker"\npassword_file = "password"\n' + STREAM)
+    done = ewad("check", EWAD_MQTT__QOS="2")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "s3cret" not in done.stdout
+    for line in ('url = "mqtt://me:***@broker"', "qos = 2", "beta = [0.9, 0.98]", "max_streams = 100000"):
+        assert line in done.stdout, done.stdout
+    # what is shown is a configuration again: of the same settings
+    again = ewad("check", "-c", config(done.stdout.replace(":***", ""), "again.toml"))
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.splitlines()[2:] == done.stdout.splitlines()[2:]
+
+
+# -- explain --
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload", "expected"),
+    [
+        ("site/hall/t", "21.5", 'block: t (number)\nlabels: room="hall"\nstream: "site/hall/t" value: 21.5'),
+        ("site/hall/t", "warm", 'rejected: not_a_number: expected a number, got "warm"'),
+        ("site/hall/t", "", "rejected: empty: "),
+        ("site/hall", "1", 'level 3: expected "t", got the end of the topic'),
+        ("site/hall/humidity", "1", 'nearest: site/{room}/t: level 3: expected "t", got "humidity"'),
+        ("plant", "1", '"plant": no [[stream]] block takes this topic'),
+        ("site/hall/t", "\udcff\udcfe", "rejected: not_a_number: "),
+    ],
+    ids=range(7),
+)  # fmt: skip
+def test_explain_says_what_becomes_of_a_message(topic: str, payload: str, expected: str) -> None:
+    done = ewad("explain", topic, payload, "-c", config(STREAM))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert expected in done.stdout
+
+
+# -- replay --
+
+WIDE = "time,a,b\n0,40,1\n60,49,\n120,45,3\n"
+
+
+def rows(path: str) -> list[dict[str, str]]:
+    with Path(path).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_replay_writes_the_promised_columns_and_the_numbers_by_hand() -> None:
+    Path("wide.csv").write_text(WIDE)
+    config(STREAM.replace("site/{room}/t", "#") + 'model = "m"\n[model.m]\nlags = 1\nhorizons = [1, 6]\n')
+    done = ewad("replay", "wide.csv", "-c", "ewad.toml", "-o", "out.csv")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "5 samples of 2 streams" in done.stderr
+    assert "\r" not in done.stderr  # no progress bar: this is no terminal
+    found = rows("out.csv")
+    assert Path("out.csv").read_text().splitlines()[0] == (
+        "time,stream,value,smoothed_0.9,smoothed_0.98,stddev_0.9,stddev_0.98,forecast_1,forecast_6,loss,learning_rate"
+    )
+    assert [(row["time"], row["stream"]) for row in found] == [
+        ("0.0", "a"), ("0.0", "b"), ("60.0", "a"), ("120.0", "a"), ("120.0", "b"),
+    ]  # fmt: skip
+    smoothed = [float(row["smoothed_0.98"]) for row in found if row["stream"] == "a"]
+    assert smoothed == pytest.approx([40.0, 44.545455, 44.700041], abs=5e-7)
+    # two samples: weights 0.98 and 1, unbiased: the plain deviation of 40 and 49 around their mean, nearly
+    assert float(found[2]["stddev_0.98"]) == pytest.approx(9 / math.sqrt(2), rel=1e-9)
+    assert found[0]["stddev_0.98"] == found[0]["forecast_1"] == found[0]["loss"] == ""
+    assert found[2]["forecast_1"] != ""
+    assert {row["learning_rate"] for row in found} == {"0.001"}
+
+
+def test_replay_takes_the_block_of_the_command_line_or_of_ewad_toml() -> None:
+    Path("wide.csv").write_text(WIDE)
+    assert ewad("replay", "wide.csv", "--beta", "0.5", "-o", "out.csv").returncode == 0
+    smoothed = [float(row["smoothed_0.5"]) for row in rows("out.csv") if row["stream"] == "b"]
+    assert smoothed == pytest.approx([1.0, (0.5 * 1 + 3) / 1.5], rel=1e-12)
+    config(STREAM.replace("site/{room}/t", "{any}") + "window = 4\n")
+    assert ewad("replay", "wide.csv", "-o", "out.csv").returncode == 0
+    assert "smoothed_0.75" in rows("out.csv")[0]
+
+
+def test_parquet_has_what_csv_has() -> None:
+    pytest.importorskip("pyarrow")
+    import pandas as pd
+
+    outputs = "out.csv", "out.parquet"
+    for output in outputs:
+        done = ewad("replay", SAMPLES / "seattle_weather.csv", "-o", output)
+        assert done.returncode == 0, done.stderr
+    as_csv, as_parquet = pd.read_csv(outputs[0]), pd.read_parquet(outputs[1])
+    assert len(as_csv) > 5000
+    pd.testing.assert_frame_equal(as_csv, as_parquet, check_exact=False, rtol=1e-12)
+
+
+def test_openmetrics_goes_into_a_prometheus_as_blocks() -> None:
+    if shutil.which("promtool") is None:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("promtool isn't installed")
+    Path("wide.csv").write_text(WIDE)
+    assert ewad("replay", "wide.csv", "--openmetrics", "out.om").returncode == 0
+    made = subprocess.run(
+        ["promtool", "tsdb", "create-blocks-from", "openmetrics", "out.om", "blocks"],
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert made.returncode == 0, made.stdout + made.stderr
+    blocks = [path for path in Path("blocks").iterdir() if (path / "meta.json").is_file()]
+    assert blocks
+
+
+def test_plot_makes_a_picture() -> None:
+    pytest.importorskip("matplotlib")
+    Path("wide.csv").write_text(WIDE)
+    done = ewad("replay", "wide.csv", "--plot", "out.png")
+    assert done.returncode == 0, done.stderr
+    assert Path("out.png").read_bytes().startswith(b"\x89PNG\r\n")
+
+
+def test_speed_changes_the_time_it_takes_and_not_the_results() -> None:
+    Path("wide.csv").write_text(WIDE)
+    assert ewad("replay", "wide.csv", "-o", "fast.csv").returncode == 0
+    slow = ewad("replay", "wide.csv", "-o", "slow.csv", "--speed", "240")
+    assert slow.returncode == 0
+    assert float(slow.stderr.split(" in ")[1].split(" s")[0]) >= 0.5  # 120 s at 240 times
+    for slower, faster in zip(rows("slow.csv"), rows("fast.csv"), strict=True):
+        assert slower.pop("stream") == faster.pop("stream")
+        assert [float(cell or "nan") for cell in slower.values()] == pytest.approx(
+            [float(cell or "nan") for cell in faster.values()], rel=1e-9, nan_ok=True
+        )
+
+
+@pytest.mark.system
+def test_publish_hands_the_samples_to_a_broker_and_to_a_daemon_there(tmp_path: Path) -> None:
+    from tests.system import daemon as daemons
+
+    Path("wide.csv").write_text(WIDE)
+    settings = STREAM.replace("site/{room}/t", "{column}")
+    with mosquitto.running(tmp_path / "mosquitto") as broker:
+        url = f"mqtt://127.0.0.1:{broker.port}"
+        with daemons.running(tmp_path / "ewad", url, settings) as daemon:
+            done = ewad("replay", "wide.csv", "--publish", url)
+            assert done.returncode == 0, done.stderr
+            daemon.until_value("ewad_samples_total", 3.0, stream="a")
+            daemon.until_value("ewad_samples_total", 2.0, stream="b")
+            assert daemon.value("ewad_value", stream="a") == 45
+            assert daemon.value("ewad_smoothed_value", stream="a", beta="0.98") == pytest.approx(44.700041)
+
+
+BAD_FILES = {
+    "empty": ("", []),
+    "header alone": ("time,a\n", []),
+    "text in a number column": ("time,a\n1,2\n2,warm\n", ["line 3", '"a"', '"warm"']),
+    "text alone": ("time,a\n1,x\n2,y\n", ["numeric"]),
+    "a short row": ("time,a,b\n1,2,3\n2,3\n", ["line 3", "3 columns", "2"]),
+    "a bad time": ("time,a\nnow,1\n", ["line 2", '"time"', '"now"']),
+    "no header": ("1,2\n2,3\n", ["header"]),
+    "one column": ("time\n1\n", ["column"]),
+    "infinity": ("time,a\n1,1\n2,inf\n", ["line 3", '"inf"']),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_FILES)
+def test_a_file_that_is_no_csv_is_one_line_with_its_place(kind: str) -> None:
+    text, words = BAD_FILES[kind]
+    Path("bad.csv").write_text(text)
+    said = failed(ewad("replay", "bad.csv"), 1)
+    assert said.startswith("ewad: bad.csv")
+    assert [word for word in words if word not in said] == [], said
+
+
+@pytest.mark.parametrize("kind", UNREADABLE)
+def test_a_file_that_cannot_be_read_is_one_line(kind: str) -> None:
+    if kind == "locked" and os.getuid() == 0:
+        pytest.skip("root reads everything")
+    UNREADABLE[kind](Path("odd.csv"))
+    assert failed(ewad("replay", "odd.csv"), 1).startswith("ewad: odd.csv")
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "words"),
+    [
+        (["-o", "out.xlsx"], 2, "out.xlsx"),
+        (["-o", "missing/out.csv"], 2, "missing/out.csv"),
+        (["--plot", "out.txt"], 2, "out.txt"),
+        (["--openmetrics", "missing/out.om"], 2, "missing/out.om"),
+        (["--speed", "0"], 2, "--speed"),
+        (["--speed", "nan"], 2, "--speed"),
+        (["--beta", "2"], 2, "beta"),
+        (["--publish", "nowhere"], 2, "--publish"),
+        (["--publish", "mqtt://127.0.0.1:1"], 1, "refused"),
+        (["-c", "missing.toml"], 2, "missing.toml"),
+    ],
+    ids=str,
+)
+def test_an_output_that_cannot_be_is_one_line(options: list[str], status: int, words: str) -> None:
+    Path("wide.csv").write_text(WIDE)
+    assert words in failed(ewad("replay", "wide.csv", *options), status)
+
+
+def test_a_mistake_in_the_last_file_is_told_before_the_first_is_replayed() -> None:
+    Path("good.csv").write_text(WIDE)
+    Path("bad.csv").write_text("")
+    failed(ewad("replay", "good.csv", "bad.csv", "-o", "out.csv"), 1)
+    assert not Path("out.csv").exists()
+
+
+def test_a_reader_that_has_gone_ends_check_without_a_traceback() -> None:
+    config(STREAM)
+    command = f'"{sys.executable}" -m ewad check | true; exit "${{PIPESTATUS[0]}}"'
+    done = subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, timeout=60, env=environment()
+    )
+    assert "Traceback" not in done.stderr
+    assert "Exception" not in done.stderr
+
+
+def test_ctrl_c_ends_a_replay_without_a_traceback() -> None:
+    Path("wide.csv").write_text(WIDE)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ewad", "replay", "wide.csv", "-o", "out.csv", "--speed", "0.001"],
+        stderr=subprocess.PIPE, text=True, env=environment(),
+    )  # fmt: skip
+    try:
+        until(lambda: Path("out.csv").exists())
+        process.send_signal(2)
+        _, stderr = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert process.returncode == 1
+    assert "Traceback" not in stderr
+    assert stderr.splitlines()[-1] == "ewad: interrupted"
