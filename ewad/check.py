@@ -16,6 +16,7 @@ from ewad.ingest.consumer import Message
 from ewad.ingest.intake import Intake
 from ewad.ingest.mqtt import make_source
 from ewad.ingest.mqtt_settings import Subscription, tls_context
+from ewad.store.model_file import start_models
 
 CONNECT_SECONDS = 12.0  # one whole attempt of the source, and its end
 
@@ -27,6 +28,7 @@ def check(settings: Settings, connect: bool) -> str:
     """
     connection = connection_settings(settings)
     tls_context(connection)
+    start_models(Engine(settings.group_settings()))
     found = ["configuration is valid"]
     if connect:
         logging.getLogger("ewad").setLevel(logging.ERROR)  # the outcome is told once, by this command

@@ -44,6 +44,7 @@ class Daemon:
         self.engine = Engine(settings.group_settings(), settings.limits.max_streams)
         start_models(self.engine)
         self.reload_successful = True
+        self._arrival = 0.0
         self.intake = Intake(self.engine, settings.streams, settings.limits.max_payload_bytes)
         self.instruments = Instruments(
             version=__version__,
@@ -68,8 +69,13 @@ class Daemon:
         self.notifier = notifier or Notifier()
 
     def consume(self, messages: Sequence[Message], arrival: float) -> None:
-        """Take messages from the source; their samples wait for `commit`."""
-        self.intake.consume(messages, arrival)
+        """Take messages from the source; their samples wait for `commit`.
+
+        A system clock that is set back stands still here until it has caught up: time of arrival never makes
+        a sample an old one.
+        """
+        self._arrival = max(arrival, self._arrival)
+        self.intake.consume(messages, self._arrival)
 
     def commit(self) -> None:
         """Let the engine observe what waits, and note how long that took."""

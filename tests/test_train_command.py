@@ -64,7 +64,7 @@ def test_a_model_that_does_not_fit_is_one_clear_line(tmp_path):
     config.write_text(CONFIG.format(more=""))
     assert ewad("train", OFFICE, "-c", config, "--epochs", "1", "-o", tmp_path / "model.npz").returncode == 0
     config.write_text(CONFIG.format(more='start_from = "model.npz"').replace("lags = 12", "lags = 13"))
-    assert "lags: trained with 12, configured as 13" in failed(ewad("replay", OFFICE, "-c", config), 1)
+    assert "lags: trained with 12, configured as 13" in failed(ewad("replay", OFFICE, "-c", config), 2)
 
 
 @pytest.mark.parametrize(

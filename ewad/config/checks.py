@@ -116,7 +116,8 @@ def number(interval: str) -> Check:
     def check(value: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise fail(f"expected a number, got {shown(value)}")
-        inside = low <= value <= high and math.isfinite(value)
+        inside = low <= value <= high and (isinstance(value, int) or math.isfinite(value))
+        inside = inside and abs(value) < 1e308  # an integer may be larger than any float
         if not inside or (value == low and interval[0] == "(") or (value == high and interval[-1] == ")"):
             raise fail(f"must be in {interval}, got {shown(value)}")
         return float(value)

@@ -100,6 +100,8 @@ def _toml(text: str, source_name: str) -> dict[str, Any]:
         raise ConfigError(f"{source_name}: {where}: {message or error}") from error
     except RecursionError as error:
         raise ConfigError(f"{source_name}: expected TOML, got values nested too deeply") from error
+    except ValueError as error:  # an integer of thousands of digits
+        raise ConfigError(f"{source_name}: expected TOML: {error}") from error
 
 
 def _settings(

@@ -211,7 +211,7 @@ class Exposition:
                 yield 1, "".join([_lines(family.name, labels, *column) for column in family.columns(group)])
                 return
         row_labels = self._row_labels(index)
-        shown = self._shown(index, now)
+        shown = self.shown(index, now)
         for suffix, values in family.columns(group):
             column = np.where(shown, values[: len(shown)], np.nan)  # a copy: slices are read later
             for start in range(0, len(column), SLICE_ROWS):
@@ -224,7 +224,7 @@ class Exposition:
             self._labels[index] = RowLabels(group.name, group.streams)
         return self._labels[index]
 
-    def _shown(self, index: int, now: float) -> NDArray[np.bool_]:
+    def shown(self, index: int, now: float) -> NDArray[np.bool_]:
         """Return which streams of a group have series: those with a sample that are not stale."""
         group = self._engine.groups[index]
         rows = len(group.streams)

@@ -53,7 +53,7 @@ class Instruments:
         self._registry.register(_Counts(self._counts))
         self.observe_seconds = Histogram(
             "ewad_observe_seconds",
-            "Time to average, forecast and learn from one batch.",
+            "Time to average, forecast and learn from all that waited for a commit.",
             buckets=OBSERVE_BUCKETS,
             registry=self._registry,
         )

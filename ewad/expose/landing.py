@@ -5,12 +5,16 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ewad.engine import Engine
+from ewad.engine.group import Group
 
 ROWS: Final = 20
 REFRESH_SECONDS: Final = 5
@@ -47,23 +51,24 @@ class Row:
     forecast: float
 
 
-def first_rows(engine: Engine, limit: int = ROWS) -> list[Row]:
-    """Return the first streams: last value, average at the first beta, forecast at the first horizon."""
+def first_rows(engine: Engine, shown: Callable[[int], NDArray[np.bool_]], limit: int = ROWS) -> list[Row]:
+    """Return the first streams: last value, average at the first beta, forecast at the first horizon.
+
+    shown: which streams of a group, by its index, have series in /metrics; the page shows no others.
+    """
     rows: list[Row] = []
-    for index in range(len(engine.groups)):
-        rows.extend(_group_rows(engine, index, limit - len(rows)))
+    for index, group in enumerate(engine.groups):
+        first = np.flatnonzero(shown(index))[: limit - len(rows)]
+        rows += [_row(group, row) for row in first.tolist()]
     return rows
 
 
-def _group_rows(engine: Engine, index: int, limit: int) -> Iterator[Row]:
-    group = engine.groups[index]
-    for row, name in enumerate(group.streams.names[:limit]):
-        if group.count[row] == 0:
-            yield Row(group.name, name, math.nan, math.nan, math.nan)
-            continue
-        forecast = group.forecaster.forecast[row, 0] if group.forecaster else math.nan
-        smoothed = group.averages[0].mean[row]
-        yield Row(group.name, name, float(group.value[row]), float(smoothed), float(forecast))
+def _row(group: Group, row: int) -> Row:
+    forecast = group.forecaster.forecast[row, 0] if group.forecaster else math.nan
+    smoothed = group.averages[0].mean[row]
+    return Row(
+        group.name, group.streams.names[row], float(group.value[row]), float(smoothed), float(forecast)
+    )
 
 
 def render(version: str, streams: int, connected: bool, not_ready: str | None, rows: list[Row]) -> str:

@@ -38,6 +38,16 @@ STYLE: Any = {
 }
 
 
+def check_picture(path: Path) -> None:
+    """Raise ConfigError where matplotlib is not installed or does not know the suffix."""
+    try:
+        from matplotlib.backend_bases import FigureCanvasBase
+    except ImportError as error:
+        raise ConfigError(f"{path}: pictures need matplotlib: pip install 'ewad[plot]'") from error
+    if path.suffix.removeprefix(".").lower() not in FigureCanvasBase.filetypes:
+        raise ConfigError(f"{path}: can't draw: expected a name that ends in .png, .svg or .pdf")
+
+
 def draw(path: Path, plot: Callable[..., None], rows: int = 1, columns: int = 1) -> None:
     """Have plot(axes, ...) draw on so many axes, and save the picture as path's suffix says.
 

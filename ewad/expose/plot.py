@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from ewad.errors import ConfigError
-from ewad.expose.rows import Table, writable
+from ewad.expose.rows import Table
 
 MAX_STREAMS = 6  # panels of one picture; more would not be readable
 MAX_POINTS = 720  # of one line: more would be a band of ink
@@ -16,21 +16,21 @@ MAX_POINTS = 720  # of one line: more would be a band of ink
 class PlotSink:
     """One picture, a panel a stream; of long replays the last MAX_POINTS samples of each."""
 
-    def __init__(self, path: Path) -> None:
-        try:
-            import matplotlib as mpl
-        except ImportError as error:
-            raise ConfigError(f"{path}: pictures need matplotlib: pip install 'ewad[plot]'") from error
+    def __init__(self, path: Path, groups: Sequence[str]) -> None:
+        """Take where to draw, and the names of the groups: with several they stand in the titles."""
+        import matplotlib as mpl
+
         mpl.use("Agg")
-        self._path = writable(path)
-        self._tables: dict[str, list[Table]] = {}
+        self._path = path
+        self._groups = groups
+        self._tables: dict[tuple[int, str], list[Table]] = {}
 
     def write(self, table: Table) -> None:
         """Keep the last rows of the first streams."""
-        for name in dict.fromkeys(table["stream"]):
-            if name in self._tables or len(self._tables) < MAX_STREAMS:
-                mine = table["stream"] == name
-                kept = self._tables.setdefault(name, [])
+        for group, name in dict.fromkeys(zip(table["group"].tolist(), table["stream"], strict=True)):
+            if (group, name) in self._tables or len(self._tables) < MAX_STREAMS:
+                mine = (table["group"] == group) & (table["stream"] == name)
+                kept = self._tables.setdefault((group, name), [])
                 kept.append({column: values[mine] for column, values in table.items() if column != "stream"})
                 while sum(len(part["time"]) for part in kept[1:]) >= MAX_POINTS:
                     del kept[0]
@@ -46,7 +46,7 @@ class PlotSink:
             squeeze=False,
             layout="constrained",
         )
-        for axis, (name, parts) in zip(axes[:, 0], self._tables.items(), strict=False):
+        for axis, ((group, name), parts) in zip(axes[:, 0], self._tables.items(), strict=False):
             columns = {
                 column: np.concatenate([part[column] for part in parts])[-MAX_POINTS:] for column in parts[0]
             }
@@ -56,7 +56,8 @@ class PlotSink:
                 if column.startswith(("smoothed_", "forecast_")) and np.isfinite(values).any():
                     style = "-" if column.startswith("smoothed_") else ":"
                     axis.plot(time, values, style, linewidth=1.2, label=column.replace("_", " "))
-            axis.set_title(name, loc="left", fontsize=10)
+            title = name if len(self._groups) == 1 else f"{name} ({self._groups[group]})"
+            axis.set_title(title.replace("$", r"\$"), loc="left", fontsize=10)
             locator = AutoDateLocator()  # type: ignore[no-untyped-call]
             axis.xaxis.set_major_locator(locator)
             axis.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
@@ -64,7 +65,5 @@ class PlotSink:
         axes[0, 0].legend(loc="upper right", fontsize=8, ncols=3)
         try:
             figure.savefig(self._path, dpi=120)
-        except ValueError as error:
-            raise ConfigError(f"{self._path}: {error}") from error
         finally:
             plt.close(figure)

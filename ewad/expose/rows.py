@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import csv
+import importlib.util
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -11,12 +14,15 @@ from numpy.typing import NDArray
 
 from ewad.engine import Batch, Engine, Results
 from ewad.engine.settings import GroupSettings
-from ewad.errors import ConfigError
+from ewad.errors import ConfigError, StateError
+from ewad.expose.output import Output
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Table = dict[str, NDArray[Any]]  # column -> (m,); of `stream` the names, as objects
+# column -> (m,); of `stream` the names, as objects. Beside the columns of the results it has `group` and
+# `row`, the indexes of each sample's stream: two blocks may have streams of one name.
+Table = dict[str, NDArray[Any]]
 
 
 class Sink(Protocol):
@@ -45,7 +51,7 @@ def columns(groups: Sequence[GroupSettings]) -> list[str]:
 
 def table(engine: Engine, observed: Sequence[tuple[Batch, Results]]) -> Table:
     """Return the rows of some batches, in order of time."""
-    names = columns([group.settings for group in engine.groups])
+    names = [*columns([group.settings for group in engine.groups]), "group", "row"]
     parts = [_group_table(engine, batch, results) for batch, results in observed]
     lengths = [len(part["time"]) for part in parts]
     joined = {
@@ -68,6 +74,8 @@ def _group_table(engine: Engine, batch: Batch, results: Results) -> Table:
         "time": batch.time[results.accepted],
         "stream": names[batch.stream[results.accepted]],
         "value": batch.value[results.accepted],
+        "group": np.full(len(results.accepted), batch.group),
+        "row": batch.stream[results.accepted],
     }
     for i, label in enumerate(group.settings.beta_labels):
         part[f"smoothed_{label}"] = results.mean[:, i]
@@ -83,14 +91,14 @@ def _group_table(engine: Engine, batch: Batch, results: Results) -> Table:
 class CsvSink:
     """A CSV file: numbers in their shortest exact form, an empty cell where there is no value."""
 
-    def __init__(self, path: Path) -> None:
-        self._file = writable(path).open("w", newline="", encoding="utf-8")
-        self._header = True
+    def __init__(self, path: Path, columns: Sequence[str]) -> None:
+        self._columns = columns
+        self._file = path.open("w", newline="", encoding="utf-8")
+        csv.writer(self._file, lineterminator="\n").writerow(columns)
 
     def write(self, table: Table) -> None:
         """Append the rows."""
-        _frame(table).to_csv(self._file, index=False, header=self._header)
-        self._header = False
+        _frame(table, self._columns).to_csv(self._file, index=False, header=False)
 
     def close(self) -> None:
         """Close the file."""
@@ -100,48 +108,75 @@ class CsvSink:
 class ParquetSink:
     """A Parquet file, a row group a table. Needs the extra `parquet`."""
 
-    def __init__(self, path: Path) -> None:
-        try:
-            import pyarrow as pa
-            import pyarrow.parquet as pq
-        except ImportError as error:
-            raise ConfigError(f"{path}: Parquet needs pyarrow: pip install 'ewad[parquet]'") from error
-        self._pa, self._pq, self._path = pa, pq, writable(path)
-        self._writer: Any = None
+    def __init__(self, path: Path, columns: Sequence[str]) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        self._columns = columns
+        self._table = pa.Table
+        # fixed from the start: what a first table lacks must not decide the type of a column
+        self._schema = pa.schema(
+            [(name, pa.string() if name == "stream" else pa.float64()) for name in columns]
+        )
+        self._writer: Any = pq.ParquetWriter(path, self._schema)
 
     def write(self, table: Table) -> None:
         """Append the rows."""
-        rows = self._pa.Table.from_pandas(_frame(table), preserve_index=False)
-        if self._writer is None:
-            self._writer = self._pq.ParquetWriter(self._path, rows.schema)
-        self._writer.write_table(rows)
+        frame = _frame(table, self._columns)
+        self._writer.write_table(
+            self._table.from_pandas(frame, schema=self._schema, preserve_index=False)
+        )
 
     def close(self) -> None:
         """Close the file."""
-        if self._writer is not None:
-            self._writer.close()
+        self._writer.close()
 
 
-SINKS: dict[str, Callable[[Path], Sink]] = {".csv": CsvSink, ".parquet": ParquetSink}
+SINKS: dict[str, Callable[[Path, Sequence[str]], Sink]] = {".csv": CsvSink, ".parquet": ParquetSink}
 
 
-def sink(path: Path) -> Sink:
+class FileSink:
+    """A sink whose file appears in its place when it is closed, whole; an OSError becomes a StateError."""
+
+    def __init__(self, path: Path, make: Callable[[Path], Sink]) -> None:
+        """Take the file's place, and what makes the sink that writes to a path."""
+        self._output = Output(path)
+        try:
+            with self._output.writing() as unfinished:
+                self._sink = make(unfinished)
+        except BaseException:
+            self._output.discard()
+            raise
+
+    def write(self, table: Table) -> None:
+        """Hand on the rows, if there are any."""
+        if len(table["time"]):
+            with self._output.writing():
+                self._sink.write(table)
+
+    def close(self) -> None:
+        """Finish the file and put it in its place."""
+        with self._output.writing():
+            self._sink.close()
+        self._output.finish()
+
+    def discard(self) -> None:
+        """Leave no file behind, unless it is closed already."""
+        with contextlib.suppress(OSError, StateError):
+            self._sink.close()
+        self._output.discard()
+
+
+def sink(path: Path, columns: Sequence[str]) -> FileSink:
     """Return the sink that the file's ending asks for. Raises ConfigError for an unknown one."""
     if path.suffix not in SINKS:
         raise ConfigError(f"{path}: expected a name that ends in {' or '.join(SINKS)}")
-    return SINKS[path.suffix](path)
+    if path.suffix == ".parquet" and importlib.util.find_spec("pyarrow") is None:
+        raise ConfigError(f"{path}: Parquet needs pyarrow: pip install 'ewad[parquet]'")
+    return FileSink(path, lambda unfinished: SINKS[path.suffix](unfinished, columns))
 
 
-def _frame(table: Table) -> pd.DataFrame:
+def _frame(table: Table, columns: Sequence[str]) -> pd.DataFrame:
     import pandas as pd
 
-    return pd.DataFrame(table)
-
-
-def writable(path: Path) -> Path:
-    """Return the path if a file can be written there. Raises ConfigError."""
-    try:
-        path.open("wb").close()
-    except OSError as error:
-        raise ConfigError(f"{path}: can't write there: {error.strerror}") from error
-    return path
+    return pd.DataFrame({name: table[name] for name in columns})

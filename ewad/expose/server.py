@@ -118,7 +118,7 @@ class HttpServer:
             self._instruments.streams(),
             self._instruments.connected(),
             self._not_ready(),
-            landing.first_rows(self._engine),
+            landing.first_rows(self._engine, lambda group: self._exposition.shown(group, self._clock())),
         )
         body = html.encode(errors="replace")
         return web.Response(body=body, content_type="text/html", charset="utf-8", headers=landing.HEADERS)

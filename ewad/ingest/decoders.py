@@ -34,6 +34,7 @@ REASONS = {
     "future_time": "the time field lies more than a day ahead",
     "too_large": "the payload is larger than limits.max_payload_bytes",
     "retained": "a retained message whose value is not new, or that the block ignores",
+    "topic_too_long": "the topic is longer than 1,024 bytes",
     "unknown_topic": "no [[stream]] block matches the topic",
     "stream_limit": "limits.max_streams streams exist already",
 }
@@ -57,6 +58,7 @@ class Decoders:
 def build(block: StreamSettings, max_payload_bytes: int) -> Decoders:
     """Return the decoders of a block; they refuse what its scale and offset would carry past VALUE_LIMIT."""
     limit = min(VALUE_LIMIT, (VALUE_LIMIT - abs(block.offset)) / abs(block.scale))
+    limit *= 1.0 - 1e-12  # what scaling rounds up stays below VALUE_LIMIT
     return DECODERS[block.format](block, max_payload_bytes, limit)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 import numpy as np
@@ -24,8 +23,10 @@ from ewad.ingest.topics import Labels, TopicTemplate
 log = logging.getLogger(__name__)
 
 # Topics without a stream that are remembered: enough for a junk topic's repetitions to be cheap, few
-# enough (some MB) that a million of them do not fill the memory.
+# enough (10 MB at the worst) that a million of them do not fill the memory.
 MAX_COLD_TOPICS = 10_000
+# A topic is a label value of every series of its stream; MQTT would allow 64 KiB.
+MAX_TOPIC_BYTES = 1024
 # A clock that is wrong by a time zone is an error to live with. A time far ahead, once its stream's newest,
 # makes every later sample an old one.
 MAX_AHEAD_SECONDS = 86_400.0
@@ -176,6 +177,9 @@ class Intake:
 
     def _consume_slowly(self, message: Message, arrival: float) -> None:
         topic = message.topic
+        if len(topic) > MAX_TOPIC_BYTES // 4 and len(topic.encode()) > MAX_TOPIC_BYTES:
+            self._reject(topic, DecodeError("topic_too_long", f"expected at most {MAX_TOPIC_BYTES} bytes"))
+            return
         targets = self._targets.get(topic)
         if targets is None:
             targets = self._cold.get(topic)
@@ -327,4 +331,5 @@ def _explained(target: Target, topic: str, payload: bytes) -> Iterator[str]:
         elif value is not None:
             yield f"{stream} rejected: {value.reason}: {value}"
     if time is not None:
-        yield f"time: {time!r} ({datetime.fromtimestamp(time, UTC).isoformat()})"
+        readable = np.datetime64(0, "s") + np.timedelta64(round(time), "s")  # of any year
+        yield f"time: {time!r} ({readable}Z)"

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from ewad.engine import Engine, ModelSettings
-from ewad.errors import StateError
+from ewad.errors import ConfigError, StateError
 from ewad.numeric.experts import EXPERTS
 from ewad.numeric.recurrence import Floats
 
@@ -107,12 +107,15 @@ def load(path: Path) -> TrainedModel:
 
 
 def start_models(engine: Engine) -> None:
-    """Let the models that are set to start from a file do so. Raises StateError for one that does not fit."""
+    """Start the models that are set to from their files. Raises ConfigError for one that does not fit."""
     for group in engine.groups:
         if group.forecaster is not None and group.forecaster.settings.start_from is not None:
             path = Path(group.forecaster.settings.start_from)
-            model = load(path)
-            group.forecaster.learner.start_from(model.theta_for(group.forecaster.settings))
+            try:
+                theta = load(path).theta_for(group.forecaster.settings)
+            except StateError as error:
+                raise ConfigError(f"model.{group.forecaster.settings.name}.start_from: {error}") from error
+            group.forecaster.learner.start_from(theta)
 
 
 def _checked(arrays: dict[str, Any], path: Path) -> TrainedModel:

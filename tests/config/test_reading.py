@@ -305,3 +305,9 @@ def test_the_other_forms_of_an_optimizer_can_be_chosen_and_are_shown(keys, optim
     assert settings.models["m"].optimizer == optimizer
     assert settings.models["m"].max_gradient_norm == 2.0
     assert parse(effective(settings), "ewad.toml", {}) == settings
+
+
+@pytest.mark.parametrize("line", ["learning_rate = 1" + "0" * 400, "lags = 1" + "0" * 5000])
+def test_numbers_beyond_every_float_are_told_like_others(line):
+    with pytest.raises(ConfigError, match=r"^ewad\.toml: "):
+        parse(f'[[stream]]\nname = "a"\ntopic = "a"\n[model.m]\n{line}\n', "ewad.toml", {})

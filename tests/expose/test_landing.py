@@ -1,9 +1,14 @@
 import base64
 import hashlib
+import math
 import re
 from html.parser import HTMLParser
 
+import numpy as np
+
+from ewad.engine import Batch
 from ewad.expose import landing
+from ewad.expose.exposition import Exposition
 from tests.expose.engines import feed, model_engine, smoothing_engine, wide_engine
 
 
@@ -22,8 +27,13 @@ class Page(HTMLParser):
         self.texts.append(data)
 
 
+def rows_of(engine, now=0.0, stale_after=math.inf):
+    exposition = Exposition(engine, [stale_after] * len(engine.groups))
+    return landing.first_rows(engine, lambda group: exposition.shown(group, now))
+
+
 def page(engine, *, connected=True, not_ready=None, version="1.2.3"):
-    rows = landing.first_rows(engine)
+    rows = rows_of(engine)
     return landing.render(version, engine.n_streams, connected, not_ready, rows)
 
 
@@ -49,24 +59,27 @@ def test_the_page_says_why_ewad_is_not_ready():
 def test_value_average_and_forecast_of_a_stream_are_shown():
     engine = model_engine("group")
     group = engine.groups[0]
-    a, b = landing.first_rows(engine)
+    a, b = rows_of(engine)
     assert (a.group, a.stream, a.value) == ("temperature", "a", group.value[0])
     assert a.smoothed == group.averages[0].mean[0]
     assert a.forecast == group.forecaster.forecast[0, 0]
     assert landing._number(b.forecast) == "–"
 
 
-def test_a_stream_without_a_sample_shows_dashes():
+def test_a_stream_without_series_in_the_metrics_is_not_shown_either():
     engine = smoothing_engine()
     engine.add_stream(0, "silent", ())
-    assert page(engine).count("–") == 3
+    assert rows_of(engine) == []
+    engine.observe(Batch(0, np.zeros(1, np.int32), np.array([5.0]), np.array([1.0]), arrival=100.0))
+    assert [row.stream for row in rows_of(engine, now=109.0, stale_after=10.0)] == ["silent"]
+    assert rows_of(engine, now=111.0, stale_after=10.0) == []
 
 
 def test_the_first_twenty_streams_are_shown_over_all_groups():
     engine = smoothing_engine("one", "two", "three")
     for index in range(30):
         feed(engine, index % 3, str(index), [1.0])
-    rows = landing.first_rows(engine)
+    rows = rows_of(engine)
     assert len(rows) == landing.ROWS
     assert [row.group for row in rows] == ["one"] * 10 + ["two"] * 10
     assert "and 10 more in /metrics" in page(engine)

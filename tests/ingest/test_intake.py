@@ -1,12 +1,13 @@
 import logging
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ewad.config import parse
-from ewad.engine import Engine
+from ewad.engine import VALUE_LIMIT, Engine
 from ewad.ingest.decoders import REASONS
 from ewad.ingest.intake import MAX_COLD_TOPICS, Intake
 
@@ -231,7 +232,7 @@ def test_explain_tells_fields_and_time():
     text = take.explain("climate/a", b'{"t": 1, "h": "x", "ts": 1700000000}')
     assert 'stream: "climate/a/temp" value: 1.0' in text
     assert 'stream: "climate/a/hum" rejected: not_a_number: field "h": expected a number, got "x"' in text
-    assert "2023-11-14T22:13:20+00:00" in text
+    assert "2023-11-14T22:13:20Z" in text
 
 
 def test_explain_tells_why_a_payload_is_rejected():
@@ -253,3 +254,22 @@ def test_explain_leaves_engine_and_counters_alone():
     take.explain("junk", b"1")
     assert len(engine.groups[0].streams) == 0
     assert take.received == sum(take.rejected.values()) == 0
+
+
+@given(scale=st.floats(1e-3, 1e3), offset=st.floats(-1e100, 1e100), sign=st.sampled_from([-1, 1]))
+def test_no_payload_reaches_the_engine_beyond_its_limit_whatever_scaling_rounds(scale, offset, sign):
+    engine, take = intake({"name": "n", "topic": "n", "scale": scale, "offset": offset})
+    limit = min(VALUE_LIMIT, (VALUE_LIMIT - abs(offset)) / scale)
+    for value in (limit, np.nextafter(limit, 0), limit * (1 - 1e-15), limit * (1 - 2e-12)):
+        take.consume([Message("n", repr(float(sign * value)).encode())], 1.0)
+    take.commit()  # raises if a value is not below VALUE_LIMIT
+    assert engine.groups[0].count.sum() >= 1
+
+
+def test_long_topics_are_refused_before_anything_of_them_is_remembered():
+    engine, take = intake({"name": "all", "topic": "#"})
+    take.consume([Message("a" * 1025, b"1"), Message("é" * 513, b"1"), Message("b" * 1024, b"1")], 1.0)
+    take.commit()
+    assert take.rejected["topic_too_long"] == 2
+    assert [len(name) for name in engine.groups[0].streams.names] == [1024]
+    assert not any(len(topic) > 1024 for topic in take._cold)
