@@ -81,8 +81,8 @@ class Broker:
         self.process.wait()
 
 
-def publish(port: int, qos: int, n: int, window: int = 2000) -> float:
-    """Publish n plain numbers to N_TOPICS topics at the broker's full speed; return the seconds it took.
+def publish(port: int, qos: int, n: int, topics: int = N_TOPICS, window: int = 2000) -> float:
+    """Publish n plain numbers to so many topics at the broker's full speed; return the seconds it took.
 
     Prepared bytes go out in large writes, so that the publisher does not take the CPU from who is measured.
     At QoS 1 at most `window` messages are in flight.
@@ -96,14 +96,14 @@ def publish(port: int, qos: int, n: int, window: int = 2000) -> float:
         raise SystemExit("publisher: no CONNACK")
     started = time.perf_counter()
     packets = []
-    for i in range(N_TOPICS):
-        topic = f"bench/{i:04d}/temperature".encode()
+    for i in range(topics):
+        topic = f"bench/{i:06d}/temperature".encode()
         payload = f"{20 + (i % 97) / 10:.2f}".encode()
-        identifier = (i + 1).to_bytes(2, "big") if qos else b""
+        identifier = (i % 60_000 + 1).to_bytes(2, "big") if qos else b""
         rest = len(topic).to_bytes(2, "big") + topic + identifier + payload
         packets.append(bytes([0x30 | qos << 1, len(rest)]) + rest)
     step = 500
-    blocks = [b"".join(packets[i : i + step]) for i in range(0, N_TOPICS, step)]
+    blocks = [b"".join(packets[i : i + step]) for i in range(0, topics, step)]
     sent = acknowledged = 0
     while sent < n:
         connection.sendall(blocks[sent // step % len(blocks)])
