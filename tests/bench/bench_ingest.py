@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.bench.brokers import Broker, Load, find, free_port, under_load
+from tests.bench.measure import at_most
 
 SMOOTHING = """
 [mqtt]
@@ -100,11 +101,13 @@ def collectd(directory: Path, port: int, qos: int) -> list[str] | None:
     return [program, "-f", "-C", str(config)]
 
 
+GO_EXPORTER = "mqtt exporter (Go)"
+TARGETS = {"ewad, smoothing": (0.40, 0.40), "ewad, linear model": (0.65, 0.60)}  # QoS 0, QoS 1
 SUBSCRIBERS: dict[str, Callable[[Path, int, int], list[str] | None]] = {
     "ewad, smoothing": lambda *at: ewad("", *at),
     "ewad, linear model": lambda *at: ewad(MODEL, *at),
     "mosquitto_sub (C)": mosquitto_sub,
-    "mqtt exporter (Go)": go_exporter,
+    GO_EXPORTER: go_exporter,
     "collectd (C)": collectd,
 }
 
@@ -165,20 +168,37 @@ def main(arguments: list[str] | None = None) -> None:
                 print_row(name, qos, loads)
             else:
                 print(f"{name:22s}  not installed")
+        judge(qos, runs)
+
+
+def median(loads: list[Load], of: Callable[[Load], float]) -> float:
+    """Return the median of a figure over the runs."""
+    return statistics.median(map(of, loads))
+
+
+def judge(qos: int, runs: dict[str, list[Load]]) -> None:
+    """Print the ratios beside what they should be."""
+    for name, targets in TARGETS.items():
+        loads = runs.get(name)
+        if not loads:
+            continue
+        ratio = median(loads, lambda load: load.subscriber / load.broker)
+        at_most(f"{name}, QoS {qos}: of mosquitto's CPU", ratio, targets[qos])
+        if peer := runs.get(GO_EXPORTER):
+            own, other = (median(each, lambda load: load.subscriber) for each in (loads, peer))
+            at_most(f"{name}, QoS {qos}: of the Go exporter's CPU", own / other, 1.0)
+        at_most(f"{name}, QoS {qos}: messages lost", max(load.lost or 0 for load in loads), 0)
 
 
 def print_row(name: str, qos: int, loads: list[Load]) -> None:
     """Print the medians of one subscriber's runs."""
 
-    def median(of: Callable[[Load], float]) -> float:
-        return statistics.median(map(of, loads))
-
-    own = median(lambda load: load.subscriber / load.messages * 1e6)
-    broker = median(lambda load: load.broker / load.messages * 1e6)
-    ratio = median(lambda load: load.subscriber / load.broker)
-    rate = median(lambda load: load.messages / load.seconds)
+    own = median(loads, lambda load: load.subscriber / load.messages * 1e6)
+    broker = median(loads, lambda load: load.broker / load.messages * 1e6)
+    ratio = median(loads, lambda load: load.subscriber / load.broker)
+    rate = median(loads, lambda load: load.messages / load.seconds)
     lost = "?" if loads[0].lost is None else str(max(load.lost or 0 for load in loads))
-    memory = median(lambda load: load.rss_mib)
+    memory = median(loads, lambda load: load.rss_mib)
     print(
         f"{name:22s}{qos:4d}{own:8.2f}{broker:14.2f}{ratio:8.2f}{rate:12.0f}{memory:6.0f}{lost:>6s}",
         flush=True,
