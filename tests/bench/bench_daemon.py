@@ -5,6 +5,7 @@ Run: python -m tests.bench.bench_daemon [starts]
 
 from __future__ import annotations
 
+import re
 import statistics
 import subprocess
 import sys
@@ -67,16 +68,11 @@ def scrape(url: str) -> bytes:
         return b""
 
 
-def wait_for(url: str, line: str) -> None:
-    """Return when /metrics has the line."""
-    while f"\n{line}\n".encode() not in scrape(url):
-        time.sleep(0.5)
-
-
-def received(metrics: bytes) -> float:
-    """Return how many messages the metrics tell of."""
-    lines = metrics.decode().splitlines()
-    return next((float(line.split()[1]) for line in lines if line.startswith("ewad_messages_received")), 0.0)
+def wait_for(url: str, metric: str, value: float) -> None:
+    """Return when the metric, one without labels, has the value."""
+    line = re.compile(rf"^{metric} (\S+)$".encode(), re.MULTILINE)
+    while not (found := line.search(scrape(url))) or float(found[1]) != value:
+        time.sleep(1.0)
 
 
 def memory(n_streams: int, model: str) -> float:
@@ -85,12 +81,12 @@ def memory(n_streams: int, model: str) -> float:
         broker = Broker(Path(folder))
         try:
             with daemon(broker, Path(folder), model) as (pid, url, _):
-                wait_for(url, "ewad_mqtt_connected 1.0")
+                wait_for(url, "ewad_mqtt_connected", 1)
                 topics = [f"bench/{i:06d}/temperature" for i in range(n_streams)]
                 for turn in range(PER_STREAM):
                     payload = f"{20 + turn % 7}.5".encode()
                     publish(broker.port, [(topic, payload) for topic in topics])
-                wait_for(url, f"ewad_messages_received_total {float(n_streams * PER_STREAM)}")
+                wait_for(url, "ewad_messages_received_total", n_streams * PER_STREAM)
                 for _ in range(3):
                     scrape(url)
                 return rss_mib(pid)

@@ -33,11 +33,13 @@ ENGINES: dict[str, tuple[GroupSettings, float]] = {  # settings, us per sample t
 Samples = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
-def samples_of(n_streams: int) -> Samples:
-    """Return stream, time and value of N_SAMPLES random samples, each stream a random walk."""
+def samples_of(n_streams: int, order: str) -> Samples:
+    """Return stream, time and value of N_SAMPLES samples of random walks; order: "in turn" or "at random"."""
     rng = np.random.default_rng(1)
-    stream = rng.integers(0, n_streams, N_SAMPLES).astype(np.int32)
-    return stream, np.arange(float(N_SAMPLES)), np.cumsum(rng.normal(size=N_SAMPLES))
+    stream = np.arange(N_SAMPLES) % n_streams
+    if order == "at random":
+        stream = rng.integers(0, n_streams, N_SAMPLES)
+    return stream.astype(np.int32), np.arange(float(N_SAMPLES)), np.cumsum(rng.normal(size=N_SAMPLES))
 
 
 def batches(samples: Samples) -> Iterator[Batch]:
@@ -87,8 +89,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Print medians of interleaved runs, and their ratios to the plain loop."""
     arguments = sys.argv[1:] if arguments is None else arguments
     runs = int(arguments[0]) if arguments else 5
-    for n_streams in (1000, 1):
-        samples = samples_of(n_streams)
+    for n_streams, order in ((1000, "in turn"), (1000, "at random"), (1, "in turn")):
+        samples = samples_of(n_streams, order)
         contenders: dict[str, Callable[[], float]] = {
             name: lambda settings=settings: engine(settings, n_streams, samples)  # type: ignore[misc]  # noqa: B023
             for name, (settings, _) in ENGINES.items()
@@ -99,7 +101,7 @@ def main(arguments: list[str] | None = None) -> None:
         for _ in range(runs):
             for name, run in contenders.items():
                 seconds[name].append(run())
-        print(f"{n_streams:,} streams, batches of {BATCH:,}; CPU us per sample, median of {runs}")
+        print(f"{n_streams:,} streams {order}, batches of {BATCH:,}; CPU us per sample, median of {runs}")
         loop = statistics.median(seconds["plain Python, 1 beta"])
         for name, found in seconds.items():
             median = statistics.median(found)
