@@ -27,6 +27,9 @@ COST_LIMIT = 1e12
 PLATEAU = PlateauDetector(patience=10, beta=0.5)
 
 Members = slice | Integers
+_FADING = LOSS_BETA ** np.arange(64)
+# (64, 64): what the value of round j weighs in the average before round i; 0 from i = j back
+_EARLIER = np.triu(LOSS_BETA ** np.maximum(np.arange(64) - 1 - np.arange(64)[:, None], 0), 1)
 _ALL = slice(None)
 _ONLY = np.zeros(1, dtype=np.int64)  # the models, where there is but one
 
@@ -217,14 +220,10 @@ class Learner(RowState):
             getattr(self, name)[models] = 0
 
     def _note(self, models: Integers, steps: Integers, costs: Floats) -> Floats:
-        """Count the steps and average their costs; return the loss after 0, 1, ... steps, (k, n_rounds)."""
-        sums, weights = np.empty_like(costs), np.empty_like(costs)
-        total, weight = self.loss_sum[models], self.loss_weight[models]
-        for i in range(costs.shape[1]):  # column i: the loss in force in round i
-            sums[:, i], weights[:, i] = total, weight
-            good = costs[:, i] <= COST_LIMIT
-            total = LOSS_BETA * total + np.where(good, costs[:, i], 0.0)
-            weight = LOSS_BETA * weight + good
+        """Average the costs; return the loss after 0, 1, ... steps, (k, n_rounds)."""
+        good = costs <= COST_LIMIT  # not NaN either: no step
+        sums = _averaged(self.loss_sum[models], np.where(good, costs, 0.0))
+        weights = _averaged(self.loss_weight[models], good.astype(np.float64))
         last = np.arange(len(models)), steps
         self.loss_sum[models], self.loss_weight[models] = sums[last], weights[last]
         return _ratio(sums, weights)
@@ -240,15 +239,18 @@ class Learner(RowState):
         here = slice(rounds.start, rounds.stop)
         good = costs[:, here] <= COST_LIMIT  # not NaN either: no step
         costs, norms = np.where(good, costs[:, here], 0.0), np.where(good, norms[:, here], 0.0)
-        first, last = before + np.minimum(steps, rounds.start), before + np.minimum(steps, rounds.stop)
-        if not (last // size > first // size).any():
-            self.epoch_cost[models] += costs.sum(axis=1)
-            self.epoch_norm[models] += norms.sum(axis=1)
-            return
-        for column, i in enumerate(rounds):
-            self.epoch_cost[models] += costs[:, column]
-            self.epoch_norm[models] += norms[:, column]
-            self._end_epoch(models[(steps > i) & ((before + i + 1) % size == 0)])
+        stepped = np.array(rounds) < steps[:, None]
+        ends = stepped & ((before[:, None] + np.array(rounds) + 1) % size == 0)  # (k, rounds)
+        done = 0
+        for column in np.flatnonzero(ends.any(axis=0)).tolist():
+            self._add_to_epoch(models, costs[:, done : column + 1], norms[:, done : column + 1])
+            self._end_epoch(models[ends[:, column]])
+            done = column + 1
+        self._add_to_epoch(models, costs[:, done:], norms[:, done:])
+
+    def _add_to_epoch(self, models: Integers, costs: Floats, norms: Floats) -> None:
+        self.epoch_cost[models] += costs.sum(axis=1)
+        self.epoch_norm[models] += norms.sum(axis=1)
 
     def _end_epoch(self, models: Integers) -> None:
         size = self.settings.batches_per_epoch
@@ -276,6 +278,20 @@ class Learner(RowState):
             return np.repeat(schedule.rate(initial, self.plateaus[models], 0)[:, None], n_rounds, axis=1)
         batches = self.batches[models][:, None] + np.arange(n_rounds)
         return schedule.rate(initial, batches // self.settings.batches_per_epoch, batches)
+
+
+def _averaged(start: Floats, values: Floats) -> Floats:
+    """Return s of s[:, 0] = start, s[:, i + 1] = LOSS_BETA * s[:, i] + values[:, i]; shapes (k,), (k, n).
+
+    All steps of a piece at once: each is a sum of what came before, weighted by powers of LOSS_BETA.
+    """
+    averaged = np.empty_like(values)
+    for first in range(0, values.shape[1], len(_FADING)):
+        piece = values[:, first : first + len(_FADING)]
+        n = piece.shape[1]
+        averaged[:, first : first + n] = start[:, None] * _FADING[:n] + piece @ _EARLIER[:n, :n]
+        start = LOSS_BETA * averaged[:, first + n - 1] + piece[:, -1]
+    return averaged
 
 
 def _ratio(numerator: Floats, denominator: Floats) -> Floats:
