@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from math import ceil
+from zlib import crc32
 
 import mqtt5
 import numpy as np
@@ -13,6 +14,7 @@ PUBACK, PUBREC, PUBCOMP = 0x40, 0x50, 0x70  # first bytes (MQTT 5, table 2-1)
 # Messages in flight at QoS 2: mosquitto 2.0 searches its list of them for each PUBREC and PUBCOMP; at 65535
 # it forwards 2,000 messages/s with a core fully busy, at 1024 7,000.
 EXACTLY_ONCE_RECEIVE_MAXIMUM = 1024
+LARGEST_SUBSCRIPTION_ID = 268_435_455  # MQTT 5, 3.8.2.1.2
 RECEIVE_MAXIMUM = b"\x21\xff\xff"  # property 0x21 with 65535 (MQTT 5, 3.1.2.11.3)
 
 
@@ -45,23 +47,29 @@ def with_receive_maximum(packet: bytes) -> bytes:
     return packet[:1] + varint(len(body)) + body
 
 
-def subscribe(packet_id: int, subscriptions: Sequence[Subscription], qos: int) -> bytes:
-    """Return the SUBSCRIBE packet. retain=1 on a delivery then always means a stored message."""
+def subscribe(packet_id: int, subscription: Subscription, qos: int, *, identified: bool) -> bytes:
+    """Return the SUBSCRIBE packet. retain=1 on a delivery then always means a stored message.
+
+    identified: deliveries carry the filter's subscription_id.
+    """
     handling = {
         # Only when the subscription is new: a reconnection doesn't bring old values back as if they were new.
         "use": mqtt5.RetainHandling.SEND_IF_SUBSCRIPTION_NOT_EXISTS,
         "ignore": mqtt5.RetainHandling.SEND_NEVER,
     }
-    filters = [
-        mqtt5.TopicFilter(
-            subscription.filter,
-            max_qos=mqtt5.QoS(qos),
-            retain_as_published=False,
-            retain_handling=handling[subscription.retained],
-        )
-        for subscription in subscriptions
-    ]
-    return mqtt5.SubscribePacket(packet_id, filters).write()
+    topic_filter = mqtt5.TopicFilter(
+        subscription.filter,
+        max_qos=mqtt5.QoS(qos),
+        retain_as_published=False,
+        retain_handling=handling[subscription.retained],
+    )
+    number = subscription_id(subscription.filter) if identified else None
+    return mqtt5.SubscribePacket(packet_id, [topic_filter], subscription_id=number).write()
+
+
+def subscription_id(topic_filter: str) -> int:
+    """Return the filter's number, the same in every process: later ones know whose a delivery is."""
+    return crc32(topic_filter.encode()) % LARGEST_SUBSCRIPTION_ID + 1
 
 
 def acknowledgements(first_byte: int, packet_ids: Sequence[int]) -> bytes:

@@ -83,15 +83,14 @@ class Peer:
     async def accept(
         self, *, session_present: bool = False, granted: Sequence[Any] = (), **connack: Any
     ) -> Any:
-        """Answer CONNECT and SUBSCRIBE; return both."""
+        """Answer CONNECT and the SUBSCRIBEs, with one granted code each; return the one and the others."""
         opening = await self.receive()
         await self.send(mqtt5.ConnAckPacket(session_present=session_present, **connack))
-        subscribe = await self.receive()
-        codes = list(granted) or [mqtt5.SubAckReasonCode.GRANTED_QOS_EXACTLY_ONCE] * len(
-            subscribe.topic_filters
-        )
-        await self.send(mqtt5.SubAckPacket(subscribe.packet_id, codes))
-        return opening, subscribe
+        subscribes = []
+        for code in granted or [mqtt5.SubAckReasonCode.GRANTED_QOS_EXACTLY_ONCE]:
+            subscribes.append(await self.receive())
+            await self.send(mqtt5.SubAckPacket(subscribes[-1].packet_id, [code]))
+        return opening, subscribes
 
 
 Script = Callable[[Peer], Awaitable[None]]

@@ -410,12 +410,62 @@ async def test_the_commit_waits_for_the_interval_while_data_flows(monkeypatch: p
         await run.done()
 
 
+@pytest.mark.parametrize("session_present", [True, False])
+async def test_what_only_filters_of_earlier_configurations_take_is_acknowledged_and_dropped(
+    session_present: bool,
+) -> None:
+    def under(number: int, ids: list[int]) -> mqtt5.PublishPacket:
+        return publish(number, subscription_ids=ids)
+
+    async def script(peer: Peer) -> None:
+        _, subscribes = await peer.accept(session_present=session_present, granted=[GRANTED_1] * 2)
+        a, b = (subscribe.subscription_id for subscribe in subscribes)
+        assert len({a, b, 7}) == 3
+        await peer.send(under(1, [a]), under(2, [7]), under(3, [7, b]), under(4, []), under(5, [7]))
+        assert [(await peer.receive()).packet_id for _ in range(5)] == [2, 3, 4, 5, 6]
+
+    async with session(script, subscriptions=(Subscription("a"), Subscription("b"))) as run:
+        await run.done()
+        # A new session has no earlier filters: nothing is looked at.
+        assert run.consumer.payloads == (["1", "3", "4"] if session_present else ["1", "2", "3", "4", "5"])
+
+
+async def test_what_a_kept_session_had_queued_before_the_subscription_is_taken() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.receive()
+        await peer.send(mqtt5.ConnAckPacket(session_present=True), publish(1, subscription_ids=[7]))
+        subscribe = await peer.receive()
+        suback = mqtt5.SubAckPacket(subscribe.packet_id, [GRANTED_1])
+        await peer.send(publish(2, subscription_ids=[7]), suback, publish(3, subscription_ids=[7]))
+        acknowledged = []
+        while len(acknowledged) < 3:
+            acknowledged.append((await peer.receive()).packet_id)
+        assert acknowledged == [2, 3, 4]
+
+    async with session(script) as run:
+        await run.done()
+        assert run.consumer.payloads == ["1", "2"]
+
+
+async def test_no_subscription_identifier_where_the_broker_has_none() -> None:
+    async def script(peer: Peer) -> None:
+        _, (subscribe,) = await peer.accept(session_present=True, subscription_id_available=False)
+        assert subscribe.subscription_id is None
+        await peer.send(publish(1))
+        assert (await peer.receive()).packet_id == 2
+
+    async with session(script) as run:
+        await run.done()
+        assert run.consumer.payloads == ["1"]
+
+
 async def test_retained_and_qos_choose_the_subscriptions_options() -> None:
     seen: list[mqtt5.TopicFilter] = []
 
     async def script(peer: Peer) -> None:
-        _, subscribe = await peer.accept()
-        seen.extend(subscribe.topic_filters)
+        _, subscribes = await peer.accept(granted=[GRANTED_1] * 2)
+        for subscribe in subscribes:
+            seen.extend(subscribe.topic_filters)
 
     async with session(script, subscriptions=(Subscription("a"), Subscription("b", "ignore"))) as run:
         await run.done()
