@@ -1,7 +1,10 @@
 """MQTT 3.1.1, and MQTT 5 over websockets, on aiomqtt: slower, for brokers that offer nothing else."""
 
 import asyncio
+import base64
 import logging
+import os
+import re
 import time
 from collections.abc import Callable, Iterable
 from contextlib import asynccontextmanager
@@ -16,10 +19,12 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from ewad.config.syntax import quoted
 from ewad.errors import SourceError
 from ewad.ingest.consumer import Consumer, Uncommitted
+from ewad.ingest.mqtt5_packets import subscription_id
 from ewad.ingest.mqtt_session import CLOSE_SECONDS, CONNECT_SECONDS, Subscribed, failure, refusal
-from ewad.ingest.mqtt_settings import MqttSettings, tls_context
+from ewad.ingest.mqtt_settings import MqttSettings, Subscription, tls_context
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -45,7 +50,9 @@ else:
 
 
 class GatheringQueue(_Queue):
-    """A queue whose get returns all items at once, as a list (through asyncio.Queue's hook for subclasses).
+    """A queue whose get waits until there are items, and whose take returns them all.
+
+    Nothing but take removes items: a get that is cancelled while it returns can't lose any.
 
     It has no limit because a full queue would make aiomqtt drop messages. It stays short by itself: it is
     filled in the event loop, packet by packet, and emptied every PACE_SECONDS; while the consumer works,
@@ -54,19 +61,36 @@ class GatheringQueue(_Queue):
 
     _queue: Any
 
-    def _get(self) -> list[aiomqtt.Message]:
+    def _get(self) -> None:  # asyncio.Queue's hook for subclasses
+        pass
+
+    def take(self) -> list[aiomqtt.Message]:
+        """Return all items, which leave the queue."""
         items = list(self._queue)
         self._queue.clear()
         return items
+
+
+class _Client(aiomqtt.Client):
+    """aiomqtt's client, that looks at the CONNACK."""
+
+    offers_subscription_ids = True
+
+    def _on_connect(
+        self, client: Any, userdata: Any, flags: Any, reason_code: Any, properties: Properties | None = None
+    ) -> None:
+        self.offers_subscription_ids = getattr(properties, "SubscriptionIdentifierAvailable", 1) != 0
+        super()._on_connect(client, userdata, flags, reason_code, properties)
 
 
 class AiomqttSession:
     """A session through aiomqtt.
 
     paho, below aiomqtt, acknowledges a message as soon as it is queued here, before the consumer commits it:
-    what a crash finds in the few milliseconds between is lost, even at QoS 1 and 2. MQTT 5 over TCP or TLS
-    has no such gap. MQTT 3.1.1 can't ask the broker to withhold stored messages: they come with retain=True,
-    also for subscriptions that ignore them.
+    what a crash finds in the few milliseconds between is lost, even at QoS 1 and 2; a stop loses nothing.
+    MQTT 5 over TCP or TLS has no such gap. MQTT 3.1.1 can't ask the broker to withhold stored messages: they
+    come with retain=True, also for subscriptions that ignore them. Nor can it tell what a kept session
+    delivers for filters of earlier configurations; with MQTT 5 that is dropped, as Mqtt5Session does it.
     """
 
     def __init__(
@@ -78,32 +102,64 @@ class AiomqttSession:
         self.bytes_received = 0  # of payloads: aiomqtt doesn't tell more
         self._tls = tls_context(settings)
         self._v5 = settings.version == "5"
+        self._waiting = GatheringQueue()
+        self._filter_ids = {subscription_id(each.filter) for each in settings.subscriptions}
 
     async def receive(self, on_subscribed: Callable[[Subscribed], None]) -> None:
         """Hand messages on until the connection ends; see MqttSession."""
         await self._probe()
-        async with self._connected() as client:
-            on_subscribed(await self._subscribe(client))
-            await self._hand_on(client)
+        try:
+            async with self._connected() as client:
+                on_subscribed(await self._subscribe(client))
+                await self._hand_on(client)
+        except (SourceError, asyncio.CancelledError):
+            self._take_rest()  # what was acknowledged during the disconnection
+            raise
 
     async def _probe(self) -> None:
-        """Connect and hang up. Raises SourceError.
+        """Connect, as far as a websocket's handshake, and hang up. Raises SourceError.
 
-        aiomqtt connects in a thread that can't be cancelled and may block for the whole keep-alive; after a
-        probe that thread meets a broker that answers, and failures read as they do for MQTT 5.
+        aiomqtt connects in a thread that can't be cancelled and blocks until the peer speaks; the process
+        couldn't end before. After a probe that thread meets a broker that answers, and failures read as they
+        do for MQTT 5.
         """
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                _, writer = await asyncio.open_connection(
+                reader, writer = await asyncio.open_connection(
                     self.settings.host, self.settings.port, ssl=self._tls
                 )
-                writer.transport.abort()
-                await asyncio.wait([asyncio.ensure_future(writer.wait_closed())])
-        except OSError as error:
+                try:
+                    if self.settings.transport in ("ws", "wss"):
+                        await self._probe_websocket(reader, writer)
+                finally:
+                    writer.transport.abort()
+                    await asyncio.wait([asyncio.ensure_future(writer.wait_closed())])
+        except (OSError, UnicodeError) as error:
             raise failure(error, self.settings) from error
 
+    async def _probe_websocket(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Ask for a websocket. Raises SourceError if the peer doesn't agree (RFC 6455, 4.1 and 4.2.2)."""
+        request = (
+            f"GET {self.settings.path or '/mqtt'} HTTP/1.1",
+            f"Host: {self.settings.peer}",
+            f"Origin: http{'s' if self.settings.encrypted else ''}://{self.settings.peer}",
+            "Upgrade: websocket",
+            "Connection: Upgrade",
+            f"Sec-WebSocket-Key: {base64.b64encode(os.urandom(16)).decode()}",
+            "Sec-WebSocket-Version: 13",
+            "Sec-WebSocket-Protocol: mqtt",
+        )
+        writer.write("\r\n".join((*request, "", "")).encode())
+        try:
+            status = (await reader.readline()).decode("latin-1").strip()
+        except ValueError as error:  # no end of the line within 64 KiB
+            raise SourceError(f"the peer doesn't speak HTTP ({self.settings.peer})") from error
+        if not re.match(r"HTTP/1\.1 101\b", status):
+            answer = quoted(status) if status else "nothing"
+            raise SourceError(f"no websocket there: it answered {answer} ({self.settings.peer})")
+
     @asynccontextmanager
-    async def _connected(self) -> "AsyncIterator[aiomqtt.Client]":
+    async def _connected(self) -> "AsyncIterator[_Client]":
         """Yield a connected client; what paho and aiomqtt raise about the connection becomes SourceError."""
         client = self._client()
         entering = asyncio.ensure_future(client.__aenter__())
@@ -128,7 +184,7 @@ class AiomqttSession:
         except (aiomqtt.MqttError, OSError, ValueError) as error:
             log.debug('disconnect failed url=%s reason="%s"', self.settings.url, error)
 
-    def _client(self) -> aiomqtt.Client:
+    def _client(self) -> _Client:
         settings, keeps_session = self.settings, self.settings.session_expiry_seconds > 0
         version: dict[str, Any] = {
             "protocol": aiomqtt.ProtocolVersion.V311,
@@ -144,7 +200,7 @@ class AiomqttSession:
                 "properties": properties,
             }
         websocket = settings.transport in ("ws", "wss")
-        return aiomqtt.Client(
+        return _Client(
             settings.host,
             settings.port,
             identifier=settings.client_id,
@@ -155,18 +211,22 @@ class AiomqttSession:
             keepalive=settings.keep_alive_seconds,
             timeout=CONNECT_SECONDS,
             tls_context=self._tls,
-            queue_type=GatheringQueue,
+            queue_type=lambda maxsize: self._waiting,  # type: ignore[arg-type]  # called like a type
             logger=logging.getLogger("ewad.ingest.mqtt.paho"),
             **version,
         )
 
-    async def _subscribe(self, client: aiomqtt.Client) -> Subscribed:
+    async def _subscribe(self, client: _Client) -> Subscribed:
         wanted = self.settings.subscriptions
-        topics = [(s.filter, self._options(s.retained) if self._v5 else self.settings.qos) for s in wanted]
         try:
-            answers = await client.subscribe(topics)  # type: ignore[arg-type]  # one of two kinds of pairs
+            if self._v5:
+                answers: list[Any] = [await self._subscribe_identified(client, each) for each in wanted]
+            else:
+                topics: list[tuple[str, int]] = [(each.filter, self.settings.qos) for each in wanted]
+                answers = list(await client.subscribe(topics))
         except (aiomqtt.MqttError, OSError, ValueError) as error:
             raise self._failure(error) from error
+        self._keep(self._waiting.take())  # queued by the broker before, under whatever filter
         refused = []
         for subscription, answer in zip(wanted, answers, strict=False):
             code: Any = getattr(answer, "value", answer)  # of a ReasonCode (MQTT 5), or the number itself
@@ -175,6 +235,14 @@ class AiomqttSession:
             elif code < self.settings.qos:
                 log.warning('lower qos granted filter="%s" qos=%d', subscription.filter, code)
         return Subscribed(None, tuple(refused), len(refused) == len(wanted))
+
+    async def _subscribe_identified(self, client: "_Client", subscription: Subscription) -> Any:
+        properties = Properties(PacketTypes.SUBSCRIBE)  # type: ignore[no-untyped-call]
+        if client.offers_subscription_ids:
+            properties.SubscriptionIdentifier = subscription_id(subscription.filter)
+        options = self._options(subscription.retained)
+        (answer,) = await client.subscribe(subscription.filter, options=options, properties=properties)
+        return answer
 
     def _options(self, retained: str) -> SubscribeOptions:
         handling = (
@@ -190,20 +258,35 @@ class AiomqttSession:
         waiting = client.messages
         try:
             while True:
-                batch: Any = await self._next(waiting)  # a list, by GatheringQueue
-                self._consume(batch)
+                await self._next(waiting)
+                batch = self._waiting.take()
+                self._consume([message for message in batch if self._is_ours(message)])
                 uncommitted.add(len(batch), loop.time())
                 await asyncio.sleep(PACE_SECONDS)
                 if len(waiting) == 0 or uncommitted.due(loop.time()):
                     self.consumer.commit()
                     uncommitted.clear()
         except (SourceError, asyncio.CancelledError):
-            self.consumer.commit()
+            self._take_rest()
             raise
 
-    async def _next(self, waiting: Any) -> Any:
+    def _take_rest(self) -> None:
+        """Consume and commit what waits: paho has acknowledged it."""
+        self._keep([message for message in self._waiting.take() if self._is_ours(message)])
+
+    def _keep(self, batch: Iterable[aiomqtt.Message]) -> None:
+        self._consume(batch)
+        self.consumer.commit()
+
+    def _is_ours(self, message: aiomqtt.Message) -> bool:
+        """Whether a filter of ours took the message, not only those of earlier configurations."""
+        ids = getattr(message.properties, "SubscriptionIdentifier", None)
+        return not ids or not self._filter_ids.isdisjoint(ids)
+
+    async def _next(self, waiting: Any) -> None:
+        """Wait until a message waits. Raises SourceError once the connection has ended."""
         try:
-            return await anext(waiting)
+            await anext(waiting)
         except aiomqtt.MqttError as error:
             raise self._failure(error.__cause__ or error) from error
 

@@ -94,7 +94,7 @@ class Mqtt5Session:
             async with asyncio.timeout(CONNECT_SECONDS):
                 await loop.create_connection(lambda: connection, host, port, ssl=self._tls)
                 await asyncio.wait([connection.subscribed])
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             raise failure(error, self.settings) from error
         return connection.subscribed.result()
 

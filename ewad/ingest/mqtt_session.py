@@ -62,6 +62,8 @@ def _cause(error: BaseException) -> str:
             return f"TLS failed: {as_words(error.reason or str(error))}"
         case socket.gaierror():
             return f"host name not found: {error.strerror}"
+        case UnicodeError():  # its encoding for DNS (IDNA) failed
+            return f"not a host name: {error}"
         case TimeoutError() if error.errno is None:
             return f"no answer within {CONNECT_SECONDS:g} s"
         case OSError():

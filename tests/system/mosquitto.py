@@ -41,7 +41,8 @@ class Mosquitto:
     """One broker. `options` are lines of mosquitto.conf, for the main listener and the whole broker.
 
     users: name -> password (then nobody else may connect). ca, cert, key: make the main listener a TLS one;
-    client_certificates asks clients for one of `ca`. websockets adds a listener, at websocket_port.
+    client_certificates asks clients for one of `ca`. websockets adds a listener, at websocket_port, with the
+    same certificates.
     persistence keeps sessions and stored messages over a restart.
     """
 
@@ -70,12 +71,12 @@ class Mosquitto:
         lines += [f"password_file {self._write_passwords(users)}"] if users else []
         lines += [f"listener {self.port} 127.0.0.1"]
         files = {"cafile": ca, "certfile": cert, "keyfile": key}
-        lines += [f"{option} {file}" for option, file in files.items() if file]
-        lines += ["require_certificate true"] if client_certificates else []
-        lines += options
+        encryption = [f"{option} {file}" for option, file in files.items() if file]
+        encryption += ["require_certificate true"] if client_certificates else []
+        lines += [*encryption, *options]
         if websockets:  # 2.0.11 binds websockets to an IPv4 address only if told
             lines += [f"listener {self.websocket_port} 127.0.0.1", "protocol websockets"]
-            lines += ["socket_domain ipv4"]
+            lines += ["socket_domain ipv4", *encryption]
         self.config = directory / "mosquitto.conf"
         self.config.write_text("\n".join(lines) + "\n")
 

@@ -1,6 +1,7 @@
 """The MQTT source against a real mosquitto."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -72,7 +73,7 @@ async def until_failed(made: MqttSource) -> str:
 
 
 def port_of(broker: Mosquitto, keys: dict[str, Any]) -> int:
-    return broker.websocket_port if "transport" in keys else broker.port  # type: ignore[return-value]
+    return broker.websocket_port if keys.get("transport") in ("ws", "wss") else broker.port  # type: ignore[return-value]
 
 
 @pytest.fixture
@@ -177,6 +178,24 @@ async def test_client_certificates_open_the_door(
             await until_failed(made)
 
 
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+async def test_encrypted_websockets_work_with_client_certificates(
+    tmp_path: Path, certificates: Certificates, version: str
+) -> None:
+    server = {"ca": certificates.ca, "cert": certificates.server_cert, "key": certificates.server_key}
+    client = {"cert_file": str(certificates.client_cert), "key_file": str(certificates.client_key)}
+    with running(tmp_path, **server, client_certificates=True, websockets=True) as broker:
+        wss: dict[str, Any] = {"transport": "wss", "version": version, "ca_file": str(certificates.ca)}
+        consumer, port = Recorder(), port_of(broker, wss)
+        async with source(port, consumer, **wss, **client) as made:
+            await until(lambda: made.connected)
+            arguments = ["--cafile", str(certificates.ca)]
+            arguments += ["--cert", client["cert_file"], "--key", client["key_file"]]
+            await asyncio.to_thread(broker.publish, "t/a", "1", "2", arguments=arguments)
+            await consumer.until_received(2)
+        assert consumer.payloads == ["1", "2"]
+
+
 async def test_plain_text_to_a_tls_listener_and_the_reverse_are_states(
     tmp_path: Path, certificates: Certificates, broker: Mosquitto
 ) -> None:
@@ -195,6 +214,91 @@ async def test_an_unknown_host_is_a_state(path: str) -> None:
         status = await until_failed(made)
     assert status.startswith("host name not found: ")
     assert status.endswith("(no-such-host.invalid:1883)")
+
+
+@every_path
+@pytest.mark.parametrize("host", ["a..b", "x" * 64 + ".invalid"])
+async def test_a_host_that_dns_cannot_express_is_a_state(path: str, host: str) -> None:
+    async with source(1883, Recorder(), **{"host": host, **PATHS[path]}) as made:
+        status = await until_failed(made)
+    assert status.startswith("not a host name: ")
+    assert status.endswith(f"({host}:1883)")
+
+
+@every_path
+async def test_a_stop_loses_nothing_that_was_acknowledged(
+    broker: Mosquitto, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aiomqtt_session, "PACE_SECONDS", 60)  # so that messages wait when the stop comes
+    keys, first, second = PATHS[path], Recorder(), Recorder()
+    numbers = [str(i) for i in range(500)]
+    async with source(port_of(broker, keys), first, **keys) as made:
+        await until(lambda: made.connected)
+        await asyncio.to_thread(broker.publish, "t/a", *numbers[:1])
+        await first.until(lambda: first.payloads == ["0"])
+        await asyncio.to_thread(broker.publish, "t/a", *numbers[1:])
+        # Any of them in the queue, the others anywhere on their way.
+        waiting = getattr(made._session, "_waiting", None)
+        await until(lambda: waiting is None or waiting.qsize() > 100)
+    monkeypatch.undo()
+    async with source(port_of(broker, keys), second, **keys) as made:
+        await until(lambda: made.connected)
+        await asyncio.to_thread(broker.publish, "t/a", "last")
+        await second.until(lambda: "last" in second.payloads)
+    assert first.committed == len(first.messages)
+    # A few may come twice: those that had arrived, but whose acknowledgements hadn't left.
+    assert list(dict.fromkeys([*first.payloads, *second.payloads])) == [*numbers, "last"]
+
+
+@every_path
+async def test_what_the_broker_had_queued_is_committed_though_nothing_follows(
+    broker: Mosquitto, path: str
+) -> None:
+    keys, consumer = PATHS[path], Recorder()
+    async with source(port_of(broker, keys), Recorder(), **keys) as made:
+        await until(lambda: made.connected)
+    await asyncio.to_thread(broker.publish, "t/a", "while away")
+    async with source(port_of(broker, keys), consumer, **keys):
+        await consumer.until_received(1)
+
+
+def test_the_process_can_end_while_a_websocket_is_awaited() -> None:
+    async def deaf(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if await reader.read(1):
+            arrived.set()
+        await gone.wait()
+        writer.close()
+
+    async def main() -> float:
+        server = await asyncio.start_server(deaf, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        async with source(port, Recorder(), host="127.0.0.1", transport="ws"):
+            async with asyncio.timeout(10):
+                await arrived.wait()
+            began = time.monotonic()
+        server.close()
+        gone.set()
+        await asyncio.sleep(0)
+        return began
+
+    arrived, gone = asyncio.Event(), asyncio.Event()
+    began = asyncio.run(main())  # ends when the executor's threads have ended
+    assert time.monotonic() - began < 2
+
+
+async def test_a_peer_without_websockets_is_told_in_one_line() -> None:
+    async def page(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.write(b"HTTP/1.1 404 Not\x1b Found\r\n\r\n")
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(page, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with source(port, Recorder(), host="127.0.0.1", transport="ws") as made:
+        status = await until_failed(made)
+        server.close()
+    assert status == f'no websocket there: it answered "HTTP/1.1 404 Not\\x1b Found" (127.0.0.1:{port})'
 
 
 @every_path
@@ -269,6 +373,26 @@ async def test_a_second_daemon_with_the_same_client_id_is_told(broker: Mosquitto
         async with source(broker.port, Recorder()):
             # mosquitto 2.0.11 just hangs up; others say "session taken over" (see test_mqtt.py)
             assert (await until_failed(first)).startswith("the broker ")
+
+
+@pytest.mark.parametrize("path", ["MQTT 5", "MQTT 5 over websockets"])
+async def test_filters_of_an_earlier_configuration_bring_nothing_twice_and_nothing_unwanted(
+    broker: Mosquitto, path: str
+) -> None:
+    async def seen(number: int, topics: str, *filters: str) -> list[str]:
+        consumer, chosen = Recorder(), tuple(map(Subscription, filters))
+        async with source(port_of(broker, PATHS[path]), consumer, subscriptions=chosen, **PATHS[path]) as it:
+            await until(lambda: it.connected)
+            for topic in topics:
+                await asyncio.to_thread(broker.publish, f"t/{topic}", topic)
+            await consumer.until_received(number)
+        return consumer.payloads
+
+    assert await seen(1, "a", "t/a") == ["a"]
+    await asyncio.to_thread(broker.publish, "t/a", "while away")
+    assert await seen(4, "aba", "t/+") == ["while away", "a", "b", "a"]
+    assert await seen(2, "abcb", "t/b") == ["b", "b"]
+    assert await seen(1, "abc", "t/c") == ["c"]
 
 
 async def test_messages_in_flight_when_the_broker_is_killed_come_again_after_its_restart(
