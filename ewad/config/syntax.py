@@ -82,12 +82,13 @@ def parse_url(url: str) -> BrokerAddress:
     try:
         parts = urlsplit(url)
         port = parts.port
-    except ValueError as error:
-        raise ValueError(f"{expected}: {error}") from error
+    except ValueError as error:  # its text may quote a piece of the password
+        raise ValueError(f"{expected}: it must be scheme://host:port, the port in 1..65535") from error
     if parts.scheme not in SCHEMES:
         raise ValueError(f"{expected}: the scheme must be one of {', '.join(SCHEMES)}")
     if not parts.hostname:
         raise ValueError(f"{expected}: it names no host")
+    _check_host(parts.hostname, expected)
     if port == 0:
         raise ValueError(f"{expected}: the port must be in 1..65535")
     transport, default_port = SCHEMES[parts.scheme]
@@ -100,9 +101,36 @@ def parse_url(url: str) -> BrokerAddress:
     return BrokerAddress(transport, parts.hostname, port or default_port, path, username, password)
 
 
+def _check_host(host: str, expected: str) -> None:
+    try:
+        host.encode("idna")  # as the name look-up will
+    except UnicodeError as error:
+        raise ValueError(
+            f"{expected}: the parts of a host name between its dots have 1 to 63 characters"
+        ) from error
+
+
+_SCHEME = re.compile(rf"(?:{'|'.join(SCHEMES)})://", re.IGNORECASE)
+_NO_PASSWORD = re.compile(r"(\[[^\]]*\]|[^:/#]*)(:\d{0,5})?([/#].*)?", re.DOTALL)  # host, port, path
+
+
 def mask_url(url: str) -> str:
-    """Return url with a password, if it holds one, replaced by three asterisks."""
-    return re.sub(r"^([^/@]*//[^:@/]*):.*@", r"\1:***@", url, flags=re.DOTALL)
+    """Return url with its password and query, if it holds any, replaced by three asterisks.
+
+    Of addresses that are none it rather hides too much: a password may hold any character.
+    """
+    scheme = _SCHEME.match(url)
+    start = scheme.end() if scheme else 0
+    address, question_mark, query = url[start:].partition("?")
+    user, at, host = address.rpartition("@")
+    name, colon, _ = address.partition(":")
+    if "@" in query and colon:  # the "?" may be the password's
+        address = f"{name}:***"
+    elif at and ":" in user:
+        address = f"{name}:***@{host}"
+    elif not at and not _NO_PASSWORD.fullmatch(address):
+        address = f"{name}:***"
+    return url[:start] + address + ("?***" if question_mark else "")
 
 
 def parse_listen(text: str) -> ListenAddress:

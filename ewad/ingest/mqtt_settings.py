@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from ewad.config.syntax import SCHEMES, Transport
+from ewad.config.syntax import SCHEMES, Transport, mask_url
 from ewad.errors import ConfigError
 
 SCHEME_OF: dict[Transport, str] = {transport: scheme for scheme, (transport, _) in SCHEMES.items()}
@@ -56,8 +56,8 @@ class MqttSettings:
 
     @property
     def url(self) -> str:
-        """The address without credentials, for logs."""
-        return f"{SCHEME_OF[self.transport]}://{self.peer}{self.path}"
+        """The address without credentials and without the query, which may hold some, for logs."""
+        return mask_url(f"{SCHEME_OF[self.transport]}://{self.peer}{self.path}")
 
     @property
     def peer(self) -> str:

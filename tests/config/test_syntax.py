@@ -65,6 +65,55 @@ def test_a_password_in_an_address_is_masked():
 
 
 @pytest.mark.parametrize(
+    "url",
+    ["mqtt://h", "mqtts://[::1]:8883", "ws://h:80/mqtt", "wss://me@h/a/b", "localhost", "localhost:1883"],
+)
+def test_an_address_without_secrets_is_shown_as_it_is(url):
+    assert mask_url(url) == url
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("ws://h:80/mqtt?token=secret", "ws://h:80/mqtt?***"),
+        ("wss://me:secret@h/mqtt?token=secret", "wss://me:***@h/mqtt?***"),
+        ("ws://h:80/mqtt?token=se@cret", "ws://h:***?***"),
+        ("ws://h/mqtt?token=se@cret", "ws://h/mqtt?***"),
+        ("user:secret@host", "user:***@host"),
+        ("user:/secret@host", "user:***@host"),
+        ("mqtt:/u:secret@host", "mqtt:***@host"),
+        ("mqtt:u:secret@host", "mqtt:***@host"),
+        ("http://u:secret@host", "http:***@host"),
+        ("MQTT://u:secret@host", "MQTT://u:***@host"),
+        ("mqtt://u:sec/ret@host", "mqtt://u:***@host"),
+        ("mqtt://u:sec#ret@host", "mqtt://u:***@host"),
+        ("mqtt://u:12?secret@host", "mqtt://u:***?***"),
+        ("mqtt://u:sec@ret?secret@host", "mqtt://u:***?***"),
+        ("mqtt://u:se\ncret@host", "mqtt://u:***@host"),
+        ("mqtt://u:secret", "mqtt://u:***"),
+        ("user:secret", "user:***"),
+    ],
+)
+def test_no_password_and_no_query_is_shown_however_malformed_the_address(url, shown):
+    assert mask_url(url) == shown
+
+
+@pytest.mark.parametrize(
+    "url", ["mqtt://u:secret", "mqtt://u:sec/ret@host", "mqtt://u:sec/ret@host:x", "mqtt://[u:secret@h"]
+)
+def test_the_reason_of_a_refused_address_quotes_no_password(url):
+    with pytest.raises(ValueError, match="expected an address") as caught:
+        parse_url(url)
+    assert "sec" not in str(caught.value)
+
+
+@pytest.mark.parametrize("host", ["a..b", ".a", "x" * 64, "\u00fc" * 60])
+def test_a_host_that_dns_cannot_express_is_refused(host):
+    with pytest.raises(ValueError, match="a host name between its dots have 1 to 63 characters"):
+        parse_url(f"mqtt://{host}:1883")
+
+
+@pytest.mark.parametrize(
     ("text", "address"),
     [
         ("127.0.0.1:9466", ("127.0.0.1", 9466)),

@@ -15,6 +15,10 @@ def test_no_credentials_in_reprs_and_the_url_for_logs() -> None:
     settings = MqttSettings(host="::1", subscriptions=SUBSCRIPTIONS, username="me", password="secret")
     assert "secret" not in f"{settings!r} {settings.url}"
     assert settings.url == "mqtt://[::1]:1883"
+    websocket = MqttSettings(
+        host="h", subscriptions=SUBSCRIPTIONS, transport="ws", port=80, path="/m?token=secret"
+    )
+    assert websocket.url == "ws://h:80/m?***"
 
 
 def test_no_subscription_is_an_error() -> None:
