@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import mqtt5
 
+from ewad.config.syntax import quoted
 from ewad.errors import SourceError
 from ewad.ingest.consumer import Consumer, Uncommitted
 from ewad.ingest.mqtt5_packets import (
@@ -41,6 +42,7 @@ QUIET_PACE_SECONDS = (
 BUSY_PACE_SECONDS = 0.002  # after reads this large a wake-up's cost is spread enough, and the kernel's
 BUSY_READ_BYTES = 64 * 1024  # receive buffer (128 KiB by default) mustn't fill during the rest
 IDLE_SECONDS = 0.002  # no data for so long: the broker may be waiting for acknowledgements
+REASON_CHARACTERS = 200  # of a broker's own words in a log line
 
 PUBLISH = mqtt5.PublishPacket
 EXACTLY_ONCE = mqtt5.QoS.EXACTLY_ONCE
@@ -436,5 +438,5 @@ class Connection(asyncio.BufferedProtocol):
 
 
 def _reason(name: str, text: str | None) -> str:
-    """Return a reason code in words, with what the broker adds to it."""
-    return f"{as_words(name)}: {text}" if text else as_words(name)
+    """Return a reason code in words, with what the broker adds to it, in one line of bounded length."""
+    return f"{as_words(name)}: {quoted(text, REASON_CHARACTERS)}" if text else as_words(name)

@@ -2,16 +2,21 @@
 
 import asyncio
 import logging
+import socket
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
 from random import Random
+from types import SimpleNamespace
 
 import mqtt5
 import pytest
 
 from ewad.errors import StateError
 from ewad.ingest import mqtt5_session
-from ewad.ingest.mqtt import LONGEST_DELAY_SECONDS, Backoff, MqttSettings, MqttSource, Subscription
+from ewad.ingest.mqtt import LONGEST_DELAY_SECONDS, Backoff, Message, MqttSettings, MqttSource, Subscription
 from ewad.ingest.mqtt5_session import READ_BYTES
-from tests.ingest.peer import Peer, Recorder, session, stop
+from tests.ingest.peer import NoJitter, Peer, Recorder, session, stop
 
 QOS1, QOS2 = mqtt5.QoS.AT_LEAST_ONCE, mqtt5.QoS.EXACTLY_ONCE
 NOT_AUTHORIZED = mqtt5.SubAckReasonCode.NOT_AUTHORIZED
@@ -151,7 +156,34 @@ async def test_the_brokers_disconnect_is_logged_with_its_reason(caplog: pytest.L
 
     async with session(script, healthy) as run:
         await run.consumer.until_received(1)
-    assert 'reason="the broker disconnected: session taken over: other client"' in caplog.text
+    assert 'reason="the broker disconnected: session taken over: "other client""' in caplog.text
+
+
+async def test_a_brokers_words_stay_within_one_line_of_bounded_length(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    words = "x\n2026-01-01T00:00:00Z INFO forged\r\x1b[31m\u2028" + "y" * 1000
+    statuses: list[str] = []
+
+    async def refuses(peer: Peer) -> None:
+        await peer.receive()
+        code = mqtt5.ConnAckReasonCode.NOT_AUTHORIZED
+        await peer.send(mqtt5.ConnAckPacket(reason_code=code, reason_str=words))
+
+    async def grants_nothing(peer: Peer) -> None:
+        await peer.receive()
+        await peer.send(mqtt5.ConnAckPacket())
+        packet_id = (await peer.receive()).packet_id
+        await peer.send(mqtt5.SubAckPacket(packet_id, [NOT_AUTHORIZED], reason_str=words), publish(1))
+        await peer.receive()
+        statuses.append(run.source.status)
+        await peer.send(mqtt5.DisconnectPacket(reason_str=words))
+
+    async with session(refuses, grants_nothing, healthy) as run:
+        await run.consumer.until_received(2)
+    told = [*statuses, *(record.getMessage() for record in caplog.records)]
+    assert sum("forged" in text for text in told) >= 4
+    assert all(text.isprintable() and len(text) < 500 for text in told)
 
 
 CONNACKS = {
@@ -379,6 +411,49 @@ async def test_a_stop_commits_acknowledges_and_disconnects_in_that_order(
     assert isinstance(puback, mqtt5.PubAckPacket)
     assert isinstance(disconnect, mqtt5.DisconnectPacket)
     assert int(disconnect.reason_code) == 0
+
+
+async def test_the_socket_is_not_read_while_the_consumer_works() -> None:
+    flood = b"".join(publish(i).write() for i in range(1, 1000)) * 2000  # 24 MB, more than the sockets hold
+    blocked, over = threading.Event(), threading.Event()
+    seen: list[int] = []
+
+    class Slow(Recorder):
+        def consume(self, messages: Sequence[Message], arrival: float) -> None:
+            if not blocked.is_set():
+                blocked.set()
+                over.wait(10)
+                seen.append(run.source.bytes_received)
+            super().consume(messages, arrival)
+
+    def push(server: socket.socket) -> int:
+        """Send until nothing more is taken; return how many bytes were."""
+        peer, _ = server.accept()
+        with peer:
+            peer.settimeout(10)
+            peer.recv(65536)
+            peer.sendall(mqtt5.ConnAckPacket().write())
+            packet_id = mqtt5.read(memoryview(peer.recv(65536)))[0].packet_id
+            peer.sendall(mqtt5.SubAckPacket(packet_id, [GRANTED_1]).write() + publish(0).write())
+            assert blocked.wait(10)
+            peer.setblocking(False)
+            sent = 0
+            with suppress(BlockingIOError):
+                while sent < len(flood):
+                    sent += peer.send(flood[sent : sent + 65536])
+            over.set()
+        return sent
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(10)
+        port = server.getsockname()[1]
+        settings = MqttSettings(host="127.0.0.1", port=port, subscriptions=(Subscription("#"),))
+        run = SimpleNamespace(source=MqttSource(settings, Slow(), random=NoJitter()))
+        task = asyncio.create_task(run.source.run())
+        sent = await asyncio.to_thread(push, server)
+        await stop(task)
+    assert sent < len(flood)  # TCP held the peer back
+    assert seen[0] < READ_BYTES
 
 
 async def test_a_stop_ends_within_two_seconds_though_the_broker_is_deaf() -> None:
