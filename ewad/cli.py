@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +15,12 @@ from ewad.errors import ConfigError, EwadError
 
 if TYPE_CHECKING:
     from ewad.config import Settings
+    from ewad.ingest.csv import CsvOptions
 
 DONE, FAILED, USAGE = 0, 1, 2
+
+# as people can type them
+DELIMITERS = {",": ",", ";": ";", ":": ":", "|": "|", "space": " ", "tab": "\t", r"\t": "\t"}
 
 DEFAULT_CONFIG = Path("ewad.toml")
 CONFIG = click.option(
@@ -34,8 +38,24 @@ def _stream_options(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--beta", multiple=True, type=float, help="Weight of the past; may be repeated."),
             click.option("--window", multiple=True, type=float, help="Samples; beta = 1 - 1/window."),
             click.option("--half-life", multiple=True, help='Decay by elapsed time, such as "10m".'),
-            click.option("--format", "form", type=click.Choice(["number", "json"]), help="Of the payloads."),
+            click.option("--format", type=click.Choice(["number", "json"]), help="Of the payloads."),
             click.option("--field", help="JSON pointer or dotted path of the value."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def _csv_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say how CSV files are to be read, where the guess is wrong."""
+    layouts = click.Choice(["wide", "long", "messages"])
+    for option in reversed(
+        (
+            click.option("--layout", type=layouts, help="Of the CSV files; default: by their headers."),
+            click.option("--delimiter", metavar="CHARACTER", help="Between cells, such as ';' or tab."),
+            click.option("--time-column", metavar="NAME", help="Default: the one named time, or the first."),
+            click.option("--time-format", metavar="FORMAT", help="As strptime's, such as '%d.%m.%Y %H:%M'."),
+            click.option("--columns", metavar="NAME,...", help="Of a wide file; default: all of numbers."),
         )
     ):
         command = option(command)
@@ -69,7 +89,7 @@ def run(config: Path | None, url: str | None, topic: tuple[str, ...], **options:
     from ewad import daemon, logs
 
     def load() -> Settings:
-        return _settings(config, url, topic, options)
+        return _settings(config, {"url": url, "topic": topic, **options})
 
     settings = load()
     logs.configure(settings.log.level, settings.log.format)
@@ -83,7 +103,7 @@ def check(config: Path | None, connect: bool) -> None:
     """Say whether a configuration is valid, and what it comes to."""
     from ewad import check as checking
 
-    click.echo(checking.check(_settings(config, None, (), {}), connect))
+    click.echo(checking.check(_settings(config), connect))
 
 
 @cli.command()
@@ -94,13 +114,14 @@ def explain(topic: str, payload: str, config: Path | None) -> None:
     """Say what becomes of a message: block, labels, value - or why it is rejected."""
     from ewad import check as checking
 
-    click.echo(checking.explain(_settings(config, None, (), {}), topic, os.fsencode(payload)))
+    click.echo(checking.explain(_settings(config), topic, os.fsencode(payload)))
 
 
 @cli.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @CONFIG
 @_stream_options
+@_csv_options
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Results: .csv or .parquet.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Picture: .png, .svg or .pdf.")
 @click.option("--openmetrics", type=click.Path(path_type=Path), help="Series with times, for promtool.")
@@ -111,11 +132,14 @@ def replay(files: tuple[Path, ...], config: Path | None, **options: Any) -> None
     from ewad import replay as replaying
 
     outputs = {name: options.pop(name) for name in ("output", "plot", "openmetrics", "publish", "speed")}
-    if config is not None or (DEFAULT_CONFIG.is_file() and not any(options.values())):
-        settings = _settings(config, None, (), options)
+    csv_options = _taken_csv_options(options)
+    config = config or (None if any(options.values()) else _default_config())
+    if config is not None:
+        settings = _settings(config, options)
     else:
-        settings = replaying.default_settings(os.environ, _block(options))
-    click.echo(replaying.replay(files, settings, **outputs), err=True)
+        settings = replaying.default_settings(os.environ, options)
+    said = replaying.replay(files, settings, csv_options=csv_options, config_file=config, **outputs)
+    click.echo(said, err=True)
 
 
 @cli.command()
@@ -129,13 +153,17 @@ def replay(files: tuple[Path, ...], config: Path | None, **options: Any) -> None
 @click.option("--stop-on-plateau", is_flag=True, help="End where the cost no longer falls.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the shuffling.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Cost by epoch: .png, .svg or .pdf.")
+@_csv_options
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The best model, for start_from.")
 def train(files: tuple[Path, ...], config: Path | None, name: str | None, **options: Any) -> None:
     """Train a model on CSV files, with several optimizers side by side."""
     from ewad import train as training
 
-    settings = None if config is None else _settings(config, None, (), {})
-    click.echo(training.train(files, settings, name, **options))
+    csv_options = _taken_csv_options(options)
+    config = config or _default_config()
+    settings = None if config is None else _settings(config)
+    said = training.train(files, settings, name, csv_options=csv_options, config_file=config, **options)
+    click.echo(said)
 
 
 @cli.command()
@@ -148,24 +176,48 @@ def figures(folder: Path) -> None:
         click.echo(path)
 
 
-def _settings(
-    config: Path | None, url: str | None, topics: tuple[str, ...], options: dict[str, Any]
-) -> Settings:
+def _default_config() -> Path | None:
+    return DEFAULT_CONFIG if DEFAULT_CONFIG.is_file() else None
+
+
+def _settings(config: Path | None, options: Mapping[str, Any] | None = None) -> Settings:
     """Return the settings of the file, or those of the options if there is none."""
     from ewad import config as configuration
 
-    if config is None and not (url or topics) and DEFAULT_CONFIG.is_file():
-        config = DEFAULT_CONFIG
-    if config is None and (url or topics):
-        return configuration.from_options(url, topics, environ=os.environ, **_block(options))
-    given = [f"--{name}" for name, value in {"url": url, "topic": topics, **options}.items() if value]
+    options = options or {}
+    given = [name for name, value in options.items() if value]
+    standing_alone = bool(options.get("url") or options.get("topic"))
+    if config is not None and given:
+        raise ConfigError(f"{_option(given[0])}: not together with -c/--config")
+    if standing_alone:
+        rest = {name: value for name, value in options.items() if name not in ("url", "topic")}
+        return configuration.from_options(options["url"], options["topic"], environ=os.environ, **rest)
+    config = config or _default_config()
     if given:
-        raise ConfigError(f"{given[0]}: goes with --url and --topic, not with a configuration file")
+        why = "needs --topic" if config is None else f"needs --topic, or else {config} is what counts"
+        raise ConfigError(f"{_option(given[0])}: {why}")
     return configuration.load(config, os.environ)
 
 
-def _block(options: dict[str, Any]) -> dict[str, Any]:
-    return {{"form": "format"}.get(name, name): value for name, value in options.items()}
+def _option(name: str) -> str:
+    """Return a parameter of the command that runs as people write it: half_life gives --half-life."""
+    parameters = click.get_current_context().command.params
+    return next(max(parameter.opts, key=len) for parameter in parameters if parameter.name == name)
+
+
+def _taken_csv_options(options: dict[str, Any]) -> CsvOptions:
+    """Take from the options those of _csv_options, and return what they mean. Raises ConfigError."""
+    from ewad.ingest.csv import CsvOptions
+
+    delimiter, columns = options.pop("delimiter"), options.pop("columns")
+    if delimiter is not None and DELIMITERS.get(delimiter, delimiter) not in DELIMITERS.values():
+        raise ConfigError(f'--delimiter: expected one of {" ".join(DELIMITERS)}, got "{delimiter}"')
+    delimiter = DELIMITERS.get(delimiter, delimiter)
+    names = None if columns is None else tuple(name.strip() for name in columns.split(","))
+    if names is not None and not all(names):
+        raise ConfigError(f'--columns: expected names between commas, got "{columns}"')
+    rest = {name: options.pop(name) for name in ("layout", "time_column", "time_format")}
+    return CsvOptions(delimiter=delimiter, columns=names, **rest)
 
 
 def main() -> None:

@@ -6,31 +6,37 @@ import asyncio
 import itertools
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 import numpy as np
 
 from ewad import config
 from ewad.config import Settings
-from ewad.config.syntax import mask_url, parse_url, quoted
-from ewad.engine import REFUSED, VALUE_LIMIT, Batch, Engine, Results
+from ewad.config.syntax import MAX_TOPIC_BYTES, mask_url, parse_url, quoted
+from ewad.engine import REFUSED, VALUE_LIMIT, Batch, Engine, ModelSettings, Results
 from ewad.errors import ConfigError, SourceError
 from ewad.expose.backfill import BackfillSink
+from ewad.expose.output import refuse_overlaps
+from ewad.expose.pictures import check_picture
 from ewad.expose.plot import PlotSink
-from ewad.expose.rows import Sink, sink, table
-from ewad.ingest.csv import Chunk, CsvFile, CsvMessage, read
+from ewad.expose.rows import FileSink, Sink, columns, sink, table
+from ewad.ingest.csv import Chunk, CsvFile, CsvMessage, CsvOptions, read
 from ewad.ingest.intake import Intake
 from ewad.ingest.topics import TopicTemplate
+from ewad.numeric.recurrence import Floats
 from ewad.store.model_file import start_models
 
 # Large enough for the engine to be at its cheapest, small enough for the scans to stay short.
 BATCH_SAMPLES = 4096
 # At a chosen speed samples are let go in steps of so many real seconds: smooth to look at, cheap to keep.
 STEP_SECONDS = 0.05
+NOT_TAKEN = -2  # the row of a stream in a block that does not take it; REFUSED is -1
 
 Observed = list[tuple[Batch, Results]]
 Publisher = Callable[[str, str], Awaitable[None]]
@@ -38,12 +44,13 @@ Publisher = Callable[[str, str], Awaitable[None]]
 
 def default_settings(environ: Mapping[str, str], block: Mapping[str, Any]) -> Settings:
     """Return the settings of a replay without a configuration file: every stream smoothed and forecast."""
-    given = {key: list(value) if isinstance(value, tuple) else value for key, value in block.items() if value}
-    document = {
-        "stream": [{"name": "replay", "topic": "#", "model": "linear", **given}],
-        "model": {"linear": {}},
-    }
-    return config.parse(document, "command line", environ)
+    settings = config.from_options(None, ("#",), environ=environ, name="replay", **block)
+    models = settings.models or {"linear": ModelSettings(name="linear")}
+    streams = [
+        msgspec.structs.replace(stream, model=stream.model or next(iter(models)))
+        for stream in settings.streams
+    ]
+    return msgspec.structs.replace(settings, streams=tuple(streams), models=models)
 
 
 def replay(
@@ -55,36 +62,66 @@ def replay(
     openmetrics: Path | None = None,
     publish: str | None = None,
     speed: float | None = None,
+    csv_options: CsvOptions | None = None,
+    config_file: Path | None = None,
 ) -> str:
     """Replay the files one after another and return a summary for people.
 
-    Raises SourceError where a file can't be read, ConfigError where an output can't be written.
+    Raises SourceError where a file can't be read, ConfigError where an output can't be or is one of the
+    files that are read, StateError where writing it fails.
     """
     if speed is not None and not 0.0 < speed < np.inf:
         raise ConfigError(f"--speed: expected a positive number, got {speed}")
+    inputs = [*files, *([config_file] if config_file else [])]
+    refuse_overlaps(inputs, {"-o": output, "--plot": plot, "--openmetrics": openmetrics})
+    run = Replay(settings, csv_options)
     for path in files:
-        read(path).close()  # a mistake in the last file is told before the first is worked on
-    outputs = ((sink, output), (PlotSink, plot), (BackfillSink, openmetrics))
-    sinks: list[Sink] = [make(target) for make, target in outputs if target is not None]
-    run = Replay(settings)
-    started = time.perf_counter()
-    asyncio.run(_replay(run, files, sinks, publish, speed))
-    for each in sinks:
-        each.close()
+        with run.read(path) as file:  # a mistake in the last file is told before the first is worked on
+            if publish is not None:
+                _check_topics(file, file.names)
+    sinks: list[Sink] = []
+    try:
+        _open_sinks(sinks, run.engine, output, plot, openmetrics)
+        started = time.perf_counter()
+        asyncio.run(_replay(run, files, sinks, publish, speed))
+        for each in sinks:
+            each.close()
+    finally:
+        for each in sinks:
+            each.discard()
     return run.summary(time.perf_counter() - started)
+
+
+def _open_sinks(
+    sinks: list[Sink], engine: Engine, output: Path | None, plot: Path | None, openmetrics: Path | None
+) -> None:
+    """Add a sink for each of the outputs that are given."""
+    groups = [group.settings for group in engine.groups]
+    if output is not None:
+        sinks.append(sink(output, columns(groups)))
+    if plot is not None:
+        check_picture(plot)
+        sinks.append(FileSink(plot, partial(PlotSink, groups=[group.name for group in groups])))
+    if openmetrics is not None:
+        sinks.append(FileSink(openmetrics, partial(BackfillSink, engine=engine)))
 
 
 class Replay:
     """An engine under these settings, and what has gone through it."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, csv_options: CsvOptions | None = None) -> None:
         self.settings = settings
+        self._csv_options = csv_options
         self.engine = Engine(settings.group_settings(), settings.limits.max_streams)
         start_models(self.engine)
         self.intake = Intake(self.engine, settings.streams, settings.limits.max_payload_bytes)
         self.samples = 0
         self.refused = 0
         self.notes: list[str] = []
+
+    def read(self, path: Path) -> CsvFile:
+        """Return the file, opened. Raises SourceError."""
+        return read(path, self._csv_options)
 
     def summary(self, seconds: float) -> str:
         """Return what was done, and what was left out."""
@@ -110,7 +147,9 @@ class SampleFile:
         self._templates = [
             [TopicTemplate.parse(topic) for topic in block.topics] for block in run.settings.streams
         ]
-        self._places: list[tuple[int, int]] = []  # group and row of each of the file's streams
+        # for each block the row of each of the file's streams; REFUSED past the limit, or NOT_TAKEN
+        self._rows: list[list[int]] = [[] for _ in self._templates]
+        self._checked = 0  # how many of them are known to be topics
 
     def pieces(self, step_seconds: float) -> Iterator[Chunk]:
         """Yield the samples in pieces of at most BATCH_SAMPLES and step_seconds of file time."""
@@ -129,36 +168,51 @@ class SampleFile:
 
     def observe(self, piece: Chunk) -> Observed:
         """Let the engine observe the piece."""
-        self._places += [self._place(name) for name in self._file.names[len(self._places) :]]
-        group, row = np.array(self._places, dtype=np.int32)[piece.stream].T
-        self._run.refused += int((row == REFUSED).sum())
+        for name in self._file.names[len(self._rows[0]) :]:
+            for rows, place in zip(self._rows, self._places(name), strict=True):
+                rows.append(place)
+        refused = np.zeros(len(piece.stream), dtype=np.bool_)
         observed = []
-        for index, block in enumerate(self._run.settings.streams):
-            mine = np.flatnonzero((group == index) & (row != REFUSED))
+        for index, rows in enumerate(self._rows):
+            row = np.array(rows, dtype=np.int32)[piece.stream]
+            refused |= row == REFUSED
+            mine = np.flatnonzero(row >= 0)
             if len(mine):
-                value = piece.value[mine] * block.scale + block.offset
-                if np.any(np.abs(value) >= VALUE_LIMIT):
-                    where = f"{self._file.path}: stream[{index}].scale, offset"
-                    raise SourceError(f"{where}: expected values within {VALUE_LIMIT:g}, got larger ones")
-                batch = Batch(index, row[mine], piece.time[mine], value)
+                batch = Batch(index, row[mine], piece.time[mine], self._scaled(index, piece.value[mine]))
                 observed.append((batch, self._run.engine.observe(batch)))
+        self._run.refused += int(refused.sum())
         return observed
+
+    def _scaled(self, index: int, value: Floats) -> Floats:
+        """Return the values as the block scales them."""
+        block = self._run.settings.streams[index]
+        scaled = value * block.scale + block.offset
+        if np.any(np.abs(scaled) >= VALUE_LIMIT):
+            where = f"{self._file.path}: stream[{index}].scale, offset"
+            raise SourceError(f"{where}: expected values within {VALUE_LIMIT:g}, got larger ones")
+        return scaled
 
     def payloads(self, piece: Chunk) -> Iterator[tuple[str, str]]:
         """Yield topic and payload of each sample."""
+        _check_topics(self._file, self._file.names[self._checked :])
+        self._checked = len(self._file.names)
         for stream, value in zip(piece.stream.tolist(), piece.value.tolist(), strict=True):
             yield self._file.names[stream], repr(value)
 
-    def _place(self, name: str) -> tuple[int, int]:
-        """Return group and row of a stream: in the block whose topic takes the name, or the only one."""
+    def _places(self, name: str) -> list[int]:
+        """Return the stream's row in each block: in those whose topics take the name, or in the only one."""
         engine = self._run.engine
-        for group, templates in enumerate(self._templates):
-            for template in templates:
-                labels = template.match(name)
-                if labels is not None:
-                    return group, engine.add_stream(group, name, labels)
-        if len(self._templates) == 1:
-            return 0, engine.add_stream(0, name)
+        found = [
+            next((labels for template in templates if (labels := template.match(name)) is not None), None)
+            for templates in self._templates
+        ]
+        if len(found) == 1 and found[0] is None:
+            found = [()]
+        if any(labels is not None for labels in found):
+            return [
+                NOT_TAKEN if labels is None else engine.add_stream(group, name, labels)
+                for group, labels in enumerate(found)
+            ]
         topics = ", ".join(topic for block in self._run.settings.streams for topic in block.topics)
         raise SourceError(
             f"{self._file.path}: column {quoted(name)}: expected a name that a topic takes: {topics}"
@@ -192,7 +246,19 @@ class MessageFile:
 
     def payloads(self, piece: list[CsvMessage]) -> Iterator[tuple[str, str]]:
         """Yield topic and payload of each message."""
+        _check_topics(self._file, [message.topic for message in piece])
         return ((message.topic, message.payload.decode()) for message in piece)
+
+
+def _check_topics(file: CsvFile, names: Iterable[str]) -> None:
+    """Raise ConfigError for a name that no message can be published to."""
+    for name in names:
+        if not name or set(name) & set("+#\0") or len(name.encode()) > MAX_TOPIC_BYTES:
+            column = {"wide": name, "long": "stream", "messages": "topic"}[file.layout]
+            raise ConfigError(
+                f"--publish: {file.path}: column {quoted(column)}: "
+                f"expected a topic without +, # and NUL, got {quoted(name)}"
+            )
 
 
 async def _replay(
@@ -202,7 +268,7 @@ async def _replay(
         publisher = None if publish is None else await stack.enter_async_context(_publisher(publish))
         pace = _Pace(speed)
         for path in files:
-            with read(path) as file, _progress(path, file) as bar:
+            with run.read(path) as file, _progress(path, file) as bar:
                 source: Any = (MessageFile if file.layout == "messages" else SampleFile)(run, file)
                 for piece in source.pieces(pace.step_seconds):
                     await pace.until(source.time(piece))

@@ -11,8 +11,12 @@ from typing import Any
 import click
 
 from ewad.config import Settings
+from ewad.config.syntax import quoted
 from ewad.engine import ModelSettings
 from ewad.errors import ConfigError
+from ewad.expose.output import Output, refuse_overlaps
+from ewad.expose.pictures import check_picture
+from ewad.ingest.csv import CsvOptions
 from ewad.numeric.minibatches import Progress
 from ewad.training import TrainSettings, draw_costs, save, train_files
 
@@ -25,24 +29,40 @@ def train(
     optimizer: str = "",
     output: Path | None = None,
     plot: Path | None = None,
+    csv_options: CsvOptions | None = None,
+    config_file: Path | None = None,
     **options: Any,
 ) -> str:
     """Do what `ewad train` does, with a bar on a terminal's stderr; return what it prints.
 
     name: of the model of the settings; None: its only one, or the default one.  options: of TrainSettings.
     """
+    _check_outputs([*files, *([config_file] if config_file else [])], output, plot)
     names = tuple(part.strip() for part in optimizer.split(",") if part.strip())
     chosen = TrainSettings(model=_chosen(settings, name), optimizers=names, **options)
     with _Bars() as bars:
-        report = train_files(files, chosen, on_progress=bars.show)
+        report = train_files(files, chosen, csv_options, on_progress=bars.show)
     lines = [str(report)]
+    if output is not None:  # first of all: it is what the time went into
+        save(report, output)
+        path = output.resolve()  # start_from counts from the configuration's folder, not from this one
+        lines.append(
+            f"{report.best.optimizer}'s model saved in {output}: start_from = {quoted(str(path), 4096)}"
+        )
     if plot is not None:
         draw_costs(report, plot)
         lines.append(f"costs drawn in {plot}")
-    if output is not None:
-        save(report, output)
-        lines.append(f'{report.best.optimizer}\'s model saved in {output}: start_from = "{output}"')
     return "\n".join(lines)
+
+
+def _check_outputs(inputs: Sequence[Path], output: Path | None, plot: Path | None) -> None:
+    """Raise ConfigError now for an output that could not be written after the training."""
+    refuse_overlaps(inputs, {"-o": output, "--plot": plot})
+    if plot is not None:
+        check_picture(plot)
+    for path in (output, plot):
+        if path is not None:
+            Output(path).discard()
 
 
 def _chosen(settings: Settings | None, name: str | None) -> ModelSettings:

@@ -247,6 +247,138 @@ def test_openmetrics_goes_into_a_prometheus_as_blocks() -> None:
     assert blocks
 
 
+def test_parquet_keeps_its_columns_where_the_first_messages_are_rejected() -> None:
+    pytest.importorskip("pyarrow")
+    import pandas as pd
+
+    bad, good = [f"{i},t,oops" for i in range(5000)], [f"{i},t,2.5" for i in range(5000, 5010)]
+    Path("recorded.csv").write_text("\n".join(["time,topic,payload", *bad, *good]))
+    done = ewad("replay", "recorded.csv", "-o", "out.parquet")
+    assert done.returncode == 0, done.stderr
+    table = pd.read_parquet("out.parquet")
+    assert len(table) == 10
+    assert set(table["stream"]) == {"t"}
+
+
+def test_results_without_a_sample_are_a_header() -> None:
+    Path("recorded.csv").write_text("time,topic,payload\n1,t,oops\n")
+    assert ewad("replay", "recorded.csv", "-o", "out.csv").returncode == 0
+    assert Path("out.csv").read_text().startswith("time,stream,value,")
+    assert rows("out.csv") == []
+
+
+SAME = (
+    ("-o", "wide.csv"), ("-o", "folder/../wide.csv"), ("-o", "link.csv"), ("-o", "hard.csv"),
+    ("--openmetrics", "wide.csv"), ("-o", "out.csv", "--openmetrics", "out.csv"),
+    ("--plot", "wide.csv"), ("-c", "my.toml", "--openmetrics", "my.toml"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("options", SAME, ids=str)
+def test_an_output_that_is_an_input_or_another_output_is_refused(options: tuple[str, ...]) -> None:
+    Path("wide.csv").write_text(WIDE)
+    Path("folder").mkdir()
+    Path("link.csv").symlink_to("wide.csv")
+    Path("hard.csv").hardlink_to("wide.csv")
+    text = STREAM.replace("site/{room}/t", "#")
+    config(text, "my.toml")
+    said = failed(ewad("replay", "wide.csv", *options), 2)
+    assert said.startswith(
+        f"ewad: {options[-2]} {options[-1]}: expected a file of its own, got the same one as "
+    )
+    assert Path("wide.csv").read_text() == WIDE
+    assert Path("my.toml").read_text() == text
+
+
+def test_a_replay_that_fails_leaves_earlier_results_and_nothing_else() -> None:
+    Path("wide.csv").write_text(WIDE)
+    Path("broken.csv").write_text("time,a\n" + "1,2\n" * 2_000_000 + "2,warm\n")
+    outputs = {"out.csv": "-o", "out.om": "--openmetrics", "out.png": "--plot"}
+    for output in outputs:
+        Path(output).write_text("earlier")
+    options = [word for output, option in outputs.items() for word in (option, output)]
+    failed(ewad("replay", "wide.csv", "broken.csv", *options), 1)
+    assert {path.name for path in Path().iterdir()} == {"wide.csv", "broken.csv", *outputs}
+    assert {Path(output).read_text() for output in outputs} == {"earlier"}
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".png", ".om"])
+def test_a_full_disk_is_one_line_and_status_1(suffix: str) -> None:
+    if suffix == ".parquet":
+        pytest.importorskip("pyarrow")
+    Path("wide.csv").write_text(WIDE)
+    output = Path(f"full{suffix}")
+    output.symlink_to("/dev/full")
+    option = {".png": "--plot", ".om": "--openmetrics"}.get(suffix, "-o")
+    said = failed(ewad("replay", "wide.csv", option, output), 1)
+    assert said == f"ewad: {output}: can't write the file: No space left on device\n"
+
+
+def test_an_output_through_a_link_keeps_the_link_and_the_rights() -> None:
+    Path("wide.csv").write_text(WIDE)
+    Path("results").mkdir()
+    target = Path("results/out.csv")
+    target.write_text("earlier")
+    target.chmod(0o640)
+    Path("out.csv").symlink_to(target)
+    assert ewad("replay", "wide.csv", "-o", "out.csv").returncode == 0
+    assert Path("out.csv").is_symlink()
+    assert len(rows("results/out.csv")) == 5
+    assert target.stat().st_mode & 0o777 == 0o640
+
+
+def series(path: str) -> dict[str, list[tuple[float, float]]]:
+    """Return time and value of each series of an OpenMetrics file, by name and labels as they stand there."""
+    found: dict[str, list[tuple[float, float]]] = {}
+    for line in Path(path).read_text().splitlines():
+        if not line.startswith("#"):
+            name, value, time = line.rsplit(" ", 2)
+            found.setdefault(name, []).append((float(time), float(value)))
+    return found
+
+
+@pytest.mark.parametrize("share", ["group", "stream"])
+def test_openmetrics_has_the_names_and_labels_of_the_exposition(share: str) -> None:
+    from ewad.config import load
+    from ewad.expose.exposition import Exposition
+    from ewad.replay import Replay, SampleFile
+
+    Path("odd.csv").write_text(
+        "time,stream,value\n"
+        + "".join(f'{i},"site/{room}/t",{i % 7}\n' for i in range(300) for room in ROOMS)
+    )
+    model = f'model = "m"\n[model.m]\nshare = "{share}"\nlags = 2\nbatch_size = 8\n'
+    settings = load(Path(config(STREAM + 'half_life = "10m"\n' + model)), {})
+    done = ewad("replay", "odd.csv", "--openmetrics", "out.om")
+    assert done.returncode == 0, done.stderr
+    run = Replay(settings)
+    with run.read(Path("odd.csv")) as file:
+        source = SampleFile(run, file)
+        for piece in source.pieces(math.inf):
+            source.observe(piece)
+    live = b"".join(Exposition(run.engine, [math.inf]).render(0.0, openmetrics=False)).decode()
+    expected = dict(line.rsplit(" ", 1) for line in live.splitlines() if not line.startswith("#"))
+    found = series("out.om")
+    wanted = ("ewad_value", "ewad_smoothed_", "ewad_forecast_value", "ewad_loss", "ewad_learning_rate")
+    assert {name: samples[-1][1] for name, samples in found.items()} == {
+        name: float(value) for name, value in expected.items() if name.startswith(wanted)
+    }
+    for name, samples in found.items():
+        times = [time for time, _ in samples]
+        assert times == sorted(set(times)), name
+
+
+ROOMS = ("hall", 'ki""t\\chen')
+
+
+def test_openmetrics_has_the_last_sample_of_a_time_and_none_that_goes_back() -> None:
+    Path("odd.csv").write_text("time,a\n5,1\n5,2\n5.0001,3\n4,4\n6,5\n")
+    config('[[stream]]\nname = "t"\ntopic = "#"\nout_of_order = "accept"\n')
+    done = ewad("replay", "odd.csv", "--openmetrics", "out.om")
+    assert done.returncode == 0, done.stderr
+    assert series("out.om")['ewad_value{stream="a",group="t"}'] == [(5.0001, 3.0), (6.0, 5.0)]
+
+
 def test_plot_makes_a_picture() -> None:
     pytest.importorskip("matplotlib")
     Path("wide.csv").write_text(WIDE)
@@ -326,14 +458,85 @@ def test_a_file_that_cannot_be_read_is_one_line(kind: str) -> None:
         (["--speed", "nan"], 2, "--speed"),
         (["--beta", "2"], 2, "beta"),
         (["--publish", "nowhere"], 2, "--publish"),
+        (["-o", "folder.csv"], 2, "folder.csv"),
         (["--publish", "mqtt://127.0.0.1:1"], 1, "refused"),
         (["-c", "missing.toml"], 2, "missing.toml"),
     ],
     ids=str,
 )
 def test_an_output_that_cannot_be_is_one_line(options: list[str], status: int, words: str) -> None:
+    Path("folder.csv").mkdir()
     Path("wide.csv").write_text(WIDE)
     assert words in failed(ewad("replay", "wide.csv", *options), status)
+
+
+@pytest.mark.parametrize(
+    ("text", "column"),
+    [("time,a,temp #1\n0,1,2\n", "temp #1"), ("time,stream,value\n0,a,1\n1,a/+,1\n", "stream")],
+)
+def test_publish_refuses_a_name_that_is_no_topic_before_it_connects(text: str, column: str) -> None:
+    Path("odd.csv").write_text(text)
+    said = failed(ewad("replay", "odd.csv", "--publish", "mqtt://127.0.0.1:1"), 2)
+    assert said.startswith(
+        f'ewad: --publish: odd.csv: column "{column}": expected a topic without +, # and NUL'
+    )
+
+
+# what a guess of the file's kind gets wrong, and the options that put it right
+OPTIONS = {
+    "delimiter": ("t|a\n0|1\n", ["--delimiter", "|"]),
+    "tab": ("t x\ta\n0\t1\n", ["--delimiter", "tab"]),
+    "layout": ("time,stream,value,a\n0,2,3,1\n", ["--layout", "wide", "--columns", "a"]),
+    "time column": ("a,b,when\n1,x,0\n", ["--time-column", "when"]),
+    "time format": ("when,a\n01|01|70 00h,1\n", ["--time-format", "%d|%m|%y %Hh"]),
+}
+
+
+@pytest.mark.parametrize("kind", OPTIONS)
+def test_options_override_the_guess_of_how_a_csv_file_is_read(kind: str) -> None:
+    text, options = OPTIONS[kind]
+    Path("odd.csv").write_text(text)
+    done = ewad("replay", "odd.csv", "-o", "out.csv", *options)
+    assert done.returncode == 0, done.stderr
+    assert [(row["time"], row["stream"], row["value"]) for row in rows("out.csv")] == [("0.0", "a", "1.0")]
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "words"),
+    [
+        (["--delimiter", ""], 2, "--delimiter: expected one of"),
+        (["--delimiter", '"'], 2, "--delimiter: expected one of"),
+        (["--delimiter", "ab"], 2, "--delimiter: expected one of"),
+        (["--columns", "a,,b"], 2, "--columns: expected names"),
+        (["--columns", "c"], 1, 'expected a column named "c"'),
+        (["--layout", "long", "--columns", "a"], 1, "expected a column named stream"),
+        (["--time-column", "c"], 1, 'expected a column named "c"'),
+        (["--time-format", "%Q"], 1, 'column "time"'),
+    ],
+    ids=str,
+)
+def test_options_that_do_not_fit_the_file_are_one_line(options: list[str], status: int, words: str) -> None:
+    Path("wide.csv").write_text(WIDE)
+    assert words in failed(ewad("replay", "wide.csv", *options), status)
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("replay wide.csv -c my.toml --beta 0.5", "--beta: not together with -c/--config"),
+        ("replay wide.csv -c my.toml --format json", "--format: not together with -c/--config"),
+        ("replay wide.csv --half-life x", "--half-life[0]: expected a duration"),
+        ("replay wide.csv --beta 0.9 --beta 2", "--beta[1]: must be in [0, 1)"),
+        ("run -c my.toml --url mqtt://a", "--url: not together with -c/--config"),
+        ("run --half-life 5m", "--half-life: needs --topic"),
+        ("run --format json", "--format: needs --topic"),
+        ("run --url mqtt://a", "--topic: "),
+    ],
+)
+def test_errors_of_options_name_options_that_exist(command: str, words: str) -> None:
+    Path("wide.csv").write_text(WIDE)
+    config(STREAM, "my.toml")
+    assert failed(ewad(*command.split()), 2).startswith(f"ewad: {words}")
 
 
 def test_a_mistake_in_the_last_file_is_told_before_the_first_is_replayed() -> None:
@@ -360,7 +563,7 @@ def test_ctrl_c_ends_a_replay_without_a_traceback() -> None:
         stderr=subprocess.PIPE, text=True, env=environment(),
     )  # fmt: skip
     try:
-        until(lambda: Path("out.csv").exists())
+        until(lambda: list(Path().glob("out.*.part.csv")))
         process.send_signal(2)
         _, stderr = process.communicate(timeout=30)
     finally:
@@ -368,3 +571,4 @@ def test_ctrl_c_ends_a_replay_without_a_traceback() -> None:
     assert process.returncode == 1
     assert "Traceback" not in stderr
     assert stderr.splitlines()[-1] == "ewad: interrupted"
+    assert [path.name for path in Path().iterdir()] == ["wide.csv"]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ewad.errors import ConfigError
+from ewad.expose.output import Output
 
 Axes = Any  # matplotlib.axes.Axes
 
@@ -41,6 +42,7 @@ STYLE: Any = {
 def check_picture(path: Path) -> None:
     """Raise ConfigError where matplotlib is not installed or does not know the suffix."""
     try:
+        import matplotlib as mpl  # noqa: F401  (a part of it alone may have been loaded before)
         from matplotlib.backend_bases import FigureCanvasBase
     except ImportError as error:
         raise ConfigError(f"{path}: pictures need matplotlib: pip install 'ewad[plot]'") from error
@@ -51,22 +53,24 @@ def check_picture(path: Path) -> None:
 def draw(path: Path, plot: Callable[..., None], rows: int = 1, columns: int = 1) -> None:
     """Have plot(axes, ...) draw on so many axes, and save the picture as path's suffix says.
 
-    Raises ConfigError where matplotlib is not installed, the suffix is unknown or path can't be written.
+    Raises ConfigError where matplotlib is not installed, the suffix is unknown or no file can be there,
+    StateError where writing it fails.
     """
+    check_picture(path)
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    output = Output(path)
     try:
-        import matplotlib as mpl
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ConfigError(f"{path}: pictures need matplotlib: pip install 'ewad[plot]'") from error
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=SIZE_INCHES, dpi=DPI, layout="constrained")
-        plot(*figure.subplots(rows, columns, squeeze=False).ravel())
-        try:
-            figure.savefig(path, dpi=DPI)
+        with mpl.rc_context(STYLE), output.writing() as unfinished:
+            figure = Figure(figsize=SIZE_INCHES, dpi=DPI, layout="constrained")
+            plot(*figure.subplots(rows, columns, squeeze=False).ravel())
+            figure.savefig(unfinished, dpi=DPI)
             if path.suffix == ".png":
-                _reduce(path)
-        except (OSError, ValueError) as error:
-            raise ConfigError(f"{path}: can't draw: {error}") from error
+                _reduce(unfinished)
+        output.finish()
+    finally:
+        output.discard()
 
 
 def _reduce(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -64,6 +65,13 @@ class PlotSink:
             axis.grid(alpha=0.3)
         axes[0, 0].legend(loc="upper right", fontsize=8, ncols=3)
         try:
-            figure.savefig(self._path, dpi=120)
+            with warnings.catch_warnings():
+                # a name in a script that the font lacks shows as boxes; the picture is good all the same
+                warnings.filterwarnings("ignore", "Glyph .* missing from font")
+                figure.savefig(self._path, dpi=120)
         finally:
             plt.close(figure)
+
+    def discard(self) -> None:
+        """Draw nothing."""
+        self._tables.clear()

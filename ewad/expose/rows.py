@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ewad.engine import Batch, Engine, Results
 from ewad.engine.settings import GroupSettings
-from ewad.errors import ConfigError, StateError
+from ewad.errors import ConfigError
 from ewad.expose.output import Output
 
 if TYPE_CHECKING:
@@ -33,6 +33,9 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Finish the file."""
+
+    def discard(self) -> None:
+        """Let go of everything, where there is to be no file; nothing after close."""
 
 
 def columns(groups: Sequence[GroupSettings]) -> list[str]:
@@ -104,6 +107,11 @@ class CsvSink:
         """Close the file."""
         self._file.close()
 
+    def discard(self) -> None:
+        """Close the file, come what may."""
+        with contextlib.suppress(OSError):
+            self._file.close()
+
 
 class ParquetSink:
     """A Parquet file, a row group a table. Needs the extra `parquet`."""
@@ -123,13 +131,16 @@ class ParquetSink:
     def write(self, table: Table) -> None:
         """Append the rows."""
         frame = _frame(table, self._columns)
-        self._writer.write_table(
-            self._table.from_pandas(frame, schema=self._schema, preserve_index=False)
-        )
+        self._writer.write_table(self._table.from_pandas(frame, schema=self._schema, preserve_index=False))
 
     def close(self) -> None:
         """Close the file."""
         self._writer.close()
+
+    def discard(self) -> None:
+        """Close the file, come what may."""
+        with contextlib.suppress(OSError):
+            self._writer.close()
 
 
 SINKS: dict[str, Callable[[Path, Sequence[str]], Sink]] = {".csv": CsvSink, ".parquet": ParquetSink}
@@ -162,8 +173,7 @@ class FileSink:
 
     def discard(self) -> None:
         """Leave no file behind, unless it is closed already."""
-        with contextlib.suppress(OSError, StateError):
-            self._sink.close()
+        self._sink.discard()
         self._output.discard()
 
 

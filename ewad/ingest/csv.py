@@ -245,6 +245,8 @@ class CsvFile:
         for name in (*(self.options.columns or ()), *((chosen,) if chosen else ())):
             if name not in self.header:
                 self._fail(f"expected a column named {quoted(name)}, got {', '.join(self.header)}", 1)
+        if self.options.columns and self.layout != "wide":
+            self._fail(f"expected a wide file to take columns of, got a {self.layout} one", 1)
         if chosen:
             return roles | {"time": self.header.index(chosen)}
         free = [index for index in range(len(self.header)) if index not in roles.values()]
@@ -303,7 +305,7 @@ class CsvFile:
         for index, name in enumerate(self.header):
             if index == self._roles["time"] or name not in taken:
                 continue
-            values = self._numbers(block, frame, index)
+            values = self._numbers(block, frame, index, required=self.options.columns is not None)
             if values is not None:
                 streams.append(self._stream(name))
                 columns.append(values)
