@@ -152,7 +152,7 @@ def save(report: Report, path: Path) -> None:
 
 
 def draw_costs(report: Report, path: Path) -> None:
-    """Draw the cost after each epoch, in training and validation. Raises ConfigError without matplotlib."""
+    """Draw the cost after each epoch, in training and validation. Raises what `draw` does."""
 
     def costs(left: Axes, right: Axes) -> None:
         for i, result in enumerate(report.results):
@@ -300,8 +300,10 @@ def _train(
     for _ in range(settings.epochs):
         begin, costs = time.perf_counter(), []
         for progress in training.run(train.X, train.Y, 1, rng):
+            seconds += time.perf_counter() - begin
             costs.append(progress.cost)
             on_progress(name, settings.epochs, progress)
+            begin = time.perf_counter()
         seconds += time.perf_counter() - begin
         if costs:
             train_costs.append(float(np.mean(costs)))

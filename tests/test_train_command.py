@@ -1,11 +1,15 @@
 """`ewad train` as a command, and what run and replay make of its file."""
 
 import csv
+import os
+import pty
+import subprocess
+from pathlib import Path
 
 import pytest
 
 from ewad.samples import sample_path
-from tests.system.daemon import ewad, failed
+from tests.system.daemon import EWAD, environment, ewad, failed
 
 OFFICE = sample_path("ambient_temperature.csv")
 CONFIG = """
@@ -84,3 +88,112 @@ def test_figures_are_drawn_into_a_folder(tmp_path):
     assert result.returncode == 0, result.stderr
     drawn = result.stdout.split()
     assert len(drawn) == len(list((tmp_path / "figures").glob("*.png"))) >= 8
+
+
+@pytest.fixture
+def wave(tmp_path):
+    path = tmp_path / "wave.csv"
+    path.write_text("time,w\n" + "".join(f"{i},{i % 9}\n" for i in range(200)))
+    return path
+
+
+@pytest.mark.parametrize("option", ["-o", "--plot"])
+def test_an_output_that_is_the_input_is_refused(wave, option):
+    before = wave.read_text()
+    assert "expected a file of its own" in failed(ewad("train", wave, option, wave), 2)
+    assert wave.read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [(["-o", "missing/m.npz"], "missing/m.npz"), (["--plot", "cost.xyz"], "cost.xyz: can't draw")],
+)
+def test_an_output_that_cannot_be_is_told_before_the_training(tmp_path, options, words):
+    # the history is missing, too: what is told first was looked at first
+    assert words in failed(ewad("train", tmp_path / "none.csv", *options, cwd=tmp_path), 2)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_picture_that_cannot_be_written_does_not_cost_the_model(wave, tmp_path):
+    (tmp_path / "cost.png").symlink_to("/dev/full")
+    result = ewad("train", wave, "--epochs", "1", "-o", "m.npz", "--plot", "cost.png", cwd=tmp_path)
+    assert failed(result, 1) == "ewad: cost.png: can't write the file: No space left on device\n"
+    assert (tmp_path / "m.npz").stat().st_size
+
+
+def test_ewad_toml_counts_as_with_the_other_commands(wave, tmp_path):
+    (tmp_path / "ewad.toml").write_text(CONFIG.format(more="").replace("lags = 12", "lags = 250"))
+    assert "(250 lags, 3 ahead)" in failed(ewad("train", wave, cwd=tmp_path), 1)
+    (tmp_path / "ewad.toml").write_text("[model")
+    assert failed(ewad("train", wave, cwd=tmp_path), 2).startswith("ewad: ewad.toml: ")
+
+
+def test_the_hint_for_start_from_holds_in_any_folder(wave, tmp_path):
+    (tmp_path / "there").mkdir()
+    trained = ewad("train", wave, "--epochs", "1", "-o", "m.npz", cwd=tmp_path)
+    hint = trained.stdout.splitlines()[-1].partition(": ")[2]
+    assert hint == f'start_from = "{tmp_path.resolve() / "m.npz"}"'
+    config = tmp_path / "there" / "my.toml"
+    config.write_text(f'[[stream]]\nname = "t"\ntopic = "#"\nmodel = "m"\n[model.m]\n{hint}\n')
+    assert ewad("replay", wave, "-c", config).returncode == 0
+
+
+def test_options_say_how_the_history_is_read(tmp_path):
+    path = tmp_path / "odd.csv"
+    path.write_text("a|when\n" + "".join(f"{i % 9}|{i}\n" for i in range(200)))
+    result = ewad("train", path, "--delimiter", "|", "--time-column", "when", "--epochs", "1")
+    assert result.returncode == 0, result.stderr
+    assert "1 stream:" in result.stdout
+
+
+def on_a_terminal(*arguments):
+    """Return what a command writes to a terminal's stderr."""
+    terminal, stderr = pty.openpty()
+    try:
+        process = subprocess.Popen([*EWAD, *map(str, arguments)], stdout=subprocess.DEVNULL, stderr=stderr,
+                                   env=environment(TERM="xterm", COLUMNS="120"))  # fmt: skip
+        os.close(stderr)
+        said = b""
+        while True:
+            try:
+                more = os.read(terminal, 65536)
+            except OSError:  # Linux' way to say that nobody holds the other end any more
+                break
+            if not more:
+                break
+            said += more
+        assert process.wait(60) == 0, said
+        return said.decode()
+    finally:
+        os.close(terminal)
+
+
+def test_a_terminal_shows_the_progress_of_training_with_loss_and_rate(wave):
+    said = on_a_terminal("train", wave, "--epochs", "2", "--optimizer", "adam,momentum")
+    for words in ("adam", "momentum", "100%", "epoch 2", "loss ", "rate "):
+        assert words in said
+
+
+def test_a_terminal_shows_the_progress_of_a_replay(wave):
+    said = on_a_terminal("replay", wave)
+    assert "wave.csv" in said
+    assert "100%" in said
+
+
+def test_without_a_terminal_there_is_no_bar(wave):
+    assert ewad("train", wave, "--epochs", "1").stderr == ""
+    assert ewad("replay", wave).stderr.startswith("200 samples of 1 streams in ")
+
+
+def test_the_seconds_are_those_of_training_alone(wave, monkeypatch):
+    from ewad import training
+
+    now = [0.0]
+    monkeypatch.setattr(training.time, "perf_counter", lambda: now[0])
+
+    def slow(optimizer, epochs, progress):
+        now[0] += 10.0
+
+    report = training.train_files([Path(wave)], training.TrainSettings(epochs=2), on_progress=slow)
+    assert report.best.seconds == 0.0
+    assert now[0] > 0.0

@@ -137,3 +137,62 @@ def series_of(stream: str, row: dict[str, str], share: str, last: dict[str, str]
             yield metric, column, tuple(sorted((*own, ("model", "linear"))))
         elif row is last:
             yield metric, column, labels
+
+
+def test_blocks_that_share_a_topic_have_the_same_samples_from_columns_as_live(tmp_path: Path) -> None:
+    """Two blocks and a third that takes one of the topics: live and replayed, each sees what it takes."""
+    settings = "".join(
+        f'[[stream]]\nname = "{name}"\ntopic = "{topic}"\nbeta = {beta}\n'
+        for name, topic, beta in (("fast", "p/{s}", 0.5), ("slow", "p/+", 0.9), ("one", "p/a", 0.7))
+    )
+    with (
+        mosquitto.running(tmp_path / "mosquitto") as broker,
+        daemons.running(tmp_path / "live", f"mqtt://127.0.0.1:{broker.port}", settings) as live,
+    ):
+        publish(broker.port, [(f"p/{s}", str(i).encode()) for i in range(20) for s in "ab"])
+        until(lambda: seen(live.samples()) == 100, lambda: live.stderr)
+        smoothed = live.samples()["ewad_smoothed_value"]
+    wide, results = tmp_path / "wide.csv", tmp_path / "results.csv"
+    wide.write_text("time,p/a,p/b\n" + "".join(f"{i},{i},{i}\n" for i in range(20)))
+    replayed = daemons.ewad("replay", wide, "-c", live.config, "-o", results)
+    assert replayed.returncode == 0, replayed.stderr
+    assert "100 samples of 5 streams" in replayed.stderr
+    with results.open(newline="") as file:
+        table = list(csv.DictReader(file))
+    last = {
+        (row["stream"], beta): float(row[f"smoothed_{beta}"])
+        for row in table
+        for beta in ("0.5", "0.9", "0.7")
+        if row[f"smoothed_{beta}"]
+    }
+    expected = {(dict(labels)["stream"], dict(labels)["beta"]): n for labels, n in smoothed.items()}
+    assert last == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_trained_model_forecasts_live_as_in_a_replay(tmp_path: Path) -> None:
+    """Right after warm-up, before any mini-batch: the forecast is the file's model's, not persistence."""
+    wave = [20.0 + 5.0 * math.sin(i / 5) for i in range(400)]
+    history, start = tmp_path / "history.csv", tmp_path / "start.csv"
+    history.write_text("time,w\n" + "".join(f"{i},{value!r}\n" for i, value in enumerate(wave)))
+    start.write_text("time,w\n" + "".join(f"{i},{value!r}\n" for i, value in enumerate(wave[:10])))
+    settings = '[[stream]]\nname = "w"\ntopic = "w"\nmodel = "m"\n[model.m]\nlags = 4\n'
+    config, model = tmp_path / "train.toml", tmp_path / "model.npz"
+    config.write_text(settings)
+    trained = daemons.ewad("train", history, "-c", config, "--batch-size", "16", "-o", model)
+    assert trained.returncode == 0, trained.stderr
+    settings += f'start_from = "{model}"\n'
+    with (
+        mosquitto.running(tmp_path / "mosquitto") as broker,
+        daemons.running(tmp_path / "live", f"mqtt://127.0.0.1:{broker.port}", settings) as live,
+    ):
+        publish(broker.port, [("w", repr(value).encode()) for value in wave[:10]])
+        live.until_value("ewad_samples_total", 10.0, stream="w")
+        forecast = live.value("ewad_forecast_value", stream="w")
+    results = tmp_path / "results.csv"
+    replayed = daemons.ewad("replay", start, "-c", live.config, "-o", results)
+    assert replayed.returncode == 0, replayed.stderr
+    with results.open(newline="") as file:
+        last = list(csv.DictReader(file))[-1]
+    assert forecast == pytest.approx(float(last["forecast_1"]), rel=1e-12)
+    assert last["loss"] == ""
+    assert abs(forecast - wave[9]) > 0.01
