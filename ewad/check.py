@@ -55,13 +55,12 @@ class _Ignored:
 
 async def _connect(settings: Settings) -> None:
     # Not the daemon's own client id: the broker would end the daemon's session.
+    connection = connection_settings(settings)
     connection = replace(
-        connection_settings(settings),
+        connection,
         client_id=f"{settings.mqtt.client_id}-check-{os.getpid()}",
         session_expiry_seconds=0.0,
-        subscriptions=tuple(
-            Subscription(each.filter, "ignore") for each in connection_settings(settings).subscriptions
-        ),
+        subscriptions=tuple(Subscription(_alone(each.filter), "ignore") for each in connection.subscriptions),
     )
     source = make_source(connection, _Ignored())
     running = asyncio.create_task(source.run(), name="mqtt")
@@ -75,3 +74,8 @@ async def _connect(settings: Settings) -> None:
         await asyncio.gather(running, return_exceptions=True)
     if source.status != "connected":  # it failed, or some subscriptions were refused
         raise SourceError(source.status)
+
+
+def _alone(topic_filter: str) -> str:
+    """Return the filter without "$share/group/": the broker would deal this command the group's messages."""
+    return topic_filter.split("/", 2)[2] if topic_filter.startswith("$share/") else topic_filter
