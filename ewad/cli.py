@@ -151,7 +151,7 @@ def replay(files: tuple[Path, ...], config: Path | None, **options: Any) -> None
 @click.option("--batch-size", type=click.IntRange(1), help="Default: the course's rule.")
 @click.option("--validation", type=float, default=0.2, show_default=True, help="Last part of the time.")
 @click.option("--stop-on-plateau", is_flag=True, help="End where the cost no longer falls.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the shuffling.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the shuffling.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Cost by epoch: .png, .svg or .pdf.")
 @_csv_options
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The best model, for start_from.")

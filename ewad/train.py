@@ -60,6 +60,8 @@ def _check_outputs(inputs: Sequence[Path], output: Path | None, plot: Path | Non
     refuse_overlaps(inputs, {"-o": output, "--plot": plot})
     if plot is not None:
         check_picture(plot)
+    if output is not None and output.exists() and not output.is_file():
+        raise ConfigError(f"{output}: can't write there: expected a file or nothing yet")
     for path in (output, plot):
         if path is not None:
             Output(path).discard()

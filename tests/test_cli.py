@@ -314,6 +314,16 @@ def test_a_full_disk_is_one_line_and_status_1(suffix: str) -> None:
     assert said == f"ewad: {output}: can't write the file: No space left on device\n"
 
 
+def test_a_pipe_takes_an_output_as_it_comes() -> None:
+    Path("wide.csv").write_text(WIDE)
+    done = ewad("replay", "wide.csv", "--openmetrics", "/dev/stdout")
+    assert done.stdout.endswith("# EOF\n"), done.stderr
+
+
+def test_a_file_that_fails_while_it_is_read_is_one_line() -> None:
+    assert "can't read the file" in failed(ewad("replay", "/proc/self/mem"), 1)
+
+
 def test_an_output_through_a_link_keeps_the_link_and_the_rights() -> None:
     Path("wide.csv").write_text(WIDE)
     Path("results").mkdir()

@@ -77,6 +77,7 @@ def test_a_model_that_does_not_fit_is_one_clear_line(tmp_path):
         (["--optimizer", "adm"], 'did you mean "adam"'),
         (["--model", "outdoor"], 'unknown "outdoor"'),
         (["--validation", "1.5"], "must be in (0, 1)"),
+        (["-o", "/dev/full"], "/dev/full: can't write there"),
     ],
 )
 def test_bad_arguments_are_one_clear_line(arguments, words):

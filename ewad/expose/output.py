@@ -21,7 +21,7 @@ class Output:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._place = Path(os.path.realpath(path))  # a link stays one, and leads to the new file
-        self._at_once = self._place.exists() and not self._place.is_file()
+        self._at_once = path.exists() and not path.is_file()  # a pipe's real path is no path
         self.unfinished = path
         if not self._at_once:
             self.unfinished = self._place.with_name(f"{self._place.stem}.{os.getpid()}.part{path.suffix}")

@@ -146,10 +146,10 @@ class CsvFile:
         """Yield the file in blocks of whole lines; a quoted cell is never cut."""
         line = 1
         with self._raw as raw:
-            compressed = raw.read(2) == b"\x1f\x8b"
-            raw.seek(0)
-            file = cast("IO[bytes]", gzip.open(raw)) if compressed else raw  # noqa: SIM115  (reads from raw)
             try:
+                compressed = raw.read(2) == b"\x1f\x8b"
+                raw.seek(0)
+                file = cast("IO[bytes]", gzip.open(raw)) if compressed else raw  # noqa: SIM115  (reads from raw)
                 while content := file.read(BLOCK_BYTES):
                     content += file.readline()
                     if content.count(b'"') % 2:
