@@ -8,7 +8,7 @@ import pytest
 
 Found = TypeVar("Found")
 LIMIT_SECONDS = 30.0
-PAUSE_SECONDS = 0.01
+PAUSE_SECONDS = 0.03
 
 
 def until(condition: Callable[[], Found], what: Callable[[], str] | str = "") -> Found:

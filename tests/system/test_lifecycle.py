@@ -176,7 +176,7 @@ def test_the_demo_shows_loss_and_learning_rate_at_work_and_serves_them() -> None
 
 
 def test_a_demo_with_a_duration_ends_by_itself_and_leaves_nothing_behind() -> None:
-    with demo("--duration", "2s") as process:
+    with demo("--duration", "1s") as process:
         broker = broker_of(process)
         out, errors = process.communicate(timeout=60)
         assert (process.returncode, errors) == (0, "")
@@ -231,11 +231,11 @@ def test_the_demo_needs_no_stdout() -> None:
     started = time.monotonic()
     command = 'exec "$0" "$@" >&-'
     done = subprocess.run(
-        ["/bin/sh", "-c", command, *daemons.EWAD, "demo", "--listen", "127.0.0.1:0", "--duration", "2s"],
+        ["/bin/sh", "-c", command, *daemons.EWAD, "demo", "--listen", "127.0.0.1:0", "--duration", "1s"],
         stderr=subprocess.PIPE, text=True, timeout=60, env=daemons.environment(),
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
-    assert time.monotonic() - started >= 2
+    assert time.monotonic() - started >= 1
 
 
 def test_the_demo_ignores_settings_of_a_daemon_in_the_environment() -> None:
