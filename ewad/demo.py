@@ -77,7 +77,15 @@ async def _run(seconds: float | None, listen: str) -> None:
                 pass
             for task in running:
                 task.cancel()
+            await _insist(running[1])
     click.echo(f"done: {daemon.intake.received} messages")
+
+
+async def _insist(task: asyncio.Task[None]) -> None:
+    """Cancel the task until it is over: Python 3.11 loses a cancellation that meets a finished wait_for."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=0.1)
 
 
 def _settings(url: str, listen: str) -> config.Settings:
