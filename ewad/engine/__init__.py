@@ -1,6 +1,7 @@
 """The state of all streams: batches of samples in, averages and forecasts out. No I/O and no clock."""
 
 from ewad.engine.batch import Batch, Results
+from ewad.engine.cut import Cut
 from ewad.engine.engine import REFUSED, VALUE_LIMIT, Engine
 from ewad.engine.settings import GroupSettings, ModelSettings
 from ewad.numeric.averages import ByCount, ByTime
@@ -11,6 +12,7 @@ __all__ = [
     "Batch",
     "ByCount",
     "ByTime",
+    "Cut",
     "Engine",
     "GroupSettings",
     "ModelSettings",

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ewad.engine.batch import Batch, Results
+from ewad.engine.cut import Cut
 from ewad.engine.group import Group, Labels
 from ewad.engine.settings import GroupSettings
 from ewad.errors import StateError
@@ -67,6 +68,10 @@ class Engine:
 
     def dump(self) -> bytes:
         """Return the whole state in a portable form: a zip of .npy arrays and a JSON header."""
+        return self.cut().to_bytes()
+
+    def cut(self) -> Cut:
+        """Return the whole state as it is now. Its arrays are views: `copy` it before the next batch."""
         arrays: dict[str, np.ndarray[Any, Any]] = {}
         header: dict[str, Any] = {"format": "ewad-engine", "version": DUMP_VERSION, "refused": self.refused}
         header["groups"] = []
@@ -82,10 +87,7 @@ class Engine:
             for part, (owner, n_rows) in group.parts().items():
                 for name, array in owner.rows(n_rows).items():
                     arrays[f"{i}/{part}/{name}"] = array
-        arrays["header"] = np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)
-        out = io.BytesIO()
-        np.savez(out, allow_pickle=False, **arrays)
-        return out.getvalue()
+        return Cut(header, arrays)
 
     def load(self, dump: bytes) -> None:
         """Put a dumped state into a new engine; continuing from it is bit-equal to never having stopped.
