@@ -54,7 +54,7 @@ class TestExamples:
             return np.zeros((len(of), 2)), np.zeros(len(of)), np.zeros(len(of))
 
         monkeypatch.setattr(forecaster.learner, "learn", learn)
-        forecaster.update(Runs.of(np.zeros(100, np.int64)), np.zeros(1, np.int64), values)
+        forecaster.update(Runs.of(np.zeros(100, np.int64)), values)
         mine = examples_of(np.arange(100.0), values, 4, (1, 3))
         np.testing.assert_allclose(mine.X.T, seen["X"], rtol=1e-12)
         np.testing.assert_allclose(mine.Y.T, seen["Y"], rtol=1e-12, atol=1e-15)

@@ -25,12 +25,18 @@ class Forecaster(RowState):
     An example pairs the differences up to `depth - lags` samples ago with what came since, so that no
     target is used before it has arrived.
 
+    A window restarts where a stream has had a gap: forecasts are NaN until lags are full again, none made
+    before is scored, no example and no difference spans the gap. What has been learnt stays.
+
+    count: (n_streams,) samples ever.  position: (n_streams,) samples since the window's (re)start.
     history: (n_streams, depth) last values, newest last.  forecast: (n_streams, n_horizons), NaN while
     warming up.  pending: (n_streams, sum of horizons) forecasts whose truth is still to come: for each
     horizon h, h places, used in turn.  squared_error, squared_change: of the forecasts and of
     persistence, exponentially weighted.  difference_square, difference_weight: what the scale is made of.
     """
 
+    count: Integers
+    position: Integers
     history: Floats
     forecast: Floats
     pending: Floats
@@ -46,6 +52,8 @@ class Forecaster(RowState):
         self.horizons = settings.horizons
         self.depth = settings.lags + max(settings.horizons)
         n_horizons = len(settings.horizons)
+        for name in ("count", "position"):
+            self.add_rows(name, dtype=np.int64)
         self.add_rows("history", self.depth)
         for name in ("forecast", "squared_error", "squared_change"):
             self.add_rows(name, n_horizons, fill=np.nan if name == "forecast" else 0.0)
@@ -61,20 +69,25 @@ class Forecaster(RowState):
         if not self.shared:
             self.learner.grow(n_rows)
 
-    def update(self, runs: Runs, count: Integers, value: Floats) -> tuple[Floats, Floats, Floats]:
+    def update(
+        self, runs: Runs, value: Floats, restart: NDArray[np.bool_] | None = None
+    ) -> tuple[Floats, Floats, Floats]:
         """Return forecasts (n, n_horizons), loss (n,) and learning rate (n,) after each sorted sample.
 
-        count: (k,) samples of each run's stream before the batch.  value: (n,) sorted.
+        value: (n,) sorted.  restart: (n,) sorted, whether the sample begins a new window; None: none does.
         """
-        number = runs.spread(count) + runs.rank  # of each sample in its stream, from 0
-        windows = Windows.of(self.history[runs.series], runs, value)
-        scale = self._scale(runs, value - windows.back(1), number > 0)
-        change, loss, rate = self._learn(runs, number >= self.depth, windows, scale)
+        rows = runs.series
+        position = self._positions(runs, restart)
+        windows = Windows.of(self.history[rows], runs, value)
+        scale = self._scale(runs, value - windows.back(1), position > 0)
+        change, loss, rate = self._learn(runs, position >= self.depth, windows, scale)
         forecast = value[:, None] + change * scale[:, None]
-        forecast[number < self.settings.lags] = np.nan
-        self._score(runs, number, windows, value, forecast)
-        self.history[runs.series] = windows.history(runs)
-        self.forecast[runs.series] = forecast[runs.end]
+        forecast[position < self.settings.lags] = np.nan
+        self._score(runs, position, windows, value, forecast)
+        self.count[rows] += runs.length
+        self.position[rows] = position[runs.end] + 1
+        self.history[rows] = windows.history(runs)
+        self.forecast[rows] = forecast[runs.end]
         return forecast, loss, rate
 
     def skill(self) -> Floats:
@@ -82,13 +95,21 @@ class Forecaster(RowState):
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.where(self.squared_change > 0.0, 1.0 - self.squared_error / self.squared_change, np.nan)
 
+    def _positions(self, runs: Runs, restart: NDArray[np.bool_] | None) -> Integers:
+        """Return (n,) the place of each sorted sample in its window, from 0."""
+        position = runs.spread(self.position[runs.series]) + runs.rank
+        if restart is None or not restart.any():
+            return position
+        place = np.arange(len(restart))
+        since = place - np.maximum.accumulate(np.where(restart, place, -1))  # the latest restart, of any run
+        return np.where(since <= runs.rank, since, position)
+
     def _scale(self, runs: Runs, difference: Floats, known: NDArray[np.bool_]) -> Floats:
         """Return (n,) the root mean square of each stream's differences so far; 1 where that is zero."""
         rows = runs.series
-        square = advance(
-            SCALE_BETA, np.where(known, difference, 0.0) ** 2, self.difference_square[rows], runs
-        )
-        weight = advance(SCALE_BETA, known.astype(np.float64), self.difference_weight[rows], runs)
+        decay = SCALE_BETA if known.all() else np.where(known, SCALE_BETA, 1.0)
+        square = advance(decay, np.where(known, difference, 0.0) ** 2, self.difference_square[rows], runs)
+        weight = advance(decay, known.astype(np.float64), self.difference_weight[rows], runs)
         self.difference_square[rows] = square[runs.end]
         self.difference_weight[rows] = weight[runs.end]
         return np.where(square > 0.0, np.sqrt(square / np.maximum(weight, 1.0)), 1.0)
@@ -118,9 +139,12 @@ class Forecaster(RowState):
             target[:, i] = (windows.back(ahead - horizon) - origin) / scale
         return difference[:, : self.settings.lags], target, difference[:, ahead:]
 
-    def _score(self, runs: Runs, number: Integers, windows: Windows, value: Floats, forecast: Floats) -> None:
+    def _score(
+        self, runs: Runs, position: Integers, windows: Windows, value: Floats, forecast: Floats
+    ) -> None:
         """Hold each value against the forecast made for it, then put today's forecasts in their places."""
         stream = runs.series[runs.run]
+        number = runs.spread(self.count[runs.series]) + runs.rank  # of each sample in its stream, from 0
         place = 0
         for i, horizon in enumerate(self.horizons):
             slot = place + number % horizon
@@ -128,6 +152,7 @@ class Forecaster(RowState):
             predicted = self.pending[stream, slot]
             inside = np.flatnonzero(runs.rank >= horizon)  # forecast within this very batch
             predicted[inside] = forecast[inside - horizon, i]
+            predicted[position < horizon] = np.nan  # made before the restart
             error, change = predicted - value, windows.back(horizon) - value
             known = ~np.isnan(error)
             decay = SKILL_BETA if known.all() else np.where(known, SKILL_BETA, 1.0)

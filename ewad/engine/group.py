@@ -107,10 +107,11 @@ class Group(RowState):
             return Results.none(self.settings)
         value = batch.value[accepted][runs.order]
         rows = runs.series
-        averages = [average.update(runs, self._elapsed(runs, newest), value) for average in self.averages]
+        elapsed = self._elapsed(runs, newest)
+        averages = [average.update(runs, elapsed, value) for average in self.averages]
         forecast = loss = rate = None
         if self.forecaster is not None:
-            forecast, loss, rate = self.forecaster.update(runs, self.count[rows], value)
+            forecast, loss, rate = self.forecaster.update(runs, value, self._restarts(elapsed))
         self.count[rows] += runs.length
         self.time[rows] = newest[runs.end]
         self.seen[rows] = newest[runs.end] if batch.arrival is None else batch.arrival
@@ -135,3 +136,8 @@ class Group(RowState):
         elapsed = np.diff(newest, prepend=0.0)
         elapsed[start] = np.where(self.count[rows] > 0, newest[start] - self.time[rows], 0.0)
         return elapsed
+
+    def _restarts(self, elapsed: Floats) -> NDArray[np.bool_] | None:
+        """Return (n,) whether the gap before each sorted sample is longer than the model's windows bear."""
+        max_gap = None if self.settings.model is None else self.settings.model.max_gap_seconds
+        return None if max_gap is None else elapsed > max_gap

@@ -14,6 +14,7 @@ from ewad.numeric.schedules import InverseTime, Schedule
 class ModelSettings:
     """A forecasting model, its training and what it forecasts. lags and horizons count samples.
 
+    max_gap_seconds: a stream's lag window restarts after more than so long without a sample; None: never.
     start_from: the file of a trained model; who composes the engine reads it (`Learner.start_from`).
     """
 
@@ -23,6 +24,7 @@ class ModelSettings:
     hidden: tuple[int, ...] = (16,)
     lags: int = 24
     horizons: tuple[int, ...] = (1,)
+    max_gap_seconds: float | None = None
     batch_size: int = 64
     batches_per_epoch: int = 100
     optimizer: Optimizer = field(default_factory=Adam)

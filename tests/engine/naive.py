@@ -118,11 +118,14 @@ class NaiveStream:
     def __init__(self, settings):
         self.averages = [NaiveAverage(decay) for decay in settings.decays]
         self.times, self.values, self.forecasts = [], [], []
+        self.start = 0  # the sample at which the window began
+        self.restarts = set()
         self.scored = [[] for _ in settings.model.horizons] if settings.model else []
 
     def scale(self):
-        """The root mean square of the differences so far, at 0.9999; 1 where that is zero."""
-        differences = [b - a for a, b in pairwise(self.values)]
+        """The root mean square of the differences, none across a gap, at 0.9999; 1 where it is zero."""
+        steps = enumerate(pairwise(self.values), start=1)
+        differences = [b - a for i, (a, b) in steps if i not in self.restarts]
         weights = [0.9999 ** (len(differences) - 1 - i) for i in range(len(differences))]
         square = sum(w * d * d for w, d in zip(weights, differences, strict=True))
         return math.sqrt(square / sum(weights)) if square > 0 else 1.0
@@ -162,6 +165,9 @@ class NaiveGroup:
                 return None
             time = stream.times[-1]  # accepted as if it came with the newest
         elapsed = time - stream.times[-1] if stream.times else 0.0
+        if self.models and elapsed > (self.settings.model.max_gap_seconds or math.inf):
+            stream.start = len(stream.values)
+            stream.restarts.add(stream.start)
         stream.times.append(time)
         averages = [average.add(elapsed, value) for average in stream.averages]
         means, stddevs = [mean for mean, _ in averages], [stddev for _, stddev in averages]
@@ -178,14 +184,14 @@ class NaiveGroup:
         now, scale = len(stream.values) - 1, stream.scale()
         value, origin = stream.values[now], now - max(horizons)
         for i, h in enumerate(horizons):
-            if now - h >= lags:
+            if now - h >= stream.start + lags:
                 error, change = stream.forecasts[now - h][i] - value, stream.values[now - h] - value
                 stream.scored[i].append((error, change))
-        if origin >= lags:
+        if origin >= stream.start + lags:
             target = [(stream.values[origin + h] - stream.values[origin]) / scale for h in horizons]
             model.learn(stream.features(origin, lags, scale), target)
         forecast = [NAN] * len(horizons)
-        if now >= lags:
+        if now >= stream.start + lags:
             forecast = [value + scale * y for y in model.predict(stream.features(now, lags, scale))]
         stream.forecasts.append(forecast)
         return forecast

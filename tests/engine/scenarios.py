@@ -106,6 +106,7 @@ models = st.builds(
     learning_rate=st.sampled_from([0.001, 0.01]),
     schedule=schedules,
     l2=st.sampled_from([0.0, 0.3]),
+    max_gap_seconds=st.sampled_from([None, 10.0, 60.0, 300.0]),
 )
 decays = st.one_of(
     st.sampled_from([0.0, 0.5, 0.9, 0.98]).map(ByCount),

@@ -244,3 +244,54 @@ def test_a_gradient_is_clipped_to_its_greatest_norm_and_told_whole():
     assert learner.batches[0] == 1
     assert np.linalg.norm(learner.theta[0]) == pytest.approx(1e-3, rel=1e-9)
     assert learner.gradient_norm[0] > 1e-2
+
+
+def with_gap(value, at, seconds=100.0):
+    """Return samples a second apart, but for a gap before the one at `at`."""
+    n = len(value)
+    time = np.arange(float(n))
+    time[at:] += seconds
+    return Samples(np.zeros(n, int), time, np.asarray(value, float))
+
+
+@pytest.mark.parametrize("cuts", [(), (20,), range(40)], ids=["whole", "cut at the gap", "one by one"])
+def test_a_gap_restarts_the_window_and_forecasts_are_nan_until_lags_are_full_again(cuts):
+    engine = new_engine(group(lags=4, horizons=(1, 3), max_gap_seconds=60.0), 1)
+    samples = with_gap(np.random.default_rng(6).normal(size=40), 20)
+    forecast = observe_in_pieces(engine, samples, cuts)["forecast"]
+    assert np.flatnonzero(np.isnan(forecast[:, 0])).tolist() == [0, 1, 2, 3, 20, 21, 22, 23]
+    assert engine.groups[0].forecaster.position[0] == 20
+    assert engine.groups[0].forecaster.count[0] == 40
+
+
+def test_a_gap_of_just_max_gap_restarts_nothing():
+    samples = with_gap(autoregression(100), 50, seconds=59.0)  # 60 s between the two
+    held = observe_in_pieces(new_engine(group(lags=4, max_gap_seconds=60.0), 1), samples)
+    plain = observe_in_pieces(new_engine(group(lags=4), 1), samples)
+    np.testing.assert_array_equal(held["forecast"], plain["forecast"])
+
+
+@pytest.mark.parametrize("share", ["group", "stream"])
+def test_the_jump_across_a_gap_is_neither_learnt_nor_scored_nor_a_step_of_the_scale(share):
+    settings = group(lags=3, horizons=(1, 2), batch_size=4, max_gap_seconds=60.0, share=share)
+    value = autoregression(200)
+    jump = value + np.where(np.arange(200) >= 100, 1e6, 0.0)
+    states = []
+    for values in (value, jump):
+        engine = new_engine(settings, 1)
+        observe_in_pieces(engine, with_gap(values, 100))
+        forecaster = engine.groups[0].forecaster
+        square = forecaster.difference_square[0]
+        states.append((forecaster.learner.theta[0], forecaster.squared_error[0], square))
+    for plain, jumped in zip(*states, strict=True):
+        np.testing.assert_allclose(jumped, plain, rtol=1e-6)
+
+
+def test_what_a_model_has_learnt_stays_across_a_gap():
+    settings = group(lags=4, batch_size=8, learning_rate=0.01, max_gap_seconds=60.0)
+    engine = new_engine(settings, 1)
+    samples = with_gap(autoregression(3005), 3000)
+    observe_in_pieces(engine, Samples(*(x[:3000] for x in (samples.stream, samples.time, samples.value))))
+    theta = engine.groups[0].forecaster.learner.theta.copy()
+    observe_in_pieces(engine, Samples(*(x[3000:] for x in (samples.stream, samples.time, samples.value))))
+    np.testing.assert_array_equal(engine.groups[0].forecaster.learner.theta, theta)
