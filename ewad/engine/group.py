@@ -124,7 +124,7 @@ class Group(RowState):
         rows, start = runs.series, runs.start
         newest = time.copy()
         newest[start] = np.maximum(newest[start], np.where(self.count[rows] > 0, self.time[rows], -np.inf))
-        backwards = np.flatnonzero(newest[1:] < newest[:-1]) + 1
+        backwards = np.flatnonzero((newest[1:] < newest[:-1]) & (runs.rank[1:] > 0)) + 1
         for run in np.unique(runs.run[backwards]):
             members = slice(start[run], runs.end[run] + 1)
             newest[members] = np.maximum.accumulate(newest[members])
