@@ -11,6 +11,7 @@ from dataclasses import replace
 from ewad.config import Settings, effective
 from ewad.engine import Engine
 from ewad.errors import SourceError
+from ewad.expose.access import server_tls
 from ewad.ingest.connection import connection_settings
 from ewad.ingest.consumer import Message
 from ewad.ingest.intake import Intake
@@ -28,6 +29,7 @@ def check(settings: Settings, connect: bool) -> str:
     """
     connection = connection_settings(settings)
     tls_context(connection)
+    server_tls(settings.http)
     start_models(Engine(settings.group_settings()))
     found = ["configuration is valid"]
     if connect:

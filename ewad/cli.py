@@ -167,6 +167,17 @@ def train(files: tuple[Path, ...], config: Path | None, name: str | None, **opti
 
 
 @cli.command()
+@click.argument("name")
+def hash_password(name: str) -> None:
+    """Print the line of http.users_file for user NAME; the password is asked for, or read from stdin."""
+    from ewad.config.passwords import PasswordHash
+
+    if not name.isprintable() or not name.strip() or ":" in name or name != name.strip() or name[0] == "#":
+        raise ConfigError("NAME: expected a name without colon, such as prometheus")
+    click.echo(f"{name}:{PasswordHash.of(_new_password()).text()}")
+
+
+@cli.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 def figures(folder: Path) -> None:
     """Draw the figures of the optimization course, computed by ewad itself."""
@@ -174,6 +185,17 @@ def figures(folder: Path) -> None:
 
     for path in drawing.draw_all(folder):
         click.echo(path)
+
+
+def _new_password() -> str:
+    """Return the password that is typed twice, or else the first line of stdin. Raises ConfigError."""
+    if sys.stdin.isatty():
+        password: str = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    else:
+        password = sys.stdin.readline().rstrip("\r\n")
+    if not password:
+        raise ConfigError("expected a password on stdin, got an empty line")
+    return password
 
 
 def _default_config() -> Path | None:

@@ -16,6 +16,7 @@ from ewad import __version__
 from ewad.config import Settings
 from ewad.engine import Engine
 from ewad.errors import ConfigError
+from ewad.expose.access import server_tls
 from ewad.expose.exposition import Exposition
 from ewad.expose.instruments import Instruments
 from ewad.expose.server import HttpServer
@@ -65,6 +66,8 @@ class Daemon:
             exposition=Exposition(self.engine, [block.stale_after_seconds for block in settings.streams]),
             instruments=self.instruments,
             not_ready=lambda: None if self.source.connected else self.source.status,
+            tls=server_tls(settings.http),
+            users=settings.http.users,
         )
         self.notifier = notifier or Notifier()
 
@@ -89,7 +92,8 @@ class Daemon:
             f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
             for host, port in await self.server.start()
         ]
-        log.info("serving metrics at http://%s/metrics version=%s", addresses[0], __version__)
+        scheme = "http" if self.settings.http.cert_file is None else "https"
+        log.info("serving metrics at %s://%s/metrics version=%s", scheme, addresses[0], __version__)
         # What start-up left behind lives as long as the daemon: the collector need not look at it again.
         gc.collect()
         gc.freeze()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ewad.config.passwords import PasswordHash
 from tests.system import mosquitto
 from tests.system.daemon import environment, ewad, failed
 from tests.system.polling import until
@@ -34,7 +35,7 @@ def config(text: str, name: str = "ewad.toml") -> str:
 # -- help --
 
 
-@pytest.mark.parametrize("command", ["", "demo", "run", "check", "explain", "replay"])
+@pytest.mark.parametrize("command", ["", "demo", "run", "check", "explain", "replay", "hash-password"])
 def test_every_command_has_help(command: str) -> None:
     done = ewad(*filter(None, [command]), "--help")
     assert (done.returncode, done.stderr) == (0, "")
@@ -153,6 +154,38 @@ def test_check_shows_what_is_in_force_and_no_secret() -> None:
     again = ewad("check", "-c", config(done.stdout.replace(":***", ""), "again.toml"))
     assert again.returncode == 0, again.stderr
     assert again.stdout.splitlines()[2:] == done.stdout.splitlines()[2:]
+
+
+# -- hash-password --
+
+
+def test_a_line_of_the_users_file_is_made_from_stdin_and_holds_no_password() -> None:
+    done = ewad("hash-password", "prometheus", stdin="s3cret\n")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "s3cret" not in done.stdout
+    Path("users").write_text(done.stdout)
+    checked = ewad("check", "-c", config(f'[http]\nusers_file = "users"\n{STREAM}'))
+    assert checked.returncode == 0, checked.stderr
+    assert 'users_file = "users"' in checked.stdout
+    assert "scrypt" not in checked.stdout
+    (name, phc) = done.stdout.strip().split(":")
+    assert name == "prometheus"
+    assert PasswordHash.parse(phc).matches("s3cret")
+
+
+@pytest.mark.parametrize(
+    ("name", "stdin", "words"),
+    [("me", "", "expected a password"), ("me", "\n", "expected a password"), ("a:b", "x\n", "without colon")],
+)
+def test_no_hash_is_made_of_nothing_or_for_a_name_that_cannot_be(name: str, stdin: str, words: str) -> None:
+    assert words in failed(ewad("hash-password", name, stdin=stdin), 2)
+
+
+def test_a_certificate_that_does_not_serve_is_told_by_check() -> None:
+    for name in ("cert.pem", "key.pem"):
+        Path(name).write_text("no certificate\n")
+    config(f'[http]\ncert_file = "cert.pem"\nkey_file = "key.pem"\n{STREAM}')
+    assert "http.cert_file: cert.pem and key.pem: expected a PEM certificate" in failed(ewad("check"), 2)
 
 
 # -- explain --

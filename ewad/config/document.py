@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from ewad.config import checks
+from ewad.config import checks, files
 from ewad.config.checks import Check, Invalid, Problem, fail
+from ewad.config.http import HTTP_KEYS, http_settings
 from ewad.config.settings import (
-    HttpSettings,
     LimitSettings,
     LogSettings,
     MqttSettings,
@@ -19,7 +19,7 @@ from ewad.config.settings import (
     Settings,
     StreamSettings,
 )
-from ewad.config.syntax import mask_url, parse_field, parse_listen, parse_topic, parse_url
+from ewad.config.syntax import mask_url, parse_field, parse_topic, parse_url
 from ewad.engine import ModelSettings
 from ewad.numeric.averages import ByCount, ByTime
 from ewad.numeric.experts import EXPERTS
@@ -185,7 +185,6 @@ MODEL_KEYS: dict[str, Check] = {
     "schedule": _schedule,
     "start_from": checks.text,
 }
-HTTP_KEYS: dict[str, Check] = {"listen": checks.parsed(parse_listen)}
 LIMIT_KEYS: dict[str, Check] = {
     "max_streams": checks.integer(1, 100_000_000),
     "max_payload_bytes": checks.integer(1, 268_435_455),  # MQTT's largest packet
@@ -222,11 +221,14 @@ def settings_of(raw: Mapping[str, Any], base: pathlib.Path, environ: Mapping[str
         "mqtt": partial(checks.table, checks=MQTT_KEYS, build=partial(_mqtt, base=base, environ=environ)),
         "stream": _streams,
         "model": partial(_models, base=base),
-        "http": partial(checks.table, checks=HTTP_KEYS, build=lambda values: HttpSettings(**values)),
+        "http": partial(
+            checks.table, checks=HTTP_KEYS, build=partial(http_settings, base=base, environ=environ)
+        ),
         "limits": partial(checks.table, checks=LIMIT_KEYS, build=lambda values: LimitSettings(**values)),
         "log": partial(checks.table, checks=LOG_KEYS, build=lambda values: LogSettings(**values)),
     }
-    document = {"mqtt": {}, **raw}  # the password may come from elsewhere than the section
+    # secrets may come from elsewhere than these sections
+    document = {"mqtt": {}, **raw, "http": raw.get("http", {})}
     problems = list(_cross_checks(raw))
     values: dict[str, Any] = {}
     try:
@@ -282,7 +284,7 @@ def _model(name: str, base: pathlib.Path, values: dict[str, Any]) -> ModelSettin
     if "experts" in values:
         values["expert"] = values.pop("experts")
     if "start_from" in values:
-        step = ("start_from", partial(_readable, base, values["start_from"]))
+        step = ("start_from", partial(files.readable, base, values["start_from"]))
         values["start_from"] = str(checks.each([step])[0])
     return ModelSettings(
         name=name, optimizer=optimizer(**{k: v for k, v in constants.items() if k in names}), **values
@@ -293,9 +295,7 @@ def _mqtt(values: dict[str, Any], base: pathlib.Path, environ: Mapping[str, str]
     address = parse_url(values.get("url", MqttSettings().url))
     if address.username:
         values.setdefault("username", address.username)
-    files = [(key, partial(_readable, base, values[key])) for key in values if key.endswith("_file")]
-    for (key, _), path in zip(files, checks.each(files), strict=True):
-        values[key] = str(path)
+    files.resolve(values, base)
     for key in ("ca_file", "cert_file", "key_file"):
         if key in values and address.transport not in ("tls", "wss"):
             raise fail(
@@ -315,33 +315,10 @@ def _mqtt(values: dict[str, Any], base: pathlib.Path, environ: Mapping[str, str]
 
 def _password(values: dict[str, Any], in_url: str | None, environ: Mapping[str, str]) -> Secret | None:
     """Return the password of password_file, else of systemd's credential, else of the url."""
-    file = values.get("password_file")
-    if file is None and environ.get("CREDENTIALS_DIRECTORY"):
-        credential = pathlib.Path(environ["CREDENTIALS_DIRECTORY"]) / CREDENTIAL
-        file = credential if credential.is_file() else None
+    file = values.get("password_file") or files.credential(CREDENTIAL, environ)
     if file is None:
         return Secret(in_url) if in_url else None
-    try:
-        text = pathlib.Path(file).read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise fail(f"can't read {file}: {reason(error)}", "password_file") from error
-    return Secret(text.rstrip("\r\n"))
-
-
-def _readable(base: pathlib.Path, name: str) -> pathlib.Path:
-    path = base / name
-    try:
-        with path.open("rb"):
-            return path
-    except (OSError, ValueError) as error:
-        raise fail(f"expected a readable file, got {path}: {reason(error)}") from error
-
-
-def reason(error: Exception) -> str:
-    """Return why a file can't be read, without its name."""
-    if isinstance(error, UnicodeDecodeError):
-        return "not UTF-8"
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+    return Secret(files.content(file, "password_file").rstrip("\r\n"))
 
 
 def _attributes(values: dict[str, Any]) -> dict[str, Any]:

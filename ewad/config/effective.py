@@ -17,13 +17,11 @@ from ewad.numeric.schedules import SCHEDULES
 
 def effective(settings: Settings) -> str:
     """Return every setting in force, defaults included, as TOML that `load` reads back."""
-    listen = settings.http.listen
-    host = f"[{listen.host}]" if ":" in listen.host else listen.host
     sections = [
         _section("[mqtt]", _mqtt(settings)),
         *(_section("[[stream]]", _stream(block)) for block in settings.streams),
         *(_section(f"[model.{_key(model.name)}]", _model(model)) for model in settings.models.values()),
-        _section("[http]", [("listen", f"{host}:{listen.port}")]),
+        _section("[http]", _http(settings)),
         _section("[limits]", _attributes(settings.limits)),
         _section("[log]", _attributes(settings.log)),
     ]
@@ -43,6 +41,15 @@ def _mqtt(settings: Settings) -> Iterator[tuple[str, Any]]:
         if name == "session_expiry_seconds":
             yield "session_expiry", format_duration(value)
         elif name not in ("address", "password"):
+            yield name, value
+
+
+def _http(settings: Settings) -> Iterator[tuple[str, Any]]:
+    for name, value in _attributes(settings.http):
+        if name == "listen":
+            host = f"[{value.host}]" if ":" in value.host else value.host
+            yield "listen", f"{host}:{value.port}"
+        elif name != "users":
             yield name, value
 
 

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ewad.config.checks import Invalid, Path, Problem
-from ewad.config.document import reason, settings_of
+from ewad.config.document import settings_of
 from ewad.config.environment import overrides
+from ewad.config.files import reason
 from ewad.config.settings import Settings
 from ewad.config.syntax import quoted
 from ewad.errors import ConfigError

@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from ewad.config.passwords import PasswordHash
 from ewad.config.syntax import BrokerAddress, ListenAddress
 from ewad.engine import GroupSettings, ModelSettings
 from ewad.numeric.averages import ByCount, Decay
@@ -73,9 +74,13 @@ class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the metrics are served."""
+    """Where the metrics are served, by which certificate (none: without TLS), to whom (nobody: everyone)."""
 
     listen: ListenAddress = ListenAddress("127.0.0.1", 9466)
+    cert_file: str | None = None
+    key_file: str | None = None
+    users_file: str | None = None
+    users: dict[str, PasswordHash] = {}
 
 
 class LimitSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,17 +6,20 @@ import asyncio
 import logging
 import os
 import socket
+import ssl
 import time
 import zlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from typing import Final
 
 from aiohttp import hdrs, web, web_response
 from aiohttp.http_exceptions import HttpProcessingError
 
+from ewad.config.passwords import PasswordHash
 from ewad.engine import Engine
 from ewad.errors import ConfigError
 from ewad.expose import landing
+from ewad.expose.access import Gate
 from ewad.expose.exposition import Exposition
 from ewad.expose.instruments import Instruments
 from ewad.expose.negotiation import accepts_gzip, wants_openmetrics
@@ -28,11 +31,28 @@ SCRAPES_AT_ONCE: Final = 2  # two Prometheus servers as a pair; more wait, so th
 SCRAPE_SECONDS: Final = 30.0  # a client that reads slower would keep others waiting
 PAUSE_SECONDS: Final = 0.001  # after each 2 ms slice: ingest gets a third of the time at the least
 SHUTDOWN_SECONDS: Final = 0.1  # aiohttp waits so long twice for running requests
+CONNECTIONS: Final = 64  # at a time; further ones are closed at once
+IDLE_SECONDS: Final = 20.0  # for the whole head of a request, and between two: slow clients are cut off
+HANDSHAKE_SECONDS: Final = 5.0  # of TLS
+GOODBYE_SECONDS: Final = 1.0  # of TLS
+UNREAD_SECONDS: Final = 1.0  # nothing here takes a body: one is read past for so long, and never kept
+HEADERS: Final = 64  # of a request, 8 KiB each, like its first line
+LOG_SECONDS: Final = 60.0  # connections that are too many are told so often at the most
 GZIP: Final = 16 + zlib.MAX_WBITS  # zlib's way to ask for a gzip header
+
+COMMON_HEADERS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+}
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 # aiohttp would name itself, Python and their versions in each response.
 web_response.SERVER_SOFTWARE = "ewad"  # type: ignore[attr-defined]
 
+log = logging.getLogger(__name__)
 _protocol_log = logging.getLogger(__name__ + ".protocol")
 _protocol_log.addFilter(lambda record: not _is_clients_fault(record))
 
@@ -54,11 +74,13 @@ class HttpServer:
         exposition: Exposition,
         instruments: Instruments,
         not_ready: Callable[[], str | None],
+        tls: ssl.SSLContext | None = None,
+        users: Mapping[str, PasswordHash] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Take where to listen (port 0: any free one), what to show, and what says why ewad is not ready.
 
-        not_ready returns None when all is well, else a sentence for people.
+        not_ready returns None when all is well, else a sentence for people. users: none, or all who may read.
         """
         self._listen = (listen_host, listen_port)
         self._engine = engine
@@ -67,11 +89,45 @@ class HttpServer:
         self._not_ready = not_ready
         self._clock = clock
         self._scrapes = asyncio.Semaphore(SCRAPES_AT_ONCE)
+        self._tls = tls
+        self._gate = Gate(users) if users else None
         self._runner: web.AppRunner | None = None
+        self._listener: asyncio.Server | None = None
+        self._crowded_at = -LOG_SECONDS
 
     async def start(self) -> list[tuple[str, int]]:
         """Listen; return the actual addresses (host, port). Raises ConfigError when that can't be."""
-        app = web.Application()
+        runner = web.AppRunner(
+            self._application(),
+            access_log=None,
+            logger=_protocol_log,
+            shutdown_timeout=SHUTDOWN_SECONDS,
+            handle_signals=False,
+            keepalive_timeout=IDLE_SECONDS,
+            lingering_time=UNREAD_SECONDS,
+            max_headers=HEADERS,
+            auto_decompress=False,
+        )
+        await runner.setup()
+        try:
+            self._listener = await self._listen_for(runner)
+        except (OSError, UnicodeError, OverflowError) as error:
+            await runner.cleanup()
+            raise ConfigError(f"http.listen: {_why_not(error, *self._listen)}") from error
+        self._runner = runner
+        return [tuple(found.getsockname()[:2]) for found in self._listener.sockets]
+
+    async def stop(self) -> None:
+        """Stop listening and end all connections, at once or nearly so."""
+        runner, self._runner = self._runner, None
+        if runner is None or self._listener is None:
+            return
+        self._listener.close()
+        await runner.cleanup()
+
+    def _application(self) -> web.Application:
+        middlewares = [] if self._gate is None else [self._checked]
+        app = web.Application(middlewares=middlewares)
         app.add_routes(
             [
                 web.get("/", self._page),
@@ -81,27 +137,39 @@ class HttpServer:
             ]
         )
         app.on_response_prepare.append(_set_common_headers)
-        runner = web.AppRunner(
-            app,
-            access_log=None,
-            logger=_protocol_log,
-            shutdown_timeout=SHUTDOWN_SECONDS,
-            handle_signals=False,
-        )
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, *self._listen).start()
-        except (OSError, UnicodeError, OverflowError) as error:
-            await runner.cleanup()
-            raise ConfigError(f"http.listen: {_why_not(error, *self._listen)}") from error
-        self._runner = runner
-        return [(address[0], address[1]) for address in runner.addresses]
+        return app
 
-    async def stop(self) -> None:
-        """Stop listening and end all connections, at once or nearly so."""
-        runner, self._runner = self._runner, None
-        if runner is not None:
-            await runner.cleanup()
+    async def _listen_for(self, runner: web.AppRunner) -> asyncio.Server:
+        return await asyncio.get_running_loop().create_server(
+            lambda: self._protocol(runner),
+            *self._listen,
+            ssl=self._tls,
+            ssl_handshake_timeout=HANDSHAKE_SECONDS if self._tls else None,
+            ssl_shutdown_timeout=GOODBYE_SECONDS if self._tls else None,
+        )
+
+    def _protocol(self, runner: web.AppRunner) -> asyncio.Protocol:
+        """Return what speaks on a new connection: HTTP, or nothing where there are too many."""
+        assert runner.server is not None  # noqa: S101 (set up)
+        if len(runner.server.connections) < CONNECTIONS:
+            return runner.server()
+        now = asyncio.get_running_loop().time()
+        if now - self._crowded_at >= LOG_SECONDS:
+            self._crowded_at = now
+            log.warning("http connections refused: %d are open, which is the limit", CONNECTIONS)
+        return _Refusal()
+
+    @web.middleware
+    async def _checked(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Answer 401 unless a user and the right password are named. /healthz only says "ok", to anyone."""
+        assert self._gate is not None  # noqa: S101 (no middleware without)
+        authorization = request.headers.get(hdrs.AUTHORIZATION, "")
+        if request.match_info.handler == self._healthz or await self._gate.admits(
+            authorization, request.remote or ""
+        ):
+            return await handler(request)
+        challenge = {hdrs.WWW_AUTHENTICATE: 'Basic realm="ewad", charset="UTF-8"'}
+        return web.Response(status=401, text="expected a user and a password\n", headers=challenge)
 
     async def _healthz(self, request: web.Request) -> web.Response:
         return web.Response(text="ok\n")
@@ -166,8 +234,17 @@ async def _paced(slices: Iterator[bytes], gzip: bool) -> AsyncIterator[bytes]:
         yield packer.flush()
 
 
+class _Refusal(asyncio.Protocol):
+    """Closes the connection as soon as it is made."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 (tells the type checker)
+        transport.abort()
+
+
 async def _set_common_headers(request: web.Request, response: web.StreamResponse) -> None:
-    response.headers["X-Content-Type-Options"] = "nosniff"
+    for name, value in COMMON_HEADERS.items():
+        response.headers.setdefault(name, value)
 
 
 def _why_not(error: Exception, host: str, port: int) -> str:

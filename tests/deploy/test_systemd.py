@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from ewad.config.document import CREDENTIAL
+from ewad.config.http import KEY_CREDENTIAL, USERS_CREDENTIAL
+
 UNIT = Path(__file__).parents[2] / "deploy" / "systemd" / "ewad.service"
 
 needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
@@ -48,8 +51,9 @@ def test_readiness_and_life_are_told_by_notification():
     assert "AF_UNIX" in unit["RestrictAddressFamilies"][0].split()
 
 
-def test_a_missing_password_does_not_keep_the_unit_from_starting():
-    assert settings()["LoadCredential"] == ["mqtt_password"]  # with a path, systemd would insist on it
+def test_a_missing_secret_does_not_keep_the_unit_from_starting():
+    # with a path, systemd would insist on it
+    assert settings()["LoadCredential"] == [CREDENTIAL, USERS_CREDENTIAL, KEY_CREDENTIAL]
 
 
 def test_an_unusable_configuration_is_not_tried_again():

@@ -19,7 +19,7 @@ from tests.expose.test_negotiation import PROMETHEUS_2, PROMETHEUS_3
 WIDE = 40_000  # streams: a scrape of about 20 MB, far more than the sockets' buffers hold
 
 
-def make_server(engine, *, host="127.0.0.1", port=0, not_ready=lambda: None, **changes):
+def make_server(engine, *, host="127.0.0.1", port=0, not_ready=lambda: None, tls=None, users=None, **changes):
     return HttpServer(
         host,
         port,
@@ -27,6 +27,8 @@ def make_server(engine, *, host="127.0.0.1", port=0, not_ready=lambda: None, **c
         exposition=Exposition(engine, [INF] * len(engine.groups)),
         instruments=instruments(engine, **changes),
         not_ready=not_ready,
+        tls=tls,
+        users=users,
         clock=lambda: 0.0,
     )
 

@@ -4,6 +4,7 @@ import itertools
 import os
 import re
 import signal
+import ssl
 import subprocess
 import sys
 import urllib.error
@@ -28,7 +29,10 @@ def environment(**changes: str) -> dict[str, str]:
 
 
 class Daemon:
-    """`ewad run`. `settings`: a configuration to which the broker's address and a free port are added."""
+    """`ewad run`. `settings`: a configuration to which the broker's address and a free port are added.
+
+    http: further lines of [http]. tls, headers: how to speak to it then.
+    """
 
     def __init__(
         self,
@@ -37,6 +41,9 @@ class Daemon:
         settings: str,
         *,
         mqtt: Sequence[str] = (),
+        http: Sequence[str] = (),
+        tls: ssl.SSLContext | None = None,
+        headers: Mapping[str, str] | None = None,
         client_id: str | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
@@ -45,10 +52,11 @@ class Daemon:
         # two with one id would fight over one session
         self.client_id = client_id or f"ewad-{next(_numbers)}"
         mqtt = [f'url = "{url}"', f'client_id = "{self.client_id}"', *mqtt]
-        lines = ["[mqtt]", *mqtt, "[http]", 'listen = "127.0.0.1:0"', settings]
+        lines = ["[mqtt]", *mqtt, "[http]", 'listen = "127.0.0.1:0"', *http, settings]
         self.config.write_text("\n".join(lines))
         self._stderr = directory / "stderr"
         self._environ = environment(**(environ or {}))
+        self._tls, self._headers = tls, headers or {}
         self.address = ""
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -58,7 +66,7 @@ class Daemon:
             self.process = subprocess.Popen(
                 [*EWAD, "run", "-c", self.config], stdout=stderr, stderr=stderr, env=self._environ
             )
-        served = re.compile(r"serving metrics at http://(\S+)/metrics ")
+        served = re.compile(r"serving metrics at https?://(\S+)/metrics ")
         until(lambda: served.search(self.stderr) or self.process.poll() is not None, lambda: self.stderr)
         found = served.search(self.stderr)
         assert found, self.stderr
@@ -77,8 +85,10 @@ class Daemon:
 
     def get(self, path: str) -> tuple[int, str]:
         """Return status and text of a page."""
+        url = f"{'https' if self._tls else 'http'}://{self.address}{path}"
+        request = urllib.request.Request(url, headers=dict(self._headers))
         try:
-            with urllib.request.urlopen(f"http://{self.address}{path}", timeout=60) as answer:
+            with urllib.request.urlopen(request, timeout=60, context=self._tls) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             with error:

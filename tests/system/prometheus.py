@@ -7,7 +7,7 @@ import subprocess
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,18 +20,18 @@ Labels = tuple[tuple[str, str], ...]
 
 
 class Prometheus:
-    """Scrapes one target each 200 ms."""
+    """Scrapes one target each 200 ms. options: further ones of the scrape configuration."""
 
-    def __init__(self, directory: Path, target: str) -> None:
+    def __init__(self, directory: Path, target: str, options: Mapping[str, object]) -> None:
         program = shutil.which("prometheus")
         if program is None:
             (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("prometheus isn't installed")
         directory.mkdir()
         config = directory / "prometheus.yml"
-        config.write_text(
-            "global: {scrape_interval: 200ms, scrape_timeout: 200ms}\n"
-            f"scrape_configs: [{{job_name: ewad, static_configs: [{{targets: ['{target}']}}]}}]\n"
-        )
+        scrape = {"job_name": "ewad", "static_configs": [{"targets": [target]}], **options}
+        times = {"scrape_interval": "200ms", "scrape_timeout": "200ms"}
+        # JSON is YAML
+        config.write_text(json.dumps({"global": times, "scrape_configs": [scrape]}))
         self._log = directory / "prometheus.log"
         self._url = f"127.0.0.1:{free_port()}"
         files = f"--config.file={config}", f"--storage.tsdb.path={directory / 'data'}"
@@ -65,9 +65,9 @@ class Prometheus:
 
 
 @contextmanager
-def scraping(directory: Path, target: str) -> Iterator[Prometheus]:
+def scraping(directory: Path, target: str, **options: object) -> Iterator[Prometheus]:
     """Yield a Prometheus that scrapes the target (host:port), and end it."""
-    prometheus = Prometheus(directory, target)
+    prometheus = Prometheus(directory, target, options)
     try:
         prometheus.until_ready()
         yield prometheus

@@ -112,6 +112,7 @@ HOSTILE = [
     "ends in a backslash\\",
     "emoji\N{SNOWMAN}\U0001f321",
     "{braces}=,~",
+    "<script>alert('&')<!--",
     "line\N{LINE SEPARATOR}separator",
     "\N{RIGHT-TO-LEFT OVERRIDE}gnorw",
     "a" * 1000,
