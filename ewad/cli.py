@@ -218,6 +218,9 @@ def _settings(config: Path | None, options: Mapping[str, Any] | None = None) -> 
     if given:
         why = "needs --topic" if config is None else f"needs --topic, or else {config} is what counts"
         raise ConfigError(f"{_option(given[0])}: {why}")
+    if config is None and not any(name.startswith("EWAD_STREAM__") for name in os.environ):
+        alone = ", or --topic (and --url)" if "topic" in options else ""
+        raise ConfigError(f"no configuration: expected -c FILE, or {DEFAULT_CONFIG} in this folder{alone}")
     return configuration.load(config, os.environ)
 
 

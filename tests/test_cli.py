@@ -112,6 +112,23 @@ def test_every_command_names_a_mistake_in_the_configuration(command: str) -> Non
     assert said.startswith('ewad: ewad.toml: stream[0].qos: unknown key "qos"')
 
 
+@pytest.mark.parametrize(
+    ("command", "ways"),
+    [
+        ("run", "-c FILE, or ewad.toml in this folder, or --topic (and --url)"),
+        ("check", "-c FILE, or ewad.toml in this folder"),
+        ("explain a 1", "-c FILE, or ewad.toml in this folder"),
+    ],
+)
+def test_a_command_without_any_configuration_says_how_to_give_one(command: str, ways: str) -> None:
+    assert failed(ewad(*command.split()), 2) == f"ewad: no configuration: expected {ways}\n"
+
+
+def test_options_that_exclude_each_other_are_told_as_options() -> None:
+    said = failed(ewad("run", "--topic", "a", "--beta", "0.9", "--half-life", "1m"), 2)
+    assert said == "ewad: command line: expected one of beta, window, half_life, got beta and half_life\n"
+
+
 def test_a_key_of_the_environment_is_checked_like_one_of_the_file() -> None:
     said = failed(ewad("check", "-c", config(STREAM), EWAD_MQTT__QOS="3"), 2)
     assert "EWAD_MQTT__QOS" in said

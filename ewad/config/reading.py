@@ -83,6 +83,7 @@ def from_options(
     given = {key: value for key, value in block.items() if value or key == "topic"}
     raw: dict[str, Any] = {"stream": [{"name": name, **given}]}
     origins: Origins = {("stream", 0, key): f"--{key.replace('_', '-')}" for key in block}
+    origins["stream", 0] = "command line"
     for section, key, value in (("mqtt", "url", url), ("http", "listen", listen)):
         if value is not None:
             raw[section] = {key: value}
