@@ -23,8 +23,16 @@ from ewad.config.syntax import quoted
 from ewad.errors import SourceError
 from ewad.ingest.consumer import Consumer, Uncommitted
 from ewad.ingest.mqtt5_packets import subscription_id
-from ewad.ingest.mqtt_session import CLOSE_SECONDS, CONNECT_SECONDS, Subscribed, failure, refusal
+from ewad.ingest.mqtt_session import (
+    CLOSE_SECONDS,
+    CONNECT_SECONDS,
+    OVERLAPS_UNTOLD,
+    Subscribed,
+    failure,
+    refusal,
+)
 from ewad.ingest.mqtt_settings import MqttSettings, Subscription, tls_context
+from ewad.ingest.overlaps import Overlaps
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -104,6 +112,7 @@ class AiomqttSession:
         self._v5 = settings.version == "5"
         self._waiting = GatheringQueue()
         self._filter_ids = {subscription_id(each.filter) for each in settings.subscriptions}
+        self._overlaps = Overlaps(settings.subscriptions)
 
     async def receive(self, on_subscribed: Callable[[Subscribed], None]) -> None:
         """Hand messages on until the connection ends; see MqttSession."""
@@ -218,6 +227,8 @@ class AiomqttSession:
 
     async def _subscribe(self, client: _Client) -> Subscribed:
         wanted = self.settings.subscriptions
+        if self._overlaps and not (self._v5 and client.offers_subscription_ids):
+            log.warning(OVERLAPS_UNTOLD, self.settings.url)
         try:
             if self._v5:
                 answers: list[Any] = [await self._subscribe_identified(client, each) for each in wanted]
@@ -226,7 +237,8 @@ class AiomqttSession:
                 answers = list(await client.subscribe(topics))
         except (aiomqtt.MqttError, OSError, ValueError) as error:
             raise self._failure(error) from error
-        self._keep(self._waiting.take())  # queued by the broker before, under whatever filter
+        # queued by the broker before, under whatever filter
+        self._keep([message for message in self._waiting.take() if self._counts(message)])
         refused = []
         for subscription, answer in zip(wanted, answers, strict=False):
             code: Any = getattr(answer, "value", answer)  # of a ReasonCode (MQTT 5), or the number itself
@@ -279,9 +291,15 @@ class AiomqttSession:
         self.consumer.commit()
 
     def _is_ours(self, message: aiomqtt.Message) -> bool:
-        """Whether a filter of ours took the message, not only those of earlier configurations."""
-        ids = getattr(message.properties, "SubscriptionIdentifier", None)
-        return not ids or not self._filter_ids.isdisjoint(ids)
+        """Whether a filter of ours took the message, not only earlier ones, and this copy of it counts."""
+        ids = _filter_ids(message)
+        return (not ids or not self._filter_ids.isdisjoint(ids)) and self._counts(message)
+
+    def _counts(self, message: aiomqtt.Message) -> bool:
+        """Whether this is the copy that counts, of those that overlapping filters brought."""
+        if not self._overlaps:
+            return True
+        return self._overlaps.counts(str(message.topic), message.retain, _filter_ids(message))
 
     async def _next(self, waiting: Any) -> None:
         """Wait until a message waits. Raises SourceError once the connection has ended."""
@@ -303,3 +321,8 @@ class AiomqttSession:
         if isinstance(code, int):
             return SourceError(f"{error_string(code).rstrip('.').lower()} ({self.settings.peer})")
         return failure(error, self.settings)
+
+
+def _filter_ids(message: aiomqtt.Message) -> list[int]:
+    """Return the subscription identifiers that the message came under; none with MQTT 3.1.1."""
+    return getattr(message.properties, "SubscriptionIdentifier", None) or []

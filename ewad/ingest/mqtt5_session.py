@@ -24,12 +24,14 @@ from ewad.ingest.mqtt5_packets import (
 from ewad.ingest.mqtt_session import (
     CLOSE_SECONDS,
     CONNECT_SECONDS,
+    OVERLAPS_UNTOLD,
     Subscribed,
     as_words,
     failure,
     refusal,
 )
 from ewad.ingest.mqtt_settings import MqttSettings, tls_context
+from ewad.ingest.overlaps import Overlaps
 
 log = logging.getLogger("ewad.ingest.mqtt")
 
@@ -78,6 +80,7 @@ class Mqtt5Session:
         self.clock = clock
         self.bytes_received = 0
         self.unreleased: set[int] = set()  # ids of QoS 2 messages taken, whose PUBREL hasn't come yet
+        self.overlaps = Overlaps(settings.subscriptions)
         self._tls = tls_context(settings)
 
     async def receive(self, on_subscribed: Callable[[Subscribed], None]) -> None:
@@ -263,6 +266,8 @@ class Connection(asyncio.BufferedProtocol):
             # A codec's list per message: 0.1 us, which sessions without a past are spared.
             ours = self._filter_ids
             messages = [m for m in messages if not (ids := m.subscription_ids) or not ours.isdisjoint(ids)]
+        if overlaps := self._session.overlaps:
+            messages = [m for m in messages if overlaps.counts(m.topic, m.retain, m.subscription_ids)]
         self._consumer.consume(messages, self._session.clock())
 
     def _noted(self, messages: list[mqtt5.PublishPacket]) -> list[mqtt5.PublishPacket]:
@@ -328,6 +333,8 @@ class Connection(asyncio.BufferedProtocol):
             self._keep_alive_seconds = connack.server_keep_alive
         self._keep_alive()
         qos, identified = self._settings.qos, connack.subscription_id_available
+        if self._session.overlaps and not identified:
+            log.warning(OVERLAPS_UNTOLD, self._settings.url)
         for packet_id, subscription in enumerate(self._settings.subscriptions, start=1):
             self._send(subscribe(packet_id, subscription, qos, identified=identified))
 

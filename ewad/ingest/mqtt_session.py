@@ -13,6 +13,8 @@ from ewad.ingest.mqtt_settings import MqttSettings
 
 CONNECT_SECONDS = 10.0  # name look-up, TCP, TLS, CONNACK and SUBACK together; a healthy broker needs < 1
 CLOSE_SECONDS = 1.0  # for a clean end of the connection; a stop has to be over within 2
+# Only MQTT 5 has subscription identifiers, and not with every broker.
+OVERLAPS_UNTOLD = "topic filters overlap: a message that several take may be counted once for each url=%s"
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import NamedTuple
 
 from ewad.config.syntax import parse_topic
@@ -78,6 +79,15 @@ class TopicTemplate:
             if level not in ("+", other.levels[index]):
                 return False
         return len(self.levels) == len(other.levels)
+
+    def overlaps(self, other: TopicTemplate) -> bool:
+        """Return whether there are topics that both filters take."""
+        for mine, theirs in zip_longest(self.levels, other.levels):
+            if "#" in (mine, theirs):
+                return True
+            if None in (mine, theirs) or (mine != theirs and "+" not in (mine, theirs)):
+                return False
+        return True
 
     @property
     def _share(self) -> str:

@@ -60,6 +60,29 @@ def test_shared_subscription_takes_what_its_filter_takes(template, topic):
     assert shared.match(topic) == TopicTemplate.parse(template).match(topic)
 
 
+@given(templates(), templates(), TOPICS)
+def test_templates_that_take_one_topic_overlap(template, other, topic):
+    one, two = TopicTemplate.parse(template), TopicTemplate.parse(other)
+    if not one.mismatch(topic) and not two.mismatch(topic):
+        assert one.overlaps(two)
+        assert two.overlaps(one)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "overlap"),
+    [
+        ("a/+/c", "a/b/+", True),
+        ("a/#", "a", True),
+        ("+/b", "a/#", True),
+        ("a/b", "a/c", False),
+        ("a/+", "a/b/c", False),
+        ("a/+/c", "b/#", False),
+    ],
+)
+def test_filters_overlap_where_a_topic_fits_both(one, other, overlap):
+    assert TopicTemplate.parse(one).overlaps(TopicTemplate.parse(other)) is overlap
+
+
 def test_names_become_labels():
     template = TopicTemplate.parse("site/{room}/+/{kind}")
     assert template.filter == "site/+/+/+"
