@@ -112,6 +112,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return [
             GroupSettings(
                 name=block.name,
+                topics=block.topics,
                 decays=block.decays,
                 out_of_order=block.out_of_order,
                 model=None if block.model is None else self.models[block.model],

@@ -4,6 +4,7 @@ from ewad.engine.batch import Batch, Results
 from ewad.engine.cut import Cut
 from ewad.engine.engine import REFUSED, VALUE_LIMIT, Engine
 from ewad.engine.settings import GroupSettings, ModelSettings
+from ewad.engine.state import Loaded
 from ewad.numeric.averages import ByCount, ByTime
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Cut",
     "Engine",
     "GroupSettings",
+    "Loaded",
     "ModelSettings",
     "Results",
 ]

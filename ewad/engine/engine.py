@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import io
-import json
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
+from ewad.engine import state
 from ewad.engine.batch import Batch, Results
 from ewad.engine.cut import Cut
 from ewad.engine.group import Group, Labels
 from ewad.engine.settings import GroupSettings
-from ewad.errors import StateError
 
-DUMP_VERSION = 1
 VALUE_LIMIT = 1e150  # squares of values must not overflow
 REFUSED = -1
 
@@ -72,58 +68,17 @@ class Engine:
 
     def cut(self) -> Cut:
         """Return the whole state as it is now. Its arrays are views: `copy` it before the next batch."""
-        arrays: dict[str, np.ndarray[Any, Any]] = {}
-        header: dict[str, Any] = {"format": "ewad-engine", "version": DUMP_VERSION, "refused": self.refused}
-        header["groups"] = []
-        for i, group in enumerate(self.groups):
-            header["groups"].append(
-                {
-                    "name": group.name,
-                    "layout": group.settings.layout,
-                    "streams": list(zip(group.streams.names, group.streams.labels, strict=True)),
-                    "out_of_order": group.out_of_order,
-                }
-            )
-            for part, (owner, n_rows) in group.parts().items():
-                for name, array in owner.rows(n_rows).items():
-                    arrays[f"{i}/{part}/{name}"] = array
-        return Cut(header, arrays)
+        return state.cut(self.groups, {"refused": self.refused})
 
-    def load(self, dump: bytes) -> None:
-        """Put a dumped state into a new engine; continuing from it is bit-equal to never having stopped.
+    def load(self, dump: bytes) -> state.Loaded:
+        """Put what fits of a dumped state into a new engine; return what became of it.
 
-        Raises StateError if the dump is damaged, of a newer version, or of differently set groups; the
-        engine is then to be thrown away. Raises ValueError if the engine has streams already.
+        If nothing was dropped, continuing is bit-equal to never having stopped. Raises StateError if the dump
+        is damaged or of a newer version; the engine is then to be thrown away. Raises ValueError if the
+        engine has streams already.
         """
         if self.n_streams:
             raise ValueError(f"engine: expected a new one to load into, got one of {self.n_streams} streams")
-        try:
-            with np.load(io.BytesIO(dump), allow_pickle=False) as arrays:
-                header = json.loads(arrays["header"].tobytes())
-                self._load(header, arrays)
-        except StateError:
-            raise
-        except Exception as error:  # whatever zip, numpy or JSON say of damaged bytes
-            raise StateError(f"state: expected a dump of this configuration, got {error}") from error
-
-    def _load(self, header: dict[str, Any], arrays: Any) -> None:
-        if header["format"] != "ewad-engine" or header["version"] > DUMP_VERSION:
-            raise StateError(
-                f"state: expected ewad-engine up to version {DUMP_VERSION}, "
-                f"got {header['format']} version {header['version']}"
-            )
-        names = [entry["name"] for entry in header["groups"]]
-        if names != [group.name for group in self.groups]:
-            raise StateError(f"state: expected groups {[g.name for g in self.groups]}, got {names}")
+        header, loaded = state.load(self.groups, dump)
         self.refused = header["refused"]
-        for i, (group, entry) in enumerate(zip(self.groups, header["groups"], strict=True)):
-            if entry["layout"] != group.settings.layout:
-                raise StateError(
-                    f"state: group {group.name}: expected a state of {', '.join(group.settings.layout)}, "
-                    f"got one of {', '.join(entry['layout'])}"
-                )
-            group.out_of_order = entry["out_of_order"]
-            for name, labels in entry["streams"]:
-                group.add_stream(name, tuple((key, value) for key, value in labels))
-            for part, (owner, _) in group.parts().items():
-                owner.set_rows({name: arrays[f"{i}/{part}/{name}"] for name in owner.rows(0)})
+        return loaded

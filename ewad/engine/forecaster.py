@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,7 +12,7 @@ from ewad.engine.learner import Learner
 from ewad.engine.settings import ModelSettings
 from ewad.numeric.experts import EXPERTS
 from ewad.numeric.recurrence import Floats, Integers, Runs, advance
-from ewad.numeric.rows import RowState
+from ewad.numeric.rows import Part, RowState
 from ewad.numeric.windows import Windows
 
 # A stream's scale, the root mean square of its differences, is slow on purpose: about its last 10,000
@@ -68,6 +71,30 @@ class Forecaster(RowState):
         super().grow(n_rows)
         if not self.shared:
             self.learner.grow(n_rows)
+
+    def parts(self, n_rows: int) -> list[Part]:
+        """Return the parts of its state. Windows and scales outlive a change of the model, scores do not."""
+        learner, model = self.learner, self.settings.layout
+        window = self.part("window", "", n_rows, "count", "position", "history")
+        scores = "forecast", "pending", "squared_error", "squared_change"
+        return [
+            window._replace(fit=self._fit_window),
+            self.part("scale", "", n_rows, "difference_square", "difference_weight"),
+            self.part("scores", model, n_rows, *scores),
+            *learner.parts(model, learner.n_rows if self.shared else n_rows),
+        ]
+
+    def _fit_window(self, arrays: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
+        """Return windows of another depth as far as they reach: the newest values."""
+        theirs = arrays["history"]
+        reach = theirs.shape[1]
+        if reach == self.depth:
+            return arrays
+        history = np.zeros((len(theirs), self.depth))
+        kept = min(reach, self.depth)
+        history[:, self.depth - kept :] = theirs[:, reach - kept :]
+        position = np.minimum(arrays["position"], reach)
+        return {"count": arrays["count"], "position": position, "history": history}
 
     def update(
         self, runs: Runs, value: Floats, restart: NDArray[np.bool_] | None = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,7 +12,7 @@ from ewad.engine.forecaster import Forecaster
 from ewad.engine.settings import GroupSettings
 from ewad.numeric.averages import ExponentialAverage
 from ewad.numeric.recurrence import Floats, Runs
-from ewad.numeric.rows import RowState
+from ewad.numeric.rows import Part, RowState
 
 Labels = tuple[tuple[str, str], ...]
 
@@ -70,18 +72,17 @@ class Group(RowState):
             self.grow(max(16, 2 * self.n_rows))
         return row
 
-    def parts(self) -> dict[str, tuple[RowState, int]]:
-        """Return every owner of rows in the group and how many are in use, by the name it has in a dump."""
+    def add_streams(self, streams: Sequence[tuple[str, Labels]]) -> None:
+        """Give rows to new streams, in this order."""
+        for name, labels in streams:
+            self.add_stream(name, labels)
+
+    def parts(self) -> list[Part]:
+        """Return every part of the group's state."""
         n = len(self.streams)
-        parts: dict[str, tuple[RowState, int]] = {"streams": (self, n)}
-        parts |= {f"average{i}": (average, n) for i, average in enumerate(self.averages)}
-        if self.forecaster is not None:
-            learner = self.forecaster.learner
-            parts |= {
-                "forecaster": (self.forecaster, n),
-                "learner": (learner, 1 if self.forecaster.shared else n),
-            }
-        return parts
+        parts = [self.part("streams", "", n)]
+        parts += [average.part("average", repr(average.decay), n) for average in self.averages]
+        return parts if self.forecaster is None else parts + self.forecaster.parts(n)
 
     def grow(self, n_rows: int) -> None:
         """Make room for n_rows streams."""

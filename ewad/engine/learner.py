@@ -14,7 +14,7 @@ from ewad.numeric.experts import Expert
 from ewad.numeric.optimizers import clip_by_norm
 from ewad.numeric.plateau import PlateauDetector, PlateauState
 from ewad.numeric.recurrence import Floats, Integers
-from ewad.numeric.rows import RowState
+from ewad.numeric.rows import Part, RowState
 from ewad.numeric.schedules import ReduceOnPlateau, Schedule
 
 # The reported loss averages the costs of about the last 1 / (1 - 0.9) = 10 mini-batches.
@@ -41,12 +41,11 @@ class Learner(RowState):
     in any pieces; a step is taken at each batch_size-th example of a model, wherever reads may end.
 
     theta: (n_models, n_params).  gradient_sum, squares, collected: the unfinished mini-batch: sum of
-    gradients, sum of squared errors, number of examples.  batches: mini-batches completed.
-    learning_rate: that the next step will take.  batch_loss, gradient_norm: of the last mini-batch; NaN
-    before the first.  loss_sum, loss_weight: the EWA of batch_loss.  diverged: mini-batches that cost more
-    than COST_LIMIT: no step was taken, and the model has started anew.  plateau: whether the loss has
-    stopped falling; plateaus: those that the schedule has answered; epoch_cost, epoch_norm: sums over the
-    unfinished epoch, for the detector.
+    gradients, sum of squared errors, number of examples.  batches: mini-batches completed.  batch_loss,
+    gradient_norm: of the last mini-batch; NaN before the first.  loss_sum, loss_weight: the EWA of
+    batch_loss.  diverged: mini-batches that cost more than COST_LIMIT: no step was taken, and the model has
+    started anew.  plateau: whether the loss has stopped falling; plateaus: those that the schedule has
+    answered; epoch_cost, epoch_norm: sums over the unfinished epoch, for the detector.
     """
 
     theta: Floats
@@ -55,7 +54,6 @@ class Learner(RowState):
     collected: NDArray[np.int64]
     batches: NDArray[np.int64]
     diverged: NDArray[np.int64]
-    learning_rate: Floats
     batch_loss: Floats
     gradient_norm: Floats
     loss_sum: Floats
@@ -83,7 +81,6 @@ class Learner(RowState):
         self.add_rows("plateau", dtype=np.bool_)
         for name, fill in PLATEAU.init()._asdict().items():
             self.add_rows(f"plateau_{name}", dtype=fill.dtype, fill=fill)
-        self.add_rows("learning_rate", fill=float(settings.schedule.rate(settings.learning_rate, 0, 0)))
         moments = settings.optimizer.init(self.theta)
         self._moments = [f"moment_{i}" for i in range(len(moments))]
         for name, moment in zip(self._moments, moments, strict=True):  # all zero, whichever optimizer
@@ -100,6 +97,22 @@ class Learner(RowState):
         return _ratio(self.loss_sum, self.loss_weight)
 
     @property
+    def learning_rate(self) -> Floats:
+        """(n_models,) what the next step will take."""
+        return self._rates(np.arange(self.n_rows), 1)[:, 0]
+
+    def parts(self, model: str, n_rows: int) -> list[Part]:
+        """Return the parts of its state; model: what the parameters mean."""
+        optimizer, size = type(self.settings.optimizer).__name__, self.settings.batch_size
+        unfinished = "gradient_sum", "squares", "collected"
+        apart = {*unfinished, *self._moments}
+        return [
+            self.part("parameters", model, n_rows, *(name for name in self.rows(0) if name not in apart)),
+            self.part("moments", f"{optimizer}, {model}", n_rows, *self._moments),
+            self.part("mini-batch", f"batch_size={size}, {model}", n_rows, *unfinished),
+        ]
+
+    @property
     def _reduces(self) -> bool:
         return isinstance(self.settings.schedule, ReduceOnPlateau)
 
@@ -112,8 +125,6 @@ class Learner(RowState):
     def set_rates(self, learning_rate: float, schedule: Schedule) -> None:
         """Go on at other learning rates; what has been learnt stays."""
         self.settings = replace(self.settings, learning_rate=learning_rate, schedule=schedule)
-        self.set_fill("learning_rate", float(schedule.rate(learning_rate, 0, 0)))
-        self.learning_rate[:] = self._rates(np.arange(self.n_rows), 1)[:, 0]
 
     def learn(
         self, model: Integers, ready: NDArray[np.bool_], X: Floats, Y: Floats, X_now: Floats
@@ -162,7 +173,6 @@ class Learner(RowState):
             if not self._reduces:
                 self._watch(models, steps, costs, norms, range(n_rounds - 1))
         self.batches[models] += steps
-        self.learning_rate[models] = rates[np.arange(len(models)), steps]
         return forecast, losses[run, round_now], rates[run, round_now]
 
     def _runs(self, model: Integers) -> tuple[Integers, Integers]:

@@ -34,15 +34,25 @@ class ModelSettings:
     max_gradient_norm: float | None = None
     start_from: str | None = None
 
+    @property
+    def layout(self) -> str:
+        """What parameters and forecasts mean: a state fits the same layout alone. Rates may differ."""
+        layout = f"{self.name}, share={self.share}, {self.expert}, lags={self.lags}, horizons={self.horizons}"
+        return f"{layout}, hidden={self.hidden}" if self.expert == "network" else layout
+
 
 @dataclass(frozen=True, slots=True)
 class GroupSettings:
-    """One configured block of streams: how they are averaged, and by which model forecast."""
+    """One configured block of streams: how they are averaged, and by which model forecast.
+
+    topics: where its samples come from; a block of another name but the same topics is the same, renamed.
+    """
 
     name: str
     decays: tuple[Decay, ...] = (ByCount(0.9), ByCount(0.98))
     out_of_order: Literal["drop", "accept"] = "drop"
     model: ModelSettings | None = None
+    topics: tuple[str, ...] = ()
 
     @property
     def beta_labels(self) -> tuple[str, ...]:
@@ -51,17 +61,6 @@ class GroupSettings:
             repr(d.beta) if isinstance(d, ByCount) else f"half_life={_duration(d.half_life_seconds)}"
             for d in self.decays
         )
-
-    @property
-    def layout(self) -> list[str]:
-        """What the numbers of a state mean: it fits groups of the same layout alone. Rates may differ."""
-        model = self.model
-        layout = [repr(decay) for decay in self.decays]
-        if model is not None:
-            layout += [model.share, model.expert, f"lags={model.lags}", f"horizons={model.horizons}"]
-            layout += [f"hidden={model.hidden}"] if model.expert == "network" else []
-            layout += [f"batch_size={model.batch_size}", type(model.optimizer).__name__]
-        return layout
 
 
 def _duration(seconds: float) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -38,11 +38,35 @@ class RowState:
         """Return the first n_rows of every array, by name."""
         return {name: getattr(self, name)[:n_rows] for name in self._fills}
 
-    def set_rows(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Put back what `rows` returned. Raises KeyError or ValueError where something does not fit."""
-        for name in self._fills:
-            mine, theirs = getattr(self, name), arrays[name]
-            if theirs.shape[1:] != mine.shape[1:] or theirs.dtype != mine.dtype:
-                got = f"{theirs.shape[1:]} {theirs.dtype}"
-                raise ValueError(f"{name}: expected rows of {mine.shape[1:]} {mine.dtype}, got {got}")
-            mine[: len(theirs)] = theirs
+    def part(self, kind: str, meaning: str, n_rows: int, *names: str) -> Part:
+        """Return the part of the first n_rows of these arrays; of all arrays if none is named."""
+        return Part(kind, meaning, self, n_rows, names or tuple(self._fills))
+
+
+class Part(NamedTuple):
+    """Some arrays of one owner, as a state keeps them: numbers of the same kind and meaning fit each other.
+
+    names: of the arrays; n_rows: how many rows of each are in use.  fit: makes dumped arrays, by name, fit
+    the owner's shapes, where that can be done.
+    """
+
+    kind: str
+    meaning: str
+    owner: RowState
+    n_rows: int
+    names: tuple[str, ...]
+    fit: Callable[[Mapping[str, NDArray[Any]]], Mapping[str, NDArray[Any]]] = lambda arrays: arrays
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return views of the rows in use, by name."""
+        return {name: getattr(self.owner, name)[: self.n_rows] for name in self.names}
+
+    def put(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Put back what `arrays` returned. Raises KeyError or ValueError where something does not fit."""
+        fitted = self.fit({name: arrays[name] for name in self.names})
+        for name, mine in self.arrays().items():
+            theirs = fitted[name]
+            if theirs.shape != mine.shape or theirs.dtype != mine.dtype:
+                got = f"{theirs.shape} {theirs.dtype}"
+                raise ValueError(f"{name}: expected {mine.shape} {mine.dtype}, got {got}")
+            mine[...] = theirs

@@ -50,10 +50,10 @@ def observe_in_pieces(engine, samples, cuts=()):
 def state_of(engine):
     """Return every array of the engine's state, by name."""
     return {
-        f"{i}/{part}/{name}": array.copy()
+        f"{i}/{j} {part.kind}/{name}": array.copy()
         for i, group in enumerate(engine.groups)
-        for part, (owner, n_rows) in group.parts().items()
-        for name, array in owner.rows(n_rows).items()
+        for j, part in enumerate(group.parts())
+        for name, array in part.arrays().items()
     }
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from ewad.engine import REFUSED, Batch, ByCount, ByTime, Engine, GroupSettings, ModelSettings
 from ewad.errors import StateError
-from ewad.numeric.optimizers import Adam, Momentum, RMSprop
+from ewad.numeric.optimizers import Adam
 from ewad.numeric.schedules import Constant
 from tests.engine.scenarios import (
     Samples,
@@ -308,8 +308,8 @@ class TestDump:
         assert harmless < len(dump) // 97
 
     def test_of_a_newer_version_raises_state_error_that_names_both(self):
-        dump = with_header(used_engine().dump(), version=2)
-        with pytest.raises(StateError, match="up to version 1, got ewad-engine version 2"):
+        dump = with_header(used_engine().dump(), version=3)
+        with pytest.raises(StateError, match="up to version 2, got ewad-engine version 3"):
             fresh_engine().load(dump)
 
     @pytest.mark.parametrize(
@@ -328,7 +328,6 @@ class TestDump:
             {"version": "1"},
             {"version": None},
             {"groups": None},
-            {"groups": []},
             {"groups": [{"name": "plant"}, {"name": "other"}]},
             {"groups": [{"name": "plant", "streams": 3, "out_of_order": 0}] * 2},
         ],
@@ -338,39 +337,15 @@ class TestDump:
         with pytest.raises(StateError):
             fresh_engine().load(with_header(used_engine().dump(), **change))
 
-    @pytest.mark.parametrize(
-        "changes",
-        [
-            {"name": "renamed"},
-            {"model": None},
-            {"decays": (ByCount(0.9),)},
-            {"decays": (ByCount(0.9), ByCount(0.97))},
-            {"decays": (ByCount(0.98), ByCount(0.9))},
-            {"decays": (ByTime(0.9), ByCount(0.98))},
-            {"model": replace(MODEL, lags=4)},
-            {"model": replace(MODEL, horizons=(2, 1))},
-            {"model": replace(MODEL, horizons=(1, 3))},
-            {"model": replace(MODEL, share="stream")},
-            {"model": replace(MODEL, expert="persistence")},
-            {"model": replace(MODEL, batch_size=2)},
-            {"model": replace(MODEL, optimizer=Momentum())},
-            {"model": replace(MODEL, optimizer=RMSprop())},
-        ],
-        ids=str,
-    )
-    def test_of_differently_set_groups_raises_state_error(self, changes):
-        dump = used_engine(GROUP).dump()
-        with pytest.raises(StateError, match="plant"):
-            Engine([replace(GROUP, **changes)]).load(dump)
-
     def test_is_loaded_where_only_rates_differ(self):
         dump = used_engine(GROUP).dump()
         model = replace(
             MODEL, learning_rate=0.5, schedule=Constant(), l2=1.0, optimizer=Adam(0.8, epsilon=1e-6)
         )
         engine = Engine([replace(GROUP, model=model, out_of_order="accept")])
-        engine.load(dump)
+        assert engine.load(dump).dropped == []
         assert engine.groups[0].count[:3].sum() > 0
+        assert engine.groups[0].forecaster.learner.learning_rate[0] == 0.5
 
     def test_is_not_loaded_over_streams_that_are_there_already(self):
         engine = used_engine()

@@ -1,0 +1,66 @@
+"""Dumps of version 1 in the form of version 2. What is written here never changes again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from numpy.typing import NDArray
+
+from ewad.engine.settings import ModelSettings
+
+STREAMS = ("count", "time", "seen", "value")
+AVERAGE = ("weight", "pairs", "mean", "scatter")
+SCORES = ("forecast", "pending", "squared_error", "squared_change")
+UNFINISHED = ("gradient_sum", "squares", "collected")
+
+
+def migrated(
+    header: dict[str, Any], arrays: Mapping[str, NDArray[Any]], models: Mapping[str, ModelSettings | None]
+) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Return header and arrays in the form of version 2.
+
+    Version 1 did not say what a model is called: models, by their group's name, do.
+    """
+    groups: list[dict[str, Any]] = []
+    moved: dict[str, NDArray[Any]] = {}
+    for i, entry in enumerate(header["groups"]):
+        model = models.get(entry["name"])
+        parts = _parts(entry["layout"], "" if model is None else model.name, i, arrays)
+        groups.append(entry | {"topics": [], "parts": [(kind, meaning) for kind, meaning, _ in parts]})
+        for j, (_, _, content) in enumerate(parts):
+            moved |= {f"{i}/{j}/{name}": array for name, array in content.items()}
+    return header | {"groups": groups}, moved
+
+
+def _parts(
+    layout: list[str], model: str, group: int, arrays: Mapping[str, NDArray[Any]]
+) -> list[tuple[str, str, dict[str, NDArray[Any]]]]:
+    """Return kind, meaning and arrays of each part of a group of that layout."""
+
+    def of(owner: str, *names: str) -> dict[str, NDArray[Any]]:
+        return {name: arrays[f"{group}/{owner}/{name}"] for name in names}
+
+    decays = [item for item in layout if item.startswith("By")]
+    parts = [("streams", "", of("streams", *STREAMS))]
+    parts += [("average", decay, of(f"average{i}", *AVERAGE)) for i, decay in enumerate(decays)]
+    if len(layout) == len(decays):
+        return parts
+    share, expert, *shape, batch_size, optimizer = layout[len(decays) :]
+    meaning = ", ".join([model, f"share={share}", expert, *shape])
+    count = of("streams", "count")["count"]
+    window = {"count": count, "position": count, **of("forecaster", "history")}
+    prefix = f"{group}/learner/"
+    learner = {name.removeprefix(prefix): arrays[name] for name in arrays if name.startswith(prefix)}
+    moments = {name: array for name, array in learner.items() if name.startswith("moment_")}
+    unfinished = {name: learner[name] for name in UNFINISHED}
+    kept = {name: array for name, array in learner.items() if name not in moments | unfinished}
+    return [
+        *parts,
+        ("window", "", window),
+        ("scale", "", of("forecaster", "difference_square", "difference_weight")),
+        ("scores", meaning, of("forecaster", *SCORES)),
+        ("parameters", meaning, kept),
+        ("moments", f"{optimizer}, {meaning}", moments),
+        ("mini-batch", f"{batch_size}, {meaning}", unfinished),
+    ]

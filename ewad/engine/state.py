@@ -1,0 +1,131 @@
+"""What an engine knows as a portable cut, and back: whole if nothing has changed, else as much as fits."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from ewad.engine.cut import HEADER, Cut
+from ewad.engine.group import Group
+from ewad.engine.migration import migrated
+from ewad.errors import StateError
+
+FORMAT = "ewad-engine"
+VERSION = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What became of a dump.
+
+    groups: for each group of the dump the index it has now, None if there is none like it. The rows of its
+    streams are what they were.  dropped: a line for each thing that no longer fits; empty: all is kept.
+    """
+
+    groups: list[int | None] = field(default_factory=list)
+    dropped: list[str] = field(default_factory=list)
+
+
+def cut(groups: Sequence[Group], counters: Mapping[str, int]) -> Cut:
+    """Return the state of these groups as it is now; its arrays are views."""
+    header: dict[str, Any] = {"format": FORMAT, "version": VERSION, **counters, "groups": []}
+    arrays: dict[str, NDArray[Any]] = {}
+    for i, group in enumerate(groups):
+        parts = group.parts()
+        header["groups"].append(
+            {
+                "name": group.name,
+                "topics": group.settings.topics,
+                "streams": list(zip(group.streams.names, group.streams.labels, strict=True)),
+                "out_of_order": group.out_of_order,
+                "parts": [(part.kind, part.meaning) for part in parts],
+            }
+        )
+        for j, part in enumerate(parts):
+            arrays |= {f"{i}/{j}/{name}": array for name, array in part.arrays().items()}
+    return Cut(header, arrays)
+
+
+def load(groups: Sequence[Group], dump: bytes) -> tuple[dict[str, Any], Loaded]:
+    """Put what fits of a dump into new groups; return its header and what became of it.
+
+    A group is found by its name, or else by its topics; in it a part by its kind and meaning.
+    Raises StateError if the dump is damaged or of a newer version; the groups are then to be thrown away.
+    """
+    try:
+        with np.load(io.BytesIO(dump), allow_pickle=False) as arrays:
+            header = msgspec.json.decode(arrays[HEADER].tobytes())
+            _check(header)
+            return header, _load(groups, header, arrays)
+    except StateError:
+        raise
+    except Exception as error:  # whatever zip, numpy or JSON say of damaged bytes
+        raise StateError(f"state: expected a dump of an engine, got a damaged one: {error}") from error
+
+
+def _check(header: dict[str, Any]) -> None:
+    if header["format"] != FORMAT or header["version"] > VERSION:
+        raise StateError(
+            f"state: expected {FORMAT} up to version {VERSION}, "
+            f"got {header['format']} version {header['version']}"
+        )
+
+
+def _load(groups: Sequence[Group], header: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Loaded:
+    if header["version"] == 1:
+        models = {group.name: group.settings.model for group in groups}
+        header, arrays = migrated(header, arrays, models)
+    loaded = Loaded()
+    homes = _homes(groups, header["groups"])
+    for i, (entry, home) in enumerate(zip(header["groups"], homes, strict=True)):
+        loaded.groups.append(home)
+        name, n = entry["name"], len(entry["streams"])
+        if home is None:
+            loaded.dropped.append(f"group {name}: dropped with {n} streams: no block of its name or topics")
+            continue
+        group = groups[home]
+        if name != group.name:
+            loaded.dropped.append(f"group {name}: is now {group.name}, of the same topics")
+        loaded.dropped.extend(_load_group(group, entry, arrays, f"{i}/"))
+    return loaded
+
+
+def _homes(groups: Sequence[Group], entries: Sequence[dict[str, Any]]) -> list[int | None]:
+    """Return for each dumped group the index of the one that takes its state."""
+    names = {group.name: index for index, group in enumerate(groups)}
+    known = {entry["name"] for entry in entries}
+    topics = {
+        group.settings.topics: index
+        for index, group in enumerate(groups)
+        if group.settings.topics and group.name not in known
+    }
+    homes: list[int | None] = []
+    for entry in entries:
+        home = names.get(entry["name"])
+        homes.append(topics.pop(tuple(entry["topics"]), None) if home is None else home)
+    return homes
+
+
+def _load_group(
+    group: Group, entry: dict[str, Any], arrays: Mapping[str, NDArray[Any]], prefix: str
+) -> Iterator[str]:
+    """Load what fits of a dumped group; yield a line for each part that does not."""
+    group.out_of_order = entry["out_of_order"]
+    group.add_streams([(name, tuple((k, v) for k, v in labels)) for name, labels in entry["streams"]])
+    theirs = {(kind, meaning): index for index, (kind, meaning) in enumerate(entry["parts"])}
+    mine = group.parts()
+    for part in mine:
+        index = theirs.get((part.kind, part.meaning))
+        if index is not None:
+            part.put({name: arrays[f"{prefix}{index}/{name}"] for name in part.names})
+    kept = {(part.kind, part.meaning) for part in mine}
+    for kind, meaning in theirs:
+        if (kind, meaning) not in kept:
+            now = "; ".join(part.meaning for part in mine if part.kind == kind) or "none"
+            yield f"group {group.name}: {kind} dropped: {meaning}; now {now}"

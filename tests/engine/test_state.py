@@ -1,0 +1,215 @@
+"""What stays of a dumped state when the configuration has changed, and what is said of the rest."""
+
+import dataclasses
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from ewad.engine import Batch, ByCount, ByTime, Engine, GroupSettings, ModelSettings
+from ewad.numeric.optimizers import Momentum
+from tests.engine.scenarios import (
+    Samples,
+    assert_close,
+    groups,
+    new_engine,
+    observe_in_pieces,
+    random_samples,
+    state_of,
+)
+from tests.engine.test_laws import seeds
+
+MODEL = ModelSettings("outdoor", lags=3, horizons=(1, 2), batch_size=4)
+GROUP = GroupSettings("plant", (ByCount(0.9), ByTime(60.0)), model=MODEL, topics=("site/+",))
+
+
+def used(*groups):
+    """Return an engine whose groups have three streams and 150 samples each, like version1."""
+    engine = Engine(groups)
+    for i in range(len(groups)):
+        for row in range(3):
+            engine.add_stream(i, f"site/{row}", (("room", str(row)),))
+        samples = random_samples(i + 1, 150, 3)
+        engine.observe(Batch(i, samples.stream.astype(np.int32), samples.time, samples.value, 5.0))
+    return engine
+
+
+def loaded(engine, *groups):
+    new = Engine(groups)
+    return new, new.load(engine.dump())
+
+
+def kinds(dropped):
+    """Return what the lines say was dropped, by group and kind."""
+    return [line.split(" dropped: ")[0] for line in dropped]
+
+
+def assert_same_average(mine, theirs):
+    for name in ("mean", "weight", "pairs", "scatter"):
+        np.testing.assert_array_equal(getattr(mine, name)[:3], getattr(theirs, name)[:3])
+
+
+def test_averages_are_found_by_their_decay_in_whatever_order():
+    old = used(GROUP)
+    new, what = loaded(old, replace(GROUP, decays=(ByTime(60.0), ByCount(0.5), ByCount(0.9))))
+    assert what.dropped == []
+    assert what.groups == [0]
+    by_time, added, by_count = new.groups[0].averages
+    assert_same_average(by_count, old.groups[0].averages[0])
+    assert_same_average(by_time, old.groups[0].averages[1])
+    assert (added.weight == 0.0).all()
+
+
+def test_a_decay_that_is_gone_is_named():
+    new, what = loaded(used(GROUP), replace(GROUP, decays=(ByCount(0.9), ByCount(0.95))))
+    assert what.dropped == [
+        "group plant: average dropped: ByTime(half_life_seconds=60.0);"
+        " now ByCount(beta=0.9); ByCount(beta=0.95)"
+    ]
+    assert new.groups[0].forecaster.learner.batches[0] > 0
+
+
+ALL_OF_THE_MODEL = ["scores", "parameters", "moments", "mini-batch"]
+
+
+@pytest.mark.parametrize(
+    ("change", "dropped"),
+    [
+        ({"lags": 4}, ALL_OF_THE_MODEL),
+        ({"lags": 2}, ALL_OF_THE_MODEL),
+        ({"horizons": (1, 5)}, ALL_OF_THE_MODEL),
+        ({"share": "stream"}, ALL_OF_THE_MODEL),
+        ({"expert": "network"}, ALL_OF_THE_MODEL),
+        ({"name": "other"}, ALL_OF_THE_MODEL),
+        ({"optimizer": Momentum()}, ["moments"]),
+        ({"batch_size": 2}, ["mini-batch"]),
+        ({"hidden": (5,), "batches_per_epoch": 7, "learning_rate": 0.3}, []),
+    ],
+    ids=str,
+)
+def test_of_a_changed_model_what_fits_stays_and_the_rest_is_named(change, dropped):
+    old = used(GROUP)
+    new, what = loaded(old, replace(GROUP, model=replace(MODEL, **change)))
+    assert kinds(what.dropped) == [f"group plant: {kind}" for kind in dropped]
+    mine, theirs = new.groups[0].forecaster, old.groups[0].forecaster
+    for name in ("count", "difference_square", "difference_weight"):
+        np.testing.assert_array_equal(getattr(mine, name)[:3], getattr(theirs, name)[:3])
+    if "parameters" not in dropped:
+        np.testing.assert_array_equal(mine.learner.theta, theirs.learner.theta)
+    observe_in_pieces(new, random_samples(9, 100, 3))
+
+
+def test_the_hidden_units_of_a_network_are_part_of_its_meaning():
+    network = replace(GROUP, model=replace(MODEL, expert="network", hidden=(3,)))
+    changed = replace(GROUP, model=replace(MODEL, expert="network", hidden=(4,)))
+    _, what = loaded(used(network), changed)
+    assert kinds(what.dropped) == [f"group plant: {kind}" for kind in ALL_OF_THE_MODEL]
+
+
+@pytest.mark.parametrize(("lags", "warming_up"), [(2, 0), (3, 0), (5, 0), (9, 4)])
+def test_windows_of_other_lags_reach_as_far_as_what_was_kept(lags, warming_up):
+    old = new_engine(GROUP, 1)  # keeps 3 + 2 values
+    value = np.random.default_rng(3).normal(size=40)
+    samples = Samples(np.zeros(40, int), np.arange(40.0), value)
+    observe_in_pieces(old, Samples(*(x[:20] for x in dataclasses.astuple(samples))))
+    model = replace(MODEL, lags=lags)
+    new, _ = loaded(old, replace(GROUP, model=model))
+    rest = Samples(*(x[20:] for x in dataclasses.astuple(samples)))
+    forecast = observe_in_pieces(new, rest)["forecast"][:, 0]
+    assert np.isnan(forecast).tolist() == [True] * warming_up + [False] * (20 - warming_up)
+
+
+def test_groups_are_found_by_name_wherever_they_stand():
+    other = GroupSettings("other")
+    old = used(GROUP, other)
+    new, what = loaded(old, other, GROUP)
+    assert what.groups == [1, 0]
+    assert what.dropped == []
+    assert_close(state_of(loaded(new, GROUP, other)[0]), state_of(old), rel=0.0)
+
+
+def test_a_group_that_is_gone_is_dropped_with_its_streams_and_named():
+    new, what = loaded(used(GROUP, GroupSettings("other")), GROUP)
+    assert what.groups == [0, None]
+    assert what.dropped == ["group other: dropped with 3 streams: no block of its name or topics"]
+    assert new.n_streams == 3
+
+
+def test_a_group_of_another_name_and_the_same_topics_is_the_same_renamed():
+    old = used(GROUP)
+    new, what = loaded(old, GroupSettings("extra"), replace(GROUP, name="boiler"))
+    assert what.groups == [1]
+    assert what.dropped == ["group plant: is now boiler, of the same topics"]
+    assert new.groups[1].streams.names == old.groups[0].streams.names
+    np.testing.assert_array_equal(new.groups[1].count[:3], old.groups[0].count[:3])
+
+
+def test_a_group_whose_name_lives_on_is_not_taken_for_renamed():
+    _, what = loaded(used(GROUP), replace(GROUP, name="boiler"), replace(GROUP, topics=("other/+",)))
+    assert what.groups == [1]
+
+
+def test_a_model_that_came_or_went_leaves_averages_alone():
+    plain = replace(GROUP, model=None)
+    old = used(GROUP)
+    new, what = loaded(old, plain)
+    assert len(what.dropped) == 6
+    assert_same_average(new.groups[0].averages[0], old.groups[0].averages[0])
+    newer, what = loaded(new, GROUP)
+    assert what.dropped == []
+    assert newer.groups[0].forecaster.count[0] == 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(before=groups, after=groups, seed=seeds)
+def test_any_state_loads_into_any_configuration_and_goes_on(before, after, seed):
+    samples = random_samples(seed, 80, 3)
+    old = new_engine(before, 3)
+    observe_in_pieces(old, samples)
+    new = new_engine(after, 0)
+    new.load(old.dump())
+    assert new.groups[0].streams.names == old.groups[0].streams.names
+    observe_in_pieces(new, random_samples(seed + 1, 80, 3))
+    again = new_engine(after, 0)
+    assert again.load(new.dump()).dropped == []
+    assert again.dump() == new.dump()
+
+
+def test_a_dump_of_version_1_is_loaded_whole():
+    model = replace(MODEL, expert="network", hidden=(3,), share="stream")
+    settings = replace(GROUP, model=model, topics=()), GroupSettings("smoothed")
+    engine = Engine(settings)
+    what = engine.load((Path(__file__).parent / "version1.npz").read_bytes())
+    assert what.dropped == []
+    assert_close(state_of(engine), state_of(used(*settings)), rel=1e-12)
+
+
+def test_after_an_outage_averages_by_time_have_decayed_by_it_and_those_by_count_have_not():
+    engine = new_engine(GroupSettings("plant", (ByCount(0.9), ByTime(60.0))), 1)
+    engine.observe(Samples(np.zeros(2, int), np.array([0.0, 60.0]), np.array([1.0, 1.0])).batch())
+    resumed = new_engine(engine.groups[0].settings, 0)
+    resumed.load(engine.dump())
+    late = Samples(np.zeros(1, int), np.array([60.0 + 600.0]), np.array([2.0])).batch()
+    by_count, by_time = resumed.observe(late).mean[0]
+    assert by_count == pytest.approx((0.81 + 0.9 + 2.0) / (0.81 + 0.9 + 1.0))
+    left = 0.5**10  # ten half-lives
+    assert by_time == pytest.approx((left * 1.5 + 2.0) / (left * 1.5 + 1.0))
+
+
+def test_after_an_outage_windows_restart_if_it_is_longer_than_max_gap_and_parameters_stay():
+    group = GroupSettings("plant", model=replace(MODEL, max_gap_seconds=60.0))
+    engine = new_engine(group, 1)
+    observe_in_pieces(engine, Samples(np.zeros(50, int), np.arange(50.0), np.arange(50.0) % 7))
+    theta = engine.groups[0].forecaster.learner.theta.copy()
+    for outage, restarted in ((60.0, False), (61.0, True)):
+        resumed = new_engine(group, 0)
+        resumed.load(engine.dump())
+        forecast = resumed.observe(
+            Samples(np.zeros(1, int), np.array([49.0 + outage]), np.array([1.0])).batch()
+        ).forecast
+        assert np.isnan(forecast).all() == restarted
+        assert (resumed.groups[0].forecaster.position[0] == 1) == restarted
+        if restarted:
+            np.testing.assert_array_equal(resumed.groups[0].forecaster.learner.theta, theta)
