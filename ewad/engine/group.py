@@ -126,7 +126,7 @@ class Group(RowState):
         newest = time.copy()
         newest[start] = np.maximum(newest[start], np.where(self.count[rows] > 0, self.time[rows], -np.inf))
         backwards = np.flatnonzero((newest[1:] < newest[:-1]) & (runs.rank[1:] > 0)) + 1
-        for run in np.unique(runs.run[backwards]):
+        for run in np.unique(runs.run[backwards]) if len(backwards) else ():
             members = slice(start[run], runs.end[run] + 1)
             newest[members] = np.maximum.accumulate(newest[members])
         return newest
@@ -134,7 +134,8 @@ class Group(RowState):
     def _elapsed(self, runs: Runs, newest: Floats) -> Floats:
         """Return (n,) seconds since each sorted sample's stream had its last one; 0 for a stream's first."""
         rows, start = runs.series, runs.start
-        elapsed = np.diff(newest, prepend=0.0)
+        elapsed = np.empty_like(newest)
+        np.subtract(newest[1:], newest[:-1], out=elapsed[1:])
         elapsed[start] = np.where(self.count[rows] > 0, newest[start] - self.time[rows], 0.0)
         return elapsed
 

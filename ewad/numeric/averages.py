@@ -73,19 +73,20 @@ class ExponentialAverage(RowState):
         weight0 = self.weight[rows]
         # Averages are taken of deviations from where each stream stood: exact on constant input.
         centre = np.where(weight0 > 0.0, self.mean[rows], value[runs.start])
-        rest = np.zeros_like(centre)
+        rest = np.zeros(len(rows))
         decay = self._decay_over(elapsed)
 
         weight = advance(decay, np.ones_like(value), weight0, runs)
         past = decay * previous(weight, weight0, runs)  # what all earlier samples weigh now
-        deviation = value - runs.spread(centre)
+        centres = runs.spread(centre)
+        deviation = value - centres
         shift = advance(decay, deviation, rest, runs)
         shift /= weight
         surprise = deviation - previous(shift, rest, runs)
         scatter = advance(decay, surprise * surprise * past / weight, self.scatter[rows], runs)
         pairs = advance(decay * decay, 2.0 * past, self.pairs[rows], runs)
         # A decay of 0 has no memory: the sample itself, to the last bit.
-        mean = runs.spread(centre) + shift if self.decay != ByCount(0.0) else value
+        mean = centres + shift if self.decay != ByCount(0.0) else value
 
         end = runs.end
         self.weight[rows] = weight[end]

@@ -7,7 +7,7 @@ series or a thousand quiet ones.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
@@ -39,6 +39,7 @@ class Runs:
     run: Integers
     rank: Integers
     longest: int
+    _linked: dict[int, Floats] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(cls, series: NDArray[np.integer]) -> Runs:
@@ -53,16 +54,25 @@ class Runs:
         first = np.empty(n, dtype=bool)
         first[0] = True
         np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
-        start = np.flatnonzero(first)
-        length = np.diff(start, append=n)
-        run = np.cumsum(first) - 1
+        start = first.nonzero()[0]
+        end = np.empty_like(start)
+        end[:-1], end[-1] = start[1:], n
+        end -= 1
+        length = end - start + 1
+        run = first.cumsum() - 1
         rank = np.arange(n) - start[run]
         series_of_run = ordered[start].astype(np.int64)
-        return cls(order, series_of_run, start, start + length - 1, length, run, rank, int(length.max()))
+        return cls(order, series_of_run, start, end, length, run, rank, int(length.max()))
 
     def spread(self, values: NDArray[Kind]) -> NDArray[Kind]:
         """Return (n,) the value of each sample's run; values: (k,)."""
         return values if self.longest == 1 else values[self.run]
+
+    def linked(self, reach: int) -> Floats:
+        """Return (n - reach,) 1 where sorted samples so far apart are of one run, 0 where they are not."""
+        if reach not in self._linked:  # the same for every recurrence of the batch
+            self._linked[reach] = (self.rank[reach:] >= reach).astype(np.float64)
+        return self._linked[reach]
 
     def inverse(self) -> Integers:
         """Return (n,) the sorted position of each sample of the batch."""
@@ -95,17 +105,33 @@ def advance(decay: Floats | float, increment: Floats, carry: Floats, runs: Runs)
         return increment + decay * carry
     result = increment.copy()
     result[runs.start] += (decay if isinstance(decay, float) else decay[runs.start]) * carry
-    reach = 1
-    if isinstance(decay, float) and len(runs.start) == 1:
-        while reach < runs.longest:
-            result[reach:] += decay * result[:-reach]
-            decay *= decay
-            reach *= 2
-        return result
-    factor = np.full_like(increment, decay)
-    factor[runs.start] = 0.0  # cuts the recurrence between runs
+    if isinstance(decay, float):
+        _compose_even(decay, result, runs)
+    else:
+        _compose(decay, result, runs)
+    return result
+
+
+def _compose_even(decay: float, result: Floats, runs: Runs) -> None:
+    """Let each sample take in all earlier ones of its run, under one decay; in place."""
+    reach, one_run = 1, len(runs.start) == 1
     while reach < runs.longest:
+        earlier = decay * result[:-reach]
+        if not one_run:
+            earlier *= runs.linked(reach)
+        result[reach:] += earlier
+        decay *= decay
+        reach *= 2
+
+
+def _compose(decay: Floats, result: Floats, runs: Runs) -> None:
+    """Let each sample take in all earlier ones of its run, under a decay each; in place."""
+    factor = decay.copy()
+    factor[runs.start] = 0.0  # cuts the recurrence between runs
+    reach = 1
+    while True:
         result[reach:] += factor[reach:] * result[:-reach]
+        if 2 * reach >= runs.longest:
+            return
         factor[reach:] *= factor[:-reach]
         reach *= 2
-    return result

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
 
 from ewad.numeric.recurrence import Floats, Integers, Runs
 
@@ -42,7 +42,7 @@ class Windows:
             place = np.arange(len(value)) + depth * (runs.run + 1)
             values = np.empty(len(value) + history.size)
             first = runs.start + depth * np.arange(k)
-            values[first[:, None] + np.arange(depth)] = history
+            _stretches(values, depth)[first] = _stretches(history, depth)[::depth]
         values[place] = value
         return cls(values, place, depth)
 
@@ -52,7 +52,7 @@ class Windows:
 
     def differences(self) -> Floats:
         """Return (n, depth): for each sample the last `depth` first differences, newest last."""
-        return sliding_window_view(np.diff(self.values), self.depth)[self.place - self.depth]
+        return _gather(self.values[1:] - self.values[:-1], self.place - self.depth, self.depth)
 
     def back(self, steps: int) -> Floats:
         """Return (n,) the value that many samples before each sample; steps <= depth."""
@@ -60,4 +60,15 @@ class Windows:
 
     def history(self, runs: Runs) -> Floats:
         """Return (k, depth) the last values of each run's stream after the batch."""
-        return sliding_window_view(self.values, self.depth)[self.place[runs.end] - self.depth + 1]
+        return _gather(self.values, self.place[runs.end] - self.depth + 1, self.depth)
+
+
+def _gather(values: Floats, first: Integers, length: int) -> Floats:
+    """Return (n, length): from each of these places on, so many values."""
+    return _stretches(values, length)[first].view(np.float64).reshape(-1, length)
+
+
+def _stretches(values: Floats, length: int) -> NDArray[np.void]:
+    """Return all overlapping stretches of so many values, an opaque item each: quicker to copy than rows."""
+    n, dtype = values.size - length + 1, np.dtype((np.void, length * values.itemsize))
+    return np.ndarray((n,), dtype, np.ascontiguousarray(values), strides=(values.itemsize,))

@@ -39,6 +39,11 @@ class TestRuns:
         runs = Runs.of(np.array([7, 2, 7, 7, 2]))
         assert runs.spread(np.array([0.5, 1.5])).tolist() == [0.5, 0.5, 1.5, 1.5, 1.5]
 
+    def test_linked_tells_which_samples_so_far_apart_are_of_one_run(self):
+        runs = Runs.of(np.array([7, 2, 7, 7, 2]))  # sorted: 2 2 7 7 7
+        assert runs.linked(1).tolist() == [1.0, 0.0, 1.0, 1.0]
+        assert runs.linked(2).tolist() == [0.0, 0.0, 1.0]
+
     def test_of_nothing_there_are_no_runs(self):
         runs = Runs.of(np.zeros(0, dtype=np.int32))
         assert len(runs.order) == len(runs.series) == runs.longest == 0
@@ -66,6 +71,16 @@ class TestAdvance:
         )
         expected = plain(series, decay, increment, dict(enumerate(carry)))
         np.testing.assert_allclose(got[runs.inverse()], expected, rtol=1e-12, atol=1e-13)
+
+    @settings(max_examples=50, deadline=None)
+    @given(seed=st.integers(0, 2**32 - 1), n=st.integers(1, 80), n_series=st.integers(1, 40))
+    @pytest.mark.parametrize("decay", [0.0, 0.5, 0.98])
+    def test_one_decay_equals_the_same_given_to_each_sample(self, decay, seed, n, n_series):
+        rng = np.random.default_rng(seed)
+        runs = Runs.of(rng.integers(0, n_series, n))
+        increment, carry = rng.normal(size=n), rng.normal(size=len(runs.series))
+        one, each = advance(decay, increment, carry, runs), advance(np.full(n, decay), increment, carry, runs)
+        np.testing.assert_allclose(one, each, rtol=1e-12, atol=1e-13)
 
     def test_of_a_thousand_samples_the_last_remembers_the_first(self):
         runs = Runs.of(np.zeros(1000, dtype=np.int32))
