@@ -31,6 +31,7 @@ from ewad.store.model_file import start_models
 
 log = logging.getLogger("ewad.daemon")
 
+FORGET_SECONDS = 5.0  # between looks for streams that are silent for too long
 STATUS_SECONDS = 5.0  # how often `systemctl status` hears how it goes
 
 
@@ -54,6 +55,7 @@ class Daemon:
             rejected=self._rejected,
             streams=lambda: self.engine.n_streams,
             refused=lambda: self.engine.refused,
+            forgotten=lambda: self.engine.forgotten,
             connected=lambda: self.source.connected,
             reconnects=lambda: self.source.reconnects,
             reload_successful=lambda: self.reload_successful,
@@ -86,6 +88,12 @@ class Daemon:
         self.intake.commit()
         self.instruments.observe_seconds.observe(time.perf_counter() - started)
 
+    def forget(self, now: float) -> None:
+        """Forget the streams that are silent for too long, and log it."""
+        self.commit()  # rows change: nothing may wait
+        for group, streams, _ in self.intake.forget(max(now, self._arrival)):
+            log.info("streams forgotten group=%s streams=%d", self.engine.groups[group].name, len(streams))
+
     async def start(self) -> list[str]:
         """Serve HTTP and return the addresses it listens on, such as 127.0.0.1:9466."""
         addresses = [
@@ -106,6 +114,7 @@ class Daemon:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self.source.run(), name="mqtt")
                 tasks.create_task(self._report(), name="report")
+                tasks.create_task(self._forget(), name="forget")
         finally:
             self.notifier.stopping()
             await self.server.stop()
@@ -138,6 +147,11 @@ class Daemon:
             self.notifier.watchdog()
             self.notifier.status(f"{self.source.status}; {self.engine.n_streams} streams")
             await asyncio.sleep(min(STATUS_SECONDS, watchdog or STATUS_SECONDS))
+
+    async def _forget(self) -> None:
+        while True:
+            await asyncio.sleep(FORGET_SECONDS)
+            self.forget(time.time())
 
     def _rejected(self) -> Mapping[str, int]:
         late = sum(group.out_of_order for group in self.engine.groups)

@@ -157,6 +157,7 @@ STREAM_KEYS: dict[str, Check] = {
     "window": checks.one_or_list_of(checks.number("[1, 1e15]")),
     "half_life": checks.one_or_list_of(checks.duration("1ms", "36500d")),
     "stale_after": checks.duration("1ms", "36500d"),
+    "forget_after": checks.duration("1ms", "36500d"),
     "retained": checks.choice("use", "ignore"),
     "out_of_order": checks.choice("drop", "accept"),
     "model": checks.text,
@@ -206,6 +207,7 @@ ATTRIBUTES = {
     "topic": "topics",
     "field": "fields",
     "stale_after": "stale_after_seconds",
+    "forget_after": "forget_after_seconds",
     "session_expiry": "session_expiry_seconds",
 }
 DECAYS: dict[str, Callable[[float], ByCount | ByTime]] = {

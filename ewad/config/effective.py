@@ -66,6 +66,8 @@ def _stream(block: StreamSettings) -> Iterator[tuple[str, Any]]:
             yield ("beta", counts) if counts else ("half_life", times)
         elif name == "stale_after_seconds":
             yield "stale_after", format_duration(value)
+        elif name == "forget_after_seconds":
+            yield "forget_after", None if value is None else format_duration(value)
         else:
             yield name, value
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import msgspec
@@ -68,6 +69,7 @@ class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
     offset: float = 0.0
     decays: tuple[Decay, ...] = (ByCount(0.9), ByCount(0.98))
     stale_after_seconds: float = 900.0
+    forget_after_seconds: float | None = None
     retained: Literal["use", "ignore"] = "use"
     out_of_order: Literal["drop", "accept"] = "drop"
     model: str | None = None
@@ -114,6 +116,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                 name=block.name,
                 topics=block.topics,
                 decays=block.decays,
+                stale_after_seconds=block.stale_after_seconds,
+                forget_after_seconds=block.forget_after_seconds or math.inf,
                 out_of_order=block.out_of_order,
                 model=None if block.model is None else self.models[block.model],
             )

@@ -2,7 +2,7 @@
 
 from ewad.engine.batch import Batch, Results
 from ewad.engine.cut import Cut
-from ewad.engine.engine import REFUSED, VALUE_LIMIT, Engine
+from ewad.engine.engine import REFUSED, VALUE_LIMIT, Engine, Forgotten
 from ewad.engine.settings import GroupSettings, ModelSettings
 from ewad.engine.state import Loaded
 from ewad.numeric.averages import ByCount, ByTime
@@ -15,6 +15,7 @@ __all__ = [
     "ByTime",
     "Cut",
     "Engine",
+    "Forgotten",
     "GroupSettings",
     "Loaded",
     "ModelSettings",

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ewad.engine import state
 from ewad.engine.batch import Batch, Results
 from ewad.engine.cut import Cut
 from ewad.engine.group import Group, Labels
 from ewad.engine.settings import GroupSettings
+from ewad.numeric.recurrence import Floats
 
 VALUE_LIMIT = 1e150  # squares of values must not overflow
 REFUSED = -1
+
+
+class Forgotten(NamedTuple):
+    """What `forget` did to a group: the streams that are gone, and those that are in another row now."""
+
+    group: int
+    streams: list[str]
+    moved: list[str]
 
 
 class Engine:
@@ -25,7 +36,9 @@ class Engine:
     def __init__(self, groups: Sequence[GroupSettings], max_streams: int = 100_000) -> None:
         self.groups = [Group(settings) for settings in groups]
         self.max_streams = max_streams
-        self.refused = 0
+        self.refused = 0  # streams past max_streams
+        self.forgotten = 0
+        self._answered = 0  # how many of the refused the last `forget` knew of
 
     @property
     def n_streams(self) -> int:
@@ -41,6 +54,42 @@ class Engine:
             self.refused += 1
             return REFUSED
         return self.groups[group].add_stream(name, labels)
+
+    def forget(self, now: float) -> list[Forgotten]:
+        """Forget the streams that have been silent for longer than forget_after; return what was done.
+
+        If streams were refused since the last call, stale ones make room for as many, the least recently
+        seen first. Rows change: no batch that was made before may be observed afterwards.
+        now: Unix seconds. Like `observe`, it gives the same state for the same calls.
+        """
+        silence = [group.silence(now) for group in self.groups]
+        leaving = [
+            silent > group.settings.forget_after_seconds
+            for group, silent in zip(self.groups, silence, strict=True)
+        ]
+        self._make_room(silence, leaving)
+        self._answered = self.refused
+        forgotten = []
+        for index, rows in enumerate(np.flatnonzero(leaves) for leaves in leaving):
+            if len(rows):
+                forgotten.append(Forgotten(index, *self.groups[index].forget(rows)))
+                self.forgotten += len(rows)
+        return forgotten
+
+    def _make_room(self, silence: list[Floats], leaving: list[NDArray[np.bool_]]) -> None:
+        """Let stale streams leave too, the longest silent first, for those that were refused."""
+        free = self.max_streams - self.n_streams + sum(int(leaves.sum()) for leaves in leaving)
+        wanted = self.refused - self._answered - free
+        if wanted <= 0:
+            return
+        group = np.repeat(np.arange(len(silence)), [len(silent) for silent in silence])
+        row = np.concatenate([np.arange(len(silent)) for silent in silence])
+        silent, leaves = np.concatenate(silence), np.concatenate(leaving)
+        stale = silent > np.array([group.settings.stale_after_seconds for group in self.groups])[group]
+        candidates = np.flatnonzero(stale & ~leaves)
+        chosen = candidates[np.argsort(-silent[candidates], kind="stable")[:wanted]]
+        for index in np.unique(group[chosen]):
+            leaving[index][row[chosen[group[chosen] == index]]] = True
 
     def observe(self, batch: Batch) -> Results:
         """Take in a batch of one group and return what stood after each of its samples.
@@ -68,7 +117,10 @@ class Engine:
 
     def cut(self) -> Cut:
         """Return the whole state as it is now. Its arrays are views: `copy` it before the next batch."""
-        return state.cut(self.groups, {"refused": self.refused})
+        return state.cut(
+            self.groups,
+            {"refused": self.refused, "forgotten": self.forgotten, "answered": self._answered},
+        )
 
     def load(self, dump: bytes) -> state.Loaded:
         """Put what fits of a dumped state into a new engine; return what became of it.
@@ -81,4 +133,6 @@ class Engine:
             raise ValueError(f"engine: expected a new one to load into, got one of {self.n_streams} streams")
         header, loaded = state.load(self.groups, dump)
         self.refused = header["refused"]
+        self.forgotten = header.get("forgotten", 0)
+        self._answered = header.get("answered", 0)
         return loaded

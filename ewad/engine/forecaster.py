@@ -12,7 +12,7 @@ from ewad.engine.learner import Learner
 from ewad.engine.settings import ModelSettings
 from ewad.numeric.experts import EXPERTS
 from ewad.numeric.recurrence import Floats, Integers, Runs, advance
-from ewad.numeric.rows import Part, RowState
+from ewad.numeric.rows import Part, Removal, RowState
 from ewad.numeric.windows import Windows
 
 # A stream's scale, the root mean square of its differences, is slow on purpose: about its last 10,000
@@ -71,6 +71,12 @@ class Forecaster(RowState):
         super().grow(n_rows)
         if not self.shared:
             self.learner.grow(n_rows)
+
+    def remove(self, removal: Removal) -> None:
+        """Let rows go."""
+        super().remove(removal)
+        if not self.shared:
+            self.learner.remove(removal)
 
     def parts(self, n_rows: int) -> list[Part]:
         """Return the parts of its state. Windows and scales outlive a change of the model, scores do not."""

@@ -11,8 +11,8 @@ from ewad.engine.batch import Batch, Results
 from ewad.engine.forecaster import Forecaster
 from ewad.engine.settings import GroupSettings
 from ewad.numeric.averages import ExponentialAverage
-from ewad.numeric.recurrence import Floats, Runs
-from ewad.numeric.rows import Part, RowState
+from ewad.numeric.recurrence import Floats, Integers, Runs
+from ewad.numeric.rows import MIN_ROWS, Part, Removal, RowState
 
 Labels = tuple[tuple[str, str], ...]
 
@@ -38,6 +38,18 @@ class Streams:
         self.names.append(name)
         self.labels.append(labels)
         return row
+
+    def without(self, rows: Integers, removal: Removal) -> Streams:
+        """Return the streams that are left when these rows are removed; this object stays as it is."""
+        left = Streams()
+        left.names, left.labels, left._rows = self.names.copy(), self.labels.copy(), self._rows.copy()
+        for row in rows.tolist():
+            del left._rows[self.names[row]]
+        for hole, mover in zip(removal.holes.tolist(), removal.movers.tolist(), strict=True):
+            left.names[hole], left.labels[hole] = self.names[mover], self.labels[mover]
+            left._rows[self.names[mover]] = hole
+        del left.names[removal.left :], left.labels[removal.left :]
+        return left
 
 
 class Group(RowState):
@@ -69,7 +81,7 @@ class Group(RowState):
         """Return the row of a new stream, making room by doubling."""
         row = self.streams.add(name, labels)
         if row >= self.n_rows:
-            self.grow(max(16, 2 * self.n_rows))
+            self.grow(max(MIN_ROWS, 2 * self.n_rows))
         return row
 
     def add_streams(self, streams: Sequence[tuple[str, Labels]]) -> None:
@@ -91,6 +103,31 @@ class Group(RowState):
             average.grow(n_rows)
         if self.forecaster is not None:
             self.forecaster.grow(n_rows)
+
+    def silence(self, now: float) -> Floats:
+        """Return (n_streams,) seconds since each stream's last sample; infinite before its first."""
+        n = len(self.streams)
+        return np.where(self.count[:n] > 0, now - self.seen[:n], np.inf)
+
+    def forget(self, rows: Integers) -> tuple[list[str], list[str]]:
+        """Forget the streams of these rows, ascending; return their names, and those of streams that moved.
+
+        Rows stay side by side: the last streams take the places of those that leave. `streams` is a new
+        object then, so that whoever holds the old one can tell.
+        """
+        removal = Removal.of(rows, len(self.streams), self.n_rows)
+        names = self.streams.names
+        self.streams = self.streams.without(rows, removal)
+        self.remove(removal)
+        return [names[row] for row in rows.tolist()], [names[row] for row in removal.movers.tolist()]
+
+    def remove(self, removal: Removal) -> None:
+        """Let rows go, of every owner."""
+        super().remove(removal)
+        for average in self.averages:
+            average.remove(removal)
+        if self.forecaster is not None:
+            self.forecaster.remove(removal)
 
     def observe(self, batch: Batch) -> Results:
         """Take in a batch: averages, then forecasts scored against the values that came, then learning."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -46,6 +47,7 @@ class GroupSettings:
     """One configured block of streams: how they are averaged, and by which model forecast.
 
     topics: where its samples come from; a block of another name but the same topics is the same, renamed.
+    stale_after_seconds, forget_after_seconds: streams that are silent for longer may be, or are, forgotten.
     """
 
     name: str
@@ -53,6 +55,8 @@ class GroupSettings:
     out_of_order: Literal["drop", "accept"] = "drop"
     model: ModelSettings | None = None
     topics: tuple[str, ...] = ()
+    stale_after_seconds: float = math.inf
+    forget_after_seconds: float = math.inf
 
     @property
     def beta_labels(self) -> tuple[str, ...]:

@@ -35,6 +35,7 @@ class Instruments:
         rejected: Callable[[], Mapping[str, int]],
         streams: Callable[[], int],
         refused: Callable[[], int],
+        forgotten: Callable[[], int],
         connected: Callable[[], bool],
         reconnects: Callable[[], int],
         reload_successful: Callable[[], bool],
@@ -47,6 +48,7 @@ class Instruments:
         self._received = received
         self._rejected = rejected
         self._refused = refused
+        self._forgotten = forgotten
         self._reconnects = reconnects
         self._reload_successful = reload_successful
         self._registry = CollectorRegistry()
@@ -74,6 +76,9 @@ class Instruments:
         yield self._rejections()
         yield GaugeMetricFamily("ewad_streams", "Streams known.", self.streams())
         yield CounterMetricFamily("ewad_streams_refused", "Streams past limits.max_streams.", self._refused())
+        yield CounterMetricFamily(
+            "ewad_streams_forgotten", "Streams forgotten after long silence.", self._forgotten()
+        )
         yield GaugeMetricFamily("ewad_mqtt_connected", "Whether the broker is connected.", self.connected())
         yield CounterMetricFamily("ewad_mqtt_reconnects", "Connections after the first.", self._reconnects())
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
 
 from ewad.config.settings import StreamSettings
 from ewad.config.syntax import quoted
-from ewad.engine import REFUSED, Batch, Engine, Results
+from ewad.engine import REFUSED, Batch, Engine, Forgotten, Results
 from ewad.errors import DecodeError
 from ewad.ingest.consumer import Message
 from ewad.ingest.decoders import REASONS, Decoders, Value, build
@@ -136,6 +137,7 @@ class Intake:
         self._routes: dict[str, Route] = {}
         self._targets: dict[str, list[Target]] = {}  # topics with a stream: max_streams bounds them
         self._cold: dict[str, list[Target]] = {}  # the others
+        self._refused: set[str] = set()  # topics with a stream, of which another one was refused
         self._limit_logged = False
 
     def consume(self, messages: Sequence[Message], arrival: float) -> None:
@@ -167,6 +169,30 @@ class Intake:
         """Do what `commit` does, and return the batches with what came of them."""
         batches = [block.take_batch(self._arrival) for block in self._blocks if block.rows]
         return [(batch, self._engine.observe(batch)) for batch in batches]
+
+    def forget(self, now: float) -> list[Forgotten]:
+        """Let the engine forget what is silent for too long; return what it did.
+
+        Raises ValueError if samples wait: their rows would no longer be those of their streams.
+        """
+        if any(block.rows for block in self._blocks):
+            raise ValueError("intake: expected to forget right after a commit, got samples that wait")
+        forgotten = self._engine.forget(now)
+        if forgotten:
+            self._cold.clear()  # what was refused may have room now
+            for topic in self._refused:
+                self._release(topic)
+            self._refused.clear()
+        for group, *names in forgotten:
+            for name in chain(*names):
+                for suffix in self._blocks[group].suffixes:
+                    self._release(name.removesuffix(f"/{suffix}") if suffix else name)
+        return forgotten
+
+    def _release(self, topic: str) -> None:
+        """Let go of a topic; its next message finds its streams anew."""
+        self._routes.pop(topic, None)
+        self._targets.pop(topic, None)
 
     def explain(self, topic: str, payload: bytes) -> str:
         """Return which blocks take the message, and its labels and values or the reason of its rejection."""
@@ -208,6 +234,8 @@ class Intake:
         """Keep the topic for ever now that it has a stream, by the quick way if it is of the plain kind."""
         del self._cold[topic]
         self._targets[topic] = targets
+        if any(row == REFUSED for target in targets for row in target.rows):
+            self._refused.add(topic)
         block, row = targets[0].block, targets[0].rows[0]
         if len(targets) == 1 and block.decoders.value and row is not None:
             self._routes[topic] = Route(block.decoders.value, row, block.rows.append, block.values.append)
@@ -243,6 +271,8 @@ class Intake:
             target.rows[index] = row
             if row == REFUSED:
                 self._log_limit(message.topic)
+                if message.topic in self._targets:
+                    self._refused.add(message.topic)
         if row == REFUSED:
             return DecodeError("stream_limit", f"expected at most {self._engine.max_streams} streams")
         if message.retain and self._is_copy(block, row, value, time):

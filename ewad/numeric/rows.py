@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+MIN_ROWS = 16
+
 
 class RowState:
     """Owner of arrays that share their first axis: attributes under the names given to `add_rows`."""
@@ -34,6 +36,16 @@ class RowState:
             setattr(self, name, new)
         self.n_rows = n_rows
 
+    def remove(self, removal: Removal) -> None:
+        """Let rows go: others take their places, and memory is given back if little of it is still used."""
+        for name, fill in self._fills.items():
+            old = getattr(self, name)
+            old[removal.holes] = old[removal.movers]
+            old[removal.left :] = fill
+            if removal.room < self.n_rows:
+                setattr(self, name, old[: removal.room].copy())
+        self.n_rows = removal.room
+
     def rows(self, n_rows: int) -> dict[str, NDArray[Any]]:
         """Return the first n_rows of every array, by name."""
         return {name: getattr(self, name)[:n_rows] for name in self._fills}
@@ -41,6 +53,26 @@ class RowState:
     def part(self, kind: str, meaning: str, n_rows: int, *names: str) -> Part:
         """Return the part of the first n_rows of these arrays; of all arrays if none is named."""
         return Part(kind, meaning, self, n_rows, names or tuple(self._fills))
+
+
+class Removal(NamedTuple):
+    """How rows leave: each of movers takes the place of one of holes, and the first `left` rows stay in use.
+
+    room: for how many rows there is memory then.
+    """
+
+    holes: NDArray[np.int64]
+    movers: NDArray[np.int64]
+    left: int
+    room: int
+
+    @classmethod
+    def of(cls, rows: NDArray[np.int64], used: int, n_rows: int) -> Removal:
+        """Return how to remove these rows, ascending, of the first `used` of n_rows."""
+        left = used - len(rows)
+        tail = np.setdiff1d(np.arange(left, used), rows, assume_unique=True)
+        room = max(MIN_ROWS, 2 * left) if 4 * left < n_rows else n_rows
+        return cls(rows[rows < left], tail, left, min(room, n_rows))
 
 
 class Part(NamedTuple):

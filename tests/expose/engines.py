@@ -59,6 +59,7 @@ def instruments(engine: Engine, **changes: object) -> Instruments:
         "rejected": lambda: {"too_large": 2},
         "streams": lambda: engine.n_streams,
         "refused": lambda: engine.refused,
+        "forgotten": lambda: engine.forgotten,
         "connected": lambda: True,
         "reconnects": lambda: 3,
         "reload_successful": lambda: True,

@@ -21,6 +21,7 @@ def test_counts_are_read_where_they_live(openmetrics):
     assert found[("ewad_messages_received_total",)] == 7
     assert found[("ewad_streams",)] == 0
     assert found[("ewad_streams_refused_total",)] == 0
+    assert found[("ewad_streams_forgotten_total",)] == 0
     assert found[("ewad_mqtt_connected",)] == 1
     assert found[("ewad_mqtt_reconnects_total",)] == 3
     assert found[("ewad_build_info", "1.2.3")] == 1

@@ -273,3 +273,68 @@ def test_long_topics_are_refused_before_anything_of_them_is_remembered():
     assert take.rejected["topic_too_long"] == 2
     assert [len(name) for name in engine.groups[0].streams.names] == [1024]
     assert not any(len(topic) > 1024 for topic in take._cold)
+
+
+class TestForget:
+    def test_topics_of_forgotten_and_of_moved_streams_find_their_rows_anew(self):
+        engine, take = intake(TEMPERATURE | {"forget_after": "60s"})
+        topics = [f"site/{room}/temperature" for room in "abcd"]
+        take.consume([Message(topic, b"1") for topic in topics], 100.0)
+        take.commit()
+        take.consume([Message(topics[2], b"2"), Message(topics[3], b"3")], 150.0)
+        take.commit()
+        (forgotten,) = take.forget(170.0)
+        assert forgotten.streams == topics[:2]
+        take.consume([Message(topic, b"9") for topic in reversed(topics)], 180.0)
+        take.commit()
+        assert streams(engine.groups[0]) == dict.fromkeys(topics, 9.0)
+        assert counts(engine.groups[0]) == dict(zip(topics, [1, 1, 3, 3], strict=True))
+
+    def test_topics_of_several_values_and_blocks_too(self):
+        engine, take = intake(
+            CLIMATE | {"forget_after": "60s"}, {"name": "all", "topic": "#", "format": "json", "field": "t"}
+        )
+        for at, room in ((100.0, "a"), (150.0, "b")):
+            payload = b'{"t": 1, "h": 2, "ts": %d}' % at
+            take.consume([Message(f"climate/{room}", payload)], at)
+            take.commit()
+        assert [f.streams for f in take.forget(170.0)] == [["climate/a/temp", "climate/a/hum"]]
+        for room in "ba":
+            take.consume([Message(f"climate/{room}", b'{"t": 5, "h": 6, "ts": 190}')], 190.0)
+            take.commit()
+        assert counts(engine.groups[0]) == {
+            "climate/b/temp": 2, "climate/b/hum": 2, "climate/a/temp": 1, "climate/a/hum": 1,
+        }  # fmt: skip
+        assert counts(engine.groups[1]) == {"climate/a": 2, "climate/b": 2}
+
+    def test_a_refused_topic_gets_in_when_a_stale_stream_has_made_room(self):
+        engine, take = intake(TEMPERATURE | {"stale_after": "10s"}, max_streams=1)
+        old, new = "site/old/temperature", "site/new/temperature"
+        take.consume([Message(old, b"1")], 100.0)
+        take.commit()
+        take.consume([Message(new, b"2")], 120.0)
+        take.commit()
+        assert counts(engine.groups[0]) == {old: 1}
+        take.forget(120.0)
+        take.consume([Message(new, b"2")], 121.0)
+        take.commit()
+        assert counts(engine.groups[0]) == {new: 1}
+
+    def test_a_value_refused_beside_one_that_was_not_gets_in_too(self):
+        engine, take = intake(CLIMATE, TEMPERATURE | {"stale_after": "10s"}, max_streams=2)
+        take.consume([Message("site/a/temperature", b"1")], 100.0)
+        take.commit()
+        payload = b'{"t": 1, "h": 2, "ts": 120}'
+        take.consume([Message("climate/a", payload)], 120.0)
+        take.commit()
+        assert list(counts(engine.groups[0])) == ["climate/a/temp"]
+        take.forget(120.0)
+        take.consume([Message("climate/a", payload)], 121.0)
+        take.commit()
+        assert list(counts(engine.groups[0])) == ["climate/a/temp", "climate/a/hum"]
+
+    def test_is_refused_while_samples_wait(self):
+        _, take = intake(TEMPERATURE)
+        take.consume([Message("site/a/temperature", b"1")], 100.0)
+        with pytest.raises(ValueError, match="samples that wait"):
+            take.forget(200.0)
