@@ -63,7 +63,7 @@ def _identity_back(dA: Matrix, A: Matrix) -> None:
 
 
 def _relu_back(dA: Matrix, A: Matrix) -> None:
-    dA *= A > 0.0
+    dA *= np.sign(A)  # A >= 0; quicker than a pass over booleans, which are converted
 
 
 def _tanh_back(dA: Matrix, A: Matrix) -> None:
@@ -212,12 +212,15 @@ class Network:
         layers, m = self._views("theta", theta), X.shape[1]
         gradient = np.empty(self.n_params, dtype=self.dtype) if out is None else out
         first = min(m, BLOCK)
-        total = self._backward(layers, self._views("gradient", gradient), X[:, :first], Y[:, :first])
-        for a, z in _blocks(m, first):
+        views = self._views("gradient", gradient)
+        total = self._backward(layers, views, X[:, :first], Y[:, :first])
+        if first < m:
             part = np.empty_like(gradient)
-            total += self._backward(layers, self.parameters(part), X[:, a:z], Y[:, a:z])
-            gradient += part
-        gradient *= self._cost.gain / self._count(m)
+            views = self.parameters(part)
+            for a, z in _blocks(m, first):
+                total += self._backward(layers, views, X[:, a:z], Y[:, a:z])
+                gradient += part
+        gradient *= np.array(self._cost.gain / self._count(m), dtype=self.dtype)
         if l2:
             for (W, _), (dW, _) in zip(layers, self.parameters(gradient), strict=True):
                 dW += l2 / m * W
@@ -237,7 +240,7 @@ class Network:
         work = self._buffers(X.shape[1])
         A = X
         for layer, ((W, b), (Z, _)) in enumerate(zip(layers, work.layers, strict=True)):
-            np.matmul(W, A, out=Z)
+            np.dot(W, A, Z)
             Z += b
             if layer < len(layers) - 1:
                 self._hidden.apply(Z)
@@ -252,11 +255,11 @@ class Network:
         for layer in reversed(range(len(layers))):
             A = work[layer - 1][0] if layer else X
             dW, db = gradients[layer]
-            np.matmul(dZ, A.T, out=dW)
-            np.matmul(dZ, ones, out=db)  # the sum over examples
+            np.dot(dZ, A.T, dW)
+            np.dot(dZ, ones, db)  # the sum over examples
             if layer:
                 dA = work[layer - 1][1]
-                np.matmul(layers[layer][0].T, dZ, out=dA)
+                np.dot(layers[layer][0].T, dZ, dA)
                 self._hidden.back(dA, A)
                 dZ = dA
         return total

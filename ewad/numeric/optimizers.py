@@ -11,6 +11,7 @@ Sources: A. Ng, Improving Deep Neural Networks, week 2; Kingma & Ba 2015; Loshch
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -131,14 +132,14 @@ class Adam(_OnCopies):
         """Move theta by rate * (first / correction1) / (sqrt(second / correction2) + epsilon)."""
         _check(theta, gradient)
         first, second, steps = state
-        steps += 1
-        correction1, correction2 = _correction(self.beta1, steps), _correction(self.beta2, steps)
-        scratch = (1.0 - self.beta1) * gradient
-        first *= self.beta1
+        correction1, correction2 = self._corrections(steps)
+        kind = theta.dtype
+        scratch = _constant(1.0 - self.beta1, kind) * gradient
+        first *= _constant(self.beta1, kind)
         first += scratch
         np.multiply(gradient, gradient, out=scratch)
-        scratch *= 1.0 - self.beta2
-        second *= self.beta2
+        scratch *= _constant(1.0 - self.beta2, kind)
+        second *= _constant(self.beta2, kind)
         second += scratch
         # The corrections as factors of rate and epsilon: the same step in two passes less.
         root = np.sqrt(second, out=scratch)
@@ -148,6 +149,16 @@ class Adam(_OnCopies):
         if self.weight_decay:
             theta *= 1.0 - _spread(learning_rate * self.weight_decay, theta)
         theta -= move
+
+    def _corrections(self, steps: Array) -> tuple[Any, Any]:
+        """Count a step, in place; return 1 - beta**steps of both betas, of a single problem as numbers."""
+        if steps.size == 1:
+            taken = steps.item() + 1
+            steps.fill(taken)
+            return 1.0 - self.beta1**taken, 1.0 - self.beta2**taken
+        steps += 1
+        taken = steps.astype(np.float64)
+        return 1.0 - self.beta1**taken, 1.0 - self.beta2**taken
 
 
 OPTIMIZERS: dict[str, type[GradientDescent | Momentum | RMSprop | Adam]] = {
@@ -171,17 +182,18 @@ def _ratio(numerator: Array, root: Array, epsilon: float) -> Array:
     return np.divide(numerator, root, out=root, where=root != 0.0)
 
 
-def _correction(beta: float, steps: Array) -> Any:
-    """Return 1 - beta**steps, in double precision; of a single problem as a number, which is far quicker."""
-    if steps.size == 1:
-        return 1.0 - beta ** int(steps.item())
-    return 1.0 - (np.power(beta, steps.astype(np.float64)) if steps.ndim else beta ** int(steps))
+@lru_cache(maxsize=256)
+def _constant(value: float, kind: np.dtype[Any]) -> Array:
+    """Return the number as an array of no axes: small arrays are multiplied by it twice as fast."""
+    constant = np.array(value, dtype=kind)
+    constant.flags.writeable = False
+    return constant
 
 
-def _spread(number: Rate, theta: Array) -> Any:
+def _spread(number: Rate, theta: Array) -> Array:
     """Return a number per problem, in theta's type, so that it multiplies that problem's parameters."""
     if not isinstance(number, np.ndarray) or not number.ndim:
-        return float(number)
+        return np.array(number, dtype=theta.dtype)
     return number[..., None].astype(theta.dtype, copy=False)
 
 
