@@ -7,13 +7,12 @@ import gc
 import logging
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import msgspec
 
 from ewad import __version__
-from ewad.committer import Committer
 from ewad.config import Settings
 from ewad.engine import Engine
 from ewad.errors import ConfigError
@@ -22,19 +21,17 @@ from ewad.expose.exposition import Exposition
 from ewad.expose.instruments import Instruments
 from ewad.expose.server import HttpServer
 from ewad.ingest.connection import connection_settings
+from ewad.ingest.consumer import Message
 from ewad.ingest.decoders import REASONS
-from ewad.ingest.deliveries import Deliveries
 from ewad.ingest.intake import Intake
 from ewad.ingest.mqtt import MqttSource, make_source
 from ewad.notify import Notifier
 from ewad.numeric.schedules import Constant
 from ewad.store.model_file import start_models
-from ewad.store.store import Store
 
 log = logging.getLogger("ewad.daemon")
 
 FORGET_SECONDS = 5.0  # between looks for streams that are silent for too long
-KEEP_SECONDS = 0.5  # between looks at whether a snapshot is due
 STATUS_SECONDS = 5.0  # how often `systemctl status` hears how it goes
 
 
@@ -46,7 +43,11 @@ class Daemon:
 
     def __init__(self, settings: Settings, notifier: Notifier | None = None) -> None:
         self.settings = settings
+        self.engine = Engine(settings.group_settings(), settings.limits.max_streams)
+        start_models(self.engine)
         self.reload_successful = True
+        self._arrival = 0.0
+        self.intake = Intake(self.engine, settings.streams, settings.limits.max_payload_bytes)
         self.instruments = Instruments(
             version=__version__,
             reasons=(*REASONS, "out_of_order"),
@@ -58,17 +59,8 @@ class Daemon:
             connected=lambda: self.source.connected,
             reconnects=lambda: self.source.reconnects,
             reload_successful=lambda: self.reload_successful,
-            repeated=lambda: self.deliveries.repeated,
-            state=lambda: self.store,
         )
-        self.store = self._open_store()
-        self.engine = self._new_engine() if self.store is None else self.store.engine
-        self.deliveries = Deliveries() if self.store is None else self.store.deliveries
-        self.intake = Intake(self.engine, settings.streams, settings.limits.max_payload_bytes)
-        self.committer = Committer(
-            self.engine, self.intake, self.store, self.instruments.observe_seconds.observe
-        )
-        self.source: MqttSource = make_source(connection_settings(settings), self.committer, self.deliveries)
+        self.source: MqttSource = make_source(connection_settings(settings), self)
         self.server = HttpServer(
             settings.http.listen.host,
             settings.http.listen.port,
@@ -81,20 +73,26 @@ class Daemon:
         )
         self.notifier = notifier or Notifier()
 
-    def _new_engine(self) -> Engine:
-        engine = Engine(self.settings.group_settings(), self.settings.limits.max_streams)
-        start_models(engine)
-        return engine
+    def consume(self, messages: Sequence[Message], arrival: float) -> None:
+        """Take messages from the source; their samples wait for `commit`.
 
-    def _open_store(self) -> Store | None:
-        if self.settings.state is None:
-            return None
-        session = f"{self.settings.mqtt.client_id} at {self.settings.mqtt.url}"
-        return Store(self.settings.state, session, self._new_engine, self.instruments.commit_seconds.observe)
+        A system clock that is set back stands still here until it has caught up: time of arrival never makes
+        a sample an old one.
+        """
+        self._arrival = max(arrival, self._arrival)
+        self.intake.consume(messages, self._arrival)
+
+    def commit(self) -> None:
+        """Let the engine observe what waits, and note how long that took."""
+        started = time.perf_counter()
+        self.intake.commit()
+        self.instruments.observe_seconds.observe(time.perf_counter() - started)
 
     def forget(self, now: float) -> None:
-        """Forget the streams that are silent for too long, as soon as no sample waits."""
-        self.committer.forget(now)
+        """Forget the streams that are silent for too long, and log it."""
+        self.commit()  # rows change: nothing may wait
+        for group, streams, _ in self.intake.forget(max(now, self._arrival)):
+            log.info("streams forgotten group=%s streams=%d", self.engine.groups[group].name, len(streams))
 
     async def start(self) -> list[str]:
         """Serve HTTP and return the addresses it listens on, such as 127.0.0.1:9466."""
@@ -107,8 +105,6 @@ class Daemon:
         # What start-up left behind lives as long as the daemon: the collector need not look at it again.
         gc.collect()
         gc.freeze()
-        if self.store is not None:
-            self.store.start()
         self.notifier.ready(self.source.status)
         return addresses
 
@@ -119,11 +115,8 @@ class Daemon:
                 tasks.create_task(self.source.run(), name="mqtt")
                 tasks.create_task(self._report(), name="report")
                 tasks.create_task(self._forget(), name="forget")
-                tasks.create_task(self._keep(), name="state")
         finally:
             self.notifier.stopping()
-            if self.store is not None:
-                await self.store.close()
             await self.server.stop()
             log.info("stopped messages=%d streams=%d", self.intake.received, self.engine.n_streams)
 
@@ -142,7 +135,8 @@ class Daemon:
         for group in self.engine.groups:
             model = None if group.forecaster is None else new.models.get(group.forecaster.settings.name)
             if group.forecaster is not None and model is not None:
-                group.forecaster.learner.set_rates(model.learning_rate, model.schedule)
+                for learner in group.forecaster.gradient_learners.values():
+                    learner.set_rates(model.learning_rate, model.schedule)
         log.info("reloaded: learning rates and schedules are in force")
         if _without_rates(new) != _without_rates(self.settings):
             log.warning("reloaded: the configuration differs in more than rates: restart for the rest")
@@ -159,12 +153,6 @@ class Daemon:
         while True:
             await asyncio.sleep(FORGET_SECONDS)
             self.forget(time.time())
-
-    async def _keep(self) -> None:
-        """Have snapshots made when they are due."""
-        while self.store is not None:
-            self.committer.snapshot_if_due()
-            await asyncio.sleep(KEEP_SECONDS)
 
     def _rejected(self) -> Mapping[str, int]:
         late = sum(group.out_of_order for group in self.engine.groups)

@@ -34,6 +34,7 @@ topic = "site/{place}/wind_speed"
 beta = [0.9, 0.98]
 
 [model.demo]
+experts = ["linear"]
 share = "stream"
 lags = 24
 horizons = [1]

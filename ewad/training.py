@@ -11,17 +11,17 @@ from pathlib import Path
 import numpy as np
 
 from ewad.engine import ModelSettings
-from ewad.engine.forecaster import SCALE_BETA
+from ewad.engine.features import Features, columns
 from ewad.errors import ConfigError, SourceError
 from ewad.expose.pictures import COLOURS, OPTIMIZER_COLOURS, Axes, draw, readable
 from ewad.ingest import csv
-from ewad.numeric.experts import EXPERTS
+from ewad.numeric.experts import GRADIENT_EXPERTS
 from ewad.numeric.minibatches import Progress, Training, batch_size_rule
 from ewad.numeric.names import lookup
 from ewad.numeric.network import Network
 from ewad.numeric.optimizers import OPTIMIZERS
-from ewad.numeric.recurrence import Floats, Runs, advance
-from ewad.numeric.windows import Windows
+from ewad.numeric.recurrence import Floats, Runs
+from ewad.numeric.robust import RobustScale
 from ewad.store import model_file
 from ewad.store.model_file import TrainedModel
 
@@ -196,19 +196,19 @@ def read_series(
     return series
 
 
-def examples_of(times: Floats, values: Floats, lags: int, horizons: Sequence[int]) -> Examples:
+def examples_of(times: Floats, values: Floats, model: ModelSettings) -> Examples:
     """Return all examples of one series: those the engine's forecaster would learn from, in its units."""
-    ahead = max(horizons)
-    depth = lags + ahead
-    runs = Runs.of(np.zeros(len(values), dtype=np.int64))
+    ahead = max(model.horizons)
+    depth = model.lags + ahead
+    n_x = columns(model, seasonal=False).n
     if len(values) <= depth:
-        return Examples(np.zeros((lags, 0)), np.zeros((len(horizons), 0)), times[:0], times[:0])
-    windows = Windows.of(np.zeros((1, depth)), runs, values)
-    scale = _scale(values, runs)
-    X = (windows.differences()[:, :lags] / scale[:, None])[depth:]
-    origin = windows.back(ahead)
-    targets = [(windows.back(ahead - horizon) - origin) / scale for horizon in horizons]
-    return Examples(X.T, np.stack(targets)[:, depth:], times[depth - ahead : -ahead], times[depth:])
+        return Examples(np.zeros((n_x, 0)), np.zeros((len(model.horizons), 0)), times[:0], times[:0])
+    runs, features = Runs.of(np.zeros(len(values), dtype=np.int64)), Features(model, 1)
+    number, position = features.places(runs, None)
+    steady, scale = RobustScale(1).update(runs, position > 0, values)
+    seen = features.update(runs, times, number, position, values, steady, scale)
+    X = columns(model, seasonal=False).of(seen.X)
+    return Examples(X[depth:].T, seen.Y[depth:].T, times[depth - ahead : -ahead], times[depth:])
 
 
 def split(examples: Examples, validation: float) -> tuple[Examples, Examples]:
@@ -235,20 +235,10 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def _scale(values: Floats, runs: Runs) -> Floats:
-    """Return (n,) the root mean square of the differences so far, 1 where that is zero: the engine's unit."""
-    difference = np.diff(values, prepend=values[:1])
-    known = np.ones_like(values)
-    known[0] = 0.0
-    square = advance(SCALE_BETA, difference**2, np.zeros(1), runs)
-    weight = advance(SCALE_BETA, known, np.zeros(1), runs)
-    return np.where(square > 0.0, np.sqrt(square / np.maximum(weight, 1.0)), 1.0)
-
-
 def _all_examples(
     series: dict[str, tuple[Floats, Floats]], model: ModelSettings, paths: Sequence[Path]
 ) -> Examples:
-    parts = [examples_of(times, values, model.lags, model.horizons) for times, values in series.values()]
+    parts = [examples_of(times, values, model) for times, values in series.values()]
     if not any(len(part) for part in parts):
         longest = max((len(values) for _, values in series.values()), default=0)
         needed = model.lags + max(model.horizons) + 1
@@ -280,7 +270,8 @@ def _train(
 ) -> Result:
     model = settings.model
     hidden = model.hidden if model.expert == "network" else ()
-    network = Network([model.lags, *hidden, len(model.horizons)])
+    n_x = columns(model, seasonal=False).n
+    network = Network([n_x, *hidden, len(model.horizons)])
     kind = OPTIMIZERS[name]
     try:
         training = Training(
@@ -321,7 +312,12 @@ def _train(
         tuple(validation_costs),
         training.reason,
         TrainedModel(
-            model.expert, model.lags, model.horizons, hidden, _as_expert(model, network, training.theta)
+            model.expert,
+            model.lags,
+            model.horizons,
+            hidden,
+            _as_expert(model, network, training.theta),
+            model.features,
         ),
     )
 
@@ -330,7 +326,8 @@ def _start(model: ModelSettings, network: Network) -> Floats:
     """Return theta as the engine's own model starts."""
     if model.expert == "linear":
         return np.zeros(network.n_params)
-    return EXPERTS[model.expert](model.lags, len(model.horizons), model.hidden).initial()
+    n_x = columns(model, seasonal=False).n
+    return GRADIENT_EXPERTS[model.expert](n_x, len(model.horizons), model.hidden).initial()
 
 
 def _as_expert(model: ModelSettings, network: Network, theta: Floats) -> Floats:

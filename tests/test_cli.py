@@ -239,7 +239,10 @@ def rows(path: str) -> list[dict[str, str]]:
 
 def test_replay_writes_the_promised_columns_and_the_numbers_by_hand() -> None:
     Path("wide.csv").write_text(WIDE)
-    config(STREAM.replace("site/{room}/t", "#") + 'model = "m"\n[model.m]\nlags = 1\nhorizons = [1, 6]\n')
+    config(
+        STREAM.replace("site/{room}/t", "#")
+        + 'model = "m"\n[model.m]\nexperts = ["linear"]\nlags = 1\nhorizons = [1, 6]\n'
+    )
     done = ewad("replay", "wide.csv", "-c", "ewad.toml", "-o", "out.csv")
     assert (done.returncode, done.stdout) == (0, "")
     assert "5 samples of 2 streams" in done.stderr
@@ -407,7 +410,7 @@ def test_openmetrics_has_the_names_and_labels_of_the_exposition(share: str) -> N
         "time,stream,value\n"
         + "".join(f'{i},"site/{room}/t",{i % 7}\n' for i in range(300) for room in ROOMS)
     )
-    model = f'model = "m"\n[model.m]\nshare = "{share}"\nlags = 2\nbatch_size = 8\n'
+    model = f'model = "m"\n[model.m]\nexperts = ["linear"]\nshare = "{share}"\nlags = 2\nbatch_size = 8\n'
     settings = load(Path(config(STREAM + 'half_life = "10m"\n' + model)), {})
     done = ewad("replay", "odd.csv", "--openmetrics", "out.om")
     assert done.returncode == 0, done.stderr

@@ -18,6 +18,7 @@ name = "office"
 topic = "#"
 model = "m"
 [model.m]
+experts = ["linear"]
 lags = 12
 horizons = [1, 3]
 {more}
@@ -135,7 +136,9 @@ def test_the_hint_for_start_from_holds_in_any_folder(wave, tmp_path):
     hint = trained.stdout.splitlines()[-1].partition(": ")[2]
     assert hint == f'start_from = "{tmp_path.resolve() / "m.npz"}"'
     config = tmp_path / "there" / "my.toml"
-    config.write_text(f'[[stream]]\nname = "t"\ntopic = "#"\nmodel = "m"\n[model.m]\n{hint}\n')
+    config.write_text(
+        f'[[stream]]\nname = "t"\ntopic = "#"\nmodel = "m"\n[model.m]\nexperts = ["linear"]\n{hint}\n'
+    )
     assert ewad("replay", wave, "-c", config).returncode == 0
 
 

@@ -39,6 +39,9 @@ def path(tmp_path):
     return path
 
 
+MODEL = ModelSettings(lags=4, horizons=(1, 3))
+
+
 def settings(**changes):
     model = ModelSettings(lags=4, horizons=(1, 3), learning_rate=0.01, schedule=Constant())
     return TrainSettings(**{"model": model, "epochs": 30, "batch_size": 32, **changes})
@@ -54,22 +57,22 @@ class TestExamples:
             return np.zeros((len(of), 2)), np.zeros(len(of)), np.zeros(len(of))
 
         monkeypatch.setattr(forecaster.learner, "learn", learn)
-        forecaster.update(Runs.of(np.zeros(100, np.int64)), values)
-        mine = examples_of(np.arange(100.0), values, 4, (1, 3))
+        forecaster.update(Runs.of(np.zeros(100, np.int64)), np.arange(100.0), values)
+        mine = examples_of(np.arange(100.0), values, model)
         np.testing.assert_allclose(mine.X.T, seen["X"], rtol=1e-12)
         np.testing.assert_allclose(mine.Y.T, seen["Y"], rtol=1e-12, atol=1e-15)
 
     def test_know_when_they_begin_and_when_their_last_target_came(self):
-        examples = examples_of(np.arange(10.0), walk(10), 4, (1, 3))
+        examples = examples_of(np.arange(10.0), walk(10), MODEL)
         assert (examples.origin.tolist(), examples.end.tolist()) == ([4.0, 5.0, 6.0], [7.0, 8.0, 9.0])
 
     @pytest.mark.parametrize("n", [0, 1, 7])
     def test_are_none_where_the_series_is_too_short(self, n):
-        examples = examples_of(np.arange(float(n)), walk(7)[:n], 4, (1, 3))
+        examples = examples_of(np.arange(float(n)), walk(7)[:n], MODEL)
         assert (len(examples), examples.X.shape, examples.Y.shape) == (0, (4, 0), (2, 0))
 
     def test_of_validation_forecast_nothing_that_training_has_seen(self):
-        examples = examples_of(np.arange(100.0), walk(100), 4, (1, 3))
+        examples = examples_of(np.arange(100.0), walk(100), MODEL)
         train, validation = split(examples, 0.2)
         assert train.end.max() <= validation.origin.min()
         assert len(validation) == pytest.approx(0.2 * len(examples), abs=4)
@@ -102,10 +105,10 @@ class TestTrainFiles:
 
     @pytest.mark.parametrize("expert", ["linear", "network"])
     def test_gives_a_model_with_which_the_engine_forecasts_as_well_as_was_told(self, path, tmp_path, expert):
-        model = ModelSettings(expert=expert, lags=4, horizons=(1,), learning_rate=0.01, hidden=(5,))
+        model = ModelSettings(experts=(expert,), lags=4, horizons=(1,), learning_rate=0.01, hidden=(5,))
         report = train_files([path], settings(model=model))
         save(report, tmp_path / "model")
-        started = ModelSettings(expert=expert, lags=4, horizons=(1,), hidden=(5,), learning_rate=1e-12)
+        started = ModelSettings(experts=(expert,), lags=4, horizons=(1,), hidden=(5,), learning_rate=1e-12)
         engine = Engine([GroupSettings("g", model=started)])
         engine.add_stream(0, "a", ())
         forecaster = engine.groups[0].forecaster
@@ -164,7 +167,7 @@ class TestRejects:
             ({"validation": 1.0}, r"validation: must be in \(0, 1\)"),
             ({"batch_size": 0}, "batch_size: must be 1 or more"),
             (
-                {"model": ModelSettings(expert="persistence")},
+                {"model": ModelSettings(experts=("persistence",))},
                 "expert: expected one of linear, network to train",
             ),
             ({"model": ModelSettings(learning_rate=-1.0)}, "learning_rate: must be positive"),

@@ -13,7 +13,6 @@ from ewad.config.settings import (
     MqttSettings,
     Secret,
     Settings,
-    StateSettings,
     StreamSettings,
 )
 
@@ -24,7 +23,6 @@ __all__ = [
     "MqttSettings",
     "Secret",
     "Settings",
-    "StateSettings",
     "StreamSettings",
     "effective",
     "from_options",

@@ -17,11 +17,11 @@ from ewad.config.settings import (
     MqttSettings,
     Secret,
     Settings,
-    StateSettings,
     StreamSettings,
 )
 from ewad.config.syntax import mask_url, parse_field, parse_topic, parse_url
 from ewad.engine import ModelSettings
+from ewad.engine.settings import auto
 from ewad.numeric.averages import ByCount, ByTime
 from ewad.numeric.experts import EXPERTS
 from ewad.numeric.optimizers import OPTIMIZERS
@@ -29,6 +29,7 @@ from ewad.numeric.schedules import SCHEDULES, Schedule
 
 CREDENTIAL = "mqtt_password"  # its file name in $CREDENTIALS_DIRECTORY
 
+AUTO = "auto"  # a model that every [[stream]] block may name
 RATE = checks.number("(0, inf)")
 FRACTION = checks.number("[0, 1)")
 
@@ -76,13 +77,6 @@ def _horizons(value: Any) -> tuple[int, ...]:
     if list(horizons) != sorted(horizons):
         raise fail(f"expected them ascending, got {list(horizons)}")
     return horizons
-
-
-def _expert(value: Any) -> str:
-    experts = checks.one_or_list_of(checks.choice(*EXPERTS))(value)
-    if len(experts) > 1:
-        raise fail(f"expected exactly one of {', '.join(EXPERTS)}, got {len(experts)}")
-    return str(experts[0])
 
 
 def _hidden(value: Any) -> tuple[int, ...]:
@@ -175,7 +169,10 @@ MODEL_KEYS: dict[str, Check] = {
     "share": checks.choice("group", "stream"),
     "lags": checks.integer(1, 10_000),
     "horizons": _horizons,
-    "experts": _expert,
+    "experts": checks.one_or_list_of(checks.choice(*EXPERTS)),
+    "features": checks.choice("lags", "full"),
+    "season": checks.integer(2, 10_000),
+    "interval": checks.number("(0, 1)"),
     "hidden": _hidden,
     "batch_size": checks.integer(1, 10**6),
     "batches_per_epoch": checks.integer(1, 10**9),
@@ -191,13 +188,6 @@ LIMIT_KEYS: dict[str, Check] = {
     "max_streams": checks.integer(1, 100_000_000),
     "max_payload_bytes": checks.integer(1, 268_435_455),  # MQTT's largest packet
 }
-STATE_KEYS: dict[str, Check] = {
-    "path": checks.text,
-    "commit_interval": checks.duration("1ms", "10s"),
-    "snapshot_interval": checks.duration("1s", "1d"),
-    "durability": checks.choice("power", "process", "off"),
-    "on_disk_error": checks.choice("wait", "continue"),
-}
 LOG_KEYS: dict[str, Check] = {
     "level": checks.choice("debug", "info", "warning", "error"),
     "format": checks.choice("text", "json"),
@@ -209,7 +199,6 @@ SECTIONS: dict[str, dict[str, Check]] = {
     "http": HTTP_KEYS,
     "limits": LIMIT_KEYS,
     "log": LOG_KEYS,
-    "state": STATE_KEYS,
 }
 # key -> attribute, where the attribute says more than the key
 ATTRIBUTES = {
@@ -218,8 +207,6 @@ ATTRIBUTES = {
     "stale_after": "stale_after_seconds",
     "forget_after": "forget_after_seconds",
     "session_expiry": "session_expiry_seconds",
-    "commit_interval": "commit_interval_seconds",
-    "snapshot_interval": "snapshot_interval_seconds",
 }
 DECAYS: dict[str, Callable[[float], ByCount | ByTime]] = {
     "beta": ByCount,
@@ -239,7 +226,6 @@ def settings_of(raw: Mapping[str, Any], base: pathlib.Path, environ: Mapping[str
         ),
         "limits": partial(checks.table, checks=LIMIT_KEYS, build=lambda values: LimitSettings(**values)),
         "log": partial(checks.table, checks=LOG_KEYS, build=lambda values: LogSettings(**values)),
-        "state": partial(checks.table, checks=STATE_KEYS, build=partial(_state, base)),
     }
     # secrets may come from elsewhere than these sections
     document = {"mqtt": {}, **raw, "http": raw.get("http", {})}
@@ -251,9 +237,12 @@ def settings_of(raw: Mapping[str, Any], base: pathlib.Path, environ: Mapping[str
         problems = [*invalid.problems, *problems]
     if problems:
         raise Invalid(*problems)
+    models = values.pop("model", {})
+    if any(block.model == AUTO for block in values["stream"]):
+        models = {AUTO: auto(AUTO)} | models
     return Settings(
         streams=values.pop("stream"),
-        models=values.pop("model", {}),
+        models=models,
         **values,
     )
 
@@ -295,14 +284,16 @@ def _model(name: str, base: pathlib.Path, values: dict[str, Any]) -> ModelSettin
     names = {field.name for field in dataclasses.fields(optimizer)}
     # a constant that this optimizer lacks stays unused: the optimizer is the key that people vary
     constants = {key: values.pop(key) for key in OPTIMIZER_KEYS if key in values}
-    if "experts" in values:
-        values["expert"] = values.pop("experts")
     if "start_from" in values:
         step = ("start_from", partial(files.readable, base, values["start_from"]))
         values["start_from"] = str(checks.each([step])[0])
-    return ModelSettings(
-        name=name, optimizer=optimizer(**{k: v for k, v in constants.items() if k in names}), **values
-    )
+    values["optimizer"] = optimizer(**{k: v for k, v in constants.items() if k in names})
+    model = ModelSettings(name, **values) if "experts" in values else auto(name, **values)
+    if "seasonal" in model.experts and model.features != "full":
+        raise fail('expected features = "full" beside "seasonal", got "lags"', "experts")
+    if "seasonal_naive" in model.experts and model.season is None:
+        raise fail('expected season, in samples, beside "seasonal_naive", got none', "experts")
+    return model
 
 
 def _mqtt(values: dict[str, Any], base: pathlib.Path, environ: Mapping[str, str]) -> MqttSettings:
@@ -335,11 +326,6 @@ def _password(values: dict[str, Any], in_url: str | None, environ: Mapping[str, 
     return Secret(files.content(file, "password_file").rstrip("\r\n"))
 
 
-def _state(base: pathlib.Path, values: dict[str, Any]) -> StateSettings:
-    values["path"] = str(base / values.get("path", StateSettings().path))
-    return StateSettings(**_attributes(values))
-
-
 def _attributes(values: dict[str, Any]) -> dict[str, Any]:
     return {ATTRIBUTES.get(key, key): value for key, value in values.items()}
 
@@ -349,7 +335,7 @@ def _cross_checks(raw: Mapping[str, Any]) -> Iterator[Problem]:
     streams, models = raw.get("stream", []), raw.get("model", {})
     if streams == []:
         yield ("stream",), "expected at least one [[stream]] block, got none"
-    known = list(models) if isinstance(models, dict) else []
+    known = [*models, AUTO] if isinstance(models, dict) else [AUTO]
     names: list[str] = []
     for index, block in enumerate(streams if isinstance(streams, list) else []):
         name, model = (block.get(key) if isinstance(block, dict) else None for key in ("name", "model"))

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ewad.config.settings import Settings, StateSettings, StreamSettings
+from ewad.config.settings import Settings, StreamSettings
 from ewad.config.syntax import format_duration
 from ewad.engine import ModelSettings
 from ewad.numeric.averages import ByCount, ByTime
@@ -24,7 +24,6 @@ def effective(settings: Settings) -> str:
         _section("[http]", _http(settings)),
         _section("[limits]", _attributes(settings.limits)),
         _section("[log]", _attributes(settings.log)),
-        *([] if settings.state is None else [_section("[state]", _state(settings.state))]),
     ]
     return "\n".join(sections)
 
@@ -54,12 +53,6 @@ def _http(settings: Settings) -> Iterator[tuple[str, Any]]:
             yield name, value
 
 
-def _state(state: StateSettings) -> Iterator[tuple[str, Any]]:
-    for name, value in _attributes(state):
-        key = name.removesuffix("_seconds")
-        yield key, (value if key == name else format_duration(value))
-
-
 def _stream(block: StreamSettings) -> Iterator[tuple[str, Any]]:
     for name, value in _attributes(block):
         if name == "topics":
@@ -82,9 +75,7 @@ def _stream(block: StreamSettings) -> Iterator[tuple[str, Any]]:
 def _model(model: ModelSettings) -> Iterator[tuple[str, Any]]:
     for field in dataclasses.fields(model):
         value = getattr(model, field.name)
-        if field.name == "expert":
-            yield "experts", [value]
-        elif field.name == "optimizer":
+        if field.name == "optimizer":
             yield "optimizer", next(name for name, kind in OPTIMIZERS.items() if kind is type(value))
             yield from _constants(value)
         elif field.name == "schedule":

@@ -31,6 +31,26 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
+class Forecasts:
+    """What stood after each sorted sample: (n, n_horizons) and (n,) arrays; NaN where there was nothing yet.
+
+    lower, upper: None without intervals.  loss, learning_rate: of the first expert that takes steps.
+    """
+
+    value: Floats
+    lower: Floats | None
+    upper: Floats | None
+    loss: Floats
+    learning_rate: Floats
+
+    @classmethod
+    def none(cls, n_horizons: int, intervals: bool) -> Forecasts:
+        """Return those of no sample."""
+        no, bound = np.zeros((0, n_horizons)), np.zeros((0, n_horizons)) if intervals else None
+        return cls(no, bound, bound, np.zeros(0), np.zeros(0))
+
+
+@dataclass(frozen=True, slots=True)
 class Results:
     """What stood after each accepted sample of a batch.
 
@@ -42,19 +62,16 @@ class Results:
     runs: Runs
     sorted_mean: list[Floats]
     sorted_stddev: list[Floats]
-    sorted_forecast: Floats | None
-    sorted_loss: Floats | None
-    sorted_learning_rate: Floats | None
+    sorted_forecasts: Forecasts | None
 
     @classmethod
     def none(cls, settings: GroupSettings) -> Results:
         """Return the results of a batch of which no sample was accepted."""
         runs = Runs.of(np.zeros(0, dtype=np.int64))
         empty = [np.zeros(0) for _ in settings.decays]
-        if settings.model is None:
-            return cls(runs.order, runs, empty, empty, None, None, None)
-        forecast = np.zeros((0, len(settings.model.horizons)))
-        return cls(runs.order, runs, empty, empty, forecast, np.zeros(0), np.zeros(0))
+        model = settings.model
+        forecasts = None if model is None else Forecasts.none(len(model.horizons), model.interval is not None)
+        return cls(runs.order, runs, empty, empty, forecasts)
 
     @property
     def mean(self) -> Floats:
@@ -69,14 +86,28 @@ class Results:
     @property
     def forecast(self) -> Floats | None:
         """(m, n_horizons) forecasts made right after each sample; NaN in warm-up. None without a model."""
-        return None if self.sorted_forecast is None else self.sorted_forecast[self.runs.inverse()]
+        return self._in_order("value")
+
+    @property
+    def lower(self) -> Floats | None:
+        """(m, n_horizons) lower ends of the prediction intervals, as `forecast`. None without intervals."""
+        return self._in_order("lower")
+
+    @property
+    def upper(self) -> Floats | None:
+        """(m, n_horizons) upper ends, as `lower`."""
+        return self._in_order("upper")
 
     @property
     def loss(self) -> Floats | None:
         """(m,) the averaged mini-batch cost in force after each sample; NaN before the first mini-batch."""
-        return None if self.sorted_loss is None else self.sorted_loss[self.runs.inverse()]
+        return self._in_order("loss")
 
     @property
     def learning_rate(self) -> Floats | None:
         """(m,) the learning rate in force after each sample."""
-        return None if self.sorted_learning_rate is None else self.sorted_learning_rate[self.runs.inverse()]
+        return self._in_order("learning_rate")
+
+    def _in_order(self, name: str) -> Floats | None:
+        values: Floats | None = getattr(self.sorted_forecasts, name, None)
+        return None if values is None else values[self.runs.inverse()]

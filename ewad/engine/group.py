@@ -147,15 +147,15 @@ class Group(RowState):
         rows = runs.series
         elapsed = self._elapsed(runs, newest)
         averages = [average.update(runs, elapsed, value) for average in self.averages]
-        forecast = loss = rate = None
+        forecasts = None
         if self.forecaster is not None:
-            forecast, loss, rate = self.forecaster.update(runs, value, self._restarts(elapsed))
+            forecasts = self.forecaster.update(runs, newest, value, self._restarts(elapsed))
         self.count[rows] += runs.length
         self.time[rows] = newest[runs.end]
         self.seen[rows] = newest[runs.end] if batch.arrival is None else batch.arrival
         self.value[rows] = value[runs.end]
         means, stddevs = [mean for mean, _ in averages], [stddev for _, stddev in averages]
-        return Results(accepted, runs, means, stddevs, forecast, loss, rate)
+        return Results(accepted, runs, means, stddevs, forecasts)
 
     def _newest(self, runs: Runs, time: Floats) -> Floats:
         """Return (n,) the newest time of each stream up to and with each sorted sample."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ewad.engine.settings import ModelSettings
 
 STREAMS = ("count", "time", "seen", "value")
 AVERAGE = ("weight", "pairs", "mean", "scatter")
-SCORES = ("forecast", "pending", "squared_error", "squared_change")
+SCORES = ("forecast", "squared_error", "squared_change")
 UNFINISHED = ("gradient_sum", "squares", "collected")
 
 
@@ -50,6 +51,16 @@ def _parts(
     meaning = ", ".join([model, f"share={share}", expert, *shape])
     count = of("streams", "count")["count"]
     window = {"count": count, "position": count, **of("forecaster", "history")}
+    square, weight = of("forecaster", "difference_square", "difference_weight").values()
+    scale = {
+        "steady": of("streams", "value")["value"],
+        "square": square,
+        "weight": weight,
+        "streak": np.zeros(len(count), dtype=np.int64),
+    }
+    scores = of("forecaster", *SCORES)
+    nothing = np.full_like(scores["forecast"], np.nan)
+    scores |= {"lower": nothing, "upper": nothing}
     prefix = f"{group}/learner/"
     learner = {name.removeprefix(prefix): arrays[name] for name in arrays if name.startswith(prefix)}
     moments = {name: array for name, array in learner.items() if name.startswith("moment_")}
@@ -58,8 +69,8 @@ def _parts(
     return [
         *parts,
         ("window", "", window),
-        ("scale", "", of("forecaster", "difference_square", "difference_weight")),
-        ("scores", meaning, of("forecaster", *SCORES)),
+        ("scale", "", scale),
+        ("scores", meaning, scores),
         ("parameters", meaning, kept),
         ("moments", f"{optimizer}, {meaning}", moments),
         ("mini-batch", f"{batch_size}, {meaning}", unfinished),

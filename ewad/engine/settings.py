@@ -4,27 +4,35 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from ewad.numeric.averages import ByCount, Decay
+from ewad.numeric.experts import GRADIENT_EXPERTS
 from ewad.numeric.optimizers import Adam, Optimizer
-from ewad.numeric.schedules import InverseTime, Schedule
+from ewad.numeric.schedules import Constant, InverseTime, Schedule
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSettings:
     """A forecasting model, its training and what it forecasts. lags and horizons count samples.
 
+    experts: one, or several whose forecasts are mixed by their track record (numeric/experts.py).
+    features: what they see: "lags" alone, or "full": averages, level and calendar too (engine/features.py).
+    season: samples a season, for the seasonal experts; None: that of the day.
+    interval: the coverage of prediction intervals; None: there are none.
     max_gap_seconds: a stream's lag window restarts after more than so long without a sample; None: never.
     start_from: the file of a trained model; who composes the engine reads it (`Learner.start_from`).
     """
 
     name: str = "default"
     share: Literal["group", "stream"] = "group"
-    expert: str = "linear"
+    experts: tuple[str, ...] = ("linear",)
     hidden: tuple[int, ...] = (16,)
+    features: Literal["lags", "full"] = "lags"
     lags: int = 24
     horizons: tuple[int, ...] = (1,)
+    season: int | None = None
+    interval: float | None = None
     max_gap_seconds: float | None = None
     batch_size: int = 64
     batches_per_epoch: int = 100
@@ -36,10 +44,44 @@ class ModelSettings:
     start_from: str | None = None
 
     @property
+    def expert(self) -> str:
+        """The expert whose loss and learning rate stand for the model: the first that takes steps."""
+        return next((name for name in self.experts if name in GRADIENT_EXPERTS), self.experts[0])
+
+    @property
     def layout(self) -> str:
-        """What parameters and forecasts mean: a state fits the same layout alone. Rates may differ."""
-        layout = f"{self.name}, share={self.share}, {self.expert}, lags={self.lags}, horizons={self.horizons}"
-        return f"{layout}, hidden={self.hidden}" if self.expert == "network" else layout
+        """What scores and pending forecasts mean: a state fits the same layout alone. Rates may differ."""
+        return self.layout_of("+".join(self.experts))
+
+    def layout_of(self, expert: str) -> str:
+        """Return what the parameters of this expert mean."""
+        layout = f"{self.name}, share={self.share}, {expert}, lags={self.lags}, horizons={self.horizons}"
+        layout += f", hidden={self.hidden}" if "network" in expert else ""
+        layout += f", features={self.features}" if self.features != "lags" else ""
+        return layout if self.season is None else f"{layout}, season={self.season}"
+
+
+def auto(name: str, **chosen: Any) -> ModelSettings:
+    """Return a model that needs no tuning: all experts that apply, mixed, on all features, with intervals.
+
+    chosen: attributes of ModelSettings that differ from its own.
+    """
+    experts = ["persistence", "linear", "rls", "network"]
+    if chosen.get("features", "full") == "full":
+        experts.append("seasonal")
+    if chosen.get("season") is not None:
+        experts.append("seasonal_naive")
+    own: dict[str, Any] = {
+        "share": "stream",
+        "experts": tuple(experts),
+        "features": "full",
+        "lags": 60,
+        "interval": 0.9,
+        "batch_size": 8,
+        "learning_rate": 0.005,
+        "schedule": Constant(),
+    }
+    return ModelSettings(name, **{**own, **chosen})
 
 
 @dataclass(frozen=True, slots=True)

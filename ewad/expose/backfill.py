@@ -143,8 +143,12 @@ def _parts(group: Group) -> Iterator[Part]:
     if group.forecaster is None:
         yield Part(cells, labels, "")
         return
+    kinds = [("ewad_forecast_value", "forecast")]
+    if group.forecaster.intervals is not None:
+        kinds += [("ewad_forecast_lower_value", "lower"), ("ewad_forecast_upper_value", "upper")]
     cells += [
-        Cell("ewad_forecast_value", f"forecast_{horizon}", f',horizon="{horizon}"')
+        Cell(metric, f"{column}_{horizon}", f',horizon="{horizon}"')
+        for metric, column in kinds
         for horizon in group.forecaster.horizons
     ]
     yield Part(cells, labels, "")

@@ -62,10 +62,28 @@ def _by_horizon(values: Callable[[Forecaster], Array]) -> Callable[[Group], Iter
     return columns
 
 
+def _by_expert(group: Group) -> Iterator[Column]:
+    """Yield a column for each horizon and expert of a group whose model mixes several."""
+    forecaster = group.forecaster
+    if forecaster is not None and forecaster.hedge is not None:
+        shares = forecaster.hedge.shares()
+        for index, horizon in enumerate(forecaster.horizons):
+            for i, expert in enumerate(forecaster.settings.experts):
+                yield f',horizon="{horizon}",expert="{expert}"', shares[:, index, i]
+
+
+def _anomaly(group: Group) -> Iterator[Column]:
+    if group.forecaster is not None and group.forecaster.intervals is not None:
+        yield "", group.forecaster.intervals.anomaly
+
+
 def _of_models(name: str, kind: str, text: str, values: Callable[[Learner], Array]) -> Family:
     def columns(group: Group) -> Iterator[Column]:
+        """Yield a column for each expert that takes steps; beside others, by its name."""
         if group.forecaster is not None:
-            yield "", values(group.forecaster.learner)
+            alone = len(group.forecaster.settings.experts) == 1
+            for expert, learner in group.forecaster.gradient_learners.items():
+                yield "" if alone else f',expert="{expert}"', values(learner)
 
     return Family(name, kind, text, columns, of_models=True)
 
@@ -89,6 +107,36 @@ FAMILIES: Final = (
         "gauge",
         "Forecast of the value so many samples ahead.",
         _by_horizon(lambda forecaster: forecaster.forecast),
+    ),
+    Family(
+        "ewad_forecast_lower_value",
+        "gauge",
+        "Lower end of the prediction interval.",
+        _by_horizon(lambda forecaster: forecaster.lower),
+    ),
+    Family(
+        "ewad_forecast_upper_value",
+        "gauge",
+        "Upper end of the prediction interval.",
+        _by_horizon(lambda forecaster: forecaster.upper),
+    ),
+    Family(
+        "ewad_forecast_coverage_ratio",
+        "gauge",
+        "Share of values inside their prediction intervals, exponentially weighted.",
+        _by_horizon(lambda forecaster: forecaster.coverage()),
+    ),
+    Family(
+        "ewad_anomaly_score",
+        "gauge",
+        "How far out of its prediction interval the value fell, above 1: outside; cools down within samples.",
+        _anomaly,
+    ),
+    Family(
+        "ewad_expert_weight",
+        "gauge",
+        "Weight of the expert in the forecast, by its track record.",
+        _by_expert,
     ),
     Family(
         "ewad_forecast_skill_ratio",

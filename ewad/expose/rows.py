@@ -43,11 +43,12 @@ def columns(groups: Sequence[GroupSettings]) -> list[str]:
     betas = dict.fromkeys(label for group in groups for label in group.beta_labels)
     models = [group.model for group in groups if group.model is not None]
     horizons = sorted({horizon for model in models for horizon in model.horizons})
+    bounds = ("lower", "upper") if any(model.interval is not None for model in models) else ()
     return [
         *("time", "stream", "value"),
         *(f"smoothed_{label}" for label in betas),
         *(f"stddev_{label}" for label in betas),
-        *(f"forecast_{horizon}" for horizon in horizons),
+        *(f"{kind}_{horizon}" for horizon in horizons for kind in ("forecast", *bounds)),
         *(("loss", "learning_rate") if models else ()),
     ]
 
@@ -87,6 +88,8 @@ def _group_table(engine: Engine, batch: Batch, results: Results) -> Table:
     if group.settings.model is not None and forecast is not None and loss is not None and rate is not None:
         for i, horizon in enumerate(group.settings.model.horizons):
             part[f"forecast_{horizon}"] = forecast[:, i]
+            if results.lower is not None and results.upper is not None:
+                part[f"lower_{horizon}"], part[f"upper_{horizon}"] = results.lower[:, i], results.upper[:, i]
         part["loss"], part["learning_rate"] = loss, rate
     return part
 

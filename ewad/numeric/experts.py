@@ -1,6 +1,9 @@
 """The forecasting models: how a flat parameter vector turns features into forecasts, and how it learns.
 
-An expert sees standardised differences, X: (m, n_x), and forecasts standardised changes, Y: (m, n_y).
+Three kinds: those that need no learning, those that learn by gradients (here), and linear models by recursive
+least squares (numeric/recursive.py).
+
+An expert sees standardised features, X: (m, n_x), and forecasts standardised changes, Y: (m, n_y).
 Many models of the same kind work side by side: the examples lie in k runs, a run for each model, of
 `length` (k,) examples each, and theta: (k, n_params) has one row a run. Squared errors and gradients come
 back as sums over each run, so that a mini-batch may be collected in pieces of any size.
@@ -25,7 +28,7 @@ _LONG_RUN = 8
 
 
 class Expert(Protocol):
-    """What every expert here is: a frozen record of its shape with these functions."""
+    """What every expert that learns by gradients is: a frozen record of its shape with these functions."""
 
     @property
     def n_params(self) -> int:
@@ -42,36 +45,6 @@ class Expert(Protocol):
 
     def gradient(self, theta: Floats, length: Integers, X: Floats, Y: Floats) -> tuple[Floats, Floats]:
         """Return squared errors (k,) and their gradients (k, n_params), summed over each run; m >= 1."""
-
-
-@dataclass(frozen=True, slots=True)
-class Persistence:
-    """Nothing changes. The yardstick of every forecast; it has no parameters."""
-
-    n_x: int
-    n_y: int
-
-    @property
-    def n_params(self) -> int:
-        """0."""
-        return 0
-
-    def initial(self) -> Floats:
-        """Return nothing: (0,)."""
-        return np.zeros(0)
-
-    def penalised(self) -> Floats:
-        """Return nothing: (0,)."""
-        return np.zeros(0)
-
-    def predict(self, theta: Floats, length: Integers, X: Floats) -> Floats:
-        """Return zeros: no change."""
-        return np.zeros((len(X), self.n_y))
-
-    def gradient(self, theta: Floats, length: Integers, X: Floats, Y: Floats) -> tuple[Floats, Floats]:
-        """Return the squared changes; there is nothing to learn."""
-        squares = np.add.reduceat(np.sum(Y * Y, axis=1), np.cumsum(length) - length)
-        return squares, np.zeros((len(length), 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,20 +71,17 @@ class Linear:
         """Return X W + b of each example's model."""
         matrix = theta.reshape(-1, self.n_x + 1, self.n_y)  # (k, n_x + 1, n_y)
         if len(length) == 1:
-            Y: Floats = X.dot(matrix[0, :-1])
-            Y += matrix[0, -1]
-            return Y
+            return np.asarray(X @ matrix[0, :-1] + matrix[0, -1])
         matrix = np.repeat(matrix, length, axis=0)  # (m, n_x + 1, n_y)
         return np.asarray(np.einsum("mx,mxy->my", X, matrix[:, :-1]) + matrix[:, -1])
 
     def gradient(self, theta: Floats, length: Integers, X: Floats, Y: Floats) -> tuple[Floats, Floats]:
         """Return the squared errors and 2 X'(X W + b - Y)."""
-        error = self.predict(theta, length, X)  # (m, n_y)
-        error -= Y
+        error = self.predict(theta, length, X) - Y  # (m, n_y)
         sums = np.empty((len(length), self.n_x + 1, self.n_y))
         if len(length) == 1:
-            np.dot(X.T, error, sums[0, :-1])
-            np.add.reduce(error, axis=0, out=sums[0, -1])
+            np.matmul(X.T, error, out=sums[0, :-1])
+            error.sum(axis=0, out=sums[0, -1])
             squares = np.array([np.vdot(error, error)])
         else:
             start = np.cumsum(length) - length
@@ -233,8 +203,15 @@ class _Rectangle:
 
 
 # name -> what makes the expert from (n_x, n_y, units of the hidden layers)
-EXPERTS: dict[str, Callable[[int, int, tuple[int, ...]], Expert]] = {
-    "persistence": lambda n_x, n_y, hidden: Persistence(n_x, n_y),
+GRADIENT_EXPERTS: dict[str, Callable[[int, int, tuple[int, ...]], Expert]] = {
     "linear": lambda n_x, n_y, hidden: Linear(n_x, n_y),
     "network": NetworkExpert,
 }
+# name -> what the squared parameters of a linear model by recursive least squares cost it
+RECURSIVE_EXPERTS: dict[str, float] = {
+    "rls": 100.0,  # many features: held back firmly, or it learns the noise of the first thousand samples
+    "seasonal": 3.0,  # a handful of features, averages and calendar: it has to be quick
+}
+# name -> whether it needs to be told a season
+FIXED_EXPERTS: dict[str, bool] = {"persistence": False, "seasonal_naive": True}
+EXPERTS: tuple[str, ...] = (*FIXED_EXPERTS, *GRADIENT_EXPERTS, *RECURSIVE_EXPERTS)

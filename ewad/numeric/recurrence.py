@@ -97,7 +97,8 @@ def previous(values: Floats, first: Floats, runs: Runs) -> Floats:
 def advance(decay: Floats | float, increment: Floats, carry: Floats, runs: Runs) -> Floats:
     """Return y: (n,) of y[j] = decay[j] * y[j-1] + increment[j], with y[-1] = carry for each run.
 
-    decay: (n,), sorted, or one number.  increment: (n,), sorted.  carry: (k,).  None is changed.
+    decay: (n,), sorted, or one number.  increment: (n,), sorted.  carry: (k,).  None is changed. All may have
+    further axes: a recurrence for each of their places; those of a decay may be 1.
     The affine steps are composed by recursive doubling (Hillis & Steele 1986): log2(longest run)
     passes, no division, so nothing over- or underflows that the plain loop would not.
     """
@@ -118,7 +119,7 @@ def _compose_even(decay: float, result: Floats, runs: Runs) -> None:
     while reach < runs.longest:
         earlier = decay * result[:-reach]
         if not one_run:
-            earlier *= runs.linked(reach)
+            earlier.T[...] *= runs.linked(reach)
         result[reach:] += earlier
         decay *= decay
         reach *= 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,19 +31,19 @@ class Windows:
         """Return the windows of a sorted batch.
 
         history: (k, depth) the last values of each run's stream, newest last (zeros where there were none).
-        value: (n,).
+        value: (n,). Both may have further axes: vectors instead of numbers.
         """
-        k, depth = history.shape
+        k, depth, *shape = history.shape
         if k * runs.longest <= _MAX_PADDING * len(value):  # a rectangle: whole rows are quick to copy
-            values = np.zeros((k, depth + runs.longest))
+            values = np.zeros((k, depth + runs.longest, *shape))
             values[:, :depth] = history
             place = runs.run * (depth + runs.longest) + depth + runs.rank
-            values = values.ravel()
+            values = values.reshape(-1, *shape)
         else:
             place = np.arange(len(value)) + depth * (runs.run + 1)
-            values = np.empty(len(value) + history.size)
+            values = np.empty((len(value) + k * depth, *shape))
             first = runs.start + depth * np.arange(k)
-            _stretches(values, depth)[first] = _stretches(history, depth)[::depth]
+            _stretches(values, depth)[first] = _stretches(history.reshape(-1, *shape), depth)[::depth]
         values[place] = value
         return cls(values, place, depth)
 
@@ -50,9 +51,9 @@ class Windows:
         """Return the windows of these samples, (n,) sorted positions, in that order."""
         return Windows(self.values, self.place[samples], self.depth)
 
-    def differences(self) -> Floats:
-        """Return (n, depth): for each sample the last `depth` first differences, newest last."""
-        return _gather(self.values[1:] - self.values[:-1], self.place - self.depth, self.depth)
+    def differences(self, steps: int) -> Floats:
+        """Return (n, steps): for each sample the last first differences, newest last; steps <= depth."""
+        return _gather(self.values[1:] - self.values[:-1], self.place - steps, steps)
 
     def back(self, steps: int) -> Floats:
         """Return (n,) the value that many samples before each sample; steps <= depth."""
@@ -65,10 +66,12 @@ class Windows:
 
 def _gather(values: Floats, first: Integers, length: int) -> Floats:
     """Return (n, length): from each of these places on, so many values."""
-    return _stretches(values, length)[first].view(np.float64).reshape(-1, length)
+    stretches = _stretches(values, length)[first]
+    return stretches.view(np.float64).reshape(-1, length, *values.shape[1:])
 
 
 def _stretches(values: Floats, length: int) -> NDArray[np.void]:
     """Return all overlapping stretches of so many values, an opaque item each: quicker to copy than rows."""
-    n, dtype = values.size - length + 1, np.dtype((np.void, length * values.itemsize))
-    return np.ndarray((n,), dtype, np.ascontiguousarray(values), strides=(values.itemsize,))
+    size = math.prod(values.shape[1:]) * values.itemsize
+    n, dtype = len(values) - length + 1, np.dtype((np.void, length * size))
+    return np.ndarray((n,), dtype, np.ascontiguousarray(values), strides=(size,))

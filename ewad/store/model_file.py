@@ -24,8 +24,9 @@ from typing import Any
 import numpy as np
 
 from ewad.engine import Engine, ModelSettings
+from ewad.engine.features import n_features
 from ewad.errors import ConfigError, StateError
-from ewad.numeric.experts import EXPERTS
+from ewad.numeric.experts import GRADIENT_EXPERTS
 from ewad.numeric.recurrence import Floats
 
 FORMAT = "ewad-model"
@@ -42,6 +43,7 @@ class TrainedModel:
     horizons: tuple[int, ...]
     hidden: tuple[int, ...]
     theta: Floats
+    features: str = "lags"
 
     def theta_for(self, settings: ModelSettings) -> Floats:
         """Return theta: (n_params,) for a model of these settings. Raises StateError if they differ."""
@@ -51,6 +53,7 @@ class TrainedModel:
             ("lags", self.lags, settings.lags),
             ("horizons", self.horizons, settings.horizons),
             ("hidden", self.hidden, hidden),
+            ("features", self.features, settings.features),
         ):
             if mine != theirs:
                 raise StateError(
@@ -70,6 +73,7 @@ def save(model: TrainedModel, path: Path) -> None:
         "hidden": np.array(model.hidden, dtype=np.int64),
         "theta": model.theta,
         "scale": SCALE,
+        "features": model.features,
     }
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
@@ -125,12 +129,16 @@ def _checked(arrays: dict[str, Any], path: Path) -> TrainedModel:
         tuple(int(horizon) for horizon in arrays["horizons"]),
         tuple(int(units) for units in arrays["hidden"]),
         np.asarray(arrays["theta"], dtype=np.float64),
+        str(arrays.get("features", "lags")),  # models of before there were others
     )
-    if model.expert not in EXPERTS or str(arrays["scale"]) != SCALE:
+    if model.features not in ("lags", "full"):
+        raise StateError(f'{path}: expected features "lags" or "full", got "{model.features}"')
+    if model.expert not in GRADIENT_EXPERTS or str(arrays["scale"]) != SCALE:
         raise StateError(
             f'{path}: expected a known expert and scale, got "{model.expert}", "{arrays["scale"]}"'
         )
-    expected = EXPERTS[model.expert](model.lags, len(model.horizons), model.hidden).n_params
+    n_x = n_features(model.lags, model.features)
+    expected = GRADIENT_EXPERTS[model.expert](n_x, len(model.horizons), model.hidden).n_params
     if model.theta.shape != (expected,) or not np.isfinite(model.theta).all():
         raise StateError(f"{path}: the model is damaged: theta: expected {expected} finite numbers")
     return model

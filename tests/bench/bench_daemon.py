@@ -33,7 +33,7 @@ beta = [0.9, 0.98]
 [http]
 listen = "127.0.0.1:{http}"
 """
-MODEL = 'model = "linear"\n[model.linear]\nlags = 24\nbatch_size = 64\n'
+MODEL = 'model = "linear"\n[model.linear]\nexperts = ["linear"]\nlags = 24\nbatch_size = 64\n'
 PER_STREAM = 30  # samples, more than the 25 before the model learns
 
 

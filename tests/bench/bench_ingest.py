@@ -28,7 +28,7 @@ beta = [0.9, 0.98]
 [http]
 listen = "127.0.0.1:{http}"
 """
-MODEL = 'model = "linear"\n[model.linear]\nlags = 24\nbatch_size = 64\n'
+MODEL = 'model = "linear"\n[model.linear]\nexperts = ["linear"]\nlags = 24\nbatch_size = 64\n'
 
 
 def ewad(model: str, directory: Path, port: int, qos: int) -> list[str]:

@@ -18,7 +18,10 @@ N_STREAMS = 50
 SMOOTHING = '[[stream]]\nname = "bench"\ntopic = "#"\nbeta = [0.9, 0.98]\n'
 KINDS = {  # configuration, samples a second to reach
     "smoothing": (SMOOTHING, 200_000),
-    "linear model": (SMOOTHING + 'model = "m"\n[model.m]\nlags = 24\nbatch_size = 64\n', 60_000),
+    "linear model": (
+        SMOOTHING + 'model = "m"\n[model.m]\nexperts = ["linear"]\nlags = 24\nbatch_size = 64\n',
+        60_000,
+    ),
 }
 
 

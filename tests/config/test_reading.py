@@ -1,3 +1,5 @@
+import dataclasses
+
 # ruff: noqa: E501  (a table of messages, one a line)
 from pathlib import Path
 
@@ -32,8 +34,8 @@ def test_a_stream_with_a_topic_is_enough_and_has_the_documented_defaults():
     assert (group.name, group.decays, group.model) == ("t", block.decays, None)
 
 
-def test_a_model_has_the_documented_defaults():
-    model = parse(MODEL, "ewad.toml", {}).group_settings()[0].model
+def test_a_model_of_named_experts_has_the_documented_defaults():
+    model = parse(MODEL + 'experts = ["linear"]', "ewad.toml", {}).group_settings()[0].model
     assert (model.name, model.share, model.expert, model.lags, model.horizons) == (
         "m",
         "group",
@@ -44,6 +46,19 @@ def test_a_model_has_the_documented_defaults():
     assert (model.batch_size, model.batches_per_epoch, model.learning_rate, model.l2) == (64, 100, 0.001, 0.0)
     assert model.optimizer == Adam()
     assert model.schedule == InverseTime(1.0)
+
+
+def test_an_empty_model_and_model_auto_are_the_model_that_needs_no_tuning():
+    (empty,) = parse(MODEL, "ewad.toml", {}).group_settings()
+    (named,) = parse(STREAM + 'model = "auto"', "ewad.toml", {}).group_settings()
+    assert empty.model == dataclasses.replace(named.model, name="m")
+    assert named.model.experts == ("persistence", "linear", "rls", "network", "seasonal")
+    assert (named.model.share, named.model.features, named.model.interval) == ("stream", "full", 0.9)
+
+
+def test_a_model_without_experts_takes_those_that_apply():
+    (group,) = parse(MODEL + 'season = 24\nfeatures = "lags"', "ewad.toml", {}).group_settings()
+    assert group.model.experts == ("persistence", "linear", "rls", "network", "seasonal_naive")
 
 
 @pytest.mark.parametrize(
@@ -120,8 +135,8 @@ def test_every_schedule_is_known_and_survives_the_effective_text(kind):
         (STREAM + 'tpic = "a"', 'ewad.toml: stream[0].tpic: unknown key "tpic"; did you mean "topic"?'),
         (STREAM + 'forget_after = "0s"', 'ewad.toml: stream[0].forget_after: must be in 1ms..36500d, got "0s"'),
         (STREAM + "forget = 1", 'ewad.toml: stream[0].forget: unknown key "forget"'),
-        (STREAM + 'model = "outdor"\n[model.outdoor]', 'ewad.toml: stream[0].model: unknown model "outdor"; did you mean "outdoor"? known: outdoor'),
-        (STREAM + 'model = "m"', 'ewad.toml: stream[0].model: unknown model "m"; known: none'),
+        (STREAM + 'model = "outdor"\n[model.outdoor]', 'ewad.toml: stream[0].model: unknown model "outdor"; did you mean "outdoor"? known: auto, outdoor'),
+        (STREAM + 'model = "m"', 'ewad.toml: stream[0].model: unknown model "m"; known: auto'),
         (STREAM + STREAM, 'ewad.toml: stream[1].name: expected a name of its own, got "t" twice'),
         ('[[stream]]\nname = "t"', "ewad.toml: stream[0].topic: expected a value, got none"),
         ('[[stream]]\nname = "t"\ntopic = ["a", "a/#/b"]', 'ewad.toml: stream[0].topic[1]: expected # as the last level only, got "a/#/b"'),
@@ -130,7 +145,7 @@ def test_every_schedule_is_known_and_survives_the_effective_text(kind):
         ("", "ewad.toml: stream: expected at least one [[stream]] block, got none"),
         ("stream = 5", "ewad.toml: stream: expected [[stream]] blocks, got 5"),
         ("[stream]", "ewad.toml: stream: expected [[stream]] blocks, got a table"),
-        (STREAM + "[mqt]", 'ewad.toml: mqt: unknown key "mqt"; did you mean "mqtt"? known: http, limits, log, model, mqtt, state, stream'),
+        (STREAM + "[mqt]", 'ewad.toml: mqt: unknown key "mqt"; did you mean "mqtt"? known: http, limits, log, model, mqtt, stream'),
         ("mqtt = 1\n" + STREAM, "ewad.toml: mqtt: expected a table, got 1"),
         (STREAM + "[mqtt]\nqos = 3", "ewad.toml: mqtt.qos: must be in 0..2, got 3"),
         (STREAM + "[mqtt]\nversion = 5", 'ewad.toml: mqtt.version: expected one of "5", "3.1.1", got 5'),
@@ -143,7 +158,10 @@ def test_every_schedule_is_known_and_survives_the_effective_text(kind):
         (MODEL + "lags = 0", "ewad.toml: model.m.lags: must be in 1..10000, got 0"),
         (MODEL + "horizons = [6, 1]", "ewad.toml: model.m.horizons: expected them ascending, got [6, 1]"),
         (MODEL + "learning_rate = 0", "ewad.toml: model.m.learning_rate: must be in (0, inf), got 0"),
-        (MODEL + 'experts = ["linear", "persistence"]', "ewad.toml: model.m.experts: expected exactly one of persistence, linear, network, got 2"),
+        (MODEL + 'experts = ["linear", "linear"]', 'ewad.toml: model.m.experts[1]: expected different values, got "linear" twice'),
+        (MODEL + 'experts = ["seasonal"]', 'ewad.toml: model.m.experts: expected features = "full" beside "seasonal", got "lags"'),
+        (MODEL + 'experts = ["seasonal_naive"]', 'ewad.toml: model.m.experts: expected season, in samples, beside "seasonal_naive", got none'),
+        (MODEL + 'interval = 1.0', "ewad.toml: model.m.interval: must be in (0, 1), got 1.0"),
         (MODEL + 'schedule = { kind = "inverse_tme" }', 'ewad.toml: model.m.schedule.kind: unknown "inverse_tme"; did you mean "inverse_time"?'),
         (MODEL + 'schedule = { kind = "constant", base = 1 }', 'ewad.toml: model.m.schedule.base: unknown key "base"; known: kind'),
         (MODEL + 'schedule = { kind = "manual", rates = [[0, -1]] }', "ewad.toml: model.m.schedule.rates[0][1]: must be in (0, inf), got -1"),

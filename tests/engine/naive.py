@@ -118,21 +118,47 @@ class NaiveStream:
     def __init__(self, settings):
         self.averages = [NaiveAverage(decay) for decay in settings.decays]
         self.times, self.values, self.forecasts = [], [], []
+        self.steady, self.streak = [], 0
         self.start = 0  # the sample at which the window began
         self.restarts = set()
         self.scored = [[] for _ in settings.model.horizons] if settings.model else []
 
+    def believe(self):
+        """Keep of the newest value what is believed of it: steps of at most 50 scales, doubled in a row."""
+        now, value = len(self.values) - 1, self.values[-1]
+        limit = math.inf
+        if now and now not in self.restarts and self.moved():
+            limit = 50.0 * self.scale() * 2.0**self.streak
+        step = value - self.steady[-1] if now else 0.0
+        beyond = abs(step) > limit
+        self.streak = self.streak + 1 if beyond else 0
+        self.steady.append(self.steady[-1] + math.copysign(limit, step) if beyond else value)
+
+    def moved(self):
+        return any(d != 0.0 for d in self.differences())
+
+    def differences(self):
+        """The differences of what was believed, none across a gap."""
+        steps = enumerate(pairwise(self.steady), start=1)
+        return [b - a for i, (a, b) in steps if i not in self.restarts]
+
     def scale(self):
-        """The root mean square of the differences, none across a gap, at 0.9999; 1 where it is zero."""
-        steps = enumerate(pairwise(self.values), start=1)
-        differences = [b - a for i, (a, b) in steps if i not in self.restarts]
+        """The root mean square of the differences, at 0.9999; 1 where it is zero."""
+        differences = self.differences()
         weights = [0.9999 ** (len(differences) - 1 - i) for i in range(len(differences))]
         square = sum(w * d * d for w, d in zip(weights, differences, strict=True))
         return math.sqrt(square / sum(weights)) if square > 0 else 1.0
 
     def features(self, end, lags, scale):
-        """The `lags` differences up to and with sample `end`, oldest first."""
-        return [(self.values[i] - self.values[i - 1]) / scale for i in range(end - lags + 1, end + 1)]
+        """The `lags` differences up to and with sample `end`, oldest first, none beyond 4 scales."""
+        steps = [(self.steady[i] - self.steady[i - 1]) / scale for i in range(end - lags + 1, end + 1)]
+        return [min(max(step, -4.0), 4.0) for step in steps]
+
+    def targets(self, origin, horizons, scale):
+        """The changes from sample `origin`, none beyond 5 scales times the root of its horizon."""
+        changes = [(self.steady[origin + h] - self.steady[origin]) / scale for h in horizons]
+        limits = [5.0 * math.sqrt(h) for h in horizons]
+        return [min(max(change, -limit), limit) for change, limit in zip(changes, limits, strict=True)]
 
     def skill(self):
         """1 - MSE / MSE of persistence for each horizon, both exponentially weighted at 0.995."""
@@ -172,6 +198,7 @@ class NaiveGroup:
         averages = [average.add(elapsed, value) for average in stream.averages]
         means, stddevs = [mean for mean, _ in averages], [stddev for _, stddev in averages]
         stream.values.append(value)
+        stream.believe()
         if not self.models:
             return means, stddevs
         model = self.models[row if len(self.models) > 1 else 0]
@@ -188,10 +215,10 @@ class NaiveGroup:
                 error, change = stream.forecasts[now - h][i] - value, stream.values[now - h] - value
                 stream.scored[i].append((error, change))
         if origin >= stream.start + lags:
-            target = [(stream.values[origin + h] - stream.values[origin]) / scale for h in horizons]
-            model.learn(stream.features(origin, lags, scale), target)
+            model.learn(stream.features(origin, lags, scale), stream.targets(origin, horizons, scale))
         forecast = [NAN] * len(horizons)
         if now >= stream.start + lags:
-            forecast = [value + scale * y for y in model.predict(stream.features(now, lags, scale))]
+            changes = model.predict(stream.features(now, lags, scale))
+            forecast = [stream.steady[now] + scale * y for y in changes]
         stream.forecasts.append(forecast)
         return forecast

@@ -43,6 +43,8 @@ def observe_in_pieces(engine, samples, cuts=()):
         part = {"accepted": result.accepted + a, "mean": result.mean, "stddev": result.stddev}
         if result.forecast is not None:
             part |= {"forecast": result.forecast, "loss": result.loss, "learning_rate": result.learning_rate}
+        if result.lower is not None:
+            part |= {"lower": result.lower, "upper": result.upper}
         results.append(part)
     return {name: np.concatenate([part[name] for part in results]) for name in results[0]}
 
@@ -93,20 +95,39 @@ schedules = st.sampled_from(
         Manual(((1, 0.004), (3, 0.001))),
     ]
 )
-models = st.builds(
-    ModelSettings,
-    share=st.sampled_from(["group", "stream"]),
-    expert=st.sampled_from(["linear", "linear", "network", "persistence"]),
-    hidden=st.lists(st.integers(1, 4), min_size=1, max_size=2).map(tuple),
-    lags=st.integers(1, 6),
-    horizons=st.lists(st.integers(1, 7), min_size=1, max_size=3, unique=True).map(tuple),
-    batch_size=st.integers(1, 9),
-    batches_per_epoch=st.integers(1, 4),
-    optimizer=optimizers,
-    learning_rate=st.sampled_from([0.001, 0.01]),
-    schedule=schedules,
-    l2=st.sampled_from([0.0, 0.3]),
-    max_gap_seconds=st.sampled_from([None, 10.0, 60.0, 300.0]),
+experts = st.sampled_from([("linear",), ("linear",), ("network",), ("persistence",), ("rls",)])
+mixtures = st.lists(
+    st.sampled_from(["persistence", "linear", "network", "rls"]), min_size=2, max_size=4, unique=True
+).map(tuple)
+
+
+def model_settings(experts, features="lags", **further):
+    """Return models of few lags and small batches, of these experts."""
+    return st.builds(
+        ModelSettings,
+        share=st.sampled_from(["group", "stream"]),
+        experts=experts,
+        hidden=st.lists(st.integers(1, 4), min_size=1, max_size=2).map(tuple),
+        features=st.just(features),
+        lags=st.integers(1, 6),
+        horizons=st.lists(st.integers(1, 7), min_size=1, max_size=3, unique=True).map(tuple),
+        interval=st.sampled_from([None, 0.5, 0.9]),
+        batch_size=st.integers(1, 9),
+        batches_per_epoch=st.integers(1, 4),
+        optimizer=optimizers,
+        learning_rate=st.sampled_from([0.001, 0.01]),
+        schedule=schedules,
+        l2=st.sampled_from([0.0, 0.3]),
+        max_gap_seconds=st.sampled_from([None, 10.0, 60.0, 300.0]),
+        **further,
+    )
+
+
+every_expert = ("persistence", "seasonal_naive", "linear", "network", "rls", "seasonal")
+models = st.one_of(
+    model_settings(experts),
+    model_settings(mixtures),
+    model_settings(st.just(every_expert), "full", season=st.integers(2, 9)),
 )
 decays = st.one_of(
     st.sampled_from([0.0, 0.5, 0.9, 0.98]).map(ByCount),

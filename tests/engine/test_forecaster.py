@@ -128,12 +128,12 @@ def test_skill_is_that_of_the_published_forecasts():
 
 
 def test_persistence_has_skill_0_and_learns_nothing():
-    engine = new_engine(group(expert="persistence", lags=2, batch_size=4), 1)
+    engine = new_engine(group(experts=("persistence",), lags=2, batch_size=4), 1)
     value = autoregression(100)
     forecast = observe_in_pieces(engine, stream_of(value))["forecast"]
     assert forecast[2:, 0].tolist() == value[2:].tolist()
     assert engine.groups[0].forecaster.skill()[0, 0] == 0.0
-    assert engine.groups[0].forecaster.learner.batch_loss[0] > 0.0
+    assert engine.groups[0].forecaster.learners == {}
 
 
 def test_forecasts_shift_and_scale_with_the_data():
@@ -260,8 +260,8 @@ def test_a_gap_restarts_the_window_and_forecasts_are_nan_until_lags_are_full_aga
     samples = with_gap(np.random.default_rng(6).normal(size=40), 20)
     forecast = observe_in_pieces(engine, samples, cuts)["forecast"]
     assert np.flatnonzero(np.isnan(forecast[:, 0])).tolist() == [0, 1, 2, 3, 20, 21, 22, 23]
-    assert engine.groups[0].forecaster.position[0] == 20
-    assert engine.groups[0].forecaster.count[0] == 40
+    assert engine.groups[0].forecaster.features.position[0] == 20
+    assert engine.groups[0].forecaster.features.count[0] == 40
 
 
 def test_a_gap_of_just_max_gap_restarts_nothing():
@@ -281,7 +281,7 @@ def test_the_jump_across_a_gap_is_neither_learnt_nor_scored_nor_a_step_of_the_sc
         engine = new_engine(settings, 1)
         observe_in_pieces(engine, with_gap(values, 100))
         forecaster = engine.groups[0].forecaster
-        square = forecaster.difference_square[0]
+        square = forecaster.scale.square[0]
         states.append((forecaster.learner.theta[0], forecaster.squared_error[0], square))
     for plain, jumped in zip(*states, strict=True):
         np.testing.assert_allclose(jumped, plain, rtol=1e-6)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ewad.numeric.experts import EXPERTS, Linear, Persistence
+from ewad.numeric.experts import GRADIENT_EXPERTS, Linear
 
 N_X, N_Y = 3, 2
 
@@ -25,10 +25,10 @@ def pieces(length):
 lengths = st.lists(st.integers(1, 20), min_size=1, max_size=5).map(np.array)
 
 
-@pytest.mark.parametrize("name", EXPERTS)
+@pytest.mark.parametrize("name", GRADIENT_EXPERTS)
 class TestEveryExpert:
     def expert(self, name):
-        return EXPERTS[name](N_X, N_Y, (4, 3))
+        return GRADIENT_EXPERTS[name](N_X, N_Y, (4, 3))
 
     def test_starts_as_persistence(self, name):
         expert = self.expert(name)
@@ -121,13 +121,3 @@ def test_linear_gradient_by_hand():
 
 def test_linear_holds_back_weights_and_not_biases():
     assert Linear(2, 2).penalised().tolist() == [1.0, 1.0, 1.0, 1.0, 0.0, 0.0]
-
-
-def test_persistence_forecasts_no_change_and_has_nothing_to_learn():
-    expert = Persistence(N_X, N_Y)
-    length = np.array([2, 1])
-    _, X, Y = examples(2, length)
-    theta = np.zeros((2, 0))
-    assert expert.n_params == 0
-    assert expert.predict(theta, length, X).tolist() == np.zeros((3, N_Y)).tolist()
-    assert expert.gradient(theta, length, X, Y)[1].shape == (2, 0)

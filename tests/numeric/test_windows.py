@@ -22,7 +22,7 @@ def test_every_sample_sees_the_past_of_its_own_stream(seed, n, n_streams, depth,
     runs = Runs.of(stream)
     windows = Windows.of(history[runs.series], runs, value[runs.order])
     pasts = [list(row) for row in history]
-    differences, back = windows.differences(), [windows.back(i) for i in range(depth + 1)]
+    differences, back = windows.differences(depth), [windows.back(i) for i in range(depth + 1)]
     for j, position in enumerate(np.argsort(runs.order)):  # in order of arrival
         past = pasts[stream[j]]
         past.append(value[j])
@@ -37,4 +37,4 @@ def test_at_picks_samples_in_the_order_asked():
     windows = Windows.of(np.zeros((2, 2)), runs, np.array([1.0, 4.0, 10.0]))
     picked = windows.at(np.array([2, 0]))
     assert picked.back(0).tolist() == [10.0, 1.0]
-    assert picked.differences().tolist() == [[0.0, 10.0], [0.0, 1.0]]
+    assert picked.differences(2).tolist() == [[0.0, 10.0], [0.0, 1.0]]

@@ -34,10 +34,10 @@ def test_a_file_is_written_under_its_own_name_and_leaves_no_other(path):
 
 
 def test_a_model_starts_one_of_its_own_settings():
-    theta = MODELS["linear"].theta_for(ModelSettings(expert="linear", lags=3, horizons=(1, 6)))
+    theta = MODELS["linear"].theta_for(ModelSettings(experts=("linear",), lags=3, horizons=(1, 6)))
     np.testing.assert_array_equal(theta, MODELS["linear"].theta)
     assert not np.shares_memory(theta, MODELS["linear"].theta)
-    MODELS["network"].theta_for(ModelSettings(expert="network", lags=3, horizons=(1,), hidden=(4,)))
+    MODELS["network"].theta_for(ModelSettings(experts=("network",), lags=3, horizons=(1,), hidden=(4,)))
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_a_model_starts_one_of_its_own_settings():
     [
         ({"lags": 4}, "model m: lags: trained with 3, configured as 4"),
         ({"horizons": (6, 1)}, "horizons: trained with"),
-        ({"expert": "network"}, "expert: trained with linear, configured as network"),
+        ({"experts": ("network",)}, "expert: trained with linear, configured as network"),
     ],
 )
 def test_a_model_starts_no_other(settings, message):

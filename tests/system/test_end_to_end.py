@@ -24,7 +24,9 @@ name = "temperature"
 topic = "site/{room}/temperature"
 beta = [0.9, 0.98]
 """
-MODEL = 'model = "linear"\n[model.linear]\nlags = 4\nhorizons = [1, 3]\nbatch_size = 8\n'
+MODEL = (
+    'model = "linear"\n[model.linear]\nexperts = ["linear"]\nlags = 4\nhorizons = [1, 3]\nbatch_size = 8\n'
+)
 
 
 @pytest.fixture(scope="module")

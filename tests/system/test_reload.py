@@ -11,6 +11,7 @@ name = "plant"
 topic = "plant/#"
 model = "m"
 [model.m]
+experts = ["linear"]
 learning_rate = 0.25
 schedule = { kind = "constant" }
 """

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.system
 MODEL = """
 model = "linear"
 [model.linear]
+experts = ["linear"]
 share = "{share}"
 lags = 6
 horizons = [1, 4]
@@ -175,7 +176,7 @@ def test_a_trained_model_forecasts_live_as_in_a_replay(tmp_path: Path) -> None:
     history, start = tmp_path / "history.csv", tmp_path / "start.csv"
     history.write_text("time,w\n" + "".join(f"{i},{value!r}\n" for i, value in enumerate(wave)))
     start.write_text("time,w\n" + "".join(f"{i},{value!r}\n" for i, value in enumerate(wave[:10])))
-    settings = '[[stream]]\nname = "w"\ntopic = "w"\nmodel = "m"\n[model.m]\nlags = 4\n'
+    settings = '[[stream]]\nname = "w"\ntopic = "w"\nmodel = "m"\n[model.m]\nexperts = ["linear"]\nlags = 4\n'
     config, model = tmp_path / "train.toml", tmp_path / "model.npz"
     config.write_text(settings)
     trained = daemons.ewad("train", history, "-c", config, "--batch-size", "16", "-o", model)

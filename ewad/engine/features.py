@@ -1,0 +1,255 @@
+"""What the experts see: lags, and with `features = "full"` also averages, level and calendar."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ewad.engine.settings import ModelSettings
+from ewad.numeric.calendar import DAY, harmonics
+from ewad.numeric.recurrence import Floats, Integers, Runs, advance
+from ewad.numeric.rows import Part, RowState
+from ewad.numeric.windows import Windows
+
+# Features are bounded: an outlier says that something happened, not how much to multiply it by.
+LAG_LIMIT = 4.0
+LEVEL_LIMIT = 8.0
+# A target of more scales than this, times the root of its horizon, teaches no more than that.
+TARGET_LIMIT = 5.0
+# How far the value is from its averages over about 10, 50 and 500 samples, and from where it began.
+AVERAGE_BETAS = np.array([0.9, 0.98, 0.998])
+# The level, and each deviation from an average, is of the order of 1 in these many scales.
+SPREADS = np.append(np.sqrt(1.0 / (1.0 - AVERAGE_BETAS)), 5.0)
+
+# The columns of the context, beside the lags that stand between the first two and the rest.
+_WEEK = slice(0, 2)
+_DEVIATIONS = slice(2, 5)  # in units of the value, and so of the scale
+_SEASON = slice(5, 9)  # two harmonics of the day, or of the season that is set
+_YEAR = slice(9, 11)
+_LEVEL = 11  # in units of the value
+_YEAR_SHAPE = slice(12, 14)  # the year's second harmonic
+_N_CONTEXT = 14
+# What only the seasonal expert sees, beside the newest lags and the context: a linear model of few features
+# gains by their products. The level and the newest lag mean other things in summer than in winter, and
+# large deviations from the averages revert at another pace than small ones.
+_SEASONAL_LAGS = 3
+_N_CROSSED = 8
+CROSSED = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Which columns of the features an expert sees."""
+
+    start: int
+    stop: int
+
+    @property
+    def n(self) -> int:
+        """How many."""
+        return self.stop - self.start
+
+    def of(self, X: Floats) -> Floats:
+        """Return a view of these columns of X: (n, n_features)."""
+        return X[:, self.start : self.stop]
+
+
+def n_features(lags: int, features: str) -> int:
+    """Return how many columns all experts but the seasonal one see."""
+    return lags if features == "lags" else lags + _YEAR.stop
+
+
+def columns(settings: ModelSettings, seasonal: bool) -> Columns:
+    """Return the columns of the seasonal expert, or of the others."""
+    if seasonal:
+        return Columns(2 + max(0, settings.lags - _SEASONAL_LAGS), settings.lags + _N_CONTEXT + _N_CROSSED)
+    return Columns(0, n_features(settings.lags, settings.features))
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """X: (n, n_x) the features where each sample's example begins.  Y: (n, n_horizons) its targets.
+
+    X_now: (n, n_x) the features at the sample.  fixed: name -> (n, n_horizons) the forecasts that need no
+    learning. All in scales, relative to the steady value.
+    """
+
+    X: Floats
+    Y: Floats
+    X_now: Floats
+    fixed: dict[str, Floats]
+
+
+class Features(RowState):
+    """The windows of every stream, on the values as believed (`RobustScale`).
+
+    count: (n_streams,) samples ever.  position: (n_streams,) samples since the window's (re)start.
+    history: (n_streams, depth) last values, newest last.  context: (n_streams, ahead, 14) what else was
+    seen with each of the last samples.  sums: (n_streams, 3) averages' sums; weights alike.  origin:
+    (n_streams,) the first value.
+    """
+
+    count: Integers
+    position: Integers
+    history: Floats
+    context: Floats
+    sums: Floats
+    weights: Floats
+    origin: Floats
+
+    def __init__(self, settings: ModelSettings, n_streams: int = 0) -> None:
+        super().__init__(n_streams)
+        self._settings = settings
+        self._ahead = max(settings.horizons)
+        self._roots = np.sqrt(settings.horizons)
+        self.depth = settings.lags + self._ahead
+        if settings.season is not None:
+            self.depth = max(self.depth, settings.season)
+        for name in ("count", "position"):
+            self.add_rows(name, dtype=np.int64)
+        self.add_rows("history", self.depth)
+        self._full = settings.features == "full"
+        if self._full:
+            self.add_rows("context", self._ahead, _N_CONTEXT)
+            self.add_rows("sums", len(AVERAGE_BETAS))
+            self.add_rows("weights", len(AVERAGE_BETAS))
+            self.add_rows("origin", fill=np.nan)
+
+    def parts(self, n_rows: int) -> list[Part]:
+        """Return the parts of its state. Windows outlive a change of the model."""
+        window = self.part("window", "", n_rows, "count", "position", "history")
+        parts = [window._replace(fit=self._fit_window)]
+        if self._full:
+            settings = self._settings
+            meaning = f"ahead={self._ahead}" + (f", season={settings.season}" if settings.season else "")
+            parts.append(self.part("context", meaning, n_rows, "context", "sums", "weights", "origin"))
+        return parts
+
+    def _fit_window(self, arrays: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
+        """Return windows of another depth as far as they reach: the newest values."""
+        theirs = arrays["history"]
+        reach = theirs.shape[1]
+        if reach == self.depth:
+            return arrays
+        history = np.zeros((len(theirs), self.depth))
+        kept = min(reach, self.depth)
+        history[:, self.depth - kept :] = theirs[:, reach - kept :]
+        position = np.minimum(arrays["position"], reach)
+        return {"count": arrays["count"], "position": position, "history": history}
+
+    def places(self, runs: Runs, restart: NDArray[np.bool_] | None) -> tuple[Integers, Integers]:
+        """Return the number of each sorted sample in its stream, and its place in its window, both from 0.
+
+        restart: (n,) sorted, whether the sample begins a new window; None: none does.
+        """
+        rows = runs.series
+        number = runs.spread(self.count[rows]) + runs.rank
+        position = runs.spread(self.position[rows]) + runs.rank
+        if restart is not None and restart.any():
+            place = np.arange(len(restart))
+            since = place - np.maximum.accumulate(np.where(restart, place, -1))  # the latest, of any run
+            position = np.where(since <= runs.rank, since, position)
+        self.count[rows] += runs.length
+        self.position[rows] = position[runs.end] + 1
+        return number, position
+
+    def update(
+        self,
+        runs: Runs,
+        time: Floats,
+        number: Integers,
+        position: Integers,
+        raw: Floats,
+        steady: Floats,
+        scale: Floats,
+    ) -> Examples:
+        """Return the examples of the sorted samples, and keep what later ones need.
+
+        number: (n,) of each sample in its stream, from 0.  position: (n,) in its window.
+        """
+        windows = Windows.of(self.history[runs.series], runs, steady)
+        settings, ahead = self._settings, self._ahead
+        difference = windows.differences(settings.lags + ahead)
+        difference /= scale[:, None]
+        np.clip(difference, -LAG_LIMIT, LAG_LIMIT, out=difference)
+        X, X_now = difference[:, : settings.lags], difference[:, ahead:]
+        if self._full:
+            context = self._see(runs, time, number, steady)
+            before = Windows.of(self.context[runs.series], runs, context)
+            X, X_now = self._with(X, before.back(ahead), scale), self._with(X_now, context, scale)
+            self.context[runs.series] = before.history(runs)
+        Y = self._targets(windows, scale)
+        fixed = self._fixed(windows, position, raw, steady, scale)
+        self.history[runs.series] = windows.history(runs)
+        return Examples(X, Y, X_now, fixed)
+
+    def _targets(self, windows: Windows, scale: Floats) -> Floats:
+        origin = windows.back(self._ahead)
+        target = np.empty((len(scale), len(self._roots)))
+        for i, horizon in enumerate(self._settings.horizons):
+            target[:, i] = (windows.back(self._ahead - horizon) - origin) / scale
+        return np.clip(target, -TARGET_LIMIT * self._roots, TARGET_LIMIT * self._roots, out=target)
+
+    def _fixed(
+        self, windows: Windows, position: Integers, raw: Floats, steady: Floats, scale: Floats
+    ) -> dict[str, Floats]:
+        """Return the forecasts of the last value, and of the value a season before."""
+        last = (raw - steady) / scale
+        fixed = {"persistence": np.repeat(last[:, None], len(self._roots), axis=1)}
+        season = self._settings.season
+        if season is not None:
+            ago = [-horizon % season for horizon in self._settings.horizons]
+            same = [
+                np.where(position >= steps, (windows.back(steps) - steady) / scale, last) for steps in ago
+            ]
+            fixed["seasonal_naive"] = np.column_stack(same)
+        return fixed
+
+    def _see(self, runs: Runs, time: Floats, number: Integers, steady: Floats) -> Floats:
+        """Return the context of each sample, (n, 14), its measured part in units of the value."""
+        rows = runs.series
+        began = np.where(np.isnan(self.origin[rows]), steady[runs.start], self.origin[rows])
+        self.origin[rows] = began
+        sums = advance_all(AVERAGE_BETAS, steady, self.sums[rows], runs)
+        weights = advance_all(AVERAGE_BETAS, np.ones_like(steady), self.weights[rows], runs)
+        self.sums[rows], self.weights[rows] = sums[runs.end], weights[runs.end]
+        day, season = time / DAY, self._settings.season
+        context = np.empty((len(time), _N_CONTEXT))
+        context[:, _WEEK] = harmonics(day / 7.0, 1)
+        context[:, _DEVIATIONS] = (steady[:, None] - sums / weights) / SPREADS[:3]
+        context[:, _SEASON] = harmonics(day if season is None else number / season, 2)
+        year = harmonics(day / 365.25, 2)
+        context[:, _YEAR], context[:, _YEAR_SHAPE] = year[:, ::2], year[:, 1::2]
+        context[:, _LEVEL] = (steady - runs.spread(began)) / SPREADS[3]
+        return context
+
+    def _with(self, lags: Floats, context: Floats, scale: Floats) -> Floats:
+        """Return the features: week, lags, the rest of the context, and the crossed ones."""
+        n = lags.shape[1]
+        X = np.empty((len(lags), n + _N_CONTEXT + _N_CROSSED))
+        X[:, _WEEK] = context[:, _WEEK]
+        X[:, 2 : 2 + n] = lags
+        rest = X[:, 2 + n : n + _N_CONTEXT]
+        rest[:] = context[:, 2:]
+        rest[:, :3] /= scale[:, None]
+        rest[:, 9] /= scale
+        np.clip(rest[:, :3], -LAG_LIMIT, LAG_LIMIT, out=rest[:, :3])
+        np.clip(rest[:, 9], -LEVEL_LIMIT, LEVEL_LIMIT, out=rest[:, 9])
+        crossed, year, deviation = X[:, n + _N_CONTEXT :], rest[:, 7:9], rest[:, :2]
+        np.multiply(year, rest[:, 9:10], out=crossed[:, 0:2])
+        np.multiply(year, lags[:, -1:], out=crossed[:, 2:4])
+        np.multiply(deviation, deviation, out=crossed[:, 4:6])
+        np.multiply(deviation, np.abs(deviation), out=crossed[:, 6:8])
+        crossed *= CROSSED
+        return X
+
+
+def advance_all(betas: Floats, increment: Floats, carry: Floats, runs: Runs) -> Floats:
+    """Return `advance` at several constant decays, (n, n_betas).  increment: (n,).  carry: (k, n_betas)."""
+    return np.column_stack(
+        [advance(float(beta), increment, carry[:, i], runs) for i, beta in enumerate(betas)]
+    )

@@ -1,0 +1,131 @@
+"""Prediction intervals that keep their coverage whatever the errors do: adaptive conformal inference.
+
+Each side of an interval is as wide as a quantile of the errors, tracked online: it widens by a step when a
+value falls outside, and narrows by a small one when not, so that over time the share outside is what was
+asked for. Source: Gibbs & Candes 2021; Angelopoulos, Candes & Tibshirani 2023 (quantile tracking).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ewad.numeric.pending import Due, Pending
+from ewad.numeric.recurrence import Floats, Runs, advance
+from ewad.numeric.rows import RowState
+
+# A value outside widens its side by about this share; over the root of the horizon, since what is learnt of a
+# step comes as much later.
+STEP = 0.05
+# The first steps are larger: one over two horizons and a quarter of the forecasts scored so far.
+EAGER = 0.25
+# Widths follow the size of the last 1 / (1 - 0.998) = 500 errors, none counted as more than so many units.
+SIZE_BETA, ERROR_LIMIT = 0.998, 30.0
+# Widths before anything is known: 1.645 deviations, 90 % of a normal distribution.
+FIRST_WIDTH = 1.645
+# In sizes of the errors: no narrower, no wider than this.
+NARROWEST, WIDEST = 1e-3, 1e3
+# Coverage is reported over about the last 1 / (1 - 0.995) = 200 scored intervals.
+COVERAGE_BETA = 0.995
+# A score is held at most this high, and cools by this factor a sample: a scrape sees what came between.
+HIGHEST_SCORE, COOLING = 10.0, 0.8
+
+
+class ConformalIntervals(RowState):
+    """The widths of every stream's intervals, below and above the forecast of each horizon.
+
+    width: (n_streams, n_horizons, 2) in root mean square errors.  square, square_weight: (n_streams,
+    n_horizons) what those are made of.  scored: (n_streams, n_horizons) forecasts scored.  inside, weight:
+    (n_streams, n_horizons) discounted sums of the intervals that held their value, and of all.  anomaly:
+    (n_streams,) the score.
+    """
+
+    width: Floats
+    square: Floats
+    square_weight: Floats
+    scored: NDArray[np.int64]
+    inside: Floats
+    weight: Floats
+    anomaly: Floats
+
+    def __init__(self, coverage: float, horizons: Sequence[int], n_streams: int = 0) -> None:
+        """coverage: the share of values to fall inside, in (0, 1)."""
+        super().__init__(n_streams)
+        self._outside = (1.0 - coverage) / 2.0  # on each side
+        self._horizons = np.array(horizons)
+        self._step_size = STEP / np.sqrt(self._horizons)
+        n = len(horizons)
+        self.pending = Pending(horizons, 2, n_streams)
+        self.add_rows("width", n, 2, fill=FIRST_WIDTH)
+        self.add_rows("scored", n, dtype=np.int64)
+        for name in ("square", "square_weight", "inside", "weight"):
+            self.add_rows(name, n)
+        self.add_rows("anomaly", fill=np.nan)
+
+    def update(self, runs: Runs, due: Due, error: Floats, unit: Floats) -> Floats:
+        """Return the widths around the forecasts after each sorted sample, (n, n_horizons, 2).
+
+        error: (n, n_horizons) value - forecast made for it; NaN where there was none.  unit: (n, n_horizons)
+        of what order errors may be, such as the scale of the stream times the root of the horizon.
+        """
+        size = self._size(runs, error / unit) * unit
+        given = self.pending.take(due)  # the widths given out for each sample
+        given[due.lost] = np.nan
+        widths = np.empty_like(given)
+        sides = np.stack([-error, error], axis=2)  # how far below, how far above
+        for rank in range(runs.longest):
+            going = runs.length > rank
+            members, rows = runs.start[going] + rank, runs.series[going]
+            near = np.flatnonzero(self._horizons <= rank)  # given out within this very batch
+            if len(near):
+                origin = members[:, None] - self._horizons[near]
+                lost = due.lost[members][:, near, None]
+                given[members[:, None], near] = np.where(lost, np.nan, widths[origin, near])
+            widths[members] = self._widen(rows, sides[members], given[members]) * size[members][:, :, None]
+        self.pending.keep(due, widths)
+        self._score(runs, sides, given)
+        return widths
+
+    def _size(self, runs: Runs, error: Floats) -> Floats:
+        """Return (n, n_horizons) the root mean square of the errors so far, 1 before the first."""
+        rows, known = runs.series, ~np.isnan(error)
+        bounded = np.where(known, np.clip(error, -ERROR_LIMIT, ERROR_LIMIT), 0.0)
+        square = advance(SIZE_BETA, bounded * bounded, self.square[rows], runs)
+        weight = advance(SIZE_BETA, known.astype(np.float64), self.square_weight[rows], runs)
+        self.square[rows], self.square_weight[rows] = square[runs.end], weight[runs.end]
+        return np.sqrt(np.divide(square, weight, out=np.ones_like(square), where=weight > 0.0))
+
+    def _widen(self, rows: NDArray[np.int64], sides: Floats, given: Floats) -> Floats:
+        """Move the widths of these streams, each by one sample; return them."""
+        known = ~np.isnan(sides + given)
+        eager = 1.0 / (2.0 * self._horizons + EAGER * self.scored[rows])
+        step = np.maximum(self._step_size, eager)[:, :, None]
+        move = np.where(known, step * ((sides > given) - self._outside), 0.0)
+        width = np.clip(self.width[rows] * np.exp(move), NARROWEST, WIDEST)
+        self.width[rows] = width
+        self.scored[rows] += known[:, :, 0]
+        return np.asarray(width)
+
+    def _score(self, runs: Runs, sides: Floats, given: Floats) -> None:
+        """Note which values their intervals held, and how far out of the nearest one's reach each was."""
+        rows, known = runs.series, ~np.isnan(sides + given).any(axis=2)
+        within = (sides <= given).all(axis=2) & known
+        for sums, hits in ((self.inside, within), (self.weight, known)):
+            sums[rows] = advance(COVERAGE_BETA, np.asarray(hits, dtype=np.float64), sums[rows], runs)[
+                runs.end
+            ]
+        side = (sides[:, 0, 1] > 0.0).astype(np.int64)[:, None]
+        miss, room = (np.take_along_axis(a[:, 0], side, axis=1)[:, 0] for a in (sides, given))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            now = np.where(miss == 0.0, 0.0 * room, np.minimum(miss / room, HIGHEST_SCORE))
+        for rank in range(runs.longest):
+            going = runs.length > rank
+            members, rows = runs.start[going] + rank, runs.series[going]
+            self.anomaly[rows] = np.fmax(now[members], COOLING * self.anomaly[rows])
+
+    def coverage(self) -> Floats:
+        """Return (n_streams, n_horizons) the share of values inside; NaN before the first."""
+        with np.errstate(invalid="ignore"):
+            return np.asarray(self.inside / self.weight)

@@ -1,0 +1,75 @@
+"""Weights over experts by their track record: exponentially weighted averages of their losses (Hedge).
+
+Source: Freund & Schapire 1997 (Hedge), with discounted losses so that an expert that recovers returns:
+Chernov & Zhdanov 2010, Prediction with expert advice under discounted loss.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ewad.numeric.recurrence import Floats, Integers, Runs, advance
+from ewad.numeric.rows import RowState
+
+# The record reaches back about 1 / (1 - 0.9985) = 670 samples, and over the last third of them while they are
+# few: experts that start slowly, since they have more to learn, are not held to what they began with.
+RECORD_BETA = 0.9985
+YOUNG = 3.0
+# An expert whose discounted loss is ahead of the best's by one mean loss of the best weighs exp(-0.15) of it.
+LEARNING_RATE = 0.15
+# Below this share of the best's weight an expert is left out, until its record is better.
+DROPPED = 1e-3
+# Losses are bounded, as Hedge wants them: one spike must not outweigh the whole record. In squared scales.
+LOSS_LIMIT = 1000.0
+
+
+class Hedge(RowState):
+    """The track record of every expert for each stream and horizon.
+
+    record: (n_streams, n_horizons, n_experts) discounted sums of losses.  weight: (n_streams, n_horizons)
+    what a discounted sum of ones would be.
+    """
+
+    record: Floats
+    weight: Floats
+
+    def __init__(self, n_horizons: int, n_experts: int, n_streams: int = 0) -> None:
+        super().__init__(n_streams)
+        self.add_rows("record", n_horizons, n_experts)
+        self.add_rows("weight", n_horizons)
+
+    def update(self, runs: Runs, number: Integers, error: Floats) -> Floats:
+        """Return the experts' weights after each sorted sample, (n, n_horizons, n_experts).
+
+        number: (n,) of each sample in its stream, from 0.
+        error: (n, n_horizons, n_experts) what each expert missed the sample by, in scales times the root
+        of the horizon; NaN where there was no forecast for it.
+        """
+        rows = runs.series
+        loss = np.asarray(np.minimum(error * error, LOSS_LIMIT))
+        scored = ~np.isnan(loss).any(axis=2)
+        loss[~scored] = 0.0
+        decay: Floats = np.minimum(RECORD_BETA, 1.0 - YOUNG / (number + YOUNG + 1.0))
+        record = advance(decay[:, None, None], loss, self.record[rows], runs)
+        weight = advance(decay[:, None], scored.astype(np.float64), self.weight[rows], runs)
+        self.record[rows] = record[runs.end]
+        self.weight[rows] = weight[runs.end]
+        return shares(record, weight)
+
+    def shares(self) -> Floats:
+        """Return the weights in force, (n_streams, n_horizons, n_experts)."""
+        return shares(self.record, self.weight)
+
+
+def shares(record: Floats, weight: Floats) -> Floats:
+    """Return weights that sum to 1 over the last axis; equal ones where nothing is known.
+
+    record: (..., n_experts).  weight: (...).
+    """
+    best = record.min(axis=-1, keepdims=True)
+    mean = best / np.maximum(weight, 1.0)[..., None]
+    behind = np.divide(record - best, mean, out=np.where(record > best, np.inf, 0.0), where=mean > 0.0)
+    share = np.exp(-LEARNING_RATE * behind)
+    share[share < DROPPED] = 0.0
+    share /= share.sum(axis=-1, keepdims=True)
+    return np.asarray(share)

@@ -1,0 +1,61 @@
+"""Forecasts whose truth is still to come."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ewad.numeric.recurrence import Floats, Integers, Runs
+from ewad.numeric.rows import RowState
+
+
+class Due:
+    """Where the forecasts for each sample of a batch lie: for each horizon h, h places a stream, in turn."""
+
+    def __init__(self, horizons: Sequence[int], runs: Runs, number: Integers, position: Integers) -> None:
+        """number: (n,) of each sorted sample in its stream, from 0.  position: (n,) in its window."""
+        steps = np.array(horizons)
+        self.runs = runs
+        self.horizons = horizons
+        self.stream = runs.series[runs.run][:, None]
+        self.place = np.cumsum(steps) - steps + number[:, None] % steps  # (n, n_horizons)
+        self.lost = position[:, None] < steps  # made before the window began
+        left = runs.length[runs.run] - runs.rank
+        self.late = np.nonzero(left[:, None] <= steps)  # what this batch's later samples do not use up
+
+
+class Pending(RowState):
+    """Forecasts of every stream, each kept until the sample that it was made for.
+
+    forecasts: (n_streams, sum of horizons, width) of `width` kinds of forecast; NaN where there is none.
+    """
+
+    forecasts: Floats
+
+    def __init__(self, horizons: Sequence[int], width: int, n_streams: int = 0) -> None:
+        super().__init__(n_streams)
+        self.add_rows("forecasts", sum(horizons), width, fill=np.nan)
+
+    def exchange(self, due: Due, made: Floats) -> Floats:
+        """Keep the forecasts made after each sorted sample; return those made for it.
+
+        made: (n, n_horizons, width), and so is what comes back; NaN where there was none.
+        """
+        came = self.take(due)
+        for i, horizon in enumerate(due.horizons):
+            if horizon < due.runs.longest:
+                inside = np.flatnonzero(due.runs.rank >= horizon)  # made within this very batch
+                came[inside, i] = made[inside - horizon, i]
+        came[due.lost] = np.nan
+        self.keep(due, made)
+        return came
+
+    def take(self, due: Due) -> Floats:
+        """Return the forecasts made before the batch; without meaning where it has made newer ones."""
+        return np.asarray(self.forecasts[due.stream, due.place])
+
+    def keep(self, due: Due, made: Floats) -> None:
+        """Keep those of the forecasts that are for samples after the batch."""
+        sample, i = due.late
+        self.forecasts[due.stream[sample, 0], due.place[sample, i]] = made[sample, i]
