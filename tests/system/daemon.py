@@ -46,6 +46,7 @@ class Daemon:
         headers: Mapping[str, str] | None = None,
         client_id: str | None = None,
         environ: Mapping[str, str] | None = None,
+        command: Sequence[str] = EWAD,
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.config = directory / "ewad.toml"
@@ -57,6 +58,7 @@ class Daemon:
         self._stderr = directory / "stderr"
         self._environ = environment(**(environ or {}))
         self._tls, self._headers = tls, headers or {}
+        self._command = command
         self.address = ""
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -64,7 +66,7 @@ class Daemon:
         """Start it; on return it serves HTTP."""
         with self._stderr.open("wb") as stderr:
             self.process = subprocess.Popen(
-                [*EWAD, "run", "-c", self.config], stdout=stderr, stderr=stderr, env=self._environ
+                [*self._command, "run", "-c", self.config], stdout=stderr, stderr=stderr, env=self._environ
             )
         served = re.compile(r"serving metrics at https?://(\S+)/metrics ")
         until(lambda: served.search(self.stderr) or self.process.poll() is not None, lambda: self.stderr)
