@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo test lint bench
+.PHONY: help demo test lint bench fuzz
 .DELETE_ON_ERROR:
 
 help:
@@ -12,6 +12,7 @@ help:
 	@echo "make test     run all tests; those of the system need mosquitto and prometheus"
 	@echo "make lint     check style and types"
 	@echo "make bench    measure ewad beside its peers"
+	@echo "make fuzz     feed ten million inputs, guided by coverage; ARGS='--inputs 100000 decoders' for less"
 	@echo "PYTHON=python3.12 make ...   with another Python than python3, when .venv is made"
 
 demo: $(INSTALLED)
@@ -27,6 +28,10 @@ lint: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python -m tests.bench $(ARGS)
+
+fuzz: $(INSTALLED)
+	$(BIN)/pip install --quiet -e '.[fuzz]'
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 $(INSTALLED): pyproject.toml requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \

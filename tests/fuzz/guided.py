@@ -1,0 +1,50 @@
+"""One target under libFuzzer, with ewad's bytecode instrumented: TARGET RUNS OPTION..."""
+
+import gc
+import os
+import sys
+from pathlib import Path
+
+import atheris
+
+with atheris.instrument_imports(include=["ewad"]):
+    from tests.fuzz.targets import TARGETS
+
+FLAT = 1.1  # caches fill
+
+
+def objects() -> int:
+    """Return how many blocks of memory Python's objects take: libFuzzer's own learning isn't among them."""
+    gc.collect()
+    return sys.getallocatedblocks()
+
+
+def rss_mib() -> float:
+    """Return this process's resident memory, libFuzzer's included."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def main() -> None:
+    """Feed the target until `runs` inputs are done or one is a fault."""
+    name, runs, *options = sys.argv[1:]
+    target, done, early = TARGETS[name].run, 0, 0
+
+    def run(data: bytes) -> None:
+        nonlocal done, early
+        target(data)
+        done += 1
+        if done == max(int(runs) // 10, 1):
+            early = objects()
+        if done == int(runs):
+            late = objects()
+            print(f"{name}: {done:,} inputs; objects: {early:,} after a tenth, {late:,} at the end", end="; ")
+            print(f"{rss_mib():.0f} MiB", flush=True)
+            assert late < FLAT * early, "memory is not flat"
+
+    # libFuzzer itself makes one input more: the empty one
+    atheris.Setup([sys.argv[0], f"-atheris_runs={int(runs) + 1}", *options], run)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

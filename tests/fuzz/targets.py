@@ -1,0 +1,257 @@
+"""What is fed with arbitrary bytes. A target returns for any of them; what else it lets out is a fault.
+
+Each allows only the errors that its part of ewad names, and asserts what must hold of what was accepted.
+"""
+
+import asyncio
+import io
+import math
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ewad.config import StreamSettings, effective, parse
+from ewad.config.passwords import PasswordHash
+from ewad.engine import ByCount, Engine, GroupSettings, ModelSettings
+from ewad.errors import ConfigError, DecodeError, SourceError, StateError
+from ewad.expose.access import _credentials
+from ewad.expose.negotiation import accepts_gzip, wants_openmetrics
+from ewad.ingest import csv
+from ewad.ingest.decoders import REASONS, build
+from ewad.ingest.mqtt5_session import Connection, Mqtt5Session
+from ewad.ingest.mqtt_settings import MqttSettings, Subscription
+from ewad.ingest.topics import TopicTemplate
+from ewad.store import model_file
+from tests.expose.engines import feed
+from tests.ingest.peer import Recorder
+
+SCRATCH = Path("/dev/shm") if Path("/dev/shm").is_dir() else None  # files that are written so often
+
+
+class Target(NamedTuple):
+    """A function of bytes, words that its grammar knows, and its share of the long form's inputs."""
+
+    run: Callable[[bytes], None]
+    words: tuple[bytes, ...]
+    share: float
+
+
+BLOCKS = [
+    StreamSettings(name="number", topics=("a",)),
+    StreamSettings(name="scaled", topics=("a",), scale=1e90, offset=-1e90),
+    StreamSettings(name="field", topics=("a",), format="json", fields=(("a.b", ""),), time_field="t"),
+    StreamSettings(name="several", topics=("a",), format="json", fields=(("/a/0", "x"), ("b", "y"))),
+]
+DECODERS = [build(block, 200) for block in BLOCKS]
+
+
+def decoders(data: bytes) -> None:
+    """Any payload is a finite number and time, or rejected for a known reason."""
+    chosen = DECODERS[data[0] % len(DECODERS) if data else 0]
+    try:
+        values, time = chosen.record(data[1:])
+    except DecodeError as error:
+        assert error.reason in REASONS
+        return
+    assert time is None or math.isfinite(time)
+    for value in values:
+        assert value is None or isinstance(value, DecodeError) or math.isfinite(value)
+    if chosen.value is not None:
+        assert [chosen.value(data[1:])] == list(values)
+
+
+def topics(data: bytes) -> None:
+    """Two templates and a topic, a line each: what covers takes, and what share a topic overlap."""
+    one, two, topic, *_ = [*data.decode("utf-8", "surrogateescape").split("\n"), "", "", ""]
+    found = []
+    for text in (one, two):
+        with suppress(ValueError):
+            found.append(TopicTemplate.parse(text))
+    taken = [template.match(topic) is not None for template in found]
+    assert taken == [template.mismatch(topic) is None for template in found]
+    if len(found) == 2:
+        mine, other = found
+        assert not (taken[1] and mine.covers(other)) or taken[0]
+        assert not all(taken) or (mine.overlaps(other) and other.overlaps(mine))
+
+
+def configuration(data: bytes) -> None:
+    """A document, or a variable of the environment and its value: settings that read back as they are."""
+    text = data[1:].decode("utf-8", "replace")
+    document, environ = text, {}
+    if data[:1] < b"\x40":  # a quarter
+        name, _, value = text.partition("=")
+        document, environ = '[[stream]]\nname = "a"\ntopic = "a"\n', {f"EWAD_{name}": value}
+    try:
+        settings = parse(document, "fuzz", environ)
+    except ConfigError as error:
+        assert str(error).strip()
+        return
+    if not settings.mqtt.password:
+        assert parse(effective(settings), "again", {}) == settings
+
+
+def http(data: bytes) -> None:
+    """Headers of a request, and a line of the users' file."""
+    text = data.decode("latin-1")
+    wants_openmetrics(text)
+    accepts_gzip(text)
+    _credentials(text)
+    _credentials(f"Basic {text}")
+    with suppress(ValueError):
+        read = PasswordHash.parse(text)
+        assert PasswordHash.parse(read.text()) == read
+
+
+class Deaf(asyncio.Transport):
+    """A transport to nobody."""
+
+    def write(self, data: bytes) -> None:
+        pass
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
+
+@cache
+def _loop() -> asyncio.AbstractEventLoop:
+    return asyncio.new_event_loop()
+
+
+def packets(data: bytes) -> None:
+    """What a broker sends in reads of any size: the session ends by a SourceError or waits for more."""
+    _loop().run_until_complete(_receive(data))
+
+
+async def _receive(data: bytes) -> None:
+    settings = MqttSettings(host="h", subscriptions=(Subscription("a/+"), Subscription("+/b")))
+    connection = Connection(Mqtt5Session(settings, Recorder(), lambda: 0.0))
+    connection.connection_made(Deaf())
+    step = 1 + (data[0] if data else 0)
+    for start in range(1, len(data), step):
+        piece = data[start : start + step]
+        connection.get_buffer(-1)[: len(piece)] = piece
+        connection.buffer_updated(len(piece))
+    if connection.ended.done():
+        assert isinstance(connection.ended.exception(), SourceError)
+    connection.connection_lost(None)
+    assert isinstance(connection.ended.exception(), SourceError)
+
+
+SETTINGS = [GroupSettings("a", (ByCount(0.9),), model=ModelSettings(name="m", lags=2))]
+
+
+@cache
+def _dump() -> dict[str, bytes]:
+    engine = Engine(SETTINGS)
+    feed(engine, 0, "s", [1.0, 2.0, 4.0, 3.0] * 5, labels=(("k", "v"),))
+    return _members(engine.dump())
+
+
+@cache
+def _model() -> dict[str, bytes]:
+    with _scratch() as path:
+        model_file.save(model_file.TrainedModel("linear", 2, (1,), (), np.zeros(3)), path)
+        return _members(path.read_bytes())
+
+
+def state(data: bytes) -> None:
+    """A dump with any bytes of one of its parts changed: refused, or loaded into an engine that works."""
+    engine = Engine(SETTINGS)
+    try:
+        engine.load(_damaged(_dump(), data))
+    except StateError:
+        return
+    engine.dump()
+
+
+def model(data: bytes) -> None:
+    """A model file with any bytes of one of its parts changed: refused, or a model."""
+    with _scratch() as path:
+        path.write_bytes(_damaged(_model(), data))
+        with suppress(StateError):
+            model_file.load(path)
+
+
+def table(data: bytes) -> None:
+    """A CSV file: samples or messages, or one located error."""
+    with _scratch() as path:
+        path.write_bytes(data)
+        try:
+            with closing(csv.read(path)) as opened:
+                for _ in opened.messages() if opened.layout == "messages" else opened:
+                    pass
+        except SourceError as error:
+            assert str(error).startswith(str(path))
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(dir=SCRATCH) as folder:
+        yield Path(folder) / "file"
+
+
+def _members(archive: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+        return {name: opened.read(name) for name in opened.namelist()}
+
+
+def _damaged(members: dict[str, bytes], data: bytes) -> bytes:
+    """Return the archive with one member changed, its checksum right; or with data only, if that is a zip."""
+    if data.startswith(b"PK"):
+        return data
+    name = sorted(members)[data[0] % len(members) if data else 0]
+    changed = bytearray(members[name])
+    for high, low, byte in zip(data[1::3], data[2::3], data[3::3], strict=False):
+        changed[(high << 8 | low) % len(changed)] = byte
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for member, content in (members | {name: bytes(changed)}).items():
+            archive.writestr(member, content)
+    return out.getvalue()
+
+
+PUBLISH, CONNACK = b"\x30\x07\x00\x03a/b\x00\x31", b"\x20\x03\x00\x00\x00"
+SUBACKS = b"\x90\x04\x00\x01\x00\x01\x90\x04\x00\x02\x00\x01"
+TOML = (
+    b'[[stream]]\nname = "a"\ntopic = "a/{b}"\n', b"[mqtt]\n", b"[model.m]\n", b"[http]\n", b"[limits]\n",
+    b"[log]\n", b'model = "m"\n', b'url = "mqtt://u:p@h:1/"\n', b"beta = [0.5, 0.9]\n", b'half_life = "1m"\n',
+    b'schedule = { kind = "manual", rates = [[0, 0.1]] }\n', b"lags = 3\n", b'optimizer = "adam"\n',
+    b"qos = 1\n",
+    b'format = "json"\n', b'field = { "a.b" = "x" }\n', b'listen = "[::1]:1"\n', b"= 1\n", b'"', b"{}", b"[]",
+    b"MQTT__URL=", b"STREAM__0__BETA=", b"STREAM__1__NAME=", b"MODEL__M__LAGS=", b"1e999", b"nan", b"-1",
+)  # fmt: skip
+TARGETS = {
+    "decoders": Target(
+        decoders,
+        (b'{"a": {"b": 1}, "t": 1}', b'{"a": [1], "b": 2}', b"1e308", b"nan", b"-", b'"', b"1_0", b"\x00"),
+        0.4,
+    ),
+    "topics": Target(topics, (b"a/{b}/+", b"#", b"\n", b"/", b"$share/g/", b"$SYS", b"{", b"}", b"a"), 0.3),
+    "http": Target(
+        http,
+        (b"text/plain;q=0.5,", b"application/openmetrics-text; version=1.0.0", b"gzip", b"Basic ", b"YTpi",
+         b"$scrypt$ln=14,r=8,p=5$c2FsdA$aGFzaA"),
+        0.1,
+    ),
+    "packets": Target(
+        packets,
+        (CONNACK, SUBACKS, PUBLISH, b"\x32", b"\xd0\x00", b"\x62\x02\x00\x01", b"\xff\xff\xff\x7f"),
+        0.1,
+    ),
+    "configuration": Target(configuration, TOML, 0.08),
+    "state": Target(state, (b"\x00\x00\x00", b"\x00\x10[", b"\x00\x20\x39"), 0.009),
+    "model": Target(model, (b"\x00\x00\x00", b"\x00\x10[", b"\x00\x20\x39"), 0.009),
+    "table": Target(
+        table, (b"time,stream,value\n", b"time,topic,payload\n", b"time,a\n", b"1,2\n", b'"'), 0.002
+    ),
+}  # fmt: skip
