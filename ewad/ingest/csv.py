@@ -12,6 +12,7 @@ import io
 import itertools
 import os
 import re
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -272,21 +273,24 @@ class CsvFile:
         }
         gaps: Any = {index: GAPS for index in range(len(self.header)) if index not in texts}
         try:
-            frame: pd.DataFrame = pd.read_csv(
-                io.BytesIO(block.content),
-                header=None,
-                names=list(range(len(self.header))),
-                index_col=False,
-                sep=self._delimiter,
-                decimal=self._decimal,
-                dtype=texts,
-                na_values=gaps,
-                keep_default_na=False,
-                skipinitialspace=True,
-                low_memory=False,
-                **_exact(pd.__version__),
-            )
-        except (ValueError, OverflowError) as error:
+            with warnings.catch_warnings():
+                # cells without a column would be lost
+                warnings.simplefilter("error", pd.errors.ParserWarning)
+                frame: pd.DataFrame = pd.read_csv(
+                    io.BytesIO(block.content),
+                    header=None,
+                    names=list(range(len(self.header))),
+                    index_col=False,
+                    sep=self._delimiter,
+                    decimal=self._decimal,
+                    dtype=texts,
+                    na_values=gaps,
+                    keep_default_na=False,
+                    skipinitialspace=True,
+                    low_memory=False,
+                    **_exact(pd.__version__),
+                )
+        except (ValueError, OverflowError, pd.errors.ParserWarning) as error:
             for line, cells in self._rows(block):
                 if len(cells) != len(self.header):
                     self._fail(f"expected {len(self.header)} columns, got {len(cells)}", line)

@@ -1,7 +1,7 @@
 """The long form: `python -m tests.fuzz [--inputs 10000000] [TARGET...]`, guided by coverage (atheris).
 
-Each target runs in a process of its own, ends at the first fault and prints the input; the number of objects has to stay
-flat from the first tenth of the inputs to the last. `make fuzz` installs atheris.
+Each target runs in a process of its own, ends at the first fault and prints the input; the number of objects
+has to stay flat from the first tenth of the inputs to the last. `make fuzz` installs atheris.
 """
 
 import argparse

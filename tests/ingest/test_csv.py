@@ -169,6 +169,7 @@ def test_blocks_join_without_a_seam(write, monkeypatch):
         ("time,a\n0,1\n1,2,3\n", "line 3: expected 2 columns, got 3"),
         ("time,a,b\n0,1,2\n1,2\n", "line 3: expected 3 columns, got 2"),
         ("time,a,b\n0,1\n1,2,3,4\n", "line 2: expected 3 columns, got 2"),
+        ("time,a\n0,1,2\n1\n", "line 2: expected 2 columns, got 3"),
         ('time,a\n0,"1\n1,2\n', "expected every quote to be closed"),
         ("time,stream,value\n0,a,1\n1,a,x\n", 'line 3, column "value": expected a number, got "x"'),
         ("time,stream,value\n0,a,1\n1,,2\n", 'line 3, column "stream": expected the name of a stream'),
