@@ -211,13 +211,14 @@ class Network:
         X, Y = self._examples(X, Y)
         layers, m = self._views("theta", theta), X.shape[1]
         gradient = np.empty(self.n_params, dtype=self.dtype) if out is None else out
-        first = min(m, BLOCK)
         views = self._views("gradient", gradient)
-        total = self._backward(layers, views, X[:, :first], Y[:, :first])
-        if first < m:
+        if m <= BLOCK:
+            total = self._backward(layers, views, X, Y)
+        else:
+            total = self._backward(layers, views, X[:, :BLOCK], Y[:, :BLOCK])
             part = np.empty_like(gradient)
             views = self.parameters(part)
-            for a, z in _blocks(m, first):
+            for a, z in _blocks(m, BLOCK):
                 total += self._backward(layers, views, X[:, a:z], Y[:, a:z])
                 gradient += part
         gradient *= np.array(self._cost.gain / self._count(m), dtype=self.dtype)
@@ -288,9 +289,10 @@ class Network:
 
     def _examples(self, X: ArrayLike, Y: ArrayLike) -> tuple[Matrix, Matrix]:
         X, Y = self._matrix("X", X, self.layers[0]), self._matrix("Y", Y, self.layers[-1])
-        if X.shape[1] != Y.shape[1]:
-            raise ValueError(f"X and Y: expected as many columns, got {X.shape[1]} and {Y.shape[1]}")
-        if X.shape[1] == 0:
+        m = X.shape[1]
+        if m != Y.shape[1]:
+            raise ValueError(f"X and Y: expected as many columns, got {m} and {Y.shape[1]}")
+        if m == 0:
             raise ValueError("X: expected examples, got none")
         return X, Y
 

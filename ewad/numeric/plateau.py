@@ -60,9 +60,8 @@ class PlateauDetector:
         loss_sum = self.beta * state.loss_sum + np.asarray(cost)
         norm_sum = self.beta * state.norm_sum + np.asarray(gradient_norm)
         loss, norm = loss_sum / weight, norm_sum / weight
-        first = np.isinf(state.best)
-        with np.errstate(invalid="ignore"):  # inf - inf, before the first update
-            falls = first | (loss < state.best - self.tolerance * np.abs(state.best))
+        # best - tolerance * |best|, which is inf before the first update
+        falls = loss < state.best * (1.0 - np.copysign(self.tolerance, state.best))
         best = np.where(falls, loss, state.best)
         lowest = np.where(falls, norm, np.minimum(norm, state.lowest_norm))
         stalled = np.where(falls, 0, state.stalled + 1)

@@ -17,7 +17,7 @@ from tests.bench.measure import Work, at_least, at_most, medians, peer
 
 import numpy as np  # isort: skip
 
-from ewad.numeric.minibatches import Training
+from ewad.numeric.minibatches import Training, epoch
 from ewad.numeric.network import Network
 from ewad.numeric.optimizers import Adam
 
@@ -124,14 +124,13 @@ def our_epoch(rows: np.ndarray, targets: np.ndarray) -> None:
         pass
 
 
-def read_and_multiply(rows: np.ndarray, back: bool = False) -> None:
-    """Only the products of the forward direction, or of both."""
+def read_and_multiply(rows: np.ndarray, targets: np.ndarray, back: bool = False) -> None:
+    """Only the products of the forward direction, or of both, over the very mini-batches of our_epoch."""
     w, out, dw = np.ones((1, N_X)), np.empty((1, BATCH)), np.empty((1, N_X))
-    X = rows.T
-    for a in range(0, len(rows) - BATCH + 1, BATCH):
-        np.matmul(w, X[:, a : a + BATCH], out=out)
+    for X, _ in epoch(rows.T, targets[None], BATCH, np.random.default_rng(2), BATCH):
+        np.matmul(w, X, out=out)
         if back:
-            np.matmul(out, rows[a : a + BATCH], out=dw)
+            np.matmul(out, X.T, out=dw)
 
 
 def sklearn_epoch(linear_model: ModuleType, rows: np.ndarray, targets: np.ndarray) -> None:
@@ -159,8 +158,8 @@ def compare_epochs(m: int, torch: ModuleType | None) -> None:
     print(f"An epoch of linear regression: {m:,} examples of {N_X}, mini-batches of {BATCH} (CPU seconds)")
     rows, targets = regression(m)
     works: dict[str, Work] = {
-        "read once and multiply": partial(read_and_multiply, rows),
-        "read once, both products": partial(read_and_multiply, rows, back=True),
+        "read once and multiply": partial(read_and_multiply, rows, targets),
+        "read once, both products": partial(read_and_multiply, rows, targets, back=True),
         "ewad": partial(our_epoch, rows, targets),
     }
     if torch:

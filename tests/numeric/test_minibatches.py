@@ -190,6 +190,14 @@ class TestOutcome:
         assert len(progress) < 200
         assert net.cost(training.theta, X, Y) <= 1.5 * net.cost(start, X, Y)
 
+    def test_how_the_caller_treats_overflow_stays_between_steps(self):
+        net, X, Y, _ = regression()
+        training = Training(net.gradient, np.zeros(5), batch_size=64)
+        with np.errstate(over="raise", invalid="raise"):
+            before = np.geterr()
+            for _ in training.run(X, Y, 1, rng(5)):
+                assert np.geterr() == before
+
     def test_a_rate_that_diverges_in_the_last_step_is_told_too(self):
         net, X, Y, _ = regression()
         training = Training(net.gradient, np.full(5, 2.0), GradientDescent(), learning_rate=1e308)
