@@ -184,7 +184,7 @@ def _ratio(numerator: Array, root: Array, epsilon: float) -> Array:
 
 @lru_cache(maxsize=64)
 def _factors(beta1: float, beta2: float, kind: np.dtype[Any]) -> tuple[Array, ...]:
-    """Return beta1, 1 - beta1, beta2, 1 - beta2 as arrays of no axes, twice as quick in products as numbers."""
+    """Return beta1, 1 - beta1, beta2, 1 - beta2 as arrays of no axes, twice as quick in products."""
     factors = tuple(np.array(number, dtype=kind) for number in (beta1, 1.0 - beta1, beta2, 1.0 - beta2))
     for factor in factors:
         factor.flags.writeable = False
