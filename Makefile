@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+PEERS := $(VENV)/.peers
 
 .PHONY: help demo test lint bench fuzz
 .DELETE_ON_ERROR:
@@ -11,7 +12,7 @@ help:
 	@echo "make demo     run ewad on sample temperatures, with a broker of its own; ARGS='--duration 30s' for options"
 	@echo "make test     run all tests; those of the system need mosquitto and prometheus"
 	@echo "make lint     check style and types"
-	@echo "make bench    measure ewad beside its peers"
+	@echo "make bench    measure ewad beside its peers; torch only where it is installed: $(BIN)/pip install torch==2.13.0"
 	@echo "make fuzz     feed ten million inputs, guided by coverage; ARGS='--inputs 100000 decoders' for less"
 	@echo "PYTHON=python3.12 make ...   with another Python than python3, when .venv is made"
 
@@ -26,7 +27,7 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-bench: $(INSTALLED)
+bench: $(PEERS)
 	$(BIN)/python -m tests.bench $(ARGS)
 
 fuzz: $(INSTALLED)
@@ -41,4 +42,9 @@ $(INSTALLED): pyproject.toml requirements-dev.txt
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --require-hashes -r requirements-dev.txt
 	@$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(PEERS): $(INSTALLED) requirements-bench.txt
+	@echo "Installing the peers to measure beside ..."
+	@$(BIN)/pip install --quiet --require-hashes -r requirements-dev.txt -r requirements-bench.txt
 	@touch $@
