@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ewad.config import Settings, effective
@@ -14,6 +14,7 @@ from ewad.errors import SourceError
 from ewad.expose.access import server_tls
 from ewad.ingest.connection import connection_settings
 from ewad.ingest.consumer import Message
+from ewad.ingest.deliveries import Acknowledgements
 from ewad.ingest.intake import Intake
 from ewad.ingest.mqtt import make_source
 from ewad.ingest.mqtt_settings import Subscription, tls_context
@@ -48,11 +49,13 @@ def explain(settings: Settings, topic: str, payload: bytes) -> str:
 class _Ignored:
     """Takes messages and does nothing with them."""
 
+    busy = False
+
     def consume(self, messages: Sequence[Message], arrival: float) -> None:
         pass
 
-    def commit(self) -> None:
-        pass
+    def commit(self, notes: Acknowledgements, done: Callable[[], None]) -> None:
+        done()
 
 
 async def _connect(settings: Settings) -> None:

@@ -7,12 +7,13 @@ import gc
 import logging
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import msgspec
 
 from ewad import __version__
+from ewad.committer import Committer
 from ewad.config import Settings
 from ewad.engine import Engine
 from ewad.errors import ConfigError
@@ -21,17 +22,19 @@ from ewad.expose.exposition import Exposition
 from ewad.expose.instruments import Instruments
 from ewad.expose.server import HttpServer
 from ewad.ingest.connection import connection_settings
-from ewad.ingest.consumer import Message
 from ewad.ingest.decoders import REASONS
+from ewad.ingest.deliveries import Deliveries
 from ewad.ingest.intake import Intake
 from ewad.ingest.mqtt import MqttSource, make_source
 from ewad.notify import Notifier
 from ewad.numeric.schedules import Constant
 from ewad.store.model_file import start_models
+from ewad.store.store import Store
 
 log = logging.getLogger("ewad.daemon")
 
 FORGET_SECONDS = 5.0  # between looks for streams that are silent for too long
+KEEP_SECONDS = 0.5  # between looks at whether a snapshot is due
 STATUS_SECONDS = 5.0  # how often `systemctl status` hears how it goes
 
 
@@ -43,11 +46,7 @@ class Daemon:
 
     def __init__(self, settings: Settings, notifier: Notifier | None = None) -> None:
         self.settings = settings
-        self.engine = Engine(settings.group_settings(), settings.limits.max_streams)
-        start_models(self.engine)
         self.reload_successful = True
-        self._arrival = 0.0
-        self.intake = Intake(self.engine, settings.streams, settings.limits.max_payload_bytes)
         self.instruments = Instruments(
             version=__version__,
             reasons=(*REASONS, "out_of_order"),
@@ -59,8 +58,17 @@ class Daemon:
             connected=lambda: self.source.connected,
             reconnects=lambda: self.source.reconnects,
             reload_successful=lambda: self.reload_successful,
+            repeated=lambda: self.deliveries.repeated,
+            state=lambda: self.store,
         )
-        self.source: MqttSource = make_source(connection_settings(settings), self)
+        self.store = self._open_store()
+        self.engine = self._new_engine() if self.store is None else self.store.engine
+        self.deliveries = Deliveries() if self.store is None else self.store.deliveries
+        self.intake = Intake(self.engine, settings.streams, settings.limits.max_payload_bytes)
+        self.committer = Committer(
+            self.engine, self.intake, self.store, self.instruments.observe_seconds.observe
+        )
+        self.source: MqttSource = make_source(connection_settings(settings), self.committer, self.deliveries)
         self.server = HttpServer(
             settings.http.listen.host,
             settings.http.listen.port,
@@ -73,26 +81,20 @@ class Daemon:
         )
         self.notifier = notifier or Notifier()
 
-    def consume(self, messages: Sequence[Message], arrival: float) -> None:
-        """Take messages from the source; their samples wait for `commit`.
+    def _new_engine(self) -> Engine:
+        engine = Engine(self.settings.group_settings(), self.settings.limits.max_streams)
+        start_models(engine)
+        return engine
 
-        A system clock that is set back stands still here until it has caught up: time of arrival never makes
-        a sample an old one.
-        """
-        self._arrival = max(arrival, self._arrival)
-        self.intake.consume(messages, self._arrival)
-
-    def commit(self) -> None:
-        """Let the engine observe what waits, and note how long that took."""
-        started = time.perf_counter()
-        self.intake.commit()
-        self.instruments.observe_seconds.observe(time.perf_counter() - started)
+    def _open_store(self) -> Store | None:
+        if self.settings.state is None:
+            return None
+        session = f"{self.settings.mqtt.client_id} at {self.settings.mqtt.url}"
+        return Store(self.settings.state, session, self._new_engine, self.instruments.commit_seconds.observe)
 
     def forget(self, now: float) -> None:
-        """Forget the streams that are silent for too long, and log it."""
-        self.commit()  # rows change: nothing may wait
-        for group, streams, _ in self.intake.forget(max(now, self._arrival)):
-            log.info("streams forgotten group=%s streams=%d", self.engine.groups[group].name, len(streams))
+        """Forget the streams that are silent for too long, as soon as no sample waits."""
+        self.committer.forget(now)
 
     async def start(self) -> list[str]:
         """Serve HTTP and return the addresses it listens on, such as 127.0.0.1:9466."""
@@ -105,6 +107,8 @@ class Daemon:
         # What start-up left behind lives as long as the daemon: the collector need not look at it again.
         gc.collect()
         gc.freeze()
+        if self.store is not None:
+            self.store.start()
         self.notifier.ready(self.source.status)
         return addresses
 
@@ -115,8 +119,11 @@ class Daemon:
                 tasks.create_task(self.source.run(), name="mqtt")
                 tasks.create_task(self._report(), name="report")
                 tasks.create_task(self._forget(), name="forget")
+                tasks.create_task(self._keep(), name="state")
         finally:
             self.notifier.stopping()
+            if self.store is not None:
+                await self.store.close()
             await self.server.stop()
             log.info("stopped messages=%d streams=%d", self.intake.received, self.engine.n_streams)
 
@@ -153,6 +160,12 @@ class Daemon:
         while True:
             await asyncio.sleep(FORGET_SECONDS)
             self.forget(time.time())
+
+    async def _keep(self) -> None:
+        """Have snapshots made when they are due."""
+        while self.store is not None:
+            self.committer.snapshot_if_due()
+            await asyncio.sleep(KEEP_SECONDS)
 
     def _rejected(self) -> Mapping[str, int]:
         late = sum(group.out_of_order for group in self.engine.groups)

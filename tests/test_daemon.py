@@ -7,6 +7,7 @@ import pytest
 from ewad import config
 from ewad.daemon import Daemon
 from ewad.errors import ConfigError
+from ewad.ingest.deliveries import Acknowledgements
 
 DOCUMENT = {"stream": [{"name": "plant", "topic": "plant/#"}], "http": {"listen": "127.0.0.1:0"}}
 
@@ -18,8 +19,8 @@ def message(payload):
 def test_a_clock_that_is_set_back_makes_no_sample_an_old_one():
     daemon = Daemon(config.parse(DOCUMENT, "test", {}))
     for arrival in (1000.0, 990.0, 999.99, 400.0, 1001.0):
-        daemon.consume([message(b"1")], arrival)
-        daemon.commit()
+        daemon.committer.consume([message(b"1")], arrival)
+        daemon.committer.commit(Acknowledgements(), lambda: None)
     group = daemon.engine.groups[0]
     assert group.count[0] == 5
     assert group.out_of_order == 0

@@ -19,7 +19,7 @@ LAYERS = (
     ("ingest",),
     ("store",),
     ("expose",),
-    ("samples", "notify", "logs", "demo_broker", "demo_publisher"),
+    ("samples", "notify", "logs", "demo_broker", "demo_publisher", "committer"),
     ("daemon", "replay", "training", "train", "figures", "demo", "check"),
     ("cli",),
     ("__main__",),

@@ -13,6 +13,7 @@ from ewad.config.settings import (
     MqttSettings,
     Secret,
     Settings,
+    StateSettings,
     StreamSettings,
 )
 
@@ -23,6 +24,7 @@ __all__ = [
     "MqttSettings",
     "Secret",
     "Settings",
+    "StateSettings",
     "StreamSettings",
     "effective",
     "from_options",

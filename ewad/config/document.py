@@ -17,6 +17,7 @@ from ewad.config.settings import (
     MqttSettings,
     Secret,
     Settings,
+    StateSettings,
     StreamSettings,
 )
 from ewad.config.syntax import mask_url, parse_field, parse_topic, parse_url
@@ -188,6 +189,13 @@ LIMIT_KEYS: dict[str, Check] = {
     "max_streams": checks.integer(1, 100_000_000),
     "max_payload_bytes": checks.integer(1, 268_435_455),  # MQTT's largest packet
 }
+STATE_KEYS: dict[str, Check] = {
+    "path": checks.text,
+    "commit_interval": checks.duration("1ms", "10s"),
+    "snapshot_interval": checks.duration("1s", "1d"),
+    "durability": checks.choice("power", "process", "off"),
+    "on_disk_error": checks.choice("wait", "continue"),
+}
 LOG_KEYS: dict[str, Check] = {
     "level": checks.choice("debug", "info", "warning", "error"),
     "format": checks.choice("text", "json"),
@@ -199,6 +207,7 @@ SECTIONS: dict[str, dict[str, Check]] = {
     "http": HTTP_KEYS,
     "limits": LIMIT_KEYS,
     "log": LOG_KEYS,
+    "state": STATE_KEYS,
 }
 # key -> attribute, where the attribute says more than the key
 ATTRIBUTES = {
@@ -207,6 +216,8 @@ ATTRIBUTES = {
     "stale_after": "stale_after_seconds",
     "forget_after": "forget_after_seconds",
     "session_expiry": "session_expiry_seconds",
+    "commit_interval": "commit_interval_seconds",
+    "snapshot_interval": "snapshot_interval_seconds",
 }
 DECAYS: dict[str, Callable[[float], ByCount | ByTime]] = {
     "beta": ByCount,
@@ -226,6 +237,7 @@ def settings_of(raw: Mapping[str, Any], base: pathlib.Path, environ: Mapping[str
         ),
         "limits": partial(checks.table, checks=LIMIT_KEYS, build=lambda values: LimitSettings(**values)),
         "log": partial(checks.table, checks=LOG_KEYS, build=lambda values: LogSettings(**values)),
+        "state": partial(checks.table, checks=STATE_KEYS, build=partial(_state, base)),
     }
     # secrets may come from elsewhere than these sections
     document = {"mqtt": {}, **raw, "http": raw.get("http", {})}
@@ -324,6 +336,11 @@ def _password(values: dict[str, Any], in_url: str | None, environ: Mapping[str, 
     if file is None:
         return Secret(in_url) if in_url else None
     return Secret(files.content(file, "password_file").rstrip("\r\n"))
+
+
+def _state(base: pathlib.Path, values: dict[str, Any]) -> StateSettings:
+    values["path"] = str(base / values.get("path", StateSettings().path))
+    return StateSettings(**_attributes(values))
 
 
 def _attributes(values: dict[str, Any]) -> dict[str, Any]:

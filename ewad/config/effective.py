@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ewad.config.settings import Settings, StreamSettings
+from ewad.config.settings import Settings, StateSettings, StreamSettings
 from ewad.config.syntax import format_duration
 from ewad.engine import ModelSettings
 from ewad.numeric.averages import ByCount, ByTime
@@ -24,6 +24,7 @@ def effective(settings: Settings) -> str:
         _section("[http]", _http(settings)),
         _section("[limits]", _attributes(settings.limits)),
         _section("[log]", _attributes(settings.log)),
+        *([] if settings.state is None else [_section("[state]", _state(settings.state))]),
     ]
     return "\n".join(sections)
 
@@ -51,6 +52,12 @@ def _http(settings: Settings) -> Iterator[tuple[str, Any]]:
             yield "listen", f"{host}:{value.port}"
         elif name != "users":
             yield name, value
+
+
+def _state(state: StateSettings) -> Iterator[tuple[str, Any]]:
+    for name, value in _attributes(state):
+        key = name.removesuffix("_seconds")
+        yield key, (value if key == name else format_duration(value))
 
 
 def _stream(block: StreamSettings) -> Iterator[tuple[str, Any]]:

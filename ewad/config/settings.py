@@ -92,6 +92,16 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_payload_bytes: int = 65_536
 
 
+class StateSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where and how state is kept; see the README for what each durability survives."""
+
+    path: str = "ewad.db"
+    commit_interval_seconds: float = 0.05
+    snapshot_interval_seconds: float = 60.0
+    durability: Literal["power", "process", "off"] = "power"
+    on_disk_error: Literal["wait", "continue"] = "wait"
+
+
 class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What is logged, and how."""
 
@@ -100,7 +110,7 @@ class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that an operator can set. streams[i] is group i of the engine."""
+    """Everything that an operator can set. streams[i] is group i of the engine; state None: none is kept."""
 
     streams: tuple[StreamSettings, ...]
     models: dict[str, ModelSettings] = {}
@@ -108,6 +118,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     http: HttpSettings = HttpSettings()
     limits: LimitSettings = LimitSettings()
     log: LogSettings = LogSettings()
+    state: StateSettings | None = None
 
     def group_settings(self) -> list[GroupSettings]:
         """Return what the engine needs of each block, in order."""

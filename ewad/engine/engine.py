@@ -38,7 +38,7 @@ class Engine:
         self.max_streams = max_streams
         self.refused = 0  # streams past max_streams
         self.forgotten = 0
-        self._answered = 0  # how many of the refused the last `forget` knew of
+        self.answered = 0  # how many of the refused the last `forget` knew of
 
     @property
     def n_streams(self) -> int:
@@ -68,7 +68,7 @@ class Engine:
             for group, silent in zip(self.groups, silence, strict=True)
         ]
         self._make_room(silence, leaving)
-        self._answered = self.refused
+        self.answered = self.refused
         forgotten = []
         for index, rows in enumerate(np.flatnonzero(leaves) for leaves in leaving):
             if len(rows):
@@ -76,10 +76,20 @@ class Engine:
                 self.forgotten += len(rows)
         return forgotten
 
+    def forget_streams(self, group: int, names: Sequence[str]) -> None:
+        """Forget these streams of a group, as `forget` did once. Raises ValueError if one is unknown."""
+        rows = [self.groups[group].streams.find(name) for name in names]
+        if None in rows:
+            raise ValueError(
+                f"{self.groups[group].name}: expected known streams, got {names[rows.index(None)]}"
+            )
+        self.groups[group].forget(np.sort(np.array(rows, dtype=np.int64)))
+        self.forgotten += len(names)
+
     def _make_room(self, silence: list[Floats], leaving: list[NDArray[np.bool_]]) -> None:
         """Let stale streams leave too, the longest silent first, for those that were refused."""
         free = self.max_streams - self.n_streams + sum(int(leaves.sum()) for leaves in leaving)
-        wanted = self.refused - self._answered - free
+        wanted = self.refused - self.answered - free
         if wanted <= 0:
             return
         group = np.repeat(np.arange(len(silence)), [len(silent) for silent in silence])
@@ -119,7 +129,7 @@ class Engine:
         """Return the whole state as it is now. Its arrays are views: `copy` it before the next batch."""
         return state.cut(
             self.groups,
-            {"refused": self.refused, "forgotten": self.forgotten, "answered": self._answered},
+            {"refused": self.refused, "forgotten": self.forgotten, "answered": self.answered},
         )
 
     def load(self, dump: bytes) -> state.Loaded:
@@ -134,5 +144,5 @@ class Engine:
         header, loaded = state.load(self.groups, dump)
         self.refused = header["refused"]
         self.forgotten = header.get("forgotten", 0)
-        self._answered = header.get("answered", 0)
+        self.answered = header.get("answered", 0)
         return loaded

@@ -31,7 +31,6 @@ _FADING = LOSS_BETA ** np.arange(64)
 # (64, 64): what the value of round j weighs in the average before round i; 0 from i = j back
 _EARLIER = np.triu(LOSS_BETA ** np.maximum(np.arange(64) - 1 - np.arange(64)[:, None], 0), 1)
 _ALL = slice(None)
-_ONLY = np.zeros(1, dtype=np.int64)  # the models, where there is but one
 
 
 class Learner(RowState):
@@ -69,6 +68,7 @@ class Learner(RowState):
         self.expert = expert
         self._outputs = n_outputs
         self._penalised = expert.penalised()
+        self._n_errors = np.array(float(settings.batch_size * n_outputs))  # that a mini-batch's cost averages
         self._initial = expert.initial()
         self.add_rows("theta", expert.n_params, fill=self._initial)
         self.add_rows("gradient_sum", expert.n_params)
@@ -136,7 +136,7 @@ class Learner(RowState):
         The forecast after a sample is made by the parameters that stand after learning from it.
         """
         size = self.settings.batch_size
-        models, length = self._runs(model)
+        models, length = _runs(model)
         run = np.repeat(np.arange(len(models)), length)
         end = np.cumsum(length) - 1
         seen = np.cumsum(ready)
@@ -162,8 +162,7 @@ class Learner(RowState):
             self._collect(model[past], X[past], Y[past])
             stepping = _ALL if i < fewest else np.flatnonzero(steps > i)
             if isinstance(stepping, slice) or len(stepping):
-                outcome = self._step(models[stepping], rates[stepping, i])
-                costs[stepping, i], norms[stepping, i] = outcome
+                costs[stepping, i], norms[stepping, i] = self._step(models[stepping], rates[stepping, i])
                 if self._reduces:
                     self._watch(models, steps, costs, norms, range(i, i + 1))
                     rates[:, i + 1 :] = self._rates(models, 1)
@@ -175,22 +174,14 @@ class Learner(RowState):
         self.batches[models] += steps
         return forecast, losses[run, round_now], rates[run, round_now]
 
-    def _runs(self, model: Integers) -> tuple[Integers, Integers]:
-        """Return the models and the length of the run of each."""
-        if self.n_rows == 1:
-            return _ONLY, np.array([len(model)])
-        start = np.append(0, np.flatnonzero(model[1:] != model[:-1]) + 1)
-        return model[start], np.append(start[1:], len(model)) - start
-
     def _forecast(self, model: Integers, X: Floats, forecast: Floats, members: Members) -> None:
         if len(model):
-            models, length = self._runs(model)
-            forecast[members] = self.expert.predict(self.theta[self._view(models)], length, X)
+            rows, length = _rows(model)
+            forecast[members] = self.expert.predict(self.theta[rows], length, X)
 
     def _collect(self, model: Integers, X: Floats, Y: Floats) -> None:
         if len(model):
-            models, length = self._runs(model)
-            rows = self._view(models)
+            rows, length = _rows(model)
             squares, gradients = self.expert.gradient(self.theta[rows], length, X, Y)
             self.squares[rows] += squares
             self.gradient_sum[rows] += gradients
@@ -198,9 +189,8 @@ class Learner(RowState):
 
     def _step(self, models: Integers, rate: Floats) -> tuple[Floats, Floats]:
         """Take a step of each of these models, whose mini-batches are complete; return costs and norms."""
-        rows, size = self._view(models), self.settings.batch_size
-        m = size * self._outputs
-        cost, gradient = self.squares[rows] / m, self.gradient_sum[rows] / m
+        rows, size = _view(models), self.settings.batch_size
+        cost, gradient = self.squares[rows] / self._n_errors, self.gradient_sum[rows] / self._n_errors
         if self.settings.l2:
             weights = self.theta[rows] * self._penalised
             cost += self.settings.l2 / (2 * size) * np.sum(weights * weights, axis=1)
@@ -215,13 +205,18 @@ class Learner(RowState):
             rows, gradient, rate = models[good], gradient[good], rate[good]
         if self.settings.max_gradient_norm is not None:
             gradient = clip_by_norm(gradient, self.settings.max_gradient_norm)
+        self._update(rows, gradient, rate)
+        return cost, norm
+
+    def _update(self, rows: Members, gradient: Floats, rate: Floats) -> None:
+        """Take the optimizer's step of these rows: in place, if they are a slice."""
         names = ("theta", *self._moments)
         theta, *moments = arrays = [getattr(self, name)[rows] for name in names]
-        self.settings.optimizer.update(theta, gradient, tuple(moments), rate)
-        if rows is not _ALL:
+        one_rate = rate.item() if rate.size == 1 else rate  # quicker as a number
+        self.settings.optimizer.update(theta, gradient, tuple(moments), one_rate)
+        if not isinstance(rows, slice):
             for name, array in zip(names, arrays, strict=True):
                 getattr(self, name)[rows] = array
-        return cost, norm
 
     def _start_anew(self, models: Integers) -> None:
         self.diverged[models] += 1
@@ -277,10 +272,6 @@ class Learner(RowState):
             for name, value in zip(names, PLATEAU.init(), strict=True):
                 getattr(self, name)[met] = value
 
-    def _view(self, models: Integers) -> Members:
-        """Return an index of these models' rows; a slice, which copies nothing, where there is but one."""
-        return _ALL if self.n_rows == 1 else models
-
     def _rates(self, models: Integers, n_rounds: int) -> Floats:
         """Return the learning rate after 0, 1, ... further steps, (k, n_rounds)."""
         initial, schedule = self.settings.learning_rate, self.settings.schedule
@@ -288,6 +279,25 @@ class Learner(RowState):
             return np.repeat(schedule.rate(initial, self.plateaus[models], 0)[:, None], n_rounds, axis=1)
         batches = self.batches[models][:, None] + np.arange(n_rounds)
         return schedule.rate(initial, batches // self.settings.batches_per_epoch, batches)
+
+
+def _runs(model: Integers) -> tuple[Integers, Integers]:
+    """Return the models, ascending as they come, and the length of the run of each."""
+    if model[0] == model[-1]:
+        return model[:1], np.array([len(model)])
+    start = np.append(0, np.flatnonzero(model[1:] != model[:-1]) + 1)
+    return model[start], np.append(start[1:], len(model)) - start
+
+
+def _rows(model: Integers) -> tuple[Members, Integers]:
+    """Return an index of the rows of the models, and the length of the run of each."""
+    models, length = _runs(model)
+    return _view(models), length
+
+
+def _view(models: Integers) -> Members:
+    """Return an index of the models' rows; where there is but one a slice, which copies nothing."""
+    return slice(int(models[0]), int(models[0]) + 1) if len(models) == 1 else models
 
 
 def _averaged(start: Floats, values: Floats) -> Floats:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Protocol
 
 from prometheus_client import (
     CollectorRegistry,
@@ -20,10 +21,30 @@ from prometheus_client.registry import Collector
 OBSERVE_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 
 
+# An SSD's fsync takes 0.5 to 5 ms, a memory card's up to some 100.
+COMMIT_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+
+class StateFacts(Protocol):
+    """What is told of the state file."""
+
+    @property
+    def writable(self) -> bool: ...  # noqa: D102
+
+    @property
+    def snapshot_time(self) -> float: ...  # noqa: D102
+
+    @property
+    def file_bytes(self) -> int: ...  # noqa: D102
+
+    @property
+    def damaged(self) -> int: ...  # noqa: D102
+
+
 class Instruments:
     """Metrics of the daemon itself. Counts that live elsewhere as plain numbers are read at scrape.
 
-    observe_seconds is the one instrument that is written to: `instruments.observe_seconds.observe(seconds)`.
+    observe_seconds and commit_seconds alone are written to: `instruments.observe_seconds.observe(seconds)`.
     """
 
     def __init__(
@@ -39,6 +60,8 @@ class Instruments:
         connected: Callable[[], bool],
         reconnects: Callable[[], int],
         reload_successful: Callable[[], bool],
+        repeated: Callable[[], int] = lambda: 0,
+        state: Callable[[], StateFacts | None] = lambda: None,
     ) -> None:
         """Take the version, the known reasons of rejections (they start at 0) and where each count is."""
         self.version = version
@@ -51,12 +74,20 @@ class Instruments:
         self._forgotten = forgotten
         self._reconnects = reconnects
         self._reload_successful = reload_successful
+        self._repeated = repeated
+        self._state = state
         self._registry = CollectorRegistry()
         self._registry.register(_Counts(self._counts))
         self.observe_seconds = Histogram(
             "ewad_observe_seconds",
             "Time to average, forecast and learn from all that waited for a commit.",
             buckets=OBSERVE_BUCKETS,
+            registry=self._registry,
+        )
+        self.commit_seconds = Histogram(
+            "ewad_state_commit_seconds",
+            "Time to write what had been observed to the state file.",
+            buckets=COMMIT_BUCKETS,
             registry=self._registry,
         )
         ProcessCollector(registry=self._registry)
@@ -81,6 +112,14 @@ class Instruments:
         )
         yield GaugeMetricFamily("ewad_mqtt_connected", "Whether the broker is connected.", self.connected())
         yield CounterMetricFamily("ewad_mqtt_reconnects", "Connections after the first.", self._reconnects())
+        yield CounterMetricFamily(
+            "ewad_messages_redelivered",
+            "Messages that the broker sent again and that had been counted before: not counted again.",
+            self._repeated(),
+        )
+        state = self._state()
+        if state is not None:
+            yield from _state_facts(state)
 
         yield GaugeMetricFamily(
             "ewad_config_last_reload_successful",
@@ -95,6 +134,18 @@ class Instruments:
         for reason, count in (dict.fromkeys(self._reasons, 0) | dict(self._rejected())).items():
             family.add_metric([reason], count)
         return family
+
+
+def _state_facts(state: StateFacts) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        "ewad_state_writable", "Whether the state file could be written at the last attempt.", state.writable
+    )
+    if state.snapshot_time:
+        yield GaugeMetricFamily(
+            "ewad_state_snapshot_timestamp_seconds", "When the newest snapshot was made.", state.snapshot_time
+        )
+    yield GaugeMetricFamily("ewad_state_file_bytes", "Size of the state file.", state.file_bytes)
+    yield CounterMetricFamily("ewad_state_damaged", "Damaged state files set aside.", state.damaged)
 
 
 class _Counts(Collector):

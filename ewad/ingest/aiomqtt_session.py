@@ -22,6 +22,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from ewad.config.syntax import quoted
 from ewad.errors import SourceError
 from ewad.ingest.consumer import Consumer, Uncommitted
+from ewad.ingest.deliveries import Acknowledgements
 from ewad.ingest.mqtt5_packets import subscription_id
 from ewad.ingest.mqtt_session import (
     CLOSE_SECONDS,
@@ -276,8 +277,10 @@ class AiomqttSession:
                 uncommitted.add(len(batch), loop.time())
                 await asyncio.sleep(PACE_SECONDS)
                 if len(waiting) == 0 or uncommitted.due(loop.time()):
-                    self.consumer.commit()
                     uncommitted.clear()
+                    self._commit()
+                    while self.consumer.busy:  # noqa: ASYNC110 (it works on in each turn of the loop)
+                        await asyncio.sleep(0)
         except (SourceError, asyncio.CancelledError):
             self._take_rest()
             raise
@@ -288,7 +291,10 @@ class AiomqttSession:
 
     def _keep(self, batch: Iterable[aiomqtt.Message]) -> None:
         self._consume(batch)
-        self.consumer.commit()
+        self._commit()
+
+    def _commit(self) -> None:
+        self.consumer.commit(Acknowledgements(), lambda: None)  # paho has acknowledged all
 
     def _is_ours(self, message: aiomqtt.Message) -> bool:
         """Whether a filter of ours took the message, not only earlier ones, and this copy of it counts."""

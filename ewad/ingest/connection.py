@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ewad.config import Settings
+from ewad.config import Settings, StateSettings
 from ewad.ingest.mqtt_settings import MqttSettings, Subscription
 from ewad.ingest.topics import TopicTemplate
 
@@ -34,6 +34,7 @@ def connection_settings(settings: Settings) -> MqttSettings:
         ca_file=mqtt.ca_file,
         cert_file=mqtt.cert_file,
         key_file=mqtt.key_file,
+        commit_interval_seconds=(settings.state or StateSettings()).commit_interval_seconds,
         subscriptions=tuple(
             Subscription(topic_filter, "use" if use else "ignore")
             for topic_filter, use in _without_covered(wanted).items()

@@ -1,7 +1,9 @@
 """What a source of messages hands them to, and when what it handed over has to be committed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
+
+from ewad.ingest.deliveries import Acknowledgements
 
 # A batch this large is past the point where a larger one is cheaper per sample (flat from ~1,000 on).
 COMMIT_MESSAGES = 4096
@@ -23,11 +25,18 @@ class Message(Protocol):
 class Consumer(Protocol):
     """Takes messages in lists. An exception of either method ends the source without acknowledgements."""
 
+    @property
+    def busy(self) -> bool:
+        """Whether a commit is still being observed: until it is, the source hands on nothing more."""
+
     def consume(self, messages: Sequence[Message], arrival: float) -> None:
         """Decode and buffer messages that arrived at `arrival` (Unix seconds). Bad payloads don't raise."""
 
-    def commit(self) -> None:
-        """Observe everything buffered; once it returns, the messages may be acknowledged."""
+    def commit(self, notes: Acknowledgements, done: Callable[[], None]) -> None:
+        """Observe everything buffered and store it with the notes.
+
+        done is called once the messages may be acknowledged: at once or later, in the order of the commits.
+        """
 
 
 class Uncommitted:
@@ -48,6 +57,7 @@ class Uncommitted:
         """Whether enough messages wait, or the first has waited long enough."""
         return self.messages >= COMMIT_MESSAGES or (self.messages > 0 and now >= self._deadline)
 
-    def clear(self) -> None:
-        """Count from zero again, after a commit."""
-        self.messages = 0
+    def clear(self) -> int:
+        """Count from zero again, for a commit of the messages so far; return their number."""
+        messages, self.messages = self.messages, 0
+        return messages

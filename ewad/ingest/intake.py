@@ -7,8 +7,9 @@ up to a bound; with its first stream a topic is established, and max_streams bou
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -33,6 +34,8 @@ MAX_TOPIC_BYTES = 1024
 MAX_AHEAD_SECONDS = 86_400.0
 LOGGED_TOPIC = 200  # characters of a topic that a log line or an explanation shows
 QUIET_REASONS = ("retained", "stream_limit")  # no fault of the publisher's; the limit has a line of its own
+
+NewStream = tuple[int, str, Labels]  # group, name, labels
 
 
 class Route(NamedTuple):
@@ -86,23 +89,34 @@ class _Block:
                 self.spans.append((new, arrival))
                 self._marked += new
 
-    def take_batch(self, arrival: float) -> Batch:
-        """Return the waiting samples in order of arrival, and forget them."""
+    def take_batch(self, arrival: float, most: int) -> Batch:
+        """Return the first waiting samples in order of arrival, at most so many, and forget them."""
+        rows, values = self.rows[:most], self.values[:most]
         if self.settings.time_field is None:
-            counts, arrivals = zip(*self.spans, strict=True)
+            counts, arrivals = zip(*self._take_spans(len(rows)), strict=True)
             time = np.repeat(np.array(arrivals, dtype=np.float64), counts)
         else:
-            time = np.array(self.times, dtype=np.float64)
-        value = np.array(self.values, dtype=np.float64)
+            time = np.array(self.times[:most], dtype=np.float64)
+        value = np.array(values, dtype=np.float64)
         if self.settings.scale != 1.0:
             value *= self.settings.scale
         if self.settings.offset != 0.0:
             value += self.settings.offset
-        batch = Batch(self.group, np.array(self.rows, dtype=np.int32), time, value, arrival)
-        for waiting in (self.rows, self.values, self.times, self.spans, self._latest):
-            waiting.clear()
-        self._known = self._marked = 0
-        return batch
+        for waiting in (self.rows, self.values, self.times):
+            del waiting[:most]
+        self._latest.clear()
+        self._known = 0
+        self._marked = len(self.rows)
+        return Batch(self.group, np.array(rows, dtype=np.int32), time, value, arrival)
+
+    def _take_spans(self, n: int) -> Iterator[tuple[int, float]]:
+        """Yield the spans of the first n samples, which leave."""
+        while n:
+            count, arrival = self.spans[0]
+            taken = min(count, n)
+            self.spans[:1] = [(count - taken, arrival)] if taken < count else []
+            n -= taken
+            yield taken, arrival
 
     def latest(self, row: int) -> tuple[float, float | None] | None:
         """Return value and time of the stream's last sample that waits, None if none does.
@@ -138,6 +152,7 @@ class Intake:
         self._targets: dict[str, list[Target]] = {}  # topics with a stream: max_streams bounds them
         self._cold: dict[str, list[Target]] = {}  # the others
         self._refused: set[str] = set()  # topics with a stream, of which another one was refused
+        self._new_streams: list[NewStream] = []
         self._limit_logged = False
 
     def consume(self, messages: Sequence[Message], arrival: float) -> None:
@@ -161,14 +176,29 @@ class Intake:
         for block in self._blocks:
             block.mark_arrival(arrival)
 
-    def commit(self) -> None:
-        """Let the engine observe everything that waits."""
-        self.observe()
-
     def observe(self) -> list[tuple[Batch, Results]]:
-        """Do what `commit` does, and return the batches with what came of them."""
-        batches = [block.take_batch(self._arrival) for block in self._blocks if block.rows]
-        return [(batch, self._engine.observe(batch)) for batch in batches]
+        """Let the engine observe everything that waits; return the batches with what came of them."""
+        observed = []
+        while (batch := self.take_batch(repeat(sys.maxsize))) is not None:
+            observed.append((batch, self._engine.observe(batch)))
+        return observed
+
+    @property
+    def waiting(self) -> bool:
+        """Whether samples wait to be observed."""
+        return any(block.rows for block in self._blocks)
+
+    def take_batch(self, most: Iterable[int]) -> Batch | None:
+        """Return the next waiting samples, of one block and at most so many as `most` has for it."""
+        for block, n in zip(self._blocks, most, strict=False):
+            if block.rows:
+                return block.take_batch(self._arrival, n)
+        return None
+
+    def take_new_streams(self) -> list[NewStream]:
+        """Return the streams that were added since the last call: group, name, labels."""
+        new, self._new_streams = self._new_streams, []
+        return new
 
     def forget(self, now: float) -> list[Forgotten]:
         """Let the engine forget what is silent for too long; return what it did.
@@ -265,14 +295,7 @@ class Intake:
         block = target.block
         row = target.rows[index]
         if row is None:
-            row = self._engine.add_stream(
-                block.group, stream_name(message.topic, block.suffixes[index]), target.labels
-            )
-            target.rows[index] = row
-            if row == REFUSED:
-                self._log_limit(message.topic)
-                if message.topic in self._targets:
-                    self._refused.add(message.topic)
+            row = target.rows[index] = self._find_or_add(block, index, target.labels, message.topic)
         if row == REFUSED:
             return DecodeError("stream_limit", f"expected at most {self._engine.max_streams} streams")
         if message.retain and self._is_copy(block, row, value, time):
@@ -282,6 +305,20 @@ class Intake:
         if time is not None:
             block.times.append(time)
         return None
+
+    def _find_or_add(self, block: _Block, index: int, labels: Labels, topic: str) -> int:
+        name = stream_name(topic, block.suffixes[index])
+        known = self._engine.groups[block.group].streams.find(name)
+        if known is not None:
+            return known
+        row = self._engine.add_stream(block.group, name, labels)
+        if row == REFUSED:
+            self._log_limit(topic)
+            if topic in self._targets:
+                self._refused.add(topic)
+        else:
+            self._new_streams.append((block.group, name, labels))
+        return row
 
     def _is_copy(self, block: _Block, row: int, value: float, time: float | None) -> bool:
         """Return whether the stream's last sample is this one, sent again from the broker's store."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from ewad.errors import SourceError
 from ewad.ingest.consumer import Consumer, Message
+from ewad.ingest.deliveries import Deliveries
 from ewad.ingest.mqtt_session import MqttSession, Subscribed
 from ewad.ingest.mqtt_settings import MqttSettings, Subscription
 
@@ -60,12 +61,13 @@ class MqttSource:
         consumer: Consumer,
         clock: Callable[[], float] = time.time,
         random: random_module.Random | None = None,
+        deliveries: Deliveries | None = None,
     ) -> None:
         self.connected = False
         self.reconnects = 0
         self.status = f"connecting to {settings.url}"
         self._settings = settings
-        self._session = _open_session(settings, consumer, clock)
+        self._session = _open_session(settings, consumer, clock, deliveries or Deliveries())
         self._backoff = Backoff(random or random_module.Random())  # noqa: S311 (jitter is no secret)
         self._connections = 0
         self._subscribed_at: float | None = None
@@ -127,17 +129,21 @@ class MqttSource:
         self._tried.set()
 
 
-def make_source(settings: MqttSettings, consumer: Consumer) -> MqttSource:
+def make_source(
+    settings: MqttSettings, consumer: Consumer, deliveries: Deliveries | None = None
+) -> MqttSource:
     """Return the source of these settings with the system's clock and random numbers."""
-    return MqttSource(settings, consumer)
+    return MqttSource(settings, consumer, deliveries=deliveries)
 
 
-def _open_session(settings: MqttSettings, consumer: Consumer, clock: Callable[[], float]) -> MqttSession:
+def _open_session(
+    settings: MqttSettings, consumer: Consumer, clock: Callable[[], float], deliveries: Deliveries
+) -> MqttSession:
     """Return the fast session for MQTT 5 over TCP or TLS, aiomqtt's for all else; import only that one."""
     if settings.version == "5" and settings.transport in ("tcp", "tls"):
         from ewad.ingest.mqtt5_session import Mqtt5Session
 
-        return Mqtt5Session(settings, consumer, clock)
+        return Mqtt5Session(settings, consumer, clock, deliveries)
     from ewad.ingest.aiomqtt_session import AiomqttSession
 
     return AiomqttSession(settings, consumer, clock)

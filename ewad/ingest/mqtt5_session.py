@@ -4,12 +4,14 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 
 import mqtt5
 
 from ewad.config.syntax import quoted
 from ewad.errors import SourceError
 from ewad.ingest.consumer import Consumer, Uncommitted
+from ewad.ingest.deliveries import Acknowledgements, Deliveries
 from ewad.ingest.mqtt5_packets import (
     MAX_PACKET_BYTES,
     PUBACK,
@@ -44,10 +46,13 @@ QUIET_PACE_SECONDS = (
 BUSY_PACE_SECONDS = 0.002  # after reads this large a wake-up's cost is spread enough, and the kernel's
 BUSY_READ_BYTES = 64 * 1024  # receive buffer (128 KiB by default) mustn't fill during the rest
 IDLE_SECONDS = 0.002  # no data for so long: the broker may be waiting for acknowledgements
+# Messages that may wait for the disk: as many as a broker has in flight at most, so that at QoS 1 it never
+# holds up the reading. At QoS 0 nothing else bounds them.
+MAX_UNSTORED = 65535
 REASON_CHARACTERS = 200  # of a broker's own words in a log line
 
 PUBLISH = mqtt5.PublishPacket
-EXACTLY_ONCE = mqtt5.QoS.EXACTLY_ONCE
+AT_MOST_ONCE, EXACTLY_ONCE = mqtt5.QoS.AT_MOST_ONCE, mqtt5.QoS.EXACTLY_ONCE
 Reason = mqtt5.DisconnectReasonCode
 
 
@@ -62,9 +67,8 @@ class ProtocolError(SourceError):
 class Mqtt5Session:
     """An MQTT 5 session that acknowledges messages only after the consumer has committed them.
 
-    Messages of QoS 2 reach the consumer once as long as the process lives; after a restart of the process
-    those that weren't completed come again, as at QoS 1. A DUP of QoS 1 is delivered: dropping it would lose
-    data.
+    What the broker sends again although it was taken before, as `deliveries` tells, is acknowledged and
+    not handed on; any other DUP is.
 
     The broker's kept session still has the filters of earlier configurations, and mosquitto delivers a
     message once per filter. Each filter of ours therefore has its own subscription identifier, and what comes
@@ -73,14 +77,18 @@ class Mqtt5Session:
     """
 
     def __init__(
-        self, settings: MqttSettings, consumer: Consumer, clock: Callable[[], float] = time.time
+        self,
+        settings: MqttSettings,
+        consumer: Consumer,
+        clock: Callable[[], float] = time.time,
+        deliveries: Deliveries | None = None,
     ) -> None:
         self.settings = settings
         self.consumer = consumer
         self.clock = clock
         self.bytes_received = 0
-        self.unreleased: set[int] = set()  # ids of QoS 2 messages taken, whose PUBREL hasn't come yet
         self.overlaps = Overlaps(settings.subscriptions)
+        self.deliveries = deliveries or Deliveries()
         self._tls = tls_context(settings)
 
     async def receive(self, on_subscribed: Callable[[Subscribed], None]) -> None:
@@ -119,6 +127,7 @@ class Connection(asyncio.BufferedProtocol):
         self.subscribed: asyncio.Future[Subscribed] = self._loop.create_future()
         self.ended: asyncio.Future[None] = self._loop.create_future()
         self._over = False  # nothing more is taken
+        self._parted = False  # DISCONNECT has been sent: nothing may follow it
         self._lost = asyncio.Event()
         self._transport: asyncio.Transport | None = None
         self._view = memoryview(bytearray(READ_BYTES))
@@ -128,9 +137,11 @@ class Connection(asyncio.BufferedProtocol):
         self._filter_ids = {subscription_id(each.filter) for each in self._settings.subscriptions}
         self._granted: dict[int, mqtt5.SubAckPacket] = {}  # by the packet id of their SUBSCRIBE: 1, 2, ...
         self._uncommitted = Uncommitted(self._settings.commit_interval_seconds)
-        self._pubacks: list[int] = []
-        self._pubrecs: list[int] = []
-        self._pubcomps: list[int] = []
+        self._deliveries = session.deliveries
+        self._notes = Acknowledgements()  # of what is uncommitted
+        self._unstored = 0  # messages whose commit has begun
+        self._stored = asyncio.Event()  # there are none
+        self._stored.set()
         self._last_sent = self._last_received = self._loop.time()
         self._keep_alive_seconds = self._settings.keep_alive_seconds
         self._resume_timer: asyncio.TimerHandle | None = None
@@ -178,8 +189,6 @@ class Connection(asyncio.BufferedProtocol):
         self._keep_rest(used, end)
         if self._uncommitted.due(self._last_received):
             self._commit()
-        self._send(acknowledgements(PUBCOMP, self._pubcomps))
-        self._pubcomps.clear()
 
     def _parse(self, end: int) -> int:
         """Handle all whole packets of the first `end` bytes; return how many bytes they take."""
@@ -241,6 +250,15 @@ class Connection(asyncio.BufferedProtocol):
         self._resume_timer = self._loop.call_later(pace, self._resume)
 
     def _resume(self) -> None:
+        try:
+            held_up = self._consumer.busy or self._unstored > MAX_UNSTORED
+        except Exception as error:  # `ended` carries it
+            self._end(error)
+            return
+        if held_up:
+            self._last_received = self._loop.time()  # the silence is ours
+            self._resume_timer = self._loop.call_later(BUSY_PACE_SECONDS, self._resume)
+            return
         self._open_transport.resume_reading()
         if self._uncommitted.messages:
             self._idle_timer = self._loop.call_later(IDLE_SECONDS, self._on_idle)
@@ -271,34 +289,45 @@ class Connection(asyncio.BufferedProtocol):
         self._consumer.consume(messages, self._session.clock())
 
     def _noted(self, messages: list[mqtt5.PublishPacket]) -> list[mqtt5.PublishPacket]:
-        """Note the packet ids; return the messages without the QoS 2 ones that were taken before."""
-        if EXACTLY_ONCE not in [message.qos for message in messages]:
-            self._pubacks += filter(None, [message.packet_id for message in messages])
-            return messages
-        return [message for message in messages if self._is_new(message)]
+        """Note what is to be acknowledged; return the messages without those that were taken before."""
+        levels = [message.qos for message in messages]
+        if EXACTLY_ONCE in levels or AT_MOST_ONCE in levels:
+            if levels.count(AT_MOST_ONCE) == len(levels):
+                return messages
+            return [message for message in messages if self._is_new(message)]
+        known = self._deliveries.take(messages, self._notes)
+        return [m for i, m in enumerate(messages) if i not in known] if known else messages
 
     def _is_new(self, message: mqtt5.PublishPacket) -> bool:
-        """Note one packet id; False for a QoS 2 message that was taken before."""
-        packet_id, unreleased = message.packet_id, self._session.unreleased
-        if packet_id is None:
+        """Note one message of any QoS; return False if it was taken before."""
+        if message.qos == AT_MOST_ONCE or message.packet_id is None:
             return True
-        if message.qos != EXACTLY_ONCE:
-            self._pubacks.append(packet_id)
-            return True
-        self._pubrecs.append(packet_id)
-        new = packet_id not in unreleased
-        unreleased.add(packet_id)
-        return new
+        if message.qos == EXACTLY_ONCE:
+            return self._deliveries.take_once(message.packet_id, self._notes)
+        return not self._deliveries.take([message], self._notes)
 
     def _commit(self) -> None:
-        """Commit, then acknowledge what has been committed: the only place that sends PUBACK and PUBREC."""
+        """Commit; what has been committed is acknowledged once it is stored."""
         if not self._uncommitted.messages:
             return
-        self._consumer.commit()
-        self._uncommitted.clear()
-        self._send(acknowledgements(PUBACK, self._pubacks) + acknowledgements(PUBREC, self._pubrecs))
-        self._pubacks.clear()
-        self._pubrecs.clear()
+        notes, self._notes = self._notes, Acknowledgements()
+        number = self._uncommitted.clear()
+        self._unstored += number
+        self._stored.clear()
+        self._consumer.commit(notes, partial(self._acknowledge, notes, number))
+
+    def _acknowledge(self, notes: Acknowledgements, number: int) -> None:
+        """Acknowledge what is stored: the only place that sends PUBACK, PUBREC and PUBCOMP."""
+        self._unstored -= number
+        if not self._parted:
+            pubacks = [*notes.repeated, *(each & 0xFFFF for each in notes.pubacks)]
+            self._send(
+                acknowledgements(PUBACK, pubacks)
+                + acknowledgements(PUBCOMP, notes.pubcomps)
+                + acknowledgements(PUBREC, notes.pubrecs)
+            )
+        if not self._unstored:
+            self._stored.set()
 
     # ---- control packets
 
@@ -307,8 +336,8 @@ class Connection(asyncio.BufferedProtocol):
             raise ProtocolError(f"{type(packet).__name__} before CONNACK")
         match packet:
             case mqtt5.PubRelPacket():
-                self._session.unreleased.discard(packet.packet_id)
-                self._pubcomps.append(packet.packet_id)
+                self._deliveries.release(packet.packet_id, self._notes)
+                self._uncommitted.add(1, self._last_received)
             case mqtt5.PingRespPacket():
                 pass
             case mqtt5.ConnAckPacket() if not self._accepted:
@@ -327,8 +356,7 @@ class Connection(asyncio.BufferedProtocol):
             raise self._refused(_reason(connack.reason_code.name, connack.reason_str))
         self._accepted = True
         self._session_present = connack.session_present
-        if not connack.session_present:
-            self._session.unreleased.clear()
+        self._deliveries.connected(connack.session_present)
         if connack.server_keep_alive is not None:
             self._keep_alive_seconds = connack.server_keep_alive
         self._keep_alive()
@@ -409,19 +437,26 @@ class Connection(asyncio.BufferedProtocol):
         if not self._accepted or type(error) is SourceError:  # not connected, or the broker ended it
             return
         reason = error.reason if isinstance(error, ProtocolError) else Reason.IMPLEMENTATION_SPECIFIC_ERROR
+        self._part(reason)
+
+    def _part(self, reason: mqtt5.DisconnectReasonCode) -> None:
         self._send(mqtt5.DisconnectPacket(reason_code=reason).write())
+        self._parted = True
 
     async def close(self) -> None:
-        """Commit, acknowledge and disconnect if that hasn't happened; free the socket in any case."""
+        """Commit, acknowledge and disconnect if that hasn't happened; free the socket in any case.
+
+        What isn't stored in time stays unacknowledged.
+        """
         if self._transport is None:
             return
         try:
-            self._finish()
-            if self._accepted:
-                # Read on until the broker closes: a close with unread bytes resets the connection, and the
-                # broker might never see the last acknowledgements.
-                self._transport.resume_reading()
-                async with asyncio.timeout(CLOSE_SECONDS):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._finish()
+                if self._accepted:
+                    # Read on until the broker closes: a close with unread bytes resets the connection, and
+                    # the broker might never see the last acknowledgements.
+                    self._transport.resume_reading()
                     await self._lost.wait()
         except TimeoutError:
             pass
@@ -429,14 +464,15 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.abort()
             await self._lost.wait()
 
-    def _finish(self) -> None:
+    async def _finish(self) -> None:
         if self._over:
             return
         self._cancel_timers()
         self._over = True
         self._commit()
+        await self._stored.wait()
         if self._accepted:
-            self._send(mqtt5.DisconnectPacket().write())
+            self._part(Reason.NORMAL_DISCONNECTION)
 
     def _cancel_timers(self) -> None:
         for timer in (self._resume_timer, self._idle_timer, self._keep_alive_timer):

@@ -71,17 +71,20 @@ class Linear:
         """Return X W + b of each example's model."""
         matrix = theta.reshape(-1, self.n_x + 1, self.n_y)  # (k, n_x + 1, n_y)
         if len(length) == 1:
-            return np.asarray(X @ matrix[0, :-1] + matrix[0, -1])
+            Y: Floats = X.dot(matrix[0, :-1])
+            Y += matrix[0, -1]
+            return Y
         matrix = np.repeat(matrix, length, axis=0)  # (m, n_x + 1, n_y)
         return np.asarray(np.einsum("mx,mxy->my", X, matrix[:, :-1]) + matrix[:, -1])
 
     def gradient(self, theta: Floats, length: Integers, X: Floats, Y: Floats) -> tuple[Floats, Floats]:
         """Return the squared errors and 2 X'(X W + b - Y)."""
-        error = self.predict(theta, length, X) - Y  # (m, n_y)
+        error = self.predict(theta, length, X)  # (m, n_y)
+        error -= Y
         sums = np.empty((len(length), self.n_x + 1, self.n_y))
         if len(length) == 1:
-            np.matmul(X.T, error, out=sums[0, :-1])
-            error.sum(axis=0, out=sums[0, -1])
+            np.dot(X.T, error, sums[0, :-1])
+            np.add.reduce(error, axis=0, out=sums[0, -1])
             squares = np.array([np.vdot(error, error)])
         else:
             start = np.cumsum(length) - length

@@ -8,6 +8,7 @@ from typing import Any
 
 import mqtt5
 
+from ewad.ingest.deliveries import Acknowledgements
 from ewad.ingest.mqtt import Message, MqttSettings, MqttSource, Subscription
 
 LIMIT_SECONDS = 10.0  # an upper bound; nothing waits for it unless the test fails
@@ -23,6 +24,8 @@ class NoJitter(Random):
 class Recorder:
     """A consumer that keeps what it gets. `fault`: raised by commit."""
 
+    busy = False
+
     def __init__(self) -> None:
         self.messages: list[Message] = []
         self.calls: list[int] = []
@@ -35,11 +38,12 @@ class Recorder:
         self.calls.append(len(messages))
         self.changed.set()
 
-    def commit(self) -> None:
+    def commit(self, notes: Acknowledgements, done: Callable[[], None]) -> None:
         if self.fault is not None:
             raise self.fault
         self.committed = len(self.messages)
         self.changed.set()
+        done()
 
     @property
     def payloads(self) -> list[str]:

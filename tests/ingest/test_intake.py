@@ -47,7 +47,7 @@ def test_a_message_becomes_a_sample_of_the_stream_named_by_its_topic():
     engine, take = intake(TEMPERATURE)
     take.consume([Message("site/kitchen/temperature", b"21.5")], 100.0)
     assert counts(engine.groups[0]).get("site/kitchen/temperature", 0) == 0
-    take.commit()
+    take.observe()
     group = engine.groups[0]
     assert streams(group) == {"site/kitchen/temperature": 21.5}
     assert group.streams.labels == [(("room", "kitchen"),)]
@@ -63,9 +63,9 @@ def test_samples_keep_their_order_however_messages_are_split(samples, size):
     messages = [Message(f"site/{room}/temperature", str(value).encode()) for room, value in samples]
     for start in range(0, len(messages), size):
         take.consume(messages[start : start + size], 1.0)
-        take.commit()
+        take.observe()
     at_once.consume(messages, 1.0)
-    at_once.commit()
+    at_once.observe()
     assert streams(engine.groups[0]) == streams(whole.groups[0])
     assert streams(engine.groups[0]) == {f"site/{room}/temperature": value for room, value in samples}
     assert counts(engine.groups[0]) == counts(whole.groups[0])
@@ -76,17 +76,17 @@ def test_each_sample_keeps_the_arrival_time_of_its_read():
     take.consume([Message("site/a/temperature", b"1"), Message("site/b/temperature", b"1")], 10.0)
     take.consume([], 15.0)
     take.consume([Message("site/b/temperature", b"2")], 20.0)
-    take.commit()
+    take.observe()
     assert engine.groups[0].time[:2].tolist() == [10.0, 20.0]
     take.consume([Message("site/a/temperature", b"3")], 30.0)
-    take.commit()
+    take.observe()
     assert engine.groups[0].time[:2].tolist() == [30.0, 20.0]
 
 
 def test_scale_and_offset_are_applied():
     engine, take = intake(TEMPERATURE | {"scale": 0.5, "offset": -1.0})
     take.consume([Message("site/a/temperature", b"43")], 1.0)
-    take.commit()
+    take.observe()
     assert streams(engine.groups[0]) == {"site/a/temperature": 20.5}
     assert "20.5" in take.explain("site/a/temperature", b"43")
 
@@ -95,7 +95,7 @@ def test_several_fields_become_streams_with_suffixes_at_their_event_time():
     engine, take = intake(CLIMATE)
     take.consume([Message("climate/attic", b'{"t": 21, "h": "40.5", "ts": 1700000000000}')], 1700000005.0)
     take.consume([Message("climate/attic", b'{"t": 22, "ts": 1700000001000}')], 1700000006.0)
-    take.commit()
+    take.observe()
     group = engine.groups[0]
     assert streams(group) == {"climate/attic/temp": 22.0, "climate/attic/hum": 40.5}
     assert group.time[:2].tolist() == [1700000001.0, 1700000000.0]
@@ -106,7 +106,7 @@ def test_a_time_more_than_a_day_ahead_is_refused_because_it_would_make_all_later
     now = 1_700_000_000.0
     for ahead in (0, 86_399, 86_401, 10**8, 1):
         take.consume([Message("climate/attic", f'{{"t": 21, "ts": {now + ahead}}}'.encode())], now)
-    take.commit()
+    take.observe()
     assert take.rejected["future_time"] == 2
     assert engine.groups[0].time[0] == now + 86_399
 
@@ -114,7 +114,7 @@ def test_a_time_more_than_a_day_ahead_is_refused_because_it_would_make_all_later
 def test_a_refused_field_is_counted_once_and_its_neighbour_is_taken():
     engine, take = intake(CLIMATE)
     take.consume([Message("climate/attic", b'{"t": "off", "h": 40, "ts": 1}')], 1.0)
-    take.commit()
+    take.observe()
     assert streams(engine.groups[0]) == {"climate/attic/hum": 40.0}
     assert take.rejected["not_a_number"] == sum(take.rejected.values()) == 1
 
@@ -123,7 +123,7 @@ def test_a_topic_of_several_blocks_feeds_each_of_them():
     engine, take = intake(TEMPERATURE, {"name": "all", "topic": "site/#", "beta": 0.5})
     for value in (b"20", b"21"):
         take.consume([Message("site/a/temperature", value)], 1.0)
-        take.commit()
+        take.observe()
     assert [streams(group) for group in engine.groups] == [{"site/a/temperature": 21.0}] * 2
 
 
@@ -133,7 +133,7 @@ def test_a_bad_payload_is_counted_and_makes_no_stream(payload, block):
     engine, take = intake(block)
     for _ in range(3):
         take.consume([Message("site/a/temperature", payload)], 1.0)
-        take.commit()
+        take.observe()
     assert len(engine.groups[0].streams) == 0
     assert sum(take.rejected.values()) == take.received == 3
 
@@ -142,7 +142,7 @@ def test_a_bad_payload_does_not_disturb_its_neighbours():
     engine, take = intake(TEMPERATURE)
     payloads = [b"1", b"junk", b"2", b"", b"3"]
     take.consume([Message("site/a/temperature", payload) for payload in payloads], 1.0)
-    take.commit()
+    take.observe()
     assert counts(engine.groups[0]) == {"site/a/temperature": 3}
     assert take.rejected["not_a_number"] == take.rejected["empty"] == 1
 
@@ -157,13 +157,13 @@ def test_retained_message_is_taken_unless_it_is_the_last_value_sent_again():
     engine, take = intake(TEMPERATURE | {"scale": 0.1})
     topic = "site/a/temperature"
     take.consume([Message(topic, b"215", retain=True)], 1.0)  # a new stream's first value
-    take.commit()
+    take.observe()
     take.consume([Message(topic, b"215", retain=True)], 2.0)  # sent again after a reconnection
-    take.commit()
+    take.observe()
     take.consume([Message(topic, b"215")], 3.0)  # live: a sample whatever its value
     take.consume([Message(topic, b"216", retain=True)], 4.0)  # changed while away
     take.consume([Message(topic, b"216", retain=True)], 5.0)  # a copy of one that still waits
-    take.commit()
+    take.observe()
     assert counts(engine.groups[0]) == {topic: 3}
     assert take.rejected["retained"] == 2
 
@@ -172,14 +172,14 @@ def test_retained_message_with_a_newer_event_time_is_a_sample():
     engine, take = intake(CLIMATE)
     for ts in (10, 10, 20):
         take.consume([Message("climate/a", b'{"t": 1, "ts": %d}' % ts, retain=True)], 1.0)
-    take.commit()
+    take.observe()
     assert counts(engine.groups[0]) == {"climate/a/temp": 2}
 
 
 def test_retained_ignore_skips_and_counts():
     engine, take = intake(TEMPERATURE | {"retained": "ignore"})
     take.consume([Message("site/a/temperature", b"1", retain=True), Message("site/a/temperature", b"2")], 1.0)
-    take.commit()
+    take.observe()
     assert streams(engine.groups[0]) == {"site/a/temperature": 2.0}
     assert take.rejected["retained"] == 1
 
@@ -189,7 +189,7 @@ def test_a_million_topics_stay_within_max_streams_and_bounded_memory(caplog):
     caplog.set_level(logging.WARNING)
     for start in range(0, 1_000_000, 10_000):
         take.consume([Message(f"site/{i}/temperature", b"1") for i in range(start, start + 10_000)], 1.0)
-        take.commit()
+        take.observe()
     assert len(engine.groups[0].streams) == 100
     assert engine.refused == take.rejected["stream_limit"] == 1_000_000 - 100
     assert len(take._cold) <= MAX_COLD_TOPICS
@@ -198,7 +198,7 @@ def test_a_million_topics_stay_within_max_streams_and_bounded_memory(caplog):
         'stream refused topic="site/100/temperature" limits.max_streams=100 (further ones are counted)'
     ]
     take.consume([Message("site/5/temperature", b"7")], 2.0)
-    take.commit()
+    take.observe()
     assert streams(engine.groups[0])["site/5/temperature"] == 7.0
 
 
@@ -262,14 +262,14 @@ def test_no_payload_reaches_the_engine_beyond_its_limit_whatever_scaling_rounds(
     limit = min(VALUE_LIMIT, (VALUE_LIMIT - abs(offset)) / scale)
     for value in (limit, np.nextafter(limit, 0), limit * (1 - 1e-15), limit * (1 - 2e-12)):
         take.consume([Message("n", repr(float(sign * value)).encode())], 1.0)
-    take.commit()  # raises if a value is not below VALUE_LIMIT
+    take.observe()  # raises if a value is not below VALUE_LIMIT
     assert engine.groups[0].count.sum() >= 1
 
 
 def test_long_topics_are_refused_before_anything_of_them_is_remembered():
     engine, take = intake({"name": "all", "topic": "#"})
     take.consume([Message("a" * 1025, b"1"), Message("é" * 513, b"1"), Message("b" * 1024, b"1")], 1.0)
-    take.commit()
+    take.observe()
     assert take.rejected["topic_too_long"] == 2
     assert [len(name) for name in engine.groups[0].streams.names] == [1024]
     assert not any(len(topic) > 1024 for topic in take._cold)
@@ -280,13 +280,13 @@ class TestForget:
         engine, take = intake(TEMPERATURE | {"forget_after": "60s"})
         topics = [f"site/{room}/temperature" for room in "abcd"]
         take.consume([Message(topic, b"1") for topic in topics], 100.0)
-        take.commit()
+        take.observe()
         take.consume([Message(topics[2], b"2"), Message(topics[3], b"3")], 150.0)
-        take.commit()
+        take.observe()
         (forgotten,) = take.forget(170.0)
         assert forgotten.streams == topics[:2]
         take.consume([Message(topic, b"9") for topic in reversed(topics)], 180.0)
-        take.commit()
+        take.observe()
         assert streams(engine.groups[0]) == dict.fromkeys(topics, 9.0)
         assert counts(engine.groups[0]) == dict(zip(topics, [1, 1, 3, 3], strict=True))
 
@@ -297,11 +297,11 @@ class TestForget:
         for at, room in ((100.0, "a"), (150.0, "b")):
             payload = b'{"t": 1, "h": 2, "ts": %d}' % at
             take.consume([Message(f"climate/{room}", payload)], at)
-            take.commit()
+            take.observe()
         assert [f.streams for f in take.forget(170.0)] == [["climate/a/temp", "climate/a/hum"]]
         for room in "ba":
             take.consume([Message(f"climate/{room}", b'{"t": 5, "h": 6, "ts": 190}')], 190.0)
-            take.commit()
+            take.observe()
         assert counts(engine.groups[0]) == {
             "climate/b/temp": 2, "climate/b/hum": 2, "climate/a/temp": 1, "climate/a/hum": 1,
         }  # fmt: skip
@@ -311,26 +311,26 @@ class TestForget:
         engine, take = intake(TEMPERATURE | {"stale_after": "10s"}, max_streams=1)
         old, new = "site/old/temperature", "site/new/temperature"
         take.consume([Message(old, b"1")], 100.0)
-        take.commit()
+        take.observe()
         take.consume([Message(new, b"2")], 120.0)
-        take.commit()
+        take.observe()
         assert counts(engine.groups[0]) == {old: 1}
         take.forget(120.0)
         take.consume([Message(new, b"2")], 121.0)
-        take.commit()
+        take.observe()
         assert counts(engine.groups[0]) == {new: 1}
 
     def test_a_value_refused_beside_one_that_was_not_gets_in_too(self):
         engine, take = intake(CLIMATE, TEMPERATURE | {"stale_after": "10s"}, max_streams=2)
         take.consume([Message("site/a/temperature", b"1")], 100.0)
-        take.commit()
+        take.observe()
         payload = b'{"t": 1, "h": 2, "ts": 120}'
         take.consume([Message("climate/a", payload)], 120.0)
-        take.commit()
+        take.observe()
         assert list(counts(engine.groups[0])) == ["climate/a/temp"]
         take.forget(120.0)
         take.consume([Message("climate/a", payload)], 121.0)
-        take.commit()
+        take.observe()
         assert list(counts(engine.groups[0])) == ["climate/a/temp", "climate/a/hum"]
 
     def test_is_refused_while_samples_wait(self):

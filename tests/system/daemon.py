@@ -56,7 +56,7 @@ class Daemon:
         lines = ["[mqtt]", *mqtt, "[http]", 'listen = "127.0.0.1:0"', *http, settings]
         self.config.write_text("\n".join(lines))
         self._stderr = directory / "stderr"
-        self._environ = environment(**(environ or {}))
+        self.environ = environment(**(environ or {}))
         self._tls, self._headers = tls, headers or {}
         self._command = command
         self.address = ""
@@ -66,7 +66,7 @@ class Daemon:
         """Start it; on return it serves HTTP."""
         with self._stderr.open("wb") as stderr:
             self.process = subprocess.Popen(
-                [*self._command, "run", "-c", self.config], stdout=stderr, stderr=stderr, env=self._environ
+                [*self._command, "run", "-c", self.config], stdout=stderr, stderr=stderr, env=self.environ
             )
         served = re.compile(r"serving metrics at https?://(\S+)/metrics ")
         until(lambda: served.search(self.stderr) or self.process.poll() is not None, lambda: self.stderr)
@@ -123,9 +123,24 @@ class Daemon:
             lambda: f"{name} {labels} is {self.value(name, **labels)}, not {expected}\n{self.stderr}",
         )
 
+    def until_total(self, name: str, expected: float) -> None:
+        """Wait until all series of this name sum up to this."""
+
+        def total() -> float:
+            return sum(self.samples().get(name, {}).values())
+
+        until(lambda: total() >= expected, lambda: f"{name}: {total()}, not {expected}\n{self.stderr}")
+        assert total() == expected
+
     def until_ready(self) -> None:
         """Wait until it has subscribed."""
         until(lambda: self.get("/readyz")[0] == 200, lambda: f"{self.get('/readyz')}\n{self.stderr}")
+
+    def kill(self) -> None:
+        """End it at once, if it runs."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
 
     def end(self, number: int = signal.SIGTERM) -> int:
         """Send the signal and return the exit status."""
@@ -149,9 +164,7 @@ def running(
         if clean:
             assert "Traceback" not in daemon.stderr, daemon.stderr
     finally:
-        if daemon.process.poll() is None:
-            daemon.process.kill()
-            daemon.process.wait()
+        daemon.kill()
 
 
 def ewad(

@@ -1,0 +1,148 @@
+"""What the state file holds, as bytes: MessagePack of plain fields and columns, never pickle."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from ewad.engine import Batch, Engine, Forgotten
+from ewad.errors import StateError
+from ewad.ingest.deliveries import Acknowledgements, Deliveries
+
+TAGS, IDS = np.dtype("<u8"), np.dtype("<u2")
+ROWS, NUMBERS = np.dtype("<i4"), np.dtype("<f8")
+
+Labels = tuple[tuple[str, str], ...]
+NewStream = tuple[int, str, Labels]
+Form = TypeVar("Form")
+
+
+class Samples(msgspec.Struct, frozen=True, array_like=True):
+    """A batch as it was observed: columns of little-endian int32 and float64."""
+
+    group: int
+    arrival: float | None
+    stream: bytes
+    time: bytes
+    value: bytes
+
+    def batch(self, group: int) -> Batch:
+        """Return the batch, for that group."""
+        columns = (_column(self.stream, ROWS), _column(self.time, NUMBERS), _column(self.value, NUMBERS))
+        return Batch(group, *columns, self.arrival)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What happened to an engine: new streams, then batches as they were observed, then streams forgotten."""
+
+    streams: Sequence[NewStream]
+    batches: Sequence[Batch]
+    forgotten: Sequence[Forgotten] = ()
+
+
+class Record(msgspec.Struct, frozen=True, array_like=True):
+    """What one commit made of the engine and of the broker's session. It is the journal's unit.
+
+    streams, batches, forgotten: see Change; of the forgotten, group and names.  refused, answered: the
+    engine's counts afterwards.  pubacks, pubrecs, pubcomps: see Acknowledgements; uint64, uint16, uint16.
+    """
+
+    streams: list[NewStream]
+    batches: list[Samples]
+    forgotten: list[tuple[int, list[str]]]
+    refused: int
+    answered: int
+    pubacks: bytes
+    pubrecs: bytes
+    pubcomps: bytes
+
+    @classmethod
+    def of(cls, change: Change, refused: int, answered: int, notes: Acknowledgements) -> Record:
+        """Return the record of one commit."""
+        columns = [
+            Samples(
+                batch.group,
+                batch.arrival,
+                _bytes(batch.stream, ROWS),
+                _bytes(batch.time, NUMBERS),
+                _bytes(batch.value, NUMBERS),
+            )
+            for batch in change.batches
+        ]
+        ids = _bytes(notes.pubacks, TAGS), _bytes(notes.pubrecs, IDS), _bytes(notes.pubcomps, IDS)
+        forgotten = [(group, names) for group, names, _ in change.forgotten]
+        return cls(list(change.streams), columns, forgotten, refused, answered, *ids)
+
+    @property
+    def samples(self) -> int:
+        """How many samples it holds."""
+        return sum(len(batch.stream) for batch in self.batches) // ROWS.itemsize
+
+    def replay(self, engine: Engine, groups: Sequence[int | None], deliveries: Deliveries) -> None:
+        """Do again what was recorded; the same engine before gives the same one after, bit for bit.
+
+        groups: for each group of then the one of now, None for one that is no more.
+        """
+        for group, name, labels in self.streams:
+            # a snapshot may have streams already whose record comes after it
+            if (now := groups[group]) is not None and engine.groups[now].streams.find(name) is None:
+                engine.groups[now].add_stream(name, labels)
+        for each in self.batches:
+            if (now := groups[each.group]) is not None:
+                engine.observe(each.batch(now))
+        for group, names in self.forgotten:
+            if (now := groups[group]) is not None:
+                engine.forget_streams(now, names)
+        engine.refused, engine.answered = self.refused, self.answered
+        notes = Acknowledgements(
+            pubacks=_column(self.pubacks, TAGS).tolist(),
+            pubrecs=_column(self.pubrecs, IDS).tolist(),
+            pubcomps=_column(self.pubcomps, IDS).tolist(),
+        )
+        deliveries.record(notes)
+
+
+class Head(msgspec.Struct, frozen=True, array_like=True):
+    """What a snapshot holds beside the engine.
+
+    session: whose deliveries these are: client id and broker.  taken: uint64, unreleased: uint16; see
+    Deliveries.
+    """
+
+    session: str
+    taken: bytes
+    unreleased: bytes
+
+    @classmethod
+    def of(cls, session: str, deliveries: Deliveries) -> Head:
+        """Return the head of a snapshot."""
+        return cls(session, _bytes(deliveries.taken, TAGS), _bytes(sorted(deliveries.unreleased), IDS))
+
+    def deliveries(self) -> Deliveries:
+        """Return what had been taken."""
+        return Deliveries(_column(self.taken, TAGS).tolist(), _column(self.unreleased, IDS).tolist())
+
+
+encode = msgspec.msgpack.encode
+
+
+def decode(data: bytes, form: type[Form]) -> Form:
+    """Return what `encode` took. Raises StateError."""
+    try:
+        return msgspec.msgpack.decode(data, type=form)
+    except msgspec.MsgspecError as error:
+        raise StateError(f"expected a {form.__name__.lower()}, got {error}") from error
+
+
+def _bytes(numbers: Any, dtype: np.dtype[Any]) -> bytes:
+    return np.array(numbers, dtype=dtype).tobytes()
+
+
+def _column(data: bytes, dtype: np.dtype[Any]) -> NDArray[Any]:
+    return np.frombuffer(data, dtype=dtype)

@@ -1,0 +1,146 @@
+"""What the daemon does, kept on disk: the event loop's side of the state file."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from ewad.config.settings import StateSettings
+from ewad.engine import Cut, Engine
+from ewad.errors import StateError
+from ewad.ingest.deliveries import Acknowledgements
+from ewad.store.records import Change
+from ewad.store.recovery import recover
+from ewad.store.writer import Commit, SnapshotOf, Writer
+
+log = logging.getLogger("ewad.store")
+
+# Replayed at 1 to 3 us a sample: a start after a crash takes a few seconds at most.
+MOST_JOURNALLED_SAMPLES = 1_000_000
+RETRY_SECONDS = 5.0  # between snapshots that failed: each copies the whole state
+CLOSE_SECONDS = 1.2  # for the last snapshot; a stop has to be over within 2. The journal has it all anyway
+
+
+class Store:
+    """Keeps each commit, and a snapshot now and then. `engine` and `deliveries` are what was recovered.
+
+    Raises StateError if the state file can't be used.
+    """
+
+    def __init__(
+        self,
+        settings: StateSettings,
+        session: str,
+        new_engine: Callable[[], Engine],
+        observe_seconds: Callable[[float], None],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._settings = settings
+        self._session = session
+        self._clock = clock
+        path, durability = Path(settings.path), settings.durability
+        file, recovered = recover(path, durability, session, new_engine, clock())
+        self.engine = recovered.engine
+        self.deliveries = recovered.deliveries.copy()  # the source's own
+        self._recorded = recovered.deliveries
+        self._sequence = recovered.sequence
+        self._damaged = int(bool(recovered.damage))
+        self._journalled = 0  # samples since the last snapshot was begun
+        self._kept_sequence = -1  # of that snapshot
+        self._next_snapshot = 0.0  # on the event loop's clock
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._writer = Writer(file, durability, settings.on_disk_error, self._release, observe_seconds, clock)
+
+    def start(self) -> None:
+        """Begin to write, in a thread; at first a snapshot, which the new journal is to follow."""
+        self._loop = asyncio.get_running_loop()
+        self._writer.start()
+        self.snapshot(self.engine.cut())
+
+    def record(
+        self,
+        change: Change,
+        notes: Acknowledgements,
+        done: Callable[[], None],
+    ) -> None:
+        """Keep what has happened to the engine since the last call, and call done when it is kept."""
+        self._sequence += 1
+        self._recorded.record(notes)
+        self._journalled += sum(map(len, change.batches))
+        if self._settings.durability == "off":
+            done()
+            return
+        counts = self.engine.refused, self.engine.answered
+        self._writer.put(Commit(self._sequence, change, *counts, notes, done))
+
+    def snapshot_due(self) -> bool:
+        """Whether it is time for a snapshot. Raises StateError if nothing can be written any more."""
+        writer = self._writer
+        if writer.fault is not None:
+            raise StateError(f"{self._settings.path}: the writer failed: {writer.fault}") from writer.fault
+        if writer.snapshot_pending:
+            return False
+        now = self._event_loop.time()
+        if writer.gap or "snapshot" in writer.failing:
+            return now >= self._next_snapshot - self._settings.snapshot_interval_seconds + RETRY_SECONDS
+        if self._sequence == self._kept_sequence:
+            return False
+        return now >= self._next_snapshot or self._journalled >= MOST_JOURNALLED_SAMPLES
+
+    def snapshot(self, cut: Cut) -> None:
+        """Write a snapshot of what stands after all that has been recorded, in the background."""
+        self._journalled = 0
+        self._kept_sequence = self._sequence
+        self._next_snapshot = self._event_loop.time() + self._settings.snapshot_interval_seconds
+        deliveries = self._recorded.copy()
+        now = self._clock()
+        self._writer.put(SnapshotOf(self._sequence, now, self._session, deliveries, cut.copy()))
+
+    async def close(self) -> None:
+        """Write a last snapshot, if there is time, and close the file."""
+        if self._sequence != self._kept_sequence:
+            self.snapshot(self.engine.cut())
+        self._writer.end()
+        await asyncio.to_thread(self._writer.join, CLOSE_SECONDS)
+        if self._writer.is_alive():
+            log.warning("state file not closed in time file=%s", self._settings.path)
+
+    # ---- for the metrics
+
+    @property
+    def writable(self) -> bool:
+        """Whether the last attempts to write succeeded."""
+        return not self._writer.failing
+
+    @property
+    def snapshot_time(self) -> float:
+        """When the newest complete snapshot of this run was made, Unix seconds; 0 before the first."""
+        return self._writer.snapshot_time
+
+    @property
+    def file_bytes(self) -> int:
+        """How large the file was after the last snapshot."""
+        return self._writer.file_bytes
+
+    @property
+    def damaged(self) -> int:
+        """How many damaged files have been set aside."""
+        return self._damaged + self._writer.set_aside
+
+    @property
+    def _event_loop(self) -> asyncio.AbstractEventLoop:
+        assert self._loop is not None  # noqa: S101 (start sets it)
+        return self._loop
+
+    def _release(self, commits: Sequence[Commit]) -> None:
+        """Let the event loop hear, from the writer's thread, what has been kept."""
+        if commits:
+            self._event_loop.call_soon_threadsafe(_done, [commit.done for commit in commits])
+
+
+def _done(calls: Sequence[Callable[[], None]]) -> None:
+    for call in calls:
+        call()

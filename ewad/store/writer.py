@@ -1,0 +1,277 @@
+"""The thread that writes the state file: commits in groups, snapshots in between, trouble outlived."""
+
+from __future__ import annotations
+
+import io
+import logging
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from ewad.engine import Cut
+from ewad.errors import StateError
+from ewad.ingest.deliveries import Acknowledgements, Deliveries
+from ewad.store.file import DamagedError, Durability, Entry, GoneError, StateFile, set_aside
+from ewad.store.records import Change, Head, Record, encode
+
+log = logging.getLogger("ewad.store")
+
+PIECE_BYTES = 1 << 20  # of a snapshot, written at a time: some ms, for which commits wait
+RETRY_SECONDS = 1.0  # space that has come back is noticed within that
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """One record on its way to the disk. done: called, in the event loop, once it is there."""
+
+    sequence: int
+    change: Change
+    refused: int
+    answered: int
+    notes: Acknowledgements
+    done: Callable[[], None]
+
+    def entry(self) -> Entry:
+        """Return what the journal holds of it."""
+        record = Record.of(self.change, self.refused, self.answered, self.notes)
+        return Entry(self.sequence, record.samples, encode(record))
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotOf:
+    """The state after the record `sequence`, at `time` (Unix seconds), to be written."""
+
+    sequence: int
+    time: float
+    session: str
+    deliveries: Deliveries
+    cut: Cut
+
+
+class Writer(threading.Thread):
+    """Owns the open file. Its attributes may be read from anywhere.
+
+    gap: the file lacks something that came before the waiting commits; only a snapshot mends that, and no
+    record is added to the journal before. failing: what can't be written now, "journal" or "snapshot".
+    fault: what ended the thread, None if nothing did.
+    """
+
+    def __init__(
+        self,
+        file: StateFile,
+        durability: Durability,
+        on_disk_error: Literal["wait", "continue"],
+        release: Callable[[Sequence[Commit]], None],
+        observe_seconds: Callable[[float], None],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__(name="state", daemon=True)
+        self.gap = True
+        self.failing: dict[str, str] = {}
+        self.snapshot_pending = False
+        self.snapshot_time = 0.0
+        self.file_bytes = file.size()
+        self.set_aside = 0
+        self.fault: BaseException | None = None
+        self._path: Path = file.path
+        self._file: StateFile | None = file
+        self._durability: Durability = durability
+        self._waits = on_disk_error == "wait"
+        self._release = release
+        self._observe_seconds = observe_seconds
+        self._clock = clock
+        self._queue: queue.SimpleQueue[Commit | SnapshotOf | None] = queue.SimpleQueue()
+        self._held: deque[Commit] = deque()  # not on the disk
+        self._snapshot: SnapshotOf | None = None
+        self._ending = False
+
+    # ---- called by the event loop
+
+    def put(self, job: Commit | SnapshotOf) -> None:
+        """Write this, after all that was put before."""
+        if isinstance(job, SnapshotOf):
+            self.snapshot_pending = True
+        self._queue.put(job)
+
+    def end(self) -> None:
+        """Write what has been put, close the file and end."""
+        self._queue.put(None)
+
+    # ---- the thread
+
+    def run(self) -> None:
+        """Write what is put until the end."""
+        try:
+            while not self._ending:
+                self._receive(RETRY_SECONDS if self.failing else None)
+                self._attempt("file", self._open)
+                if self._snapshot is not None:
+                    self._attempt("snapshot", self._write_snapshot)
+                self._attempt("journal", self._append)
+            if self._file is not None:
+                self._attempt("file", self._file.close)
+        except BaseException as error:
+            log.exception("state writer failed")
+            self.fault = error
+
+    def _receive(self, timeout: float | None) -> None:
+        """Take over what has been put; wait for the first."""
+        try:
+            self._take(self._queue.get(timeout=timeout))
+        except queue.Empty:
+            return
+        self._receive_more()
+
+    def _receive_more(self) -> None:
+        while not self._queue.empty():
+            self._take(self._queue.get_nowait())
+
+    def _take(self, job: Commit | SnapshotOf | None) -> None:
+        if job is None:
+            self._ending = True
+        elif isinstance(job, SnapshotOf):
+            self._snapshot = job
+        else:
+            self._held.append(job)
+
+    def _attempt(self, what: str, work: Callable[[], None]) -> None:
+        if self._file is None and what != "file":
+            return
+        try:
+            work()
+        except StateError as error:
+            self._fail(what, error)
+        else:
+            if self.failing.pop(what, None) and not self.failing:
+                log.info("state is written again file=%s", self._path)
+
+    def _fail(self, what: str, error: StateError) -> None:
+        if not self.failing:
+            consequence = "acknowledgements wait" if self._waits else "going on without"
+            log.warning('state not written reason="%s": %s', error, consequence)
+        self.failing[what] = str(error)
+        if what == "snapshot" or not self._waits:
+            self._drop_snapshot()
+        if isinstance(error, DamagedError | GoneError):
+            self._abandon(isinstance(error, DamagedError))
+        if not self._waits:
+            self.gap = True
+            self._let_go()
+
+    def _drop_snapshot(self) -> None:
+        self._snapshot = None
+        self.snapshot_pending = False
+
+    def _abandon(self, damaged: bool) -> None:
+        """Leave the file; the next one begins with a snapshot."""
+        file, self._file = self._file, None
+        self.gap = True
+        if file is not None:
+            file.close()
+        if damaged:
+            self.set_aside += 1
+            moved = set_aside(self._path, self._clock())
+            log.warning("state damaged file=%s set_aside=%s", self._path, moved)
+
+    def _let_go(self) -> None:
+        """Release what is held, though it is nowhere; the next snapshot will contain it."""
+        self._release(list(self._held))
+        self._held.clear()
+
+    def _open(self) -> None:
+        if self._file is None:
+            self._file = StateFile(self._path, self._durability)
+        self._file.check()
+
+    def _append(self) -> None:
+        if self.gap:
+            if self.failing and not self._waits:
+                self._let_go()
+            return
+        held = list(self._held)
+        if not held:
+            return
+        started = time.perf_counter()
+        self._open_file.append([commit.entry() for commit in held])
+        self._observe_seconds(time.perf_counter() - started)
+        self._held.clear()
+        self._release(held)
+
+    @property
+    def _open_file(self) -> StateFile:
+        assert self._file is not None  # noqa: S101 (_attempt sees to it)
+        return self._file
+
+    def _write_snapshot(self) -> None:
+        snapshot, file = self._snapshot, self._open_file
+        assert snapshot is not None  # noqa: S101 (run sees to it)
+        number = file.begin_snapshot(snapshot.sequence, snapshot.time)
+        pieces = _Pieces(file, number, self._between)
+        pieces.write(encode(Head.of(snapshot.session, snapshot.deliveries)))
+        pieces.end()
+        snapshot.cut.write(pieces)
+        pieces.end()
+        file.finish_snapshot(number, pieces.number)
+        self._covered(snapshot)
+        self._drop_snapshot()
+        while file.cut():
+            self._between()
+        self.file_bytes = file.size()
+
+    def _covered(self, snapshot: SnapshotOf) -> None:
+        """Release the commits that a complete snapshot contains."""
+        self.gap = False
+        self.snapshot_time = snapshot.time
+        contained = [commit for commit in self._held if commit.sequence <= snapshot.sequence]
+        for _ in contained:
+            self._held.popleft()
+        self._release(contained)
+
+    def _between(self) -> None:
+        """Let commits pass between two pieces of a snapshot."""
+        self._receive_more()
+        if not self.gap:
+            self._open_file.check()
+            self._append()
+
+
+class _Pieces(io.RawIOBase):
+    """A file that is written forwards, as the pieces of a snapshot."""
+
+    def __init__(self, file: StateFile, snapshot: int, between: Callable[[], None]) -> None:
+        super().__init__()
+        self.number = 0
+        self._file = file
+        self._snapshot = snapshot
+        self._between = between
+        self._waiting: list[memoryview] = []
+        self._size = 0
+
+    def writable(self) -> bool:
+        """Return True: it is made to be written."""
+        return True
+
+    def write(self, data: Any) -> int:
+        """Take more bytes."""
+        view = memoryview(data).cast("B")
+        for start in range(0, len(view), PIECE_BYTES):
+            piece = view[start : start + PIECE_BYTES]
+            self._waiting.append(piece)
+            self._size += len(piece)
+            if self._size >= PIECE_BYTES:
+                self.end()
+        return len(view)
+
+    def end(self) -> None:
+        """Write what waits as one piece."""
+        if self._size:
+            self._file.add_piece(self._snapshot, self.number, b"".join(self._waiting))
+            self.number += 1
+            self._waiting.clear()
+            self._size = 0
+            self._between()

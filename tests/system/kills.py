@@ -1,0 +1,99 @@
+"""A daemon that is killed again and again while numbered samples are published, and what it must end with."""
+
+from pathlib import Path
+from random import Random
+
+import numpy as np
+
+from ewad import config
+from ewad.engine import Engine
+from ewad.store.file import StateFile
+from ewad.store.recovery import read
+from tests.system import mosquitto
+from tests.system.daemon import EWAD, Daemon
+from tests.system.numbered import NumberedPublisher, topic, undisturbed
+from tests.system.polling import until
+
+SETTINGS = """
+[[stream]]
+name = "plant"
+topic = "plant/{sensor}/value"
+beta = [0.9, 0.98]
+model = "m"
+[model.m]
+lags = 8
+batch_size = 16
+[state]
+path = "ewad.db"
+commit_interval = "20ms"
+snapshot_interval = "1s"
+"""
+# None: a random moment; after after_commit it tells what was recognised
+ROUND = ("before_commit", "after_commit", None, "during_snapshot", "before_snapshot_ends", "during_cut", None)
+OWN_TIME = {"time", "seen"}  # of arrival: another one at each delivery
+
+
+def survive(directory: Path, kills: int, seed: int, *, mqtt: tuple[str, ...] = ()) -> str:
+    """Kill a daemon so many times, then assert that nothing is lost or doubled; return a word on it."""
+    random = Random(seed)
+    with mosquitto.running(directory / "mosquitto", options=["max_queued_messages 0"]) as broker:
+        url = f"mqtt://127.0.0.1:{broker.port}"
+        daemon = Daemon(
+            directory,
+            url,
+            SETTINGS,
+            mqtt=mqtt,
+            client_id="kills",
+            command=(*EWAD[:-1], "tests.system.crashing"),
+        )
+        daemon.start()
+        daemon.until_ready()
+        repeated = 0.0
+        with NumberedPublisher(broker.port) as publisher:
+            for number in range(kills):
+                repeated += _killed(daemon, ROUND[number % len(ROUND)], random)
+        daemon.start()
+        try:
+            daemon.until_total("ewad_samples_total", publisher.sent)
+            assert daemon.end() == 0, daemon.stderr
+        finally:
+            daemon.kill()
+        assert "Traceback" not in daemon.stderr
+    assert repeated > 0, "no redelivery came to be recognised: nothing was tested"
+    _assert_equal(directory, publisher.sent)
+    return f"{kills} kills, {publisher.sent} samples, {repeated:.0f} redelivered and recognised"
+
+
+def _killed(daemon: Daemon, point: str | None, random: Random) -> float:
+    """Let the daemon, stopped or not, come to its next end; return what it had recognised at a last look."""
+    daemon.kill()
+    if point is not None:
+        daemon.environ["CRASH_AT"] = f"{point}:{random.randint(1, 6)}"
+    daemon.start()
+    if point is None:
+        at = random.randint(1, 1500)
+        until(lambda: (daemon.value("ewad_messages_received_total") or 0) >= at, lambda: daemon.stderr)
+        repeated = daemon.value("ewad_messages_redelivered_total") or 0
+        daemon.kill()
+        return repeated
+    until(lambda: daemon.process.poll() is not None, lambda: f"{point}\n{daemon.stderr}")
+    assert daemon.process.returncode == -9, daemon.stderr
+    del daemon.environ["CRASH_AT"]
+    return 0.0
+
+
+def _assert_equal(directory: Path, samples: int) -> None:
+    """Compare the state file with what an engine makes of the samples in one go."""
+    settings = config.load(directory / "ewad.toml", {})
+    file = StateFile(directory / "ewad.db", write=False)
+    found = read(file, "", lambda: Engine(settings.group_settings()))
+    file.close()
+    assert not found.damage
+    expected = undisturbed(Engine(settings.group_settings()), samples)
+    group = found.engine.groups[0]
+    assert group.streams.names == [topic(number) for number in range(len(group.streams))]
+    got, wanted = found.engine.cut().arrays, expected.cut().arrays
+    assert got.keys() == wanted.keys()
+    for name, array in wanted.items():
+        if name.rpartition("/")[2] not in OWN_TIME:
+            np.testing.assert_allclose(got[name], array, rtol=1e-9, atol=1e-9, equal_nan=True, err_msg=name)
