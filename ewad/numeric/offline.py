@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ewad.numeric.averages import ByCount, ByTime, ExponentialAverage
-from ewad.numeric.recurrence import Floats, Runs
+from ewad.numeric.recurrence import Floats, Runs, triangle
 
 # A matrix product advances ROWS rows of COLUMNS samples each: 64 KiB, which stay in the processor's cache.
 # Measured: twice as wide multiplies more, half as wide carries over more.
@@ -56,9 +56,9 @@ def _advance(beta: float) -> Callable[[Floats, Floats], bool]:
     Within a row, y[j] = sum of (1 - beta) * beta**(j - i) * x[i] is a product with a triangular matrix; what
     each row hands on to the next follows the same recurrence, at beta**COLUMNS.
     """
-    weights = (1.0 - beta) * _triangle(beta, COLUMNS)
+    weights = (1.0 - beta) * triangle(beta, COLUMNS)
     later = beta ** np.arange(1.0, COLUMNS + 1.0)
-    row_weights = _triangle(beta**COLUMNS, ROWS)
+    row_weights = triangle(beta**COLUMNS, ROWS)
     later_rows = (beta**COLUMNS) ** np.arange(1.0, ROWS + 1.0)
     scratch, carries = np.empty((ROWS, COLUMNS)), np.zeros(ROWS + 1)
 
@@ -79,12 +79,6 @@ def _advance(beta: float) -> Callable[[Floats, Floats], bool]:
         return bool(np.isfinite(carries[-1]))  # whatever is not, every later sum inherits
 
     return advance
-
-
-def _triangle(beta: float, size: int) -> Floats:
-    """Return (size, size) beta**(j - i) for j >= i, else 0."""
-    lag = np.arange(size) - np.arange(size)[:, None]
-    return np.where(lag >= 0, np.power(beta, np.maximum(lag, 0)), 0.0)
 
 
 def _correct(raw: Floats, beta: float) -> None:

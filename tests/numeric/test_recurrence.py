@@ -82,6 +82,15 @@ class TestAdvance:
         one, each = advance(decay, increment, carry, runs), advance(np.full(n, decay), increment, carry, runs)
         np.testing.assert_allclose(one, each, rtol=1e-12, atol=1e-13)
 
+    @pytest.mark.parametrize("n", [31, 32, 33, 63, 64, 65, 95, 96, 97, 1000, 1024])
+    @pytest.mark.parametrize("decay", [0.0, 0.9, 0.9999, 1.0])
+    def test_one_long_run_equals_the_plain_loop(self, decay, n):
+        rng = np.random.default_rng(n)
+        increment, carry = rng.normal(size=n), rng.normal(size=1)
+        got = advance(decay, increment, carry, Runs.of(np.zeros(n, dtype=np.int32)))
+        expected = plain(np.zeros(n, dtype=int), np.full(n, decay), increment, {0: carry[0]})
+        np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-12)
+
     def test_of_a_thousand_samples_the_last_remembers_the_first(self):
         runs = Runs.of(np.zeros(1000, dtype=np.int32))
         increment = np.zeros(1000)
