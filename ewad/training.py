@@ -134,6 +134,8 @@ def train_files(
     model = settings.model
     if model.expert not in TRAINABLE:
         raise ConfigError(f"expert: expected one of {', '.join(TRAINABLE)} to train, got {model.expert}")
+    if model.every_seconds is not None:
+        raise ConfigError("every: expected none to train on files: their samples are taken as they are")
     series = read_series(paths, options)
     examples = _all_examples(series, model, paths)
     train, validation = split(examples, settings.validation)

@@ -170,6 +170,7 @@ class TestRejects:
                 {"model": ModelSettings(experts=("persistence",))},
                 "expert: expected one of linear, network to train",
             ),
+            ({"model": ModelSettings(every_seconds=60.0)}, "every: expected none to train on files"),
             ({"model": ModelSettings(learning_rate=-1.0)}, "learning_rate: must be positive"),
         ],
     )

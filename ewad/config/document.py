@@ -21,7 +21,7 @@ from ewad.config.settings import (
     StreamSettings,
 )
 from ewad.config.syntax import mask_url, parse_field, parse_topic, parse_url
-from ewad.engine import ModelSettings
+from ewad.engine import MAX_HELD, ModelSettings
 from ewad.engine.settings import auto
 from ewad.numeric.averages import ByCount, ByTime
 from ewad.numeric.experts import EXPERTS
@@ -168,6 +168,9 @@ OPTIMIZER_KEYS: dict[str, Check] = {
 }
 MODEL_KEYS: dict[str, Check] = {
     "share": checks.choice("group", "stream"),
+    "every": checks.duration("1ms", "36500d"),
+    "resample": checks.choice("mean", "last"),
+    "max_gap": checks.duration("1ms", "36500d"),
     "lags": checks.integer(1, 10_000),
     "horizons": _horizons,
     "experts": checks.one_or_list_of(checks.choice(*EXPERTS)),
@@ -218,6 +221,8 @@ ATTRIBUTES = {
     "session_expiry": "session_expiry_seconds",
     "commit_interval": "commit_interval_seconds",
     "snapshot_interval": "snapshot_interval_seconds",
+    "every": "every_seconds",
+    "max_gap": "max_gap_seconds",
 }
 DECAYS: dict[str, Callable[[float], ByCount | ByTime]] = {
     "beta": ByCount,
@@ -292,6 +297,10 @@ def _models(raw: Any, base: pathlib.Path) -> dict[str, ModelSettings]:
 
 
 def _model(name: str, base: pathlib.Path, values: dict[str, Any]) -> ModelSettings:
+    if "resample" in values and "every" not in values:
+        raise fail("expected every beside it, got none", "resample")
+    if "every" in values and values.get("max_gap", 0.0) > MAX_HELD * values["every"]:
+        raise fail(f"expected at most {MAX_HELD} times every", "max_gap")
     optimizer = OPTIMIZERS[values.pop("optimizer", "adam")]
     names = {field.name for field in dataclasses.fields(optimizer)}
     # a constant that this optimizer lacks stays unused: the optimizer is the key that people vary
@@ -300,6 +309,7 @@ def _model(name: str, base: pathlib.Path, values: dict[str, Any]) -> ModelSettin
         step = ("start_from", partial(files.readable, base, values["start_from"]))
         values["start_from"] = str(checks.each([step])[0])
     values["optimizer"] = optimizer(**{k: v for k, v in constants.items() if k in names})
+    values = _attributes(values)
     model = ModelSettings(name, **values) if "experts" in values else auto(name, **values)
     if "seasonal" in model.experts and model.features != "full":
         raise fail('expected features = "full" beside "seasonal", got "lags"', "experts")

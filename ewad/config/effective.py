@@ -82,7 +82,11 @@ def _stream(block: StreamSettings) -> Iterator[tuple[str, Any]]:
 def _model(model: ModelSettings) -> Iterator[tuple[str, Any]]:
     for field in dataclasses.fields(model):
         value = getattr(model, field.name)
-        if field.name == "optimizer":
+        if field.name in ("every_seconds", "max_gap_seconds"):
+            yield field.name.removesuffix("_seconds"), None if value is None else format_duration(value)
+        elif field.name == "resample":
+            yield "resample", value if model.every_seconds else None
+        elif field.name == "optimizer":
             yield "optimizer", next(name for name, kind in OPTIMIZERS.items() if kind is type(value))
             yield from _constants(value)
         elif field.name == "schedule":

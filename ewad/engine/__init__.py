@@ -3,11 +3,12 @@
 from ewad.engine.batch import Batch, Results
 from ewad.engine.cut import Cut
 from ewad.engine.engine import REFUSED, VALUE_LIMIT, Engine, Forgotten
-from ewad.engine.settings import GroupSettings, ModelSettings
+from ewad.engine.settings import MAX_HELD, GroupSettings, ModelSettings
 from ewad.engine.state import Loaded
 from ewad.numeric.averages import ByCount, ByTime
 
 __all__ = [
+    "MAX_HELD",
     "REFUSED",
     "VALUE_LIMIT",
     "Batch",

@@ -121,11 +121,12 @@ class Features(RowState):
 
     def parts(self, n_rows: int) -> list[Part]:
         """Return the parts of its state. Windows outlive a change of the model."""
-        window = self.part("window", "", n_rows, "count", "position", "history")
+        window = self.part("window", self._settings.grid, n_rows, "count", "position", "history")
         parts = [window._replace(fit=self._fit_window)]
         if self._full:
             settings = self._settings
             meaning = f"ahead={self._ahead}" + (f", season={settings.season}" if settings.season else "")
+            meaning += f", {settings.grid}" if settings.grid else ""
             parts.append(self.part("context", meaning, n_rows, "context", "sums", "weights", "origin"))
         return parts
 

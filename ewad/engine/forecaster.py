@@ -14,7 +14,7 @@ from ewad.numeric.experts import GRADIENT_EXPERTS, RECURSIVE_EXPERTS
 from ewad.numeric.intervals import ConformalIntervals
 from ewad.numeric.mixture import Hedge
 from ewad.numeric.pending import Due, Pending
-from ewad.numeric.recurrence import Floats, Runs, advance
+from ewad.numeric.recurrence import Floats, Integers, Runs, advance
 from ewad.numeric.robust import RobustScale
 from ewad.numeric.rows import Part, Removal, RowState
 
@@ -73,7 +73,7 @@ class Forecaster(RowState):
         """Return the parts of its state. Windows and scales outlive a change of the model, scores do not."""
         layout = self.settings.layout
         parts = self.features.parts(n_rows)
-        parts += [self.scale.part("scale", "", n_rows), self.part("scores", layout, n_rows)]
+        parts += [self.scale.part("scale", self.settings.grid, n_rows), self.part("scores", layout, n_rows)]
         parts += [self.pending.part("pending", layout, n_rows)]
         if self.hedge is not None:
             parts += [self.hedge.part("track record", layout, n_rows)]
@@ -143,9 +143,26 @@ class Forecaster(RowState):
         if self.intervals is not None:
             width = self.intervals.update(runs, due, error, unit)
             lower, upper = forecast - width[:, :, 0], forecast + width[:, :, 1]
-            self.lower[rows], self.upper[rows] = lower[runs.end], upper[runs.end]
-        self.forecast[rows] = forecast[runs.end]
-        return Forecasts(forecast, lower, upper, loss, rate)
+        forecasts = Forecasts(forecast, lower, upper, loss, rate)
+        self.let_stand(rows, forecasts, runs.end)
+        return forecasts
+
+    def standing(self, rows: Integers) -> Forecasts:
+        """Return what stands now for each of these streams."""
+        loss = rate = np.full(len(rows), np.nan)
+        learner = self.gradient_learners.get(self.settings.expert)
+        if learner is not None:
+            models = np.zeros_like(rows) if self.shared else rows
+            loss, rate = learner.loss[models], learner.learning_rate[models]
+        if self.intervals is None:
+            return Forecasts(self.forecast[rows], None, None, loss, rate)
+        return Forecasts(self.forecast[rows], self.lower[rows], self.upper[rows], loss, rate)
+
+    def let_stand(self, rows: Integers, forecasts: Forecasts, last: Integers) -> None:
+        """Let the forecasts at `last` stand for these streams."""
+        self.forecast[rows] = forecasts.value[last]
+        if forecasts.lower is not None and forecasts.upper is not None:
+            self.lower[rows], self.upper[rows] = forecasts.lower[last], forecasts.upper[last]
 
     def skill(self) -> Floats:
         """Return 1 - MSE / MSE of persistence, (n_streams, n_horizons); NaN while there is no such ratio."""

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ewad.engine.batch import Batch, Results
 from ewad.engine.forecaster import Forecaster
+from ewad.engine.resampled import grid_of, on_grid
 from ewad.engine.settings import GroupSettings
 from ewad.numeric.averages import ExponentialAverage
 from ewad.numeric.recurrence import Floats, Integers, Runs
@@ -57,7 +58,8 @@ class Group(RowState):
 
     count: samples accepted.  time: the newest event time among them.  seen: when the last one arrived.
     value: the last one itself.  averages: one `ExponentialAverage` a decay.  forecaster: None without
-    a model.  out_of_order: samples dropped because their stream had a later one already.
+    a model.  grid: None unless the model sees
+    intervals instead of samples.  out_of_order: samples dropped because their stream had a later one already.
     """
 
     count: NDArray[np.int64]
@@ -76,6 +78,7 @@ class Group(RowState):
             self.add_rows(name)
         self.averages = [ExponentialAverage(decay) for decay in settings.decays]
         self.forecaster = None if settings.model is None else Forecaster(settings.model)
+        self.grid = None if settings.model is None else grid_of(settings.model)
 
     def add_stream(self, name: str, labels: Labels) -> int:
         """Return the row of a new stream, making room by doubling."""
@@ -94,6 +97,8 @@ class Group(RowState):
         n = len(self.streams)
         parts = [self.part("streams", "", n)]
         parts += [average.part("average", repr(average.decay), n) for average in self.averages]
+        if self.grid is not None and self.settings.model is not None:
+            parts.append(self.grid.part("grid", self.settings.model.grid, n))
         return parts if self.forecaster is None else parts + self.forecaster.parts(n)
 
     def grow(self, n_rows: int) -> None:
@@ -103,6 +108,8 @@ class Group(RowState):
             average.grow(n_rows)
         if self.forecaster is not None:
             self.forecaster.grow(n_rows)
+        if self.grid is not None:
+            self.grid.grow(n_rows)
 
     def silence(self, now: float) -> Floats:
         """Return (n_streams,) seconds since each stream's last sample; infinite before its first."""
@@ -128,6 +135,8 @@ class Group(RowState):
             average.remove(removal)
         if self.forecaster is not None:
             self.forecaster.remove(removal)
+        if self.grid is not None:
+            self.grid.remove(removal)
 
     def observe(self, batch: Batch) -> Results:
         """Take in a batch: averages, then forecasts scored against the values that came, then learning."""
@@ -149,7 +158,10 @@ class Group(RowState):
         averages = [average.update(runs, elapsed, value) for average in self.averages]
         forecasts = None
         if self.forecaster is not None:
-            forecasts = self.forecaster.update(runs, newest, value, self._restarts(elapsed))
+            if self.grid is None:
+                forecasts = self.forecaster.update(runs, newest, value, self._restarts(elapsed))
+            else:
+                forecasts = on_grid(self.grid, self.forecaster, runs, newest, value)
         self.count[rows] += runs.length
         self.time[rows] = newest[runs.end]
         self.seen[rows] = newest[runs.end] if batch.arrival is None else batch.arrival

@@ -11,6 +11,9 @@ from ewad.numeric.experts import GRADIENT_EXPERTS
 from ewad.numeric.optimizers import Adam, Optimizer
 from ewad.numeric.schedules import Constant, InverseTime, Schedule
 
+# Empty intervals that one sample may have held: what it costs must stay bounded.
+MAX_HELD = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class ModelSettings:
@@ -20,7 +23,9 @@ class ModelSettings:
     features: what they see: "lags" alone, or "full": averages, level and calendar too (engine/features.py).
     season: samples a season, for the seasonal experts; None: that of the day.
     interval: the coverage of prediction intervals; None: there are none.
-    max_gap_seconds: a stream's lag window restarts after more than so long without a sample; None: never.
+    every_seconds, resample: lags and horizons count intervals of a regular grid, see ewad.numeric.grid.
+    max_gap_seconds: a stream's lag window restarts after a longer gap; None: never, or on a grid after as
+    many empty intervals as there are lags, at most MAX_HELD.
     start_from: the file of a trained model; who composes the engine reads it (`Learner.start_from`).
     """
 
@@ -33,6 +38,8 @@ class ModelSettings:
     horizons: tuple[int, ...] = (1,)
     season: int | None = None
     interval: float | None = None
+    every_seconds: float | None = None
+    resample: Literal["mean", "last"] = "mean"
     max_gap_seconds: float | None = None
     batch_size: int = 64
     batches_per_epoch: int = 100
@@ -42,6 +49,11 @@ class ModelSettings:
     l2: float = 0.0
     max_gradient_norm: float | None = None
     start_from: str | None = None
+
+    @property
+    def grid(self) -> str:
+        """What a sample of the model means."""
+        return "" if self.every_seconds is None else f"every={self.every_seconds}s, resample={self.resample}"
 
     @property
     def expert(self) -> str:
@@ -56,6 +68,7 @@ class ModelSettings:
     def layout_of(self, expert: str) -> str:
         """Return what the parameters of this expert mean."""
         layout = f"{self.name}, share={self.share}, {expert}, lags={self.lags}, horizons={self.horizons}"
+        layout += f", {self.grid}" if self.grid else ""
         layout += f", hidden={self.hidden}" if "network" in expert else ""
         layout += f", features={self.features}" if self.features != "lags" else ""
         return layout if self.season is None else f"{layout}, season={self.season}"

@@ -156,6 +156,8 @@ def test_every_schedule_is_known_and_survives_the_effective_text(kind):
         (STREAM + '[log]\nlevel = "inf"', 'ewad.toml: log.level: unknown "inf"; did you mean "info"? known: debug, error, info, warning'),
         (MODEL + 'optimizer = "adm"', 'ewad.toml: model.m.optimizer: unknown "adm"; did you mean "adam"? known: adam, '),
         (MODEL + "lags = 0", "ewad.toml: model.m.lags: must be in 1..10000, got 0"),
+        (MODEL + 'resample = "last"', "ewad.toml: model.m.resample: expected every beside it, got none"),
+        (MODEL + 'every = "1s"\nmax_gap = "1h"', "ewad.toml: model.m.max_gap: expected at most 1000 times every"),
         (MODEL + "horizons = [6, 1]", "ewad.toml: model.m.horizons: expected them ascending, got [6, 1]"),
         (MODEL + "learning_rate = 0", "ewad.toml: model.m.learning_rate: must be in (0, inf), got 0"),
         (MODEL + 'experts = ["linear", "linear"]', 'ewad.toml: model.m.experts[1]: expected different values, got "linear" twice'),
@@ -286,6 +288,15 @@ def test_effective_text_reads_back_as_the_same_settings():
     )  # fmt: skip
     settings = parse(text, "ewad.toml", {})
     assert parse(effective(settings), "again", {}) == settings
+
+
+def test_effective_text_shows_the_grid_of_a_model_and_when_streams_are_forgotten():
+    text = MODEL + 'every = "1m"\nresample = "last"\nmax_gap = "15m"\n' + STREAM.replace('"t"', '"u"')
+    settings = parse(text + 'forget_after = "7d"', "ewad.toml", {})
+    shown = effective(settings)
+    for line in ('every = "1m"', 'resample = "last"', 'max_gap = "15m"', 'forget_after = "7d"'):
+        assert line in shown
+    assert parse(shown, "again", {}) == settings
 
 
 def test_the_quickstart_sample_is_valid():

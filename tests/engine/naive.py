@@ -121,6 +121,8 @@ class NaiveStream:
         self.steady, self.streak = [], 0
         self.start = 0  # the sample at which the window began
         self.restarts = set()
+        self.open = None  # with a grid: number, samples and whether a gap lies before it
+        self.forecast = [NAN] * len(settings.model.horizons) if settings.model else []
         self.scored = [[] for _ in settings.model.horizons] if settings.model else []
 
     def believe(self):
@@ -191,19 +193,43 @@ class NaiveGroup:
                 return None
             time = stream.times[-1]  # accepted as if it came with the newest
         elapsed = time - stream.times[-1] if stream.times else 0.0
-        if self.models and elapsed > (self.settings.model.max_gap_seconds or math.inf):
-            stream.start = len(stream.values)
-            stream.restarts.add(stream.start)
         stream.times.append(time)
         averages = [average.add(elapsed, value) for average in stream.averages]
         means, stddevs = [mean for mean, _ in averages], [stddev for _, stddev in averages]
-        stream.values.append(value)
-        stream.believe()
         if not self.models:
             return means, stddevs
         model = self.models[row if len(self.models) > 1 else 0]
-        forecast = self._forecast(stream, model)
+        for interval, restart in self._seen(stream, time, elapsed, value):
+            if restart:
+                stream.start = len(stream.values)
+                stream.restarts.add(stream.start)
+            stream.values.append(interval)
+            stream.believe()
+            stream.forecast = self._forecast(stream, model)
+        forecast = [NAN] * len(stream.forecast) if stream.open and stream.open[2] else stream.forecast
         return means, stddevs, forecast, model.loss, model.learning_rate
+
+    def _seen(self, stream, time, elapsed, value):
+        """Yield what the model sees: the sample, or on a grid the intervals that it closes; and whether
+        a gap lies before."""
+        model = self.settings.model
+        if model.every_seconds is None:
+            yield value, elapsed > (model.max_gap_seconds or math.inf)
+            return
+        max_gap = model.max_gap_seconds or model.lags * model.every_seconds
+        number = math.floor(time / model.every_seconds)
+        if stream.open is None:
+            stream.open = number, [], False
+        old, samples, restart = stream.open
+        if number == old:
+            samples.append(value)
+            return
+        closed = samples[-1] if model.resample == "last" else math.fsum(samples) / len(samples)
+        yield closed, restart
+        gap = (number - old - 1) * model.every_seconds > max_gap
+        for _ in range(0 if gap else number - old - 1):
+            yield closed, False
+        stream.open = number, [value], gap
 
     def _forecast(self, stream, model):
         """Score the forecasts made for this sample, learn from it, forecast what comes after."""

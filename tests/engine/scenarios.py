@@ -118,6 +118,8 @@ def model_settings(experts, features="lags", **further):
         learning_rate=st.sampled_from([0.001, 0.01]),
         schedule=schedules,
         l2=st.sampled_from([0.0, 0.3]),
+        every_seconds=st.sampled_from([None, None, 5.0, 20.0, 120.0]),
+        resample=st.sampled_from(["mean", "last"]),
         max_gap_seconds=st.sampled_from([None, 10.0, 60.0, 300.0]),
         **further,
     )

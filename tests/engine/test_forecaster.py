@@ -295,3 +295,38 @@ def test_what_a_model_has_learnt_stays_across_a_gap():
     theta = engine.groups[0].forecaster.learner.theta.copy()
     observe_in_pieces(engine, Samples(*(x[3000:] for x in (samples.stream, samples.time, samples.value))))
     np.testing.assert_array_equal(engine.groups[0].forecaster.learner.theta, theta)
+
+
+def test_on_a_grid_a_forecast_stands_from_the_sample_that_closes_an_interval_to_the_next():
+    engine = new_engine(group(lags=2, every_seconds=60.0, horizons=(1,), batch_size=1000), 1)
+    time = np.array([0.0, 30.0, 60.0, 120.0, 150.0, 185.0, 200.0, 240.0])
+    value = np.array([1.0, 3.0, 5.0, 8.0, 10.0, 4.0, 6.0, 0.0])
+    forecast = observe_in_pieces(engine, Samples(np.zeros(8, int), time, value))["forecast"][:, 0]
+    # minutes: 2, 5, 9, 5; the third, closed at 185 s, is the first with two differences
+    assert np.isnan(forecast).tolist() == [True] * 5 + [False] * 3
+    assert forecast[5:].tolist() == [9.0, 9.0, 5.0]
+    assert engine.groups[0].value[0] == 0.0
+    assert engine.groups[0].count[0] == 8
+    assert engine.groups[0].forecaster.features.count[0] == 4
+
+
+def test_on_a_grid_no_forecast_from_before_a_gap_stands_after_it():
+    engine = new_engine(group(lags=2, every_seconds=60.0, max_gap_seconds=120.0, batch_size=1000), 1)
+    time = np.append(np.arange(5) * 60.0, [1000.0, 1010.0, 1060.0])
+    samples = Samples(np.zeros(8, int), time, np.arange(8.0))
+    forecast = observe_in_pieces(engine, samples, [5, 7])["forecast"][:, 0]
+    assert np.isnan(forecast).tolist() == [True, True, True, False, False, True, True, True]
+    assert np.isnan(engine.groups[0].forecaster.forecast[0, 0])
+
+
+@pytest.mark.parametrize("share", ["group", "stream"])
+def test_on_a_grid_a_model_learns_the_same_from_samples_at_any_rate(share):
+    settings = group(lags=4, batch_size=8, learning_rate=0.01, every_seconds=60.0, share=share)
+    slow, quick = new_engine(settings, 1), new_engine(settings, 1)
+    value = autoregression(500)
+    observe_in_pieces(slow, Samples(np.zeros(500, int), np.arange(500) * 60.0, value))
+    observe_in_pieces(quick, Samples(np.zeros(1500, int), np.arange(1500) * 20.0, np.repeat(value, 3)), [700])
+    np.testing.assert_allclose(
+        quick.groups[0].forecaster.learner.theta, slow.groups[0].forecaster.learner.theta, rtol=1e-9
+    )
+    assert quick.groups[0].forecaster.skill()[0, 0] == pytest.approx(slow.groups[0].forecaster.skill()[0, 0])
