@@ -21,9 +21,11 @@ def main() -> None:
     """Run the targets that are named, or all, one after the other."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz")
     parser.add_argument("--inputs", type=int, default=INPUTS, help="of all targets together")
-    parser.add_argument("targets", nargs="*", choices=[*TARGETS, []], default=list(TARGETS))
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"of {', '.join(TARGETS)}; default: all")
     chosen = parser.parse_args()
-    for name in chosen.targets:
+    if unknown := set(chosen.targets) - set(TARGETS):
+        parser.error(f"unknown: {', '.join(unknown)}; known: {', '.join(TARGETS)}")
+    for name in chosen.targets or TARGETS:
         runs = int(chosen.inputs * TARGETS[name].share)
         print(f"{name}: {runs:,} inputs", flush=True)
         with tempfile.TemporaryDirectory() as folder:
