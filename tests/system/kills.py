@@ -21,6 +21,7 @@ topic = "plant/{sensor}/value"
 beta = [0.9, 0.98]
 model = "m"
 [model.m]
+experts = ["persistence", "linear", "rls"]
 lags = 8
 batch_size = 16
 [state]
