@@ -283,16 +283,15 @@ class Learner(RowState):
 
 def _runs(model: Integers) -> tuple[Integers, Integers]:
     """Return the models, ascending as they come, and the length of the run of each."""
-    if model[0] == model[-1]:
-        return model[:1], np.array([len(model)])
     start = np.append(0, np.flatnonzero(model[1:] != model[:-1]) + 1)
     return model[start], np.append(start[1:], len(model)) - start
 
 
 def _rows(model: Integers) -> tuple[Members, Integers]:
     """Return an index of the rows of the models, and the length of the run of each."""
-    models, length = _runs(model)
-    return _view(models), length
+    if (first := int(model[0])) == model[-1]:
+        return slice(first, first + 1), np.array([len(model)])  # a view, which copies nothing
+    return _runs(model)
 
 
 def _view(models: Integers) -> Members:
