@@ -1,5 +1,6 @@
 """What every kind of MQTT session shares: its shape, its outcome and how failures read."""
 
+import errno
 import os
 import re
 import socket
@@ -77,4 +78,6 @@ def _strerror(error: OSError) -> str:
     """Return "connection refused" and the like; asyncio joins several addresses' errors without an errno."""
     found = re.search(r"\[Errno (\d+)\]", str(error))
     code = error.errno or (int(found[1]) if found else None)
-    return os.strerror(code).lower() if code else str(error)
+    if code is None and isinstance(error, ConnectionResetError):  # asyncio's own, of a TLS peer that hangs up
+        code = errno.ECONNRESET
+    return os.strerror(code).lower() if code else str(error) or type(error).__name__

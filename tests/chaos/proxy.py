@@ -73,6 +73,7 @@ class Link:
         await asyncio.gather(*self._pumps, return_exceptions=True)
         for _, writer in self._ends:
             writer.close()
+        self._proxy.give_back(self.fault)
 
     def end(self) -> None:
         """Carry nothing more."""
@@ -98,8 +99,9 @@ class Link:
             return self._corrupted(data, at, starts)
         writer.write(data[:at])
         await writer.drain()
-        self._proxy.done[self.fault] += 1
-        match self.fault:
+        fault, self.fault = self.fault, None
+        self._proxy.note(fault)
+        match fault:
             case "cut":
                 raise ConnectionAbortedError("cut")
             case "reset":
@@ -123,7 +125,7 @@ class Link:
             if not late:
                 return data
             changed[late[0]] = random.choice(FORBIDDEN)
-        self._proxy.done["corrupt"] += 1
+        self._proxy.note("corrupt")
         self.fault = None  # the connection must end by itself
         return bytes(changed)
 
@@ -142,6 +144,7 @@ class ChaosProxy:
         self.random = random
         self.encrypted = encrypted
         self.done: Counter[str] = Counter()
+        self.struck = asyncio.Event()  # set by each fault
         self.over = asyncio.Event()
         self.port = 0
         self._broker_port = broker_port
@@ -151,6 +154,16 @@ class ChaosProxy:
     def next_fault(self) -> str | None:
         """Return the next fault, None when all have been given out."""
         return self._waiting.pop() if self._waiting else None
+
+    def note(self, fault: str) -> None:
+        """Count a fault that is being done."""
+        self.done[fault] += 1
+        self.struck.set()
+
+    def give_back(self, fault: str | None) -> None:
+        """Take a fault back from a connection that ended before its byte came."""
+        if fault is not None:
+            self._waiting.append(fault)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Carry one connection."""

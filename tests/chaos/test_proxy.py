@@ -3,24 +3,23 @@ import os
 import sys
 from collections import Counter
 from contextlib import AbstractContextManager
-from functools import partial
 from pathlib import Path
 from random import Random
 
 import mqtt5
 import pytest
 
-from tests.chaos.proxy import Boundaries, chaos
+from tests.chaos.proxy import Boundaries, ChaosProxy, chaos
 from tests.chaos.publisher import publish_numbered
 from tests.system import daemon as daemons
 from tests.system import mosquitto
 from tests.system.certificates import make_certificates
 from tests.system.daemon import Daemon, Samples
-from tests.system.polling import until
 
 FAULTS = int(os.environ.get("CHAOS_FAULTS", "8"))  # of each form; `make chaos` does 250
 TOPICS = [f"chaos/{number}/v" for number in range(50)]
 KINDS = ("cut", "reset", "stall", "corrupt")
+FAULT_SECONDS = 120.0  # an upper bound
 HALF_OPEN_EACH = 50  # faults; it takes 15 s to notice one
 SETTINGS = """
 [[stream]]
@@ -89,7 +88,7 @@ async def test_nothing_is_lost_or_doubled_by_faults_of_the_network(tmp_path: Pat
                     await asyncio.to_thread(daemon.until_value, "ewad_mqtt_connected", 1.0)
                 enough = asyncio.Event()
                 publishing = asyncio.create_task(publish_numbered(plain, TOPICS, enough))
-                await all_done(proxy.done, len(faults), troubled)
+                await all_done(proxy, len(faults))
                 enough.set()
                 published = await publishing
                 for daemon in (reference, troubled):
@@ -110,11 +109,12 @@ def impatient(directory: Path, url: str, mqtt: list[str]) -> AbstractContextMana
     return daemons.running(directory, url, SETTINGS, mqtt=mqtt, ready=False, command=IMPATIENT)
 
 
-async def all_done(done: Counter[str], number: int, daemon: Daemon) -> None:
-    """Wait until so many faults have been done; each has to come within polling's limit."""
-    while (before := done.total()) < number:
-        told = partial(str.format, "{} of {}\n{}", done, number, daemon.stderr[-2000:])
-        await asyncio.to_thread(until, lambda: done.total() > before, told)
+async def all_done(proxy: ChaosProxy, number: int) -> None:
+    """Wait until so many faults have been done. The slowest, unnoticed for a keep-alive, take 15 s."""
+    while proxy.done.total() < number:
+        proxy.struck.clear()
+        async with asyncio.timeout(FAULT_SECONDS):
+            await proxy.struck.wait()
 
 
 def meant(daemon: Daemon) -> Samples:
