@@ -6,9 +6,10 @@ import logging
 import os
 import re
 import time
-from collections.abc import Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from ewad.config.syntax import quoted
 from ewad.errors import SourceError
 from ewad.ingest.consumer import Consumer, Uncommitted
-from ewad.ingest.deliveries import Acknowledgements
+from ewad.ingest.deliveries import Acknowledgements, Deliveries
 from ewad.ingest.mqtt5_packets import subscription_id
 from ewad.ingest.mqtt_session import (
     CLOSE_SECONDS,
@@ -40,16 +41,21 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("ewad.ingest.mqtt")
 
-PACE_SECONDS = 0.005  # messages gather for so long: spreads aiomqtt's 30 us per hand-over
+# Messages gather for so long. None in that time: a broker with a small window waits for acknowledgements.
+PACE_SECONDS = 0.001
 
 
 @dataclass(slots=True)
 class ReceivedMessage:
-    """One message as Consumer wants it."""
+    """One message as Consumer and Deliveries want it. filter_ids: subscription identifiers, if any."""
 
     topic: str
     payload: bytes
     retain: bool
+    qos: int
+    packet_id: int
+    duplicate: bool
+    filter_ids: list[int]
 
 
 if TYPE_CHECKING:
@@ -73,7 +79,7 @@ class GatheringQueue(_Queue):
     def _get(self) -> None:  # asyncio.Queue's hook for subclasses
         pass
 
-    def take(self) -> list[aiomqtt.Message]:
+    def take(self) -> list[ReceivedMessage]:
         """Return all items, which leave the queue."""
         items = list(self._queue)
         self._queue.clear()
@@ -81,33 +87,63 @@ class GatheringQueue(_Queue):
 
 
 class _Client(aiomqtt.Client):
-    """aiomqtt's client, that looks at the CONNACK."""
+    """aiomqtt's client, that looks at the CONNACK, keeps packet ids and leaves acknowledgements to others."""
 
     offers_subscription_ids = True
+    session_present = False
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self._client.manual_ack_set(True)
 
     def _on_connect(
         self, client: Any, userdata: Any, flags: Any, reason_code: Any, properties: Properties | None = None
     ) -> None:
         self.offers_subscription_ids = getattr(properties, "SubscriptionIdentifierAvailable", 1) != 0
+        self.session_present = bool(flags.session_present)
         super()._on_connect(client, userdata, flags, reason_code, properties)
+
+    def _on_message(self, client: Any, userdata: Any, message: Any) -> None:
+        ids = getattr(message.properties, "SubscriptionIdentifier", None) or []
+        facts = message.qos, message.mid, message.dup, ids
+        received: Any = ReceivedMessage(message.topic, message.payload, message.retain, *facts)
+        self._queue.put_nowait(received)
+
+    def acknowledge(self, notes: Acknowledgements) -> None:
+        """Send the acknowledgements."""
+        for packet_id in (*notes.repeated, *(each & 0xFFFF for each in notes.pubacks)):
+            self._client.ack(packet_id, 1)
+        for packet_id in notes.pubcomps:
+            self._client.ack(packet_id, 2)
 
 
 class AiomqttSession:
     """A session through aiomqtt.
 
-    paho, below aiomqtt, acknowledges a message as soon as it is queued here, before the consumer commits it:
-    what a crash finds in the few milliseconds between is lost, even at QoS 1 and 2; a stop loses nothing.
-    MQTT 5 over TCP or TLS has no such gap. MQTT 3.1.1 can't ask the broker to withhold stored messages: they
+    Messages are acknowledged once the consumer has committed them, and those of QoS 1 that come again are
+    recognised, as in Mqtt5Session. Not so at QoS 2: paho, below aiomqtt, answers PUBREC before it hands a
+    message on, and what a crash finds in the few milliseconds before the commit is lost.
+    MQTT 3.1.1 can't ask the broker to withhold stored messages: they
     come with retain=True, also for subscriptions that ignore them. Nor can it tell what a kept session
     delivers for filters of earlier configurations; with MQTT 5 that is dropped, as Mqtt5Session does it.
     """
 
     def __init__(
-        self, settings: MqttSettings, consumer: Consumer, clock: Callable[[], float] = time.time
+        self,
+        settings: MqttSettings,
+        consumer: Consumer,
+        clock: Callable[[], float] = time.time,
+        deliveries: Deliveries | None = None,
     ) -> None:
         self.settings = settings
         self.consumer = consumer
         self.clock = clock
+        self._deliveries = deliveries or Deliveries()
+        self._notes = Acknowledgements()  # of what is uncommitted
+        self._unstored = 0  # commits that have begun
+        self._stored = asyncio.Event()  # there are none
+        self._stored.set()
+        self._connection: _Client | None = None
         self.bytes_received = 0  # of payloads: aiomqtt doesn't tell more
         self._tls = tls_context(settings)
         self._v5 = settings.version == "5"
@@ -123,7 +159,7 @@ class AiomqttSession:
                 on_subscribed(await self._subscribe(client))
                 await self._hand_on(client)
         except (SourceError, asyncio.CancelledError):
-            self._take_rest()  # what was acknowledged during the disconnection
+            self._take_rest()  # what came during the disconnection
             raise
 
     async def _probe(self) -> None:
@@ -182,9 +218,12 @@ class AiomqttSession:
             raise
         except (aiomqtt.MqttError, OSError, ValueError) as error:
             raise self._failure(error) from error
+        self._connection = client
+        self._deliveries.connected(client.session_present)
         try:
             yield client
         finally:
+            self._connection = None
             await self._disconnect(client)
 
     async def _disconnect(self, client: aiomqtt.Client) -> None:
@@ -221,7 +260,7 @@ class AiomqttSession:
             keepalive=settings.keep_alive_seconds,
             timeout=CONNECT_SECONDS,
             tls_context=self._tls,
-            queue_type=lambda maxsize: self._waiting,  # type: ignore[arg-type]  # called like a type
+            queue_type=lambda maxsize: self._waiting,  # called like a type
             logger=logging.getLogger("ewad.ingest.mqtt.paho"),
             **version,
         )
@@ -239,7 +278,7 @@ class AiomqttSession:
         except (aiomqtt.MqttError, OSError, ValueError) as error:
             raise self._failure(error) from error
         # queued by the broker before, under whatever filter
-        self._keep([message for message in self._waiting.take() if self._counts(message)])
+        self._keep(self._waiting.take(), self._counts)
         refused = []
         for subscription, answer in zip(wanted, answers, strict=False):
             code: Any = getattr(answer, "value", answer)  # of a ReasonCode (MQTT 5), or the number itself
@@ -247,7 +286,7 @@ class AiomqttSession:
                 refused.append(refusal(subscription.filter, str(answer).lower()))
             elif code < self.settings.qos:
                 log.warning('lower qos granted filter="%s" qos=%d', subscription.filter, code)
-        return Subscribed(None, tuple(refused), len(refused) == len(wanted))
+        return Subscribed(client.session_present, tuple(refused), len(refused) == len(wanted))
 
     async def _subscribe_identified(self, client: "_Client", subscription: Subscription) -> Any:
         properties = Properties(PacketTypes.SUBSCRIBE)  # type: ignore[no-untyped-call]
@@ -273,7 +312,7 @@ class AiomqttSession:
             while True:
                 await self._next(waiting)
                 batch = self._waiting.take()
-                self._consume([message for message in batch if self._is_ours(message)])
+                self._consume(batch, self._is_ours)
                 uncommitted.add(len(batch), loop.time())
                 await asyncio.sleep(PACE_SECONDS)
                 if len(waiting) == 0 or uncommitted.due(loop.time()):
@@ -283,29 +322,43 @@ class AiomqttSession:
                         await asyncio.sleep(0)
         except (SourceError, asyncio.CancelledError):
             self._take_rest()
+            with suppress(TimeoutError):  # what isn't stored in time stays unacknowledged
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await self._stored.wait()
             raise
 
     def _take_rest(self) -> None:
-        """Consume and commit what waits: paho has acknowledged it."""
-        self._keep([message for message in self._waiting.take() if self._is_ours(message)])
+        """Consume and commit what waits."""
+        self._keep(self._waiting.take(), self._is_ours)
 
-    def _keep(self, batch: Iterable[aiomqtt.Message]) -> None:
-        self._consume(batch)
+    def _keep(self, batch: list[ReceivedMessage], wanted: Callable[[ReceivedMessage], bool]) -> None:
+        self._consume(batch, wanted)
         self._commit()
 
     def _commit(self) -> None:
-        self.consumer.commit(Acknowledgements(), lambda: None)  # paho has acknowledged all
+        """Commit; what has been committed is acknowledged once it is stored."""
+        notes, self._notes = self._notes, Acknowledgements()
+        self._unstored += 1
+        self._stored.clear()
+        self.consumer.commit(notes, partial(self._acknowledge, self._connection, notes))
 
-    def _is_ours(self, message: aiomqtt.Message) -> bool:
+    def _acknowledge(self, client: _Client | None, notes: Acknowledgements) -> None:
+        self._unstored -= 1
+        if client is not None and client is self._connection:
+            client.acknowledge(notes)
+        if not self._unstored:
+            self._stored.set()
+
+    def _is_ours(self, message: ReceivedMessage) -> bool:
         """Whether a filter of ours took the message, not only earlier ones, and this copy of it counts."""
-        ids = _filter_ids(message)
+        ids = message.filter_ids
         return (not ids or not self._filter_ids.isdisjoint(ids)) and self._counts(message)
 
-    def _counts(self, message: aiomqtt.Message) -> bool:
+    def _counts(self, message: ReceivedMessage) -> bool:
         """Whether this is the copy that counts, of those that overlapping filters brought."""
         if not self._overlaps:
             return True
-        return self._overlaps.counts(str(message.topic), message.retain, _filter_ids(message))
+        return self._overlaps.counts(message.topic, message.retain, message.filter_ids)
 
     async def _next(self, waiting: Any) -> None:
         """Wait until a message waits. Raises SourceError once the connection has ended."""
@@ -314,10 +367,18 @@ class AiomqttSession:
         except aiomqtt.MqttError as error:
             raise self._failure(error.__cause__ or error) from error
 
-    def _consume(self, batch: Iterable[aiomqtt.Message]) -> None:
-        messages = [ReceivedMessage(str(m.topic), m.payload, m.retain) for m in batch]
-        self.bytes_received += sum(len(message.payload) for message in messages)
+    def _consume(self, batch: list[ReceivedMessage], wanted: Callable[[ReceivedMessage], bool]) -> None:
+        """Note what is to be acknowledged; hand on what is wanted and wasn't taken before."""
+        self.bytes_received += sum(len(message.payload) for message in batch)
+        messages = [message for message in batch if self._is_new(message) and wanted(message)]
         self.consumer.consume(messages, self.clock())
+
+    def _is_new(self, message: ReceivedMessage) -> bool:
+        if message.qos == 1:
+            return not self._deliveries.take([message], self._notes)
+        if message.qos == 2:
+            self._notes.pubcomps.append(message.packet_id)
+        return True
 
     def _failure(self, error: BaseException) -> SourceError:
         """Return the error as a sentence; reason codes read as those of MQTT 5 do."""
@@ -327,8 +388,3 @@ class AiomqttSession:
         if isinstance(code, int):
             return SourceError(f"{error_string(code).rstrip('.').lower()} ({self.settings.peer})")
         return failure(error, self.settings)
-
-
-def _filter_ids(message: aiomqtt.Message) -> list[int]:
-    """Return the subscription identifiers that the message came under; none with MQTT 3.1.1."""
-    return getattr(message.properties, "SubscriptionIdentifier", None) or []

@@ -5,13 +5,25 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 from zlib import crc32
-
-import mqtt5
 
 # Messages in flight are fewer than packet ids. With one more, a broker that numbers in turn would come to
 # the ids of messages that are on record as the last ones.
 MAX_IN_FLIGHT = 65534
+
+
+class Delivery(Protocol):
+    """A message as its packet has it."""
+
+    @property
+    def payload(self) -> bytes: ...  # noqa: D102
+
+    @property
+    def packet_id(self) -> int | None: ...  # noqa: D102
+
+    @property
+    def duplicate(self) -> bool: ...  # noqa: D102
 
 
 @dataclass(slots=True)
@@ -28,7 +40,7 @@ class Acknowledgements:
     pubcomps: list[int] = field(default_factory=list)
 
 
-def tag(message: mqtt5.PublishPacket) -> int:
+def tag(message: Delivery) -> int:
     """Return what a QoS 1 message is known by: its packet id in the lower 16 bits, CRC-32 of its payload."""
     return crc32(message.payload) << 16 | (message.packet_id or 0)
 
@@ -58,7 +70,7 @@ class Deliveries:
             self.taken.clear()
             self.unreleased.clear()
 
-    def take(self, messages: Sequence[mqtt5.PublishPacket], notes: Acknowledgements) -> list[int]:
+    def take(self, messages: Sequence[Delivery], notes: Acknowledgements) -> list[int]:
         """Note QoS 1 messages; return the positions of those that were taken before."""
         tags = [tag(message) for message in messages]
         known = self._known(messages, tags) if self._expected is None or self._expected else []
@@ -94,7 +106,7 @@ class Deliveries:
         """Return an independent copy."""
         return Deliveries(self.taken, self.unreleased)
 
-    def _known(self, messages: Sequence[mqtt5.PublishPacket], tags: list[int]) -> list[int]:
+    def _known(self, messages: Sequence[Delivery], tags: list[int]) -> list[int]:
         """Return the positions of the messages that repeat what was taken."""
         known = []
         for i, message in enumerate(messages):

@@ -146,4 +146,4 @@ def _open_session(
         return Mqtt5Session(settings, consumer, clock, deliveries)
     from ewad.ingest.aiomqtt_session import AiomqttSession
 
-    return AiomqttSession(settings, consumer, clock)
+    return AiomqttSession(settings, consumer, clock, deliveries)

@@ -12,6 +12,7 @@ import numpy as np
 from ewad.engine import Batch, Engine
 
 TOPICS = 50
+START = 1.7e9  # time of the first sample, Unix seconds; the others follow by a second each
 BURST, PAUSE_SECONDS = 50, 0.02  # about 2,500 messages a second
 
 
@@ -20,10 +21,15 @@ def topic(number: int) -> str:
     return f"plant/{number % TOPICS:02d}/value"
 
 
-def payload(number: int) -> str:
-    """Return the number-th sample: a walk of its own for each topic, with the number in its digits."""
+def sample(number: int) -> tuple[float, float]:
+    """Return time and value of the number-th sample: a walk of its own for each topic."""
     turn = number // TOPICS
-    return f"{20 + 5 * math.sin(turn / 7 + number % TOPICS) + (number % 1000) / 1e6:.6f}"
+    return START + number, round(20 + 5 * math.sin(turn / 7 + number % TOPICS) + number % 1000 / 1e6, 6)
+
+
+def payload(number: int) -> bytes:
+    """Return the number-th sample as JSON."""
+    return b'{"ts":%r,"v":%r}' % sample(number)
 
 
 class NumberedPublisher:
@@ -80,7 +86,7 @@ class NumberedPublisher:
 
 
 def _packet(number: int) -> bytes:
-    name, data = topic(number).encode(), payload(number).encode()
+    name, data = topic(number).encode(), payload(number)
     packet_id = number % 60_000 + 1
     body = len(name).to_bytes(2, "big") + name + packet_id.to_bytes(2, "big") + data
     return bytes([0x32, len(body)]) + body
@@ -91,8 +97,8 @@ def undisturbed(engine: Engine, samples: int, size: int = 1000) -> Engine:
     for start in range(0, samples, size):
         numbers = range(start, min(start + size, samples))
         rows = [engine.add_stream(0, topic(number), _labels(number)) for number in numbers]
-        value = np.array([float(payload(number)) for number in numbers])
-        engine.observe(Batch(0, np.array(rows, dtype=np.int32), np.array(numbers, dtype=float), value))
+        time, value = np.array([sample(number) for number in numbers]).T
+        engine.observe(Batch(0, np.array(rows, dtype=np.int32), time, value))
     return engine
 
 
