@@ -186,23 +186,26 @@ class _Rectangle:
     """Runs of examples laid out as (k, n, longest), the examples as columns, zeros where a run is shorter."""
 
     def __init__(self, length: Integers) -> None:
-        self._length = length
-        self._run = np.repeat(np.arange(len(length)), length)
-        self._rank = np.arange(len(self._run)) - np.repeat(np.cumsum(length) - length, length)
+        self._k, self._longest = len(length), int(length.max())
+        self._even = self._k == 1 or self._longest == int(length.min())
+        if not self._even:
+            self._run = np.repeat(np.arange(self._k), length)
+            self._rank = np.arange(len(self._run)) - np.repeat(np.cumsum(length) - length, length)
 
     def pack(self, rows: Floats) -> Floats:
         """Return rows: (m, n) as (k, n, longest)."""
-        if len(self._length) == 1:
-            return rows.T[None]
-        packed = np.zeros((len(self._length), int(self._length.max()), rows.shape[1]))
+        if self._even:
+            return rows.reshape(self._k, self._longest, -1).transpose(0, 2, 1)
+        packed = np.zeros((self._k, self._longest, rows.shape[1]))
         packed[self._run, self._rank] = rows
         return packed.transpose(0, 2, 1)
 
     def unpack(self, packed: Floats) -> Floats:
         """Return (k, n, longest) as rows: (m, n)."""
-        if len(self._length) == 1:
-            return np.asarray(packed[0].T)
-        return np.asarray(packed.transpose(0, 2, 1)[self._run, self._rank])
+        rows = packed.transpose(0, 2, 1)
+        if self._even:
+            return rows.reshape(self._k * self._longest, -1)
+        return np.asarray(rows[self._run, self._rank])
 
 
 # name -> what makes the expert from (n_x, n_y, units of the hidden layers)

@@ -11,6 +11,7 @@ from ewad.numeric.recurrence import Floats
 
 # So many models' covariances are updated at a time: they, and their products, stay in the cache.
 _CACHED = 16
+_ALL_KEPT = np.ones((1, 1, 1))
 
 
 def initial_covariance(n_x: int, ridge: float) -> Floats:
@@ -27,25 +28,44 @@ def update(covariance: Floats, theta: Floats, X: Floats, Y: Floats, forgetting: 
     """
     for first in range(0, len(theta), _CACHED):
         part = slice(first, first + _CACHED)
-        _update(covariance[part], theta[part], X[part], Y[part], forgetting, bound)
+        step = _by_one if X.shape[1] == 1 else _by_block
+        step(covariance[part], theta[part], X[part], Y[part], forgetting, bound)
 
 
-def _update(P: Floats, theta: Floats, X: Floats, Y: Floats, forgetting: float, bound: float) -> None:
-    size = X.shape[1]
-    PX = P @ X.transpose(0, 2, 1)  # (k, n_x, size)
-    keep = np.where(np.trace(P, axis1=1, axis2=2) < bound, forgetting, 1.0)[:, None, None]
+def _by_one(P: Floats, theta: Floats, X: Floats, Y: Floats, forgetting: float, bound: float) -> None:
+    """Learn from one example a model: a rank-one update."""
+    PX = P @ X.transpose(0, 2, 1)  # (k, n_x, 1)
+    keep = _kept(P, forgetting, bound)
     S = X @ PX
-    S[:, range(size), range(size)] += keep[:, :, 0]
-    error = Y - X @ theta  # (k, size, n_y)
-    if size == 1:
-        theta += PX * (error / S)
-        PX /= np.sqrt(S)
-        P -= PX * PX.transpose(0, 2, 1)
-    else:
-        gain = np.linalg.solve(S, PX.transpose(0, 2, 1))  # (k, size, n_x)
-        theta += gain.transpose(0, 2, 1) @ error
-        P -= PX @ gain
-        P += P.transpose(0, 2, 1).copy()  # symmetric to the last bit, for ever
-        P *= 0.5
-    if keep.min() < 1.0:
+    S += keep
+    error = Y - X @ theta  # (k, 1, n_y)
+    error /= S
+    theta += PX * error
+    PX /= np.sqrt(S)
+    P -= PX * PX.transpose(0, 2, 1)
+    if keep is not _ALL_KEPT:
         P /= keep
+
+
+def _by_block(P: Floats, theta: Floats, X: Floats, Y: Floats, forgetting: float, bound: float) -> None:
+    """Learn from a block of examples a model: an update of the block's rank."""
+    PX = P @ X.transpose(0, 2, 1)  # (k, n_x, size)
+    keep = _kept(P, forgetting, bound)
+    S = X @ PX
+    diagonal = np.arange(S.shape[1])
+    S[:, diagonal, diagonal] += keep[:, :, 0]
+    gain = np.linalg.solve(S, PX.transpose(0, 2, 1))  # (k, size, n_x)
+    theta += gain.transpose(0, 2, 1) @ (Y - X @ theta)
+    P -= PX @ gain
+    P += P.transpose(0, 2, 1).copy()  # symmetric to the last bit, for ever
+    P *= 0.5
+    if keep is not _ALL_KEPT:
+        P /= keep
+
+
+def _kept(P: Floats, forgetting: float, bound: float) -> Floats:
+    """Return the weight, (k, 1, 1), that earlier examples keep; one object where no model forgets."""
+    trace = np.einsum("kii->k", P)
+    if forgetting == 1.0 or trace.min() >= bound:
+        return _ALL_KEPT
+    return np.where(trace < bound, forgetting, 1.0)[:, None, None]
