@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
@@ -175,6 +175,40 @@ def hash_password(name: str) -> None:
     if not name.isprintable() or not name.strip() or ":" in name or name != name.strip() or name[0] == "#":
         raise ConfigError("NAME: expected a name without colon, such as prometheus")
     click.echo(f"{name}:{PasswordHash.of(_new_password()).text()}")
+
+
+@cli.group()
+def state() -> None:
+    """Look into the state file, also while the daemon runs."""
+
+
+@state.command()
+@CONFIG
+def show(config: Path | None) -> None:
+    """Say what the state file holds."""
+    from ewad import state_command
+
+    click.echo(state_command.show(_settings(config)))
+
+
+@state.command()
+@CONFIG
+@click.option("-o", "--output", type=click.File("w", lazy=False), default="-", help="Default: stdout.")
+def export(config: Path | None, output: IO[str]) -> None:
+    """Write what is known of each stream as CSV."""
+    from ewad import state_command
+
+    state_command.export(_settings(config), output)
+
+
+@state.command()
+@CONFIG
+@click.argument("target", type=click.Path(path_type=Path))
+def backup(config: Path | None, target: Path) -> None:
+    """Copy the state file to a new file TARGET."""
+    from ewad import state_command
+
+    click.echo(state_command.back_up(_settings(config), target))
 
 
 @cli.command()

@@ -20,7 +20,7 @@ LAYERS = (
     ("store",),
     ("expose",),
     ("samples", "notify", "logs", "demo_broker", "demo_publisher", "committer"),
-    ("daemon", "replay", "training", "train", "figures", "demo", "check"),
+    ("daemon", "replay", "training", "train", "figures", "demo", "check", "state_command"),
     ("cli",),
     ("__main__",),
 )

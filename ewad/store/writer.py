@@ -113,8 +113,7 @@ class Writer(threading.Thread):
                 if self._snapshot is not None:
                     self._attempt("snapshot", self._write_snapshot)
                 self._attempt("journal", self._append)
-            if self._file is not None:
-                self._attempt("file", self._file.close)
+            self._attempt("journal", self._close)
         except BaseException as error:
             log.exception("state writer failed")
             self.fault = error
@@ -139,16 +138,24 @@ class Writer(threading.Thread):
         else:
             self._held.append(job)
 
-    def _attempt(self, what: str, work: Callable[[], None]) -> None:
+    def _attempt(self, what: str, work: Callable[[], bool]) -> None:
+        """Do some work, which returns whether it has proved anything, and note what came of it."""
         if self._file is None and what != "file":
             return
         try:
-            work()
+            proved = work()
         except StateError as error:
             self._fail(what, error)
-        else:
-            if self.failing.pop(what, None) and not self.failing:
-                log.info("state is written again file=%s", self._path)
+            return
+        if proved:
+            self._mended(what)
+
+    def _mended(self, what: str) -> None:
+        if what not in self.failing:
+            return
+        del self.failing[what]
+        if not self.failing:
+            log.info("state is written again file=%s", self._path)
 
     def _fail(self, what: str, error: StateError) -> None:
         if not self.failing:
@@ -183,31 +190,38 @@ class Writer(threading.Thread):
         self._release(list(self._held))
         self._held.clear()
 
-    def _open(self) -> None:
+    def _open(self) -> bool:
         if self._file is None:
             self._file = StateFile(self._path, self._durability)
         self._file.check()
+        return True
 
-    def _append(self) -> None:
+    def _close(self) -> bool:
+        self._open_file.close()
+        return True
+
+    def _append(self) -> bool:
+        """Add what is held to the journal; return whether that was anything."""
         if self.gap:
             if self.failing and not self._waits:
                 self._let_go()
-            return
+            return False
         held = list(self._held)
         if not held:
-            return
+            return False
         started = time.perf_counter()
         self._open_file.append([commit.entry() for commit in held])
         self._observe_seconds(time.perf_counter() - started)
         self._held.clear()
         self._release(held)
+        return True
 
     @property
     def _open_file(self) -> StateFile:
         assert self._file is not None  # noqa: S101 (_attempt sees to it)
         return self._file
 
-    def _write_snapshot(self) -> None:
+    def _write_snapshot(self) -> bool:
         snapshot, file = self._snapshot, self._open_file
         assert snapshot is not None  # noqa: S101 (run sees to it)
         number = file.begin_snapshot(snapshot.sequence, snapshot.time)
@@ -222,10 +236,12 @@ class Writer(threading.Thread):
         while file.cut():
             self._between()
         self.file_bytes = file.size()
+        return True
 
     def _covered(self, snapshot: SnapshotOf) -> None:
         """Release the commits that a complete snapshot contains."""
         self.gap = False
+        self._mended("journal")  # the snapshot has what that lacks
         self.snapshot_time = snapshot.time
         contained = [commit for commit in self._held if commit.sequence <= snapshot.sequence]
         for _ in contained:

@@ -1,0 +1,53 @@
+"""The disk fills up under the daemon and has room again: said once, survived, mended by itself."""
+
+import resource
+from pathlib import Path
+
+import pytest
+
+from tests.system import daemon as daemons
+from tests.system import mosquitto
+from tests.system.polling import until
+
+pytestmark = pytest.mark.system
+
+SETTINGS = """
+[[stream]]
+name = "t"
+topic = "site/{{room}}/t"
+[state]
+on_disk_error = "{mode}"
+"""
+
+
+def limit_files(daemon: daemons.Daemon, bytes_: int) -> None:
+    """Let the daemon write no file beyond so many bytes: to it a full disk."""
+    resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE, (bytes_, resource.RLIM_INFINITY))
+
+
+@pytest.mark.parametrize("mode", ["wait", "continue"])
+def test_a_full_disk_is_outlived_with_all_that_came_meanwhile(tmp_path: Path, mode: str) -> None:
+    settings = SETTINGS.format(mode=mode)
+    with mosquitto.running(tmp_path / "mosquitto") as broker:
+        url = f"mqtt://127.0.0.1:{broker.port}"
+        with daemons.running(tmp_path, url, settings, client_id="full") as daemon:
+            broker.publish("site/a/t", "1")
+            daemon.until_value("ewad_samples_total", 1.0)
+            daemon.until_value("ewad_state_writable", 1.0)
+            limit_files(daemon, 4096)
+            broker.publish("site/a/t", *map(str, range(2, 400)))
+            daemon.until_value("ewad_samples_total", 399.0)  # ingest and exposition go on
+            daemon.until_value("ewad_state_writable", 0.0)
+            limit_files(daemon, resource.RLIM_INFINITY)
+            daemon.until_value("ewad_state_writable", 1.0)
+            assert daemon.stderr.count("state not written") == 1
+            assert "state is written again" in daemon.stderr
+            broker.publish("site/a/t", "400")
+            daemon.until_value("ewad_samples_total", 400.0)
+            until(lambda: daemon.value("ewad_state_commit_seconds_count"))
+            daemon.process.kill()
+            daemon.process.wait()
+        with daemons.running(tmp_path, url, settings, client_id="full") as again:
+            again.until_value("ewad_samples_total", 400.0)
+            broker.publish("site/a/t", "401")
+            again.until_value("ewad_samples_total", 401.0)

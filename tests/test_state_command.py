@@ -1,0 +1,58 @@
+"""`ewad state`: what it says of a file that a daemon has open, and of one that isn't there."""
+
+import sqlite3
+
+from tests.store.states import keep, running
+from tests.system.daemon import ewad, failed
+
+CONFIG = """
+[[stream]]
+name = "plant"
+topic = "plant/#"
+model = "m"
+[[stream]]
+name = "lab"
+topic = "lab/#"
+[model.m]
+experts = ["linear"]
+lags = 3
+batch_size = 4
+[state]
+"""
+
+
+async def test_show_export_and_backup_work_while_the_file_is_in_use(tmp_path):
+    config = tmp_path / "ewad.toml"
+    config.write_text(CONFIG)
+    async with running(tmp_path / "ewad.db") as store:
+        for seed in range(6):
+            await keep(store, seed)
+        shown = ewad("state", "show", "-c", config)
+        assert shown.returncode == 0, shown.stderr
+        assert "6 records, 300 samples" in shown.stdout
+        assert "plant: 2 streams, 150 samples" in shown.stdout
+        exported = ewad("state", "export", "-c", config)
+        assert exported.returncode == 0, exported.stderr
+        head, *rows = exported.stdout.splitlines()
+        assert head == "group,stream,samples,time,value,smoothed_0.9,smoothed_0.98"
+        assert len(rows) == store.engine.n_streams
+        group = store.engine.groups[0]
+        assert f"plant,{group.streams.names[0]},{group.count[0]}," in rows[0]
+        assert rows[0].split(",")[5] == repr(float(group.averages[0].mean[0]))
+        copied = ewad("state", "backup", tmp_path / "copy.db", "-c", config)
+        assert copied.returncode == 0, copied.stderr
+        expected = store.engine.dump()
+    async with running(tmp_path / "copy.db") as restored:
+        assert restored.engine.dump() == expected
+
+
+def test_no_section_no_file_and_a_target_that_exists_are_told_in_a_line(tmp_path):
+    config = tmp_path / "ewad.toml"
+    config.write_text(CONFIG.replace("[state]", ""))
+    assert "expected a [state] section" in failed(ewad("state", "show", "-c", config), 2)
+    config.write_text(CONFIG)
+    assert "no daemon has kept state there yet" in failed(ewad("state", "show", "-c", config), 1)
+    sqlite3.connect(tmp_path / "ewad.db").close()
+    (tmp_path / "ewad.db").touch()
+    taken = ewad("state", "backup", config, "-c", config)
+    assert "expected a file that does not exist yet" in failed(taken, 2)
