@@ -75,6 +75,9 @@ def _check(header: dict[str, Any]) -> None:
             f"state: expected {FORMAT} up to version {VERSION}, "
             f"got {header['format']} version {header['version']}"
         )
+    counts = header["refused"], header.get("forgotten", 0), header.get("answered", 0)
+    if not all(isinstance(count, int) for count in counts):
+        raise StateError(f"state: expected counts of streams, got {counts}")
 
 
 def _load(groups: Sequence[Group], header: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Loaded:

@@ -6,12 +6,12 @@ import logging
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import aiomqtt
 from paho.mqtt.client import error_string
@@ -39,6 +39,7 @@ from ewad.ingest.overlaps import Overlaps
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+T = TypeVar("T")
 log = logging.getLogger("ewad.ingest.mqtt")
 
 # Messages gather for so long. None in that time: a broker with a small window waits for acknowledgements.
@@ -102,6 +103,11 @@ class _Client(aiomqtt.Client):
         self.offers_subscription_ids = getattr(properties, "SubscriptionIdentifierAvailable", 1) != 0
         self.session_present = bool(flags.session_present)
         super()._on_connect(client, userdata, flags, reason_code, properties)
+
+    def _on_disconnect(self, *arguments: Any) -> None:
+        super()._on_disconnect(*arguments)
+        if self._disconnected.done():  # aiomqtt may put a new future in its place without a look at it
+            _see(self._disconnected)
 
     def _on_message(self, client: Any, userdata: Any, message: Any) -> None:
         ids = getattr(message.properties, "SubscriptionIdentifier", None) or []
@@ -229,7 +235,7 @@ class AiomqttSession:
     async def _disconnect(self, client: aiomqtt.Client) -> None:
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
-                await client.__aexit__(None, None, None)
+                await _insisting(client.__aexit__(None, None, None))
         except (aiomqtt.MqttError, OSError, ValueError) as error:
             log.debug('disconnect failed url=%s reason="%s"', self.settings.url, error)
 
@@ -274,7 +280,7 @@ class AiomqttSession:
                 answers: list[Any] = [await self._subscribe_identified(client, each) for each in wanted]
             else:
                 topics: list[tuple[str, int]] = [(each.filter, self.settings.qos) for each in wanted]
-                answers = list(await client.subscribe(topics))
+                answers = list(await _insisting(client.subscribe(topics)))
         except (aiomqtt.MqttError, OSError, ValueError) as error:
             raise self._failure(error) from error
         # queued by the broker before, under whatever filter
@@ -293,7 +299,8 @@ class AiomqttSession:
         if client.offers_subscription_ids:
             properties.SubscriptionIdentifier = subscription_id(subscription.filter)
         options = self._options(subscription.retained)
-        (answer,) = await client.subscribe(subscription.filter, options=options, properties=properties)
+        call = client.subscribe(subscription.filter, options=options, properties=properties)
+        (answer,) = await _insisting(call)
         return answer
 
     def _options(self, retained: str) -> SubscribeOptions:
@@ -388,3 +395,23 @@ class AiomqttSession:
         if isinstance(code, int):
             return SourceError(f"{error_string(code).rstrip('.').lower()} ({self.settings.peer})")
         return failure(error, self.settings)
+
+
+async def _insisting(call: Coroutine[Any, Any, T]) -> T:
+    """Return what a call of aiomqtt's returns, or be cancelled for sure.
+
+    It waits by asyncio.wait_for, which in Python 3.11 loses a cancellation that comes with the answer.
+    """
+    task = asyncio.ensure_future(call)
+    task.add_done_callback(_see)
+    try:
+        await asyncio.wait([task])
+    finally:
+        task.cancel()
+    return task.result()
+
+
+def _see(done: asyncio.Future[Any]) -> None:
+    """Look at the future's exception: asyncio logs those that nobody has seen."""
+    if not done.cancelled():
+        done.exception()

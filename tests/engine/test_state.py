@@ -1,6 +1,7 @@
 """What stays of a dumped state when the configuration has changed, and what is said of the rest."""
 
 import dataclasses
+import io
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 
 from ewad.engine import Batch, ByCount, ByTime, Engine, GroupSettings, ModelSettings
+from ewad.errors import StateError
 from ewad.numeric.optimizers import Momentum
 from tests.engine.scenarios import (
     Samples,
@@ -217,3 +219,19 @@ def test_after_an_outage_windows_restart_if_it_is_longer_than_max_gap_and_parame
         assert (resumed.groups[0].forecaster.features.position[0] == 1) == restarted
         if restarted:
             np.testing.assert_array_equal(resumed.groups[0].forecaster.learner.theta, theta)
+
+
+@pytest.mark.parametrize(
+    ("whole", "damaged"), [(b'"refused"', b'"rexused"'), (b'"refused":0', b'"refused":[]')]
+)
+def test_a_head_without_its_counts_is_damage(whole, damaged):
+    """Found by fuzzing."""
+    with np.load(io.BytesIO(Engine([GroupSettings("a")]).dump())) as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    head = arrays["header"].tobytes()
+    assert whole in head
+    arrays["header"] = np.frombuffer(head.replace(whole, damaged), np.uint8)
+    dump = io.BytesIO()
+    np.savez(dump, **arrays)
+    with pytest.raises(StateError, match=r"^state: expected "):
+        Engine([GroupSettings("a")]).load(dump.getvalue())
