@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ewad.engine.rounds import Members, Rounds
 from ewad.engine.settings import ModelSettings
 from ewad.numeric.experts import Expert
 from ewad.numeric.optimizers import clip_by_norm
@@ -20,17 +19,15 @@ from ewad.numeric.schedules import ReduceOnPlateau, Schedule
 # The reported loss averages the costs of about the last 1 / (1 - 0.9) = 10 mini-batches.
 LOSS_BETA = 0.9
 # A mini-batch that costs more than this tells that its model has diverged: it starts anew. Data alone can't
-# cost as much: a scale is the root of a mean over 10,000 squares, so that no difference exceeds 100 scales.
+# cost as much: features and targets are bounded.
 COST_LIMIT = 1e12
 
 # In a stream the detector hears of whole epochs, whose means are quiet: ten of them without progress.
 PLATEAU = PlateauDetector(patience=10, beta=0.5)
 
-Members = slice | Integers
 _FADING = LOSS_BETA ** np.arange(64)
 # (64, 64): what the value of round j weighs in the average before round i; 0 from i = j back
 _EARLIER = np.triu(LOSS_BETA ** np.maximum(np.arange(64) - 1 - np.arange(64)[:, None], 0), 1)
-_ALL = slice(None)
 
 
 class Learner(RowState):
@@ -135,44 +132,27 @@ class Learner(RowState):
         X: (n, n_x), Y: (n, n_y).  X_now: (n, n_x) what the forecast after the sample sees.
         The forecast after a sample is made by the parameters that stand after learning from it.
         """
-        size = self.settings.batch_size
-        models, length = _runs(model)
-        run = np.repeat(np.arange(len(models)), length)
-        end = np.cumsum(length) - 1
-        seen = np.cumsum(ready)
-        start = end - length + 1
-        before = self.collected[models] - (seen[start] - ready[start])
-        done = seen + before[run]  # examples of the model since its last step, with this one
-        steps = done[end] // size  # that each model takes in this call
-        n_rounds = int(steps.max()) + 1
-        rates = self._rates(models, n_rounds)  # (k, n_rounds)
-        costs = np.full((len(models), n_rounds), np.nan)
+        rounds = Rounds(model, ready, self.collected, self.settings.batch_size)
+        models, steps = rounds.models, rounds.steps
+        rates = self._rates(models, rounds.n)  # (k, n_rounds)
+        costs = np.full((len(models), rounds.n), np.nan)
         norms = np.zeros_like(costs)
         forecast = np.empty((len(model), self._outputs))
-        round_now = done // size
-        train = np.flatnonzero(ready)
-        pieces = zip(
-            _by_round(np.arange(len(model)), round_now, n_rounds),
-            _by_round(train, (done[train] - 1) // size, n_rounds),
-            strict=True,
-        )
-        fewest = int(steps.min())
-        for i, (now, past) in enumerate(pieces):
+        for i, (now, past, stepping) in enumerate(rounds):
             self._forecast(model[now], X_now[now], forecast, now)
             self._collect(model[past], X[past], Y[past])
-            stepping = _ALL if i < fewest else np.flatnonzero(steps > i)
             if isinstance(stepping, slice) or len(stepping):
                 costs[stepping, i], norms[stepping, i] = self._step(models[stepping], rates[stepping, i])
                 if self._reduces:
                     self._watch(models, steps, costs, norms, range(i, i + 1))
                     rates[:, i + 1 :] = self._rates(models, 1)
         losses = self._note(models, steps, costs)
-        if n_rounds > 1:
+        if rounds.n > 1:
             self._keep_last(models, steps, costs, norms)
             if not self._reduces:
-                self._watch(models, steps, costs, norms, range(n_rounds - 1))
+                self._watch(models, steps, costs, norms, range(rounds.n - 1))
         self.batches[models] += steps
-        return forecast, losses[run, round_now], rates[run, round_now]
+        return forecast, losses[rounds.run, rounds.now], rates[rounds.run, rounds.now]
 
     def _forecast(self, model: Integers, X: Floats, forecast: Floats, members: Members) -> None:
         if len(model):
@@ -281,12 +261,6 @@ class Learner(RowState):
         return schedule.rate(initial, batches // self.settings.batches_per_epoch, batches)
 
 
-def _runs(model: Integers) -> tuple[Integers, Integers]:
-    """Return the models, ascending as they come, and the length of the run of each."""
-    start = np.append(0, np.flatnonzero(model[1:] != model[:-1]) + 1)
-    return model[start], np.append(start[1:], len(model)) - start
-
-
 def _rows(model: Integers) -> tuple[Members, Integers]:
     """Return an index of the rows of the models, and the length of the run of each."""
     if (first := int(model[0])) == model[-1]:
@@ -316,17 +290,3 @@ def _averaged(start: Floats, values: Floats) -> Floats:
 def _ratio(numerator: Floats, denominator: Floats) -> Floats:
     with np.errstate(invalid="ignore"):
         return np.asarray(numerator / denominator)
-
-
-def _by_round(members: Integers, round_of: Integers, n_rounds: int) -> Iterator[Members]:
-    """Yield the members of each round, in their order; as slices where they lie side by side."""
-    if np.all(round_of[1:] >= round_of[:-1]):
-        order = members
-    else:
-        stable = np.argsort(round_of, kind="stable")
-        order, round_of = members[stable], round_of[stable]
-    bounds = np.searchsorted(round_of, np.arange(n_rounds + 1)).tolist()
-    first = int(order[0]) if len(order) else 0
-    side_by_side = order is members and len(order) > 0 and int(order[-1]) - first == len(order) - 1
-    for a, z in pairwise(bounds):
-        yield slice(first + a, first + z) if side_by_side else order[a:z]

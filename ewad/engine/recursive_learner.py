@@ -62,8 +62,8 @@ class RecursiveLearner(RowState):
         for now, past, stepping in rounds:
             self._forecast(model[now], X_now[now], forecast, now)
             self._collect(model[past], X[past], Y[past], rounds.place[past])
-            if len(stepping):
-                self._step(stepping)
+            if isinstance(stepping, slice) or len(stepping):
+                self._step(rounds.models[stepping])
         self.collected[rounds.models] = rounds.left
         return forecast
 
