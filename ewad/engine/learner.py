@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ewad.engine.rounds import Members, Rounds
+from ewad.engine.rounds import Members, Rounds, runs_of
 from ewad.engine.settings import ModelSettings
 from ewad.numeric.experts import Expert
 from ewad.numeric.optimizers import clip_by_norm
@@ -265,7 +265,7 @@ def _rows(model: Integers) -> tuple[Members, Integers]:
     """Return an index of the rows of the models, and the length of the run of each."""
     if (first := int(model[0])) == model[-1]:
         return slice(first, first + 1), np.array([len(model)])  # a view, which copies nothing
-    return _runs(model)
+    return runs_of(model)
 
 
 def _view(models: Integers) -> Members:

@@ -20,10 +20,10 @@ class Rounds:
     Iterating yields, for each round, the samples whose forecasts the parameters of that round make, the
     samples that complete an example in it, and the places in `models` of those that end it with a step.
 
-    models: (k,) ascending.  run: (n,) the place in `models` of each sample's.  steps: (k,) how many each takes.
-    n: the number of rounds.  now: (n_samples,) the round that makes each sample's forecast.  place: (n_samples,)
-    of an example in its mini-batch, without meaning for a sample that completes none.  left: (k,) examples of
-    the unfinished mini-batch.
+    models: (k,) ascending.  steps: (k,) how many each takes.  n: the number of rounds.
+    run, now: (n_samples,) the place in `models` of each sample's, and the round that makes its forecast.
+    place: (n_samples,) of an example in its mini-batch, without meaning for a sample that completes none.
+    left: (k,) examples of the unfinished mini-batch.
     """
 
     def __init__(
