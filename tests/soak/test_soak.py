@@ -18,7 +18,7 @@ from tests.system.polling import until
 MESSAGES = int(os.environ.get("SOAK_MESSAGES", "300000"))
 LONG = MESSAGES >= 20_000_000
 ROUNDS = 20  # of a million each
-STEP = min(100_000, MESSAGES // ROUNDS)  # the daemon may be so much behind
+STEP = min(20_000, MESSAGES // ROUNDS)  # the daemon may be so much behind
 TOPICS = 250
 STATE_GROWTH = 1.5
 RSS_GROWTH = 1.05 if LONG else 1.15  # buffers come and go
