@@ -42,7 +42,7 @@ def cut(groups: Sequence[Group], counters: Mapping[str, int]) -> Cut:
             {
                 "name": group.name,
                 "topics": group.settings.topics,
-                "streams": list(zip(group.streams.names, group.streams.labels, strict=True)),
+                "streams": (group.streams.names.copy(), group.streams.labels.copy()),  # paired by Cut.write
                 "out_of_order": group.out_of_order,
                 "parts": [(part.kind, part.meaning) for part in parts],
             }
