@@ -20,7 +20,9 @@ Kind = TypeVar("Kind", bound=np.generic)
 
 # A radix sort serves 16-bit keys and is several times quicker than the merge sort of wider ones.
 _RADIX_LIMIT = 1 << 16
-# A long run is advanced in rows of so many: half as wide hands on more, twice as wide multiplies more.
+# A run of _LONG samples is advanced in rows of _WIDTH; one of 256 gains nothing by it. Measured at 1,024:
+# half as wide is slower; twice as wide is slower at 4,096 samples.
+_LONG = 512
 _WIDTH = 32
 
 
@@ -118,7 +120,7 @@ def advance(decay: Floats | float, increment: Floats, carry: Floats, runs: Runs)
 
 def _compose_even(decay: float, result: Floats, runs: Runs) -> None:
     """Let each sample take in all earlier ones of its run, under one decay; in place."""
-    if len(runs.start) == 1 and runs.longest >= 2 * _WIDTH:
+    if len(runs.start) == 1 and runs.longest >= _LONG:
         for column in result.reshape(len(result), -1).T:
             _compose_one(decay, column)
         return
@@ -136,7 +138,7 @@ def _compose_one(decay: float, result: Floats) -> None:
     """Let each sample take in all earlier ones, under one decay; in place. result: (n,).
 
     Rows of _WIDTH samples are advanced by a product with a triangular matrix; what each row hands on to the
-    next follows the same recurrence, at decay**_WIDTH. A third of the doubling's time.
+    next follows the same recurrence, at decay**_WIDTH. Measured: 0.6 of doubling's time at 1,024 samples.
     """
     within, later = _weights(decay)
     n_rows = len(result) // _WIDTH
