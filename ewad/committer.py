@@ -55,7 +55,7 @@ class Committer:
         self._pieces = [FIRST_PIECE] * len(engine.groups)
         self._job: _Job | None = None
         self._fault: Exception | None = None
-        self._forget_at: float | None = None
+        self._at_rest: list[Callable[[], None]] = []
 
     @property
     def busy(self) -> bool:
@@ -80,16 +80,26 @@ class Committer:
         self._go_on()
 
     def forget(self, now: float) -> None:
-        """Let the engine forget what is silent for too long: now, or after the next commit if samples wait.
+        """Let the engine forget what is silent for too long, once no sample waits. now: Unix seconds."""
+        self.at_rest(lambda: self._forget(now))
 
-        Rows change then: no sample may wait for its own. now: Unix seconds.
-        """
-        self._forget_at = now
+    def at_rest(self, action: Callable[[], None]) -> None:
+        """Do something while no sample waits: now, or right after the next commit. Rows may change then."""
+        self._at_rest.append(action)
         if self._job is None and not self._intake.waiting:
-            self._forget(now)
+            self._act()
+
+    def take_over(self, engine: Engine, intake: Intake) -> None:
+        """Go on with another engine and intake. Only at rest."""
+        self._engine, self._intake = engine, intake
+        self._pieces = [FIRST_PIECE] * len(engine.groups)
+
+    def _act(self) -> None:
+        actions, self._at_rest = self._at_rest, []
+        for action in actions:
+            action()
 
     def _forget(self, now: float) -> None:
-        self._forget_at = None
         answered = self._engine.answered
         forgotten = self._intake.forget(max(now, self._arrival))
         for group, streams, _ in forgotten:
@@ -151,8 +161,7 @@ class Committer:
             job.done()
         else:
             self._store.record(Change(streams, job.batches), job.notes, job.done)
-        if self._forget_at is not None:
-            self._forget(self._forget_at)
+        self._act()
 
 
 def _nothing() -> None:

@@ -19,7 +19,7 @@ LAYERS = (
     ("ingest",),
     ("store",),
     ("expose",),
-    ("samples", "notify", "logs", "demo_broker", "demo_publisher", "committer"),
+    ("samples", "notify", "logs", "demo_broker", "demo_publisher", "committer", "reloader"),
     ("daemon", "replay", "training", "train", "figures", "demo", "check", "state_command"),
     ("cli",),
     ("__main__",),

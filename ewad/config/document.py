@@ -15,6 +15,7 @@ from ewad.config.settings import (
     LimitSettings,
     LogSettings,
     MqttSettings,
+    ReloadSettings,
     Secret,
     Settings,
     StateSettings,
@@ -192,6 +193,7 @@ LIMIT_KEYS: dict[str, Check] = {
     "max_streams": checks.integer(1, 100_000_000),
     "max_payload_bytes": checks.integer(1, 268_435_455),  # MQTT's largest packet
 }
+RELOAD_KEYS: dict[str, Check] = {"poll": checks.duration("1s", "365d")}
 STATE_KEYS: dict[str, Check] = {
     "path": checks.text,
     "commit_interval": checks.duration("1ms", "10s"),
@@ -210,6 +212,7 @@ SECTIONS: dict[str, dict[str, Check]] = {
     "http": HTTP_KEYS,
     "limits": LIMIT_KEYS,
     "log": LOG_KEYS,
+    "reload": RELOAD_KEYS,
     "state": STATE_KEYS,
 }
 # key -> attribute, where the attribute says more than the key
@@ -221,6 +224,7 @@ ATTRIBUTES = {
     "session_expiry": "session_expiry_seconds",
     "commit_interval": "commit_interval_seconds",
     "snapshot_interval": "snapshot_interval_seconds",
+    "poll": "poll_seconds",
     "every": "every_seconds",
     "max_gap": "max_gap_seconds",
 }
@@ -242,6 +246,9 @@ def settings_of(raw: Mapping[str, Any], base: pathlib.Path, environ: Mapping[str
         ),
         "limits": partial(checks.table, checks=LIMIT_KEYS, build=lambda values: LimitSettings(**values)),
         "log": partial(checks.table, checks=LOG_KEYS, build=lambda values: LogSettings(**values)),
+        "reload": partial(
+            checks.table, checks=RELOAD_KEYS, build=lambda values: ReloadSettings(**_attributes(values))
+        ),
         "state": partial(checks.table, checks=STATE_KEYS, build=partial(_state, base)),
     }
     # secrets may come from elsewhere than these sections

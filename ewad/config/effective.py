@@ -24,6 +24,7 @@ def effective(settings: Settings) -> str:
         _section("[http]", _http(settings)),
         _section("[limits]", _attributes(settings.limits)),
         _section("[log]", _attributes(settings.log)),
+        _section("[reload]", _reload(settings)),
         *([] if settings.state is None else [_section("[state]", _state(settings.state))]),
     ]
     return "\n".join(sections)
@@ -58,6 +59,11 @@ def _state(state: StateSettings) -> Iterator[tuple[str, Any]]:
     for name, value in _attributes(state):
         key = name.removesuffix("_seconds")
         yield key, (value if key == name else format_duration(value))
+
+
+def _reload(settings: Settings) -> Iterator[tuple[str, Any]]:
+    poll = settings.reload.poll_seconds
+    yield "poll", None if poll is None else format_duration(poll)
 
 
 def _stream(block: StreamSettings) -> Iterator[tuple[str, Any]]:

@@ -109,6 +109,12 @@ class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
     format: Literal["text", "json"] = "text"
 
 
+class ReloadSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """When the configuration is read again besides at SIGHUP: every so often, if at all."""
+
+    poll_seconds: float | None = None
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that an operator can set. streams[i] is group i of the engine; state None: none is kept."""
 
@@ -119,6 +125,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     limits: LimitSettings = LimitSettings()
     log: LogSettings = LogSettings()
     state: StateSettings | None = None
+    reload: ReloadSettings = ReloadSettings()
 
     def group_settings(self) -> list[GroupSettings]:
         """Return what the engine needs of each block, in order."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -76,15 +76,15 @@ class Engine:
                 self.forgotten += len(rows)
         return forgotten
 
-    def forget_streams(self, group: int, names: Sequence[str]) -> None:
-        """Forget these streams of a group, as `forget` did once. Raises ValueError if one is unknown."""
+    def forget_streams(self, group: int, names: Sequence[str]) -> Forgotten:
+        """Forget these streams of a group; return what was done. Raises ValueError if one is unknown."""
         rows = [self.groups[group].streams.find(name) for name in names]
         if None in rows:
             raise ValueError(
                 f"{self.groups[group].name}: expected known streams, got {names[rows.index(None)]}"
             )
-        self.groups[group].forget(np.sort(np.array(rows, dtype=np.int64)))
         self.forgotten += len(names)
+        return Forgotten(group, *self.groups[group].forget(np.sort(np.array(rows, dtype=np.int64))))
 
     def _make_room(self, silence: list[Floats], leaving: list[NDArray[np.bool_]]) -> None:
         """Let stale streams leave too, the longest silent first, for those that were refused."""
@@ -132,6 +132,12 @@ class Engine:
             {"refused": self.refused, "forgotten": self.forgotten, "answered": self.answered},
         )
 
+    def take_over(self, cut: Cut) -> state.Loaded:
+        """Put what fits of another engine's state into this new one; return what became of it."""
+        loaded = state.take_over(self.groups, cut)
+        self._set_counters(cut.header)
+        return loaded
+
     def load(self, dump: bytes) -> state.Loaded:
         """Put what fits of a dumped state into a new engine; return what became of it.
 
@@ -142,7 +148,10 @@ class Engine:
         if self.n_streams:
             raise ValueError(f"engine: expected a new one to load into, got one of {self.n_streams} streams")
         header, loaded = state.load(self.groups, dump)
+        self._set_counters(header)
+        return loaded
+
+    def _set_counters(self, header: Mapping[str, int]) -> None:
         self.refused = header["refused"]
         self.forgotten = header.get("forgotten", 0)
         self.answered = header.get("answered", 0)
-        return loaded

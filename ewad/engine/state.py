@@ -52,6 +52,11 @@ def cut(groups: Sequence[Group], counters: Mapping[str, int]) -> Cut:
     return Cut(header, arrays)
 
 
+def take_over(groups: Sequence[Group], cut: Cut) -> Loaded:
+    """Put what fits of a cut into new groups, as `load` does; its arrays are copied."""
+    return _load(groups, cut.paired(), cut.arrays)
+
+
 def load(groups: Sequence[Group], dump: bytes) -> tuple[dict[str, Any], Loaded]:
     """Put what fits of a dump into new groups; return its header and what became of it.
 

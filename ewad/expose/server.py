@@ -117,6 +117,10 @@ class HttpServer:
         self._runner = runner
         return [tuple(found.getsockname()[:2]) for found in self._listener.sockets]
 
+    def show(self, engine: Engine, exposition: Exposition) -> None:
+        """Show another engine from the next request on."""
+        self._engine, self._exposition = engine, exposition
+
     async def stop(self) -> None:
         """Stop listening and end all connections, at once or nearly so."""
         runner, self._runner = self._runner, None

@@ -81,6 +81,16 @@ class _Block:
         found = (template.match(topic) for template in self.templates)
         return next((labels for labels in found if labels is not None), None)
 
+    def labels_of_stream(self, name: str) -> Labels | None:
+        """Return the labels of a stream of that name, None if it can't be one of this block."""
+        topics = (
+            name if not suffix else name.removesuffix(f"/{suffix}")
+            for suffix in self.suffixes
+            if not suffix or name.endswith(f"/{suffix}")
+        )
+        found = (self.labels(topic) for topic in topics)
+        return next((labels for labels in found if labels is not None), None)
+
     def mark_arrival(self, arrival: float) -> None:
         """Note that the samples added since the last mark arrived then."""
         if self.settings.time_field is None:
@@ -199,6 +209,29 @@ class Intake:
         """Return the streams that were added since the last call: group, name, labels."""
         new, self._new_streams = self._new_streams, []
         return new
+
+    def adopt(self) -> list[Forgotten]:
+        """Fit streams that another configuration left to this one: their labels, and whether they stay.
+
+        Streams that no topic of their block takes any more are forgotten; return them.
+        """
+        forgotten = []
+        for block in self._blocks:
+            streams = self._engine.groups[block.group].streams
+            homeless = []
+            for row, name in enumerate(streams.names):
+                labels = block.labels_of_stream(name)
+                if labels is None:
+                    homeless.append(name)
+                else:
+                    streams.labels[row] = labels
+            if homeless:
+                forgotten.append(self._engine.forget_streams(block.group, homeless))
+        return forgotten
+
+    def go_on_from(self, other: Intake) -> None:
+        """Go on counting where another intake ends."""
+        self.received, self.rejected = other.received, other.rejected
 
     def forget(self, now: float) -> list[Forgotten]:
         """Let the engine forget what is silent for too long; return what it did.

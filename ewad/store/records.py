@@ -39,18 +39,22 @@ class Samples(msgspec.Struct, frozen=True, array_like=True):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What happened to an engine: new streams, then batches as they were observed, then streams forgotten."""
+    """What happened to an engine: new streams, then batches as they were observed, then streams forgotten.
+
+    groups: their names from here on, before all else, if the configuration may have changed; else empty.
+    """
 
     streams: Sequence[NewStream]
     batches: Sequence[Batch]
     forgotten: Sequence[Forgotten] = ()
+    groups: Sequence[str] = ()
 
 
 class Record(msgspec.Struct, frozen=True, array_like=True):
     """What one commit made of the engine and of the broker's session. It is the journal's unit.
 
-    streams, batches, forgotten: see Change; of the forgotten, group and names.  refused, answered: the
-    engine's counts afterwards.  pubacks, pubrecs, pubcomps: see Acknowledgements; uint64, uint16, uint16.
+    streams, batches, forgotten, groups: see Change; of the forgotten, group and names.  refused, answered:
+    the engine's counts afterwards.  pubacks, pubrecs, pubcomps: see Acknowledgements; uint64, uint16, uint16.
     """
 
     streams: list[NewStream]
@@ -61,6 +65,7 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
     pubacks: bytes
     pubrecs: bytes
     pubcomps: bytes
+    groups: list[str] = []
 
     @classmethod
     def of(cls, change: Change, refused: int, answered: int, notes: Acknowledgements) -> Record:
@@ -77,12 +82,18 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
         ]
         ids = _bytes(notes.pubacks, TAGS), _bytes(notes.pubrecs, IDS), _bytes(notes.pubcomps, IDS)
         forgotten = [(group, names) for group, names, _ in change.forgotten]
-        return cls(list(change.streams), columns, forgotten, refused, answered, *ids)
+        return cls(list(change.streams), columns, forgotten, refused, answered, *ids, list(change.groups))
 
     @property
     def samples(self) -> int:
         """How many samples it holds."""
         return sum(len(batch.stream) for batch in self.batches) // ROWS.itemsize
+
+    def homes(self, engine: Engine, groups: Sequence[int | None]) -> Sequence[int | None]:
+        """Return for each group of then the one of now, None for one that is no more; groups: so far."""
+        names = [group.name for group in engine.groups]
+        found = [names.index(name) if name in names else None for name in self.groups]
+        return found or groups
 
     def replay(self, engine: Engine, groups: Sequence[int | None], deliveries: Deliveries) -> None:
         """Do again what was recorded; the same engine before gives the same one after, bit for bit.
@@ -98,7 +109,8 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
                 engine.observe(each.batch(now))
         for group, names in self.forgotten:
             if (now := groups[group]) is not None:
-                engine.forget_streams(now, names)
+                known = engine.groups[now].streams.find
+                engine.forget_streams(now, [name for name in names if known(name) is not None])
         engine.refused, engine.answered = self.refused, self.answered
         notes = Acknowledgements(
             pubacks=_column(self.pubacks, TAGS).tolist(),

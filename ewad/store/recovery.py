@@ -20,6 +20,7 @@ class Recovered:
     """What a state file held, and the file, open; a new one if it was damaged.
 
     sequence: of the last record that counts.  samples: replayed from the journal.  damage: what was wrong.
+    moved: whether groups have other places than in the file's last record.
     """
 
     engine: Engine
@@ -27,6 +28,7 @@ class Recovered:
     sequence: int = 0
     samples: int = 0
     damage: str = ""
+    moved: bool = False
 
 
 def recover(
@@ -91,8 +93,11 @@ def _replay(file: StateFile, recovered: Recovered, groups: Sequence[int | None])
     """Bring the engine forward by the journal, as far as that is whole."""
     try:
         for entry in file.journal(recovered.sequence):
-            decode(entry.record, Record).replay(recovered.engine, groups, recovered.deliveries)
+            record = decode(entry.record, Record)
+            groups = record.homes(recovered.engine, groups)
+            record.replay(recovered.engine, groups, recovered.deliveries)
             recovered.sequence = entry.sequence
             recovered.samples += entry.samples
     except DamagedError as error:
         recovered.damage = str(error)
+    recovered.moved = list(groups) != list(range(len(recovered.engine.groups)))

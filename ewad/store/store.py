@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ewad.config.settings import StateSettings
-from ewad.engine import Cut, Engine
+from ewad.engine import Cut, Engine, Forgotten
 from ewad.errors import StateError
-from ewad.ingest.deliveries import Acknowledgements
+from ewad.ingest.deliveries import Acknowledgements, Deliveries
 from ewad.store.records import Change
 from ewad.store.recovery import recover
 from ewad.store.writer import Commit, SnapshotOf, Writer
@@ -47,6 +47,7 @@ class Store:
         self.deliveries = recovered.deliveries.copy()  # the source's own
         self._recorded = recovered.deliveries
         self._sequence = recovered.sequence
+        self._moved = recovered.moved
         self._damaged = int(bool(recovered.damage))
         self._journalled = 0  # samples since the last snapshot was begun
         self._kept_sequence = -1  # of that snapshot
@@ -54,11 +55,30 @@ class Store:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._writer = Writer(file, durability, settings.on_disk_error, self._release, observe_seconds, clock)
 
-    def start(self) -> None:
-        """Begin to write, in a thread; at first a snapshot, which the new journal is to follow."""
+    def start(self, forgotten: Sequence[Forgotten] = ()) -> None:
+        """Begin to write, in a thread; at first a snapshot.
+
+        forgotten: what has left the engine since it was recovered.
+        """
         self._loop = asyncio.get_running_loop()
         self._writer.start()
-        self.snapshot(self.engine.cut())
+        if self._moved or forgotten:
+            self.take_over(self.engine, forgotten)
+        else:
+            self.snapshot(self.engine.cut())
+
+    def take_over(self, engine: Engine, forgotten: Sequence[Forgotten], session: str | None = None) -> None:
+        """Go on with an engine of another configuration; at first a snapshot, which its journal is to follow.
+
+        forgotten: what has left it since it was made of the old one.  session: None if it is the old one.
+        """
+        self.engine = engine
+        if session is not None:
+            self._session = session
+            self.deliveries, self._recorded = Deliveries(), Deliveries()
+        names = [group.name for group in engine.groups]
+        self.record(Change([], [], forgotten, names), Acknowledgements(), lambda: None)
+        self.snapshot(engine.cut())
 
     def record(
         self,

@@ -145,7 +145,7 @@ def test_every_schedule_is_known_and_survives_the_effective_text(kind):
         ("", "ewad.toml: stream: expected at least one [[stream]] block, got none"),
         ("stream = 5", "ewad.toml: stream: expected [[stream]] blocks, got 5"),
         ("[stream]", "ewad.toml: stream: expected [[stream]] blocks, got a table"),
-        (STREAM + "[mqt]", 'ewad.toml: mqt: unknown key "mqt"; did you mean "mqtt"? known: http, limits, log, model, mqtt, state, stream'),
+        (STREAM + "[mqt]", 'ewad.toml: mqt: unknown key "mqt"; did you mean "mqtt"? known: http, limits, log, model, mqtt, reload, state, stream'),
         ("mqtt = 1\n" + STREAM, "ewad.toml: mqtt: expected a table, got 1"),
         (STREAM + "[mqtt]\nqos = 3", "ewad.toml: mqtt.qos: must be in 0..2, got 3"),
         (STREAM + "[mqtt]\nversion = 5", 'ewad.toml: mqtt.version: expected one of "5", "3.1.1", got 5'),
@@ -292,9 +292,15 @@ def test_effective_text_reads_back_as_the_same_settings():
 
 def test_effective_text_shows_the_grid_of_a_model_and_when_streams_are_forgotten():
     text = MODEL + 'every = "1m"\nresample = "last"\nmax_gap = "15m"\n' + STREAM.replace('"t"', '"u"')
-    settings = parse(text + 'forget_after = "7d"', "ewad.toml", {})
+    settings = parse(text + 'forget_after = "7d"\n[reload]\npoll = "10s"', "ewad.toml", {})
     shown = effective(settings)
-    for line in ('every = "1m"', 'resample = "last"', 'max_gap = "15m"', 'forget_after = "7d"'):
+    for line in (
+        'every = "1m"',
+        'resample = "last"',
+        'max_gap = "15m"',
+        'forget_after = "7d"',
+        'poll = "10s"',
+    ):
         assert line in shown
     assert parse(shown, "again", {}) == settings
 

@@ -1,0 +1,71 @@
+"""The configuration, read again: at SIGHUP, and if so set whenever its content has changed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Protocol
+
+from ewad.config import Settings
+from ewad.errors import ConfigError
+
+log = logging.getLogger("ewad.daemon")
+
+
+class Configured(Protocol):
+    """What is set by a configuration."""
+
+    settings: Settings
+    reload_successful: bool
+
+    async def apply(self, settings: Settings) -> None:
+        """Go on with other settings. Raises ConfigError, the old ones in force, if they can't be used."""
+        ...
+
+
+class Reloader:
+    """Reads the settings again by `load`, which may raise ConfigError, and applies them one after another."""
+
+    def __init__(self, load: Callable[[], Settings]) -> None:
+        self._load = load
+        self._asked = asyncio.Event()
+        self._read: Settings | None = None  # at the last attempt that could be read
+        self._told = ""  # why the last attempt failed
+
+    def ask(self) -> None:
+        """Have the settings read again, whether they have changed or not."""
+        self._asked.set()
+
+    async def run(self, target: Configured) -> None:
+        """Reload whenever asked, or due, until cancelled."""
+        self._read = target.settings
+        while True:
+            await self._due(target.settings.reload.poll_seconds)
+            asked = self._asked.is_set()
+            self._asked.clear()
+            await self._reload(target, asked)
+
+    async def _due(self, poll_seconds: float | None) -> None:
+        try:
+            async with asyncio.timeout(poll_seconds):
+                await self._asked.wait()
+        except TimeoutError:
+            return
+
+    async def _reload(self, target: Configured, asked: bool) -> None:
+        try:
+            settings = await asyncio.to_thread(self._load)
+            if settings == self._read and not asked and not self._told:
+                return
+            self._read = settings
+            await target.apply(settings)
+        except ConfigError as error:
+            target.reload_successful = False
+            if asked or str(error) != self._told:
+                log.warning("reload failed, the old configuration stays in force error=%s", error)
+            self._told = str(error)
+            return
+        self._told = ""
+        target.reload_successful = True
+        log.info("reloaded: the configuration is in force")
