@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ewad.engine.rounds import Members, Rounds, runs_of
+from ewad.engine.rounds import Members, Rounds, rows_of, runs_of
 from ewad.engine.settings import ModelSettings
 from ewad.numeric.experts import Expert
 from ewad.numeric.optimizers import clip_by_norm
@@ -169,7 +169,7 @@ class Learner(RowState):
 
     def _step(self, models: Integers, rate: Floats) -> tuple[Floats, Floats]:
         """Take a step of each of these models, whose mini-batches are complete; return costs and norms."""
-        rows, size = _view(models), self.settings.batch_size
+        rows, size = rows_of(models), self.settings.batch_size
         cost, gradient = self.squares[rows] / self._n_errors, self.gradient_sum[rows] / self._n_errors
         if self.settings.l2:
             weights = self.theta[rows] * self._penalised
@@ -263,14 +263,8 @@ class Learner(RowState):
 
 def _rows(model: Integers) -> tuple[Members, Integers]:
     """Return an index of the rows of the models, and the length of the run of each."""
-    if (first := int(model[0])) == model[-1]:
-        return slice(first, first + 1), np.array([len(model)])  # a view, which copies nothing
-    return runs_of(model)
-
-
-def _view(models: Integers) -> Members:
-    """Return an index of the models' rows; where there is but one a slice, which copies nothing."""
-    return slice(int(models[0]), int(models[0]) + 1) if len(models) == 1 else models
+    models, length = runs_of(model)
+    return rows_of(models), length
 
 
 def _averaged(start: Floats, values: Floats) -> Floats:

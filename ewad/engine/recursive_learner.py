@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
-from ewad.engine.rounds import Members, Rounds
+from ewad.engine.rounds import Members, Rounds, rows_of
 from ewad.numeric import recursive
 from ewad.numeric.recurrence import Floats, Integers
 from ewad.numeric.rows import Part, RowState
@@ -68,11 +70,14 @@ class RecursiveLearner(RowState):
         return forecast
 
     def _forecast(self, model: Integers, X: Floats, forecast: Floats, members: Members) -> None:
-        if self.n_rows == 1:
-            forecast[members] = X @ self.theta[0, :-1] + self.theta[0, -1]
-        elif len(model):
-            theta = self.theta[model]
-            forecast[members] = (X[:, None, :] @ theta[:, :-1])[:, 0] + theta[:, -1]
+        if not len(model):
+            return
+        if (row := int(model[0])) == model[-1]:
+            theta = self.theta[row]
+            forecast[members] = X @ theta[:-1] + theta[-1]
+        else:
+            matrix = self.theta[model]
+            forecast[members] = (X[:, None, :] @ matrix[:, :-1])[:, 0] + matrix[:, -1]
 
     def _collect(self, model: Integers, X: Floats, Y: Floats, place: Integers) -> None:
         self.waiting_x[model, place, :-1] = X
@@ -80,13 +85,13 @@ class RecursiveLearner(RowState):
 
     def _step(self, models: Integers) -> None:
         """Learn from the complete blocks of these models."""
-        rows = slice(None) if len(models) == self.n_rows else models
+        rows = rows_of(models)
         covariance, theta = self.covariance[rows], self.theta[rows]
         X, Y = self.waiting_x[rows], self.waiting_y[rows]
         recursive.update(covariance, theta, X, Y, self._forgetting, self._bound)
-        if not np.isfinite(theta).all():
+        if not math.isfinite(np.vdot(theta, theta)):
             bad = ~np.isfinite(theta).all(axis=(1, 2))
             theta[bad], covariance[bad] = 0.0, self._initial
             self.diverged[models[bad]] += 1
-        if rows is models:
+        if not isinstance(rows, slice):
             self.covariance[rows], self.theta[rows] = covariance, theta

@@ -61,6 +61,12 @@ def runs_of(model: Integers) -> tuple[Integers, Integers]:
     return model[start], np.append(start[1:], len(model)) - start
 
 
+def rows_of(models: Integers) -> Members:
+    """Return an index of these rows, ascending; where they lie side by side a slice, which copies nothing."""
+    first, n = int(models[0]), len(models)
+    return slice(first, first + n) if int(models[-1]) - first == n - 1 else models
+
+
 def _by_round(members: Integers, round_of: Integers, n_rounds: int) -> Iterator[Members]:
     """Yield the members of each round, in their order; as slices where they lie side by side."""
     if np.all(round_of[1:] >= round_of[:-1]):
