@@ -31,6 +31,7 @@ time_field = "n"
 beta = [0.9, 0.98]
 model = "m"
 [model.m]
+experts = ["linear"]
 lags = 4
 batch_size = 16
 learning_rate = 0.01

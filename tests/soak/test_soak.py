@@ -29,6 +29,7 @@ name = "soak"
 topic = "soak/{sensor}/v"
 model = "m"
 [model.m]
+experts = ["linear"]
 lags = 8
 [state]
 path = "soak.db"
