@@ -120,7 +120,7 @@ class NaiveStream:
         self.times, self.values, self.forecasts = [], [], []
         self.steady, self.streak = [], 0
         self.start = 0  # the sample at which the window began
-        self.restarts = set()
+        self.restarts, self.uncounted = set(), set()
         self.open = None  # with a grid: number, samples and whether a gap lies before it
         self.forecast = [NAN] * len(settings.model.horizons) if settings.model else []
         self.scored = [[] for _ in settings.model.horizons] if settings.model else []
@@ -133,6 +133,8 @@ class NaiveStream:
             limit = 50.0 * self.scale() * 2.0**self.streak
         step = value - self.steady[-1] if now else 0.0
         beyond = abs(step) > limit
+        if self.streak + beyond == 1:  # a spike's way out, or its way back
+            self.uncounted.add(now)
         self.streak = self.streak + 1 if beyond else 0
         self.steady.append(self.steady[-1] + math.copysign(limit, step) if beyond else value)
 
@@ -140,9 +142,9 @@ class NaiveStream:
         return any(d != 0.0 for d in self.differences())
 
     def differences(self):
-        """The differences of what was believed, none across a gap."""
+        """The differences of what was believed, none across a gap or of a lone spike."""
         steps = enumerate(pairwise(self.steady), start=1)
-        return [b - a for i, (a, b) in steps if i not in self.restarts]
+        return [b - a for i, (a, b) in steps if i not in self.restarts | self.uncounted]
 
     def scale(self):
         """The root mean square of the differences, at 0.9999; 1 where it is zero."""
