@@ -1,0 +1,178 @@
+"""Prediction intervals keep their coverage: on all kinds of errors, and against a plain loop."""
+
+import math
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ewad.numeric.intervals import COOLING, HIGHEST_SCORE, ConformalIntervals
+from ewad.numeric.pending import Due
+from ewad.numeric.recurrence import Runs
+
+
+def given_out(intervals, error, horizons=(1,), first=0, unit=1.0):
+    """Return the widths after each sample of one stream, (n, n_horizons, 2); error: (n, n_horizons)."""
+    n = len(error)
+    runs, number = Runs.of(np.zeros(n, int)), np.arange(first, first + n)
+    return intervals.update(
+        runs, Due(horizons, runs, number, number), error, np.full((n, len(horizons)), unit)
+    )
+
+
+def inside(error, coverage=0.9, horizon=1):
+    """Return whether each error of one horizon was within the widths given out for it."""
+    error = np.asarray(error, float)
+    intervals = ConformalIntervals(coverage, (horizon,), 1)
+    width = given_out(intervals, error[:, None], (horizon,))[:, 0]
+    e, w = error[horizon:], width[:-horizon]
+    return (-w[:, 0] <= e) & (e <= w[:, 1])
+
+
+RNG = np.random.default_rng(1)
+N = 12_000
+ERRORS = {
+    "iid": RNG.normal(size=N),
+    "skewed": RNG.exponential(size=N) - 1.0,
+    "biased": 1.0 + RNG.normal(size=N),
+    "heavy-tailed": RNG.standard_t(2, size=N),
+    "drifting": RNG.normal(size=N) * np.linspace(0.1, 20.0, N),
+    "by season": RNG.normal(size=N) * (1.2 + np.sin(np.arange(N) * 2 * np.pi / 1000)),
+    "suddenly smaller": RNG.normal(size=N) * np.where(np.arange(N) < N // 2, 5.0, 0.5),
+    "suddenly larger": RNG.normal(size=N) * np.where(np.arange(N) < N // 2, 0.5, 5.0),
+    "correlated": np.convolve(RNG.normal(size=N + 23), np.ones(24), "valid"),
+}
+
+
+@pytest.mark.parametrize("kind", ERRORS)
+def test_ninety_of_a_hundred_values_fall_inside(kind):
+    assert 0.88 <= inside(ERRORS[kind])[N // 4 :].mean() <= 0.92
+
+
+@pytest.mark.parametrize("horizon", [6, 24])
+def test_coverage_holds_at_long_horizons_whose_errors_overlap(horizon):
+    steps = np.random.default_rng(2).normal(size=N + horizon)
+    error = np.convolve(steps, np.ones(horizon), "valid")
+    assert 0.88 <= inside(error, horizon=horizon)[N // 4 :].mean() <= 0.92
+
+
+@pytest.mark.parametrize("coverage", [0.5, 0.8, 0.95])
+def test_coverage_is_what_was_asked_for(coverage):
+    assert inside(ERRORS["iid"], coverage)[1000:].mean() == pytest.approx(coverage, abs=0.01)
+
+
+def test_both_sides_miss_alike_even_if_errors_are_skewed():
+    error = ERRORS["skewed"]
+    width = given_out(ConformalIntervals(0.9, (1,), 1), error[:, None])[:-1, 0]
+    assert (error[1:] > width[:, 1])[1000:].mean() == pytest.approx(0.05, abs=0.01)
+    assert (error[1:] < -width[:, 0])[1000:].mean() == pytest.approx(0.05, abs=0.01)
+
+
+def test_coverage_holds_in_the_long_run_against_an_adversary():
+    # Each error lies beyond its interval or at its centre, whichever the adversary wants: in runs of 50.
+    intervals, hits, width = ConformalIntervals(0.9, (1,), 1), [], np.ones(2)
+    for i in range(6000):
+        beyond = 1.01 * width[1] if i % 500 < 50 else 0.0
+        hits.append(beyond <= width[1])
+        width = given_out(intervals, np.array([[beyond]]), first=i)[0, 0]
+    assert np.mean(hits[500:]) >= 0.89
+
+
+def test_without_errors_an_interval_is_as_narrow_as_it_gets():
+    width = given_out(ConformalIntervals(0.9, (1,), 1), np.zeros((200, 1)))
+    assert width[-1].tolist() == [[0.0, 0.0]]
+
+
+def scores(errors, width=1.0):
+    """Return the anomaly score after each sample, if each had the interval -width .. width."""
+    found, intervals = [], ConformalIntervals(0.9, (1,), 1)
+    for i, error in enumerate(errors):
+        if i:
+            intervals.pending.forecasts[0, 0] = width
+        given_out(intervals, np.array([[error]]), first=i)
+        found.append(intervals.anomaly[0])
+    return found
+
+
+def test_the_score_is_above_1_exactly_if_the_value_is_outside():
+    nothing = scores([np.nan, 0.5, -0.99, 0.0])
+    assert math.isnan(nothing[0])
+    assert max(nothing[1:]) < 1.0
+    assert scores([np.nan, 1.01])[1] == pytest.approx(1.01)
+    assert scores([np.nan, -3.0])[1] == pytest.approx(3.0)
+
+
+def test_the_score_cools_down_and_is_bounded():
+    found = scores([np.nan, 1e9, 0.0, 0.0, 9.0])
+    assert found[1:] == pytest.approx(
+        [HIGHEST_SCORE, HIGHEST_SCORE * COOLING, HIGHEST_SCORE * COOLING**2, 9.0]
+    )
+
+
+def test_a_value_that_was_said_to_the_bit_is_no_anomaly():
+    assert scores([np.nan, 0.0], width=0.0)[1] == 0.0
+
+
+def test_coverage_is_the_discounted_share_inside_and_nan_before_the_first():
+    intervals = ConformalIntervals(0.9, (1,), 1)
+    assert np.isnan(intervals.coverage()).all()
+    hits = []
+    for i, error in enumerate([np.nan, 0.1, 100.0, 0.1]):
+        given_out(intervals, np.array([[error]]), first=i)
+        hits += [] if i == 0 else [abs(error) < 50.0]
+    weight = 0.995 ** np.arange(2.0, -1.0, -1.0)
+    assert intervals.coverage()[0, 0] == pytest.approx(np.sum(weight * hits) / np.sum(weight))
+
+
+class Naive:
+    """One horizon of one stream, sample by sample, every forecast's widths kept."""
+
+    def __init__(self, coverage, horizon):
+        self.outside, self.horizon = (1.0 - coverage) / 2.0, horizon
+        self.factors, self.square, self.weight, self.scored, self.given = [1.645] * 2, 0.0, 0.0, 0, []
+        self.score = math.nan
+
+    def observe(self, error, unit):
+        if not math.isnan(error):
+            bounded = min(max(error / unit, -30.0), 30.0)
+            self.square = 0.998 * self.square + bounded**2
+            self.weight = 0.998 * self.weight + 1.0
+        else:
+            self.square, self.weight = 0.998 * self.square, 0.998 * self.weight
+        n = len(self.given)
+        was = self.given[n - self.horizon] if n >= self.horizon else (math.nan, math.nan)
+        self.score = COOLING * self.score
+        if not math.isnan(error) and not math.isnan(was[0]):
+            step = max(0.05 / math.sqrt(self.horizon), 1.0 / (2.0 * self.horizon + 0.25 * self.scored))
+            for i, far in enumerate((-error, error)):
+                move = step * ((far > was[i]) - self.outside)
+                self.factors[i] = min(max(self.factors[i] * math.exp(move), 1e-3), 1e3)
+            self.scored += 1
+            now = min(abs(error) / was[1 if error > 0 else 0], 10.0)
+            self.score = now if math.isnan(self.score) else max(now, self.score)
+        size = unit * (math.sqrt(self.square / self.weight) if self.weight else 1.0)
+        self.given.append((self.factors[0] * size, self.factors[1] * size))
+        return self.given[-1]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n=st.integers(1, 90),
+    horizons=st.lists(st.integers(1, 8), min_size=1, max_size=3, unique=True).map(tuple),
+    cuts=st.lists(st.integers(1, 89), max_size=6),
+    tail=st.sampled_from([1.0, 5.0]),
+)
+def test_any_split_gives_what_a_plain_loop_gives(seed, n, horizons, cuts, tail):
+    rng = np.random.default_rng(seed)
+    error = rng.standard_t(tail, size=(n, len(horizons)))
+    error[np.arange(n)[:, None] < np.array(horizons)] = np.nan
+    intervals, found = ConformalIntervals(0.9, horizons, 1), []
+    for a, z in pairwise(sorted({0, n, *(cut for cut in cuts if cut < n)})):
+        found.append(given_out(intervals, error[a:z], horizons, a, unit=2.0))
+    naive = [Naive(0.9, horizon) for horizon in horizons]
+    expected = [[one.observe(e, 2.0) for one, e in zip(naive, row, strict=True)] for row in error.tolist()]
+    np.testing.assert_allclose(np.concatenate(found), expected, rtol=1e-9)
+    np.testing.assert_allclose(intervals.anomaly[0], naive[0].score, rtol=1e-9)

@@ -1,0 +1,116 @@
+"""Shares by hand, and the properties that make a mixture safe."""
+
+import math
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ewad.numeric.mixture import LOSS_LIMIT, Hedge, shares
+from ewad.numeric.recurrence import Runs
+
+
+def weights_after(errors, hedge=None, first=0):
+    """Feed one stream, one horizon with errors: (n, n_experts); return the weights, (n, n_experts)."""
+    errors = np.asarray(errors, float)
+    n = len(errors)
+    hedge = hedge or Hedge(1, errors.shape[1], 1)
+    number = np.arange(first, first + n)
+    return hedge.update(Runs.of(np.zeros(n, int)), number, errors[:, None, :])[:, 0]
+
+
+def test_shares_by_hand():
+    # The best has lost 2 over a weight of 4, 1/2 each: the others are 2 and 8 mean losses behind.
+    got = shares(np.array([2.0, 3.0, 6.0]), np.array(4.0))
+    parts = np.array([1.0, math.exp(-0.15 * 2), math.exp(-0.15 * 8)])
+    np.testing.assert_allclose(got, parts / parts.sum())
+
+
+def test_an_expert_with_less_than_a_thousandth_of_the_bests_weight_is_left_out():
+    behind = math.log(1000.0) / 0.15  # in mean losses
+    assert shares(np.array([1.0, 1.0 + 0.99 * behind]), np.array(1.0))[1] > 0.0
+    assert shares(np.array([1.0, 1.0 + 1.01 * behind]), np.array(1.0)).tolist() == [1.0, 0.0]
+
+
+def test_all_experts_weigh_the_same_before_anything_is_known():
+    assert shares(np.zeros((2, 4)), np.zeros(2)).tolist() == [[0.25] * 4] * 2
+    assert weights_after(np.full((3, 4), np.nan)).tolist() == [[0.25] * 4] * 3
+
+
+def test_a_perfect_expert_takes_all():
+    assert weights_after([[0.0, 1e-6, 1.0]])[-1].tolist() == [1.0, 0.0, 0.0]
+
+
+def test_perfect_experts_share_equally():
+    assert weights_after([[0.0, 0.0, 1.0]])[-1].tolist() == [0.5, 0.5, 0.0]
+
+
+def test_a_hopeless_expert_is_dropped_and_returns_when_it_recovers():
+    rng = np.random.default_rng(1)
+    noise = rng.normal(size=(6000, 1))
+    errors = np.tile(noise, (1, 2))
+    errors[:1000, 1] *= 4.0
+    errors[1000:, 0] *= 2.0  # now the other is better
+    weight = weights_after(errors)
+    assert weight[999].tolist() == [1.0, 0.0]
+    assert weight[-1].tolist() == [0.0, 1.0]
+
+
+def test_one_spike_is_not_the_whole_record():
+    assert weights_after([[1.0, 1e150]])[-1].tolist() == weights_after([[1.0, LOSS_LIMIT**0.5]])[-1].tolist()
+    calm = np.tile([[1.0, 2.0]], (500, 1))
+    spiked = calm.copy()
+    spiked[100] = 1e6, 1e6  # of both alike: no reason to trust the worse one
+    assert weights_after(spiked)[-1][0] > 0.95
+
+
+def test_streams_and_horizons_have_records_of_their_own():
+    hedge = Hedge(2, 2, 3)
+    error = np.array([[[1.0, 5.0], [5.0, 1.0]]] * 20)
+    hedge.update(Runs.of(np.ones(20, int)), np.arange(20), error)
+    share = hedge.shares()
+    assert share[0].tolist() == share[2].tolist() == [[0.5, 0.5], [0.5, 0.5]]
+    assert share[1, 0, 0] == share[1, 1, 1] > 0.9
+
+
+def naive(errors):
+    """One stream: the discounted sums as the docstrings say, sample by sample."""
+    record, weight, found = [0.0] * len(errors[0]), 0.0, []
+    for number, row in enumerate(errors):
+        decay = min(0.9985, 1.0 - 3.0 / (number + 4.0))
+        known = not any(math.isnan(e) for e in row)
+        record = [
+            decay * r + (min(e * e, 1000.0) if known else 0.0) for r, e in zip(record, row, strict=True)
+        ]
+        weight = decay * weight + known
+        mean = min(record) / max(weight, 1.0)
+        behind = [0.0 if r == min(record) else (r - min(record)) / mean if mean else math.inf for r in record]
+        parts = [part if (part := math.exp(-0.15 * b)) >= 1e-3 else 0.0 for b in behind]
+        found.append([part / sum(parts) for part in parts])
+    return found
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n=st.integers(1, 80),
+    cuts=st.lists(st.integers(1, 79), max_size=5),
+    size=st.sampled_from([0.01, 1.0, 50.0]),
+)
+def test_any_split_gives_what_a_plain_loop_gives(seed, n, cuts, size):
+    rng = np.random.default_rng(seed)
+    errors = size * rng.standard_t(2, size=(n, 3))
+    errors[rng.random(n) < 0.2, 1] = np.nan
+    hedge, found = Hedge(1, 3, 1), []
+    for a, z in pairwise(sorted({0, n, *(cut for cut in cuts if cut < n)})):
+        found += weights_after(errors[a:z], hedge, a).tolist()
+    np.testing.assert_allclose(found, naive(errors.tolist()), rtol=1e-7, atol=1e-12)
+    np.testing.assert_allclose(np.sum(found, axis=1), 1.0)
+
+
+@pytest.mark.parametrize("value", [0.0, 1e-200, 1e100])
+def test_weights_are_finite_whatever_the_errors(value):
+    weight = weights_after(np.tile([[value, 0.5 * value, 1.0]], (300, 1)))
+    assert np.isfinite(weight).all()
