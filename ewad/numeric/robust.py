@@ -14,9 +14,11 @@ from ewad.numeric.rows import RowState
 # near-constant stretches.
 SCALE_BETA = 0.9999
 # A change of more scales than this is believed only as far as this, and twice as far each time it insists:
-# a spike is gone with the next sample, a step or a change of unit is followed within a few. A change that was
-# not believed, and the one after it, count for the scale only if changes insist: else one spike widened it.
+# a spike is gone with the next sample, a step or a change of unit is followed within a few.
 SLEW_LIMIT = 50.0
+# The way to a lone spike, and the way back, count for the scale as no more than this each: one spike would
+# widen it for 10,000 samples. Pulses more often than each 50 samples still do, and come to be believed.
+LONE_LIMIT = 5.0
 
 
 class RobustScale(RowState):
@@ -76,14 +78,17 @@ class RobustScale(RowState):
         streak, followed = int(self.streak[row]), []
         for here, x in zip(known[members].tolist(), value[members].tolist(), strict=True):
             change = x - last if here else 0.0
-            limit = SLEW_LIMIT * math.sqrt(square / max(weight, 1.0)) * 2.0 ** min(streak, 1000)
+            scale = math.sqrt(square / max(weight, 1.0))
+            limit = SLEW_LIMIT * scale * 2.0 ** min(streak, 1000)
             doubted = streak
             if abs(change) > limit > 0.0:
                 change, streak = math.copysign(limit, change), streak + 1
                 last, doubted = last + change, streak
             else:
                 last, streak = x, 0
-            if here and doubted != 1:
+            if doubted == 1:
+                change = min(abs(change), LONE_LIMIT * scale)
+            if here:
                 square, weight = SCALE_BETA * square + change * change, SCALE_BETA * weight + 1.0
             followed.append((last, square, weight))
         self.streak[row] = streak

@@ -5,7 +5,7 @@ values of all samples are kept and summed anew each time.
 """
 
 import math
-from itertools import accumulate, pairwise
+from itertools import accumulate
 
 from ewad.numeric.averages import ByCount
 from ewad.numeric.optimizers import Adam, GradientDescent, Momentum, RMSprop
@@ -120,7 +120,8 @@ class NaiveStream:
         self.times, self.values, self.forecasts = [], [], []
         self.steady, self.streak = [], 0
         self.start = 0  # the sample at which the window began
-        self.restarts, self.uncounted = set(), set()
+        self.restarts = set()
+        self.moves = []  # as they count for the scale
         self.open = None  # with a grid: number, samples and whether a gap lies before it
         self.forecast = [NAN] * len(settings.model.horizons) if settings.model else []
         self.scored = [[] for _ in settings.model.horizons] if settings.model else []
@@ -133,22 +134,19 @@ class NaiveStream:
             limit = 50.0 * self.scale() * 2.0**self.streak
         step = value - self.steady[-1] if now else 0.0
         beyond = abs(step) > limit
-        if self.streak + beyond == 1:  # a spike's way out, or its way back
-            self.uncounted.add(now)
+        move = math.copysign(limit, step) if beyond else step
+        if now and now not in self.restarts:  # a spike's way out, or its way back, counts as 5 scales at most
+            alone = self.streak + beyond == 1
+            self.moves.append(min(abs(move), 5.0 * self.scale()) if alone else move)
         self.streak = self.streak + 1 if beyond else 0
-        self.steady.append(self.steady[-1] + math.copysign(limit, step) if beyond else value)
+        self.steady.append(self.steady[-1] + move if beyond else value)
 
     def moved(self):
-        return any(d != 0.0 for d in self.differences())
-
-    def differences(self):
-        """The differences of what was believed, none across a gap or of a lone spike."""
-        steps = enumerate(pairwise(self.steady), start=1)
-        return [b - a for i, (a, b) in steps if i not in self.restarts | self.uncounted]
+        return any(move != 0.0 for move in self.moves)
 
     def scale(self):
         """The root mean square of the differences, at 0.9999; 1 where it is zero."""
-        differences = self.differences()
+        differences = self.moves
         weights = [0.9999 ** (len(differences) - 1 - i) for i in range(len(differences))]
         square = sum(w * d * d for w, d in zip(weights, differences, strict=True))
         return math.sqrt(square / sum(weights)) if square > 0 else 1.0

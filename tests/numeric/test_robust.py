@@ -45,7 +45,7 @@ def test_the_first_move_of_a_constant_stream_is_believed():
     assert steady[-1] == 1e9
 
 
-def test_a_lone_spike_moves_50_scales_is_gone_with_the_next_sample_and_leaves_the_scale_alone():
+def test_a_lone_spike_moves_50_scales_is_gone_with_the_next_sample_and_leaves_the_scale_nearly_alone():
     value = walk(1000)
     spiked = value.copy()
     spiked[500] = 1e6
@@ -53,15 +53,23 @@ def test_a_lone_spike_moves_50_scales_is_gone_with_the_next_sample_and_leaves_th
     plain_steady, plain_scale = followed(value)
     assert steady[500] - steady[499] == pytest.approx(50.0 * plain_scale[499])
     assert np.delete(steady, 500).tolist() == np.delete(plain_steady, 500).tolist()
-    np.testing.assert_allclose(scale, plain_scale, rtol=0.01)
+    np.testing.assert_allclose(scale, plain_scale, rtol=0.06)
 
 
-@pytest.mark.parametrize("spikes", [1, 10, 50])
-def test_spikes_apart_from_each_other_leave_the_scale_alone(spikes):
+@pytest.mark.parametrize("spikes", [1, 5])
+def test_spikes_apart_from_each_other_hardly_widen_the_scale(spikes):
     value = walk(2000)
     spiked = value.copy()
     spiked[np.linspace(100, 1900, spikes).astype(int)] = -1e6
-    np.testing.assert_allclose(followed(spiked)[1][-1], followed(value)[1][-1], rtol=0.05)
+    np.testing.assert_allclose(followed(spiked)[1][-1], followed(value)[1][-1], rtol=0.2)
+
+
+@pytest.mark.parametrize("period", [2, 7])
+def test_pulses_that_go_on_come_to_be_believed(period):
+    value = 20.0 + 0.01 * np.random.default_rng(1).normal(size=2000)
+    value[500::period] += 10.0
+    steady, _ = followed(value)
+    assert np.array_equal(steady[-500:], value[-500:])
 
 
 @pytest.mark.parametrize(("jump", "samples"), [(60.0, 2), (1e3, 5), (1e6, 15)])
@@ -106,13 +114,15 @@ def naive(value, known):
     last, square, weight, streak, found = 0.0, 0.0, 0.0, 0, []
     for x, here in zip(value, known, strict=True):
         move = x - last if here else 0.0
-        limit = 50.0 * math.sqrt(square / max(weight, 1.0)) * 2.0**streak
+        scale = math.sqrt(square / max(weight, 1.0))
+        limit = 50.0 * scale * 2.0**streak
         wild = abs(move) > limit > 0.0
-        counts = here and streak + wild != 1
+        alone = streak + wild == 1
         if wild:
             move = math.copysign(limit, move)
         last, streak = (last + move, streak + 1) if wild else (x, 0)
-        if counts:
+        move = min(abs(move), 5.0 * scale) if alone else move
+        if here:
             square, weight = 0.9999 * square + move * move, 0.9999 * weight + 1.0
         found.append((last, math.sqrt(square / max(weight, 1.0)) if square else 1.0))
     return zip(*found, strict=True)

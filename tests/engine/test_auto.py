@@ -1,0 +1,206 @@
+"""What `model = "auto"` promises on any series, without a setting: robust, causal, never much worse than
+persistence, intervals that keep their coverage."""
+
+import numpy as np
+import pytest
+
+from ewad.engine import GroupSettings
+from ewad.engine.settings import ModelSettings, auto
+from ewad.numeric.experts import EXPERTS
+from ewad.samples import sample_path
+from tests.engine.scenarios import Samples, new_engine, observe_in_pieces, state_of
+
+HOUR = 3600.0
+HORIZONS = (1, 24)
+N = 3000
+
+
+def samples_of(value, every=HOUR):
+    """Return value: (n,) or (n, n_streams) as samples, the streams in turn."""
+    value = np.asarray(value, float).reshape(len(value), -1)
+    n, n_streams = value.shape
+    time = 1.6e9 + every * np.arange(n)
+    return Samples(np.tile(np.arange(n_streams), n), np.repeat(time, n_streams), value.ravel())
+
+
+def forecast(value, model=None):
+    """Return forecast, lower and upper, (n, n_streams, n_horizons) each, and the forecaster."""
+    value = np.asarray(value, float).reshape(len(value), -1)
+    n, n_streams = value.shape
+    engine = new_engine(GroupSettings("g", model=model or auto("m", horizons=HORIZONS)), n_streams)
+    found = observe_in_pieces(engine, samples_of(value), range(0, n * n_streams, 1024))
+    shape = n, n_streams, -1
+    return *(found[name].reshape(shape) for name in ("forecast", "lower", "upper")), engine.groups[
+        0
+    ].forecaster
+
+
+def mse(value, said, horizon, first, last=None):
+    """Return the MSE, (n_streams,), of the forecasts made from sample first to last, and persistence's."""
+    origin = np.arange(first, last or len(value) - horizon)
+    i = HORIZONS.index(horizon)
+    truth = value[origin + horizon]
+    return ((said[origin, :, i] - truth) ** 2).mean(axis=0), ((value[origin] - truth) ** 2).mean(axis=0)
+
+
+def covered(value, lower, upper):
+    """Return the share of the last 75 % of the values inside their intervals of horizon 1."""
+    scored = slice(len(value) // 4 + 1, None)
+    low, high = (side[len(value) // 4 : -1, :, 0] for side in (lower, upper))
+    return ((low <= value[scored]) & (value[scored] <= high)).mean()
+
+
+def temperatures(n=N, n_streams=3):
+    """Return hourly temperatures: a day, a month, weather."""
+    rng, t = np.random.default_rng(1), np.arange(n)[:, None]
+    weather = np.zeros((n, n_streams))
+    for i in range(1, n):
+        weather[i] = 0.97 * weather[i - 1] + 0.4 * rng.normal(size=n_streams)
+    return 20.0 + 5.0 * np.sin(2 * np.pi * t / 24) + 3.0 * np.sin(2 * np.pi * t / 720) + weather
+
+
+@pytest.fixture(scope="module")
+def undisturbed():
+    value = temperatures()
+    return value, forecast(value)[0]
+
+
+@pytest.mark.parametrize("experts", [*[(name,) for name in EXPERTS], EXPERTS], ids="+".join)
+@pytest.mark.parametrize("share", ["stream", "group"])
+def test_no_forecast_changes_when_the_future_does(experts, share):
+    model = ModelSettings(
+        share=share,
+        experts=experts,
+        features="full",
+        lags=5,
+        horizons=(1, 6),
+        season=12,
+        interval=0.9,
+        batch_size=4,
+    )
+    value, now = temperatures(300), 200
+    other = value.copy()
+    other[now:] = np.random.default_rng(2).normal(0.0, 1e4, other[now:].shape)
+    said = forecast(value, model)[:3]
+    said_before_another_future = forecast(other, model)[:3]
+    for a, b in zip(said, said_before_another_future, strict=True):
+        np.testing.assert_allclose(b[:now], a[:now], rtol=1e-12, atol=1e-10)
+        assert not np.array_equal(b[now:], a[now:])
+
+
+@pytest.mark.parametrize("at", [500, 1500])
+@pytest.mark.parametrize("spike", [1e6, -1e6])
+def test_200_samples_after_a_spike_of_a_million_forecasts_are_as_good_as_without_it(undisturbed, at, spike):
+    value, plain = undisturbed
+    spiked = value.copy()
+    spiked[at] = spike
+    said = forecast(spiked)[0]
+    for horizon in HORIZONS:
+        error, of_plain = (mse(value, of, horizon, at + 200)[0] for of in (said, plain))
+        assert (error <= 1.05 * of_plain).all()
+
+
+@pytest.mark.parametrize("value", [0.0, 21.5, -1e12])
+def test_a_constant_stream_is_forecast_to_the_bit_and_without_width(value):
+    said, lower, upper, forecaster = forecast(np.full(1000, value))
+    assert set(said[60:].ravel()) == {value}
+    scored = slice(60 + 24, None)
+    assert set(lower[scored].ravel()) == set(upper[scored].ravel()) == {value}
+    assert forecaster.intervals.anomaly[0] == 0.0
+    assert np.isnan(forecaster.skill()).all()
+
+
+def test_a_stream_that_stops_moving_is_forecast_within_a_twentieth_of_what_it_used_to_move():
+    value = np.vstack([temperatures(1000), np.full((1000, 3), 20.0)])
+    said, lower, upper, _ = forecast(value)
+    assert np.abs(said[1500:, :, 0] - 20.0).max() < 0.05
+    assert (upper - lower)[-1, :, 0].max() < 0.1
+
+
+@pytest.mark.parametrize(("step", "learnt"), [(-40.0, 0.3), (1000.0, 1.01)])
+def test_after_a_step_forecasts_follow_within_ten_samples_and_beat_persistence_again(step, learnt):
+    value = temperatures()
+    value[1500:] += step
+    said = forecast(value)[0]
+    assert np.abs(said[1510:1600, :, 0] - value[1511:1601]).max() < 20.0
+    error, persistence = mse(value, said, 1, 1700)
+    assert (error <= learnt * persistence).all()
+
+
+def test_celsius_to_fahrenheit_is_recovered_from_within_50_samples(undisturbed):
+    value, plain = undisturbed
+    changed = value.copy()
+    changed[1500:] = 1.8 * value[1500:] + 32.0
+    said = forecast(changed)[0]
+    for first, last, bound in ((1550, 1700, 1.15), (1700, 2900, 1.05)):
+        error, persistence = mse(changed, said, 1, first, last)
+        of_plain, plain_persistence = mse(value, plain, 1, first, last)
+        assert (error / persistence).mean() <= bound * (of_plain / plain_persistence).mean()
+
+
+def test_a_thousandfold_unit_costs_50_samples_and_what_was_learnt_is_back_after_400(undisturbed):
+    value, plain = undisturbed
+    changed = value.copy()
+    changed[1500:] *= 1000.0
+    said = forecast(changed)[0]
+    for horizon in HORIZONS:
+        error, persistence = mse(changed, said, horizon, 1550, 2900)
+        assert (error <= 1.05 * persistence).all()
+    error, persistence = mse(changed, said, 1, 1900, 2900)
+    of_plain, plain_persistence = mse(value, plain, 1, 1900, 2900)
+    assert (error / persistence).mean() <= 1.3 * (of_plain / plain_persistence).mean()
+
+
+def walks(kind, n=N, n_streams=6):
+    rng = np.random.default_rng(3)
+    if kind == "heavy-tailed walk":
+        return rng.standard_t(3, size=(n, n_streams)).cumsum(axis=0)
+    walk = rng.normal(size=(n, n_streams)).cumsum(axis=0)
+    return np.round(0.2 * walk) if kind == "quantised walk" else walk
+
+
+@pytest.mark.parametrize("kind", ["random walk", "quantised walk", "heavy-tailed walk"])
+def test_where_nothing_can_be_learnt_persistence_is_hardly_ever_beaten_and_never_much_better(kind):
+    value = walks(kind)
+    said, lower, upper, _ = forecast(value)
+    error, persistence = mse(value, said, 1, N // 4)
+    assert error.sum() <= 1.01 * persistence.sum()
+    inside = (lower[N // 4 : -1, :, 0] <= value[N // 4 + 1 :]) & (
+        value[N // 4 + 1 :] <= upper[N // 4 : -1, :, 0]
+    )
+    assert 0.88 <= inside.mean() <= 0.92
+
+
+def office():
+    """Return time and value of the Numenta benchmark's office temperatures, F."""
+    with sample_path("ambient_temperature.csv").open(encoding="utf-8") as file:
+        rows = [line.strip().split(",") for line in file][1:]
+    time = np.array([time for time, _ in rows], "datetime64[s]").astype(float)
+    return time, np.array([float(value) for _, value in rows])
+
+
+@pytest.mark.parametrize(("horizons", "aim"), [((1,), 0.68), (tuple(range(1, 25)), 3.38)])
+def test_the_office_temperatures_are_forecast_as_well_as_was_aimed_at(horizons, aim):
+    time, value = office()
+    engine = new_engine(GroupSettings("g", model=auto("m", horizons=horizons)), 1)
+    samples = Samples(np.zeros(len(value), int), time, value)
+    found = observe_in_pieces(engine, samples, range(0, len(value), 1024))
+    origin = np.arange(len(value) // 4, len(value) - max(horizons))  # the last 75 %
+    truth = np.stack([value[origin + h] for h in horizons], axis=1)
+    assert ((found["forecast"][origin] - truth) ** 2).mean() <= aim  # F^2
+    inside = (found["lower"][origin] <= truth) & (truth <= found["upper"][origin])
+    assert 0.88 <= inside.mean() <= 0.92
+
+
+def bytes_a_stream(model):
+    """Return what the arrays of a group take for each further stream."""
+    arrays = []
+    for n_streams in (1000, 2000):
+        engine = new_engine(GroupSettings("g", model=model), n_streams)
+        arrays.append(sum(array.nbytes for array in state_of(engine).values()))
+    return (arrays[1] - arrays[0]) / 1000
+
+
+@pytest.mark.parametrize(("horizons", "kilobytes"), [((1,), 130), (tuple(range(1, 25)), 260)])
+def test_the_memory_of_a_stream_with_a_model_of_its_own_is_bounded(horizons, kilobytes):
+    assert bytes_a_stream(auto("m", horizons=horizons)) <= 1000 * kilobytes
