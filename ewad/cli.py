@@ -127,19 +127,27 @@ def explain(topic: str, payload: str, config: Path | None) -> None:
 @click.option("--openmetrics", type=click.Path(path_type=Path), help="Series with times, for promtool.")
 @click.option("--publish", help="Also publish the samples to this broker, mqtt://host.")
 @click.option("--speed", type=float, help="So many times faster than recorded; default: as fast as can be.")
+@click.option("--report", is_flag=True, help="Print what the forecasts were worth.")
+@click.option("--score-from", type=float, default=0.25, show_default=True, help="Share that it leaves out.")
+@click.option(
+    "--model", type=click.Choice(["linear", "auto"]), help="Without a configuration; default: linear."
+)
 def replay(files: tuple[Path, ...], config: Path | None, **options: Any) -> None:
     """Put CSV files through the engine, as if their samples came in live."""
     from ewad import replay as replaying
 
-    outputs = {name: options.pop(name) for name in ("output", "plot", "openmetrics", "publish", "speed")}
+    names = ("output", "plot", "openmetrics", "publish", "speed", "report", "score_from")
+    outputs = {name: options.pop(name) for name in names}
     csv_options = _taken_csv_options(options)
     config = config or (None if any(options.values()) else _default_config())
     if config is not None:
         settings = _settings(config, options)
     else:
         settings = replaying.default_settings(os.environ, options)
-    said = replaying.replay(files, settings, csv_options=csv_options, config_file=config, **outputs)
+    said, report = replaying.replay(files, settings, csv_options=csv_options, config_file=config, **outputs)
     click.echo(said, err=True)
+    if report:
+        click.echo(report)
 
 
 @cli.command()

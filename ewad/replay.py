@@ -25,6 +25,7 @@ from ewad.expose.backfill import BackfillSink
 from ewad.expose.output import refuse_overlaps
 from ewad.expose.pictures import check_picture
 from ewad.expose.plot import PlotSink
+from ewad.expose.report import Report
 from ewad.expose.rows import FileSink, Sink, columns, sink, table
 from ewad.ingest.csv import Chunk, CsvFile, CsvMessage, CsvOptions, read
 from ewad.ingest.intake import Intake
@@ -44,7 +45,8 @@ Publisher = Callable[[str, str], Awaitable[None]]
 
 def default_settings(environ: Mapping[str, str], block: Mapping[str, Any]) -> Settings:
     """Return the settings of a replay without a configuration file: every stream smoothed and forecast."""
-    settings = config.from_options(None, ("#",), environ=environ, name="replay", **block)
+    chosen = {key: value for key, value in block.items() if (key, value) != ("model", "linear")}
+    settings = config.from_options(None, ("#",), environ=environ, name="replay", **chosen)
     models = settings.models or {"linear": ModelSettings(name="linear")}
     streams = [
         msgspec.structs.replace(stream, model=stream.model or next(iter(models)))
@@ -64,17 +66,24 @@ def replay(
     speed: float | None = None,
     csv_options: CsvOptions | None = None,
     config_file: Path | None = None,
-) -> str:
-    """Replay the files one after another and return a summary for people.
+    report: bool = False,
+    score_from: float = 0.25,
+) -> tuple[str, str]:
+    """Replay the files one after another; return a summary for people, and a report or "".
+
+    report: on what the forecasts were worth; score_from: the share of each stream that is left out of it.
 
     Raises SourceError where a file can't be read, ConfigError where an output can't be or is one of the
     files that are read, StateError where writing it fails.
     """
     if speed is not None and not 0.0 < speed < np.inf:
         raise ConfigError(f"--speed: expected a positive number, got {speed}")
+    if not 0.0 <= score_from < 1.0:
+        raise ConfigError(f"--score-from: must be in [0, 1), got {score_from}")
     inputs = [*files, *([config_file] if config_file else [])]
     refuse_overlaps(inputs, {"-o": output, "--plot": plot, "--openmetrics": openmetrics})
     run = Replay(settings, csv_options)
+    run.report = Report(run.engine, score_from) if report else None
     for path in files:
         with run.read(path) as file:  # a mistake in the last file is told before the first is worked on
             if publish is not None:
@@ -89,7 +98,7 @@ def replay(
     finally:
         for each in sinks:
             each.discard()
-    return run.summary(time.perf_counter() - started)
+    return run.summary(time.perf_counter() - started), str(run.report or "")
 
 
 def _open_sinks(
@@ -118,6 +127,7 @@ class Replay:
         self.samples = 0
         self.refused = 0
         self.notes: list[str] = []
+        self.report: Report | None = None
 
     def read(self, path: Path) -> CsvFile:
         """Return the file, opened. Raises SourceError."""
@@ -274,6 +284,9 @@ async def _replay(
                     await pace.until(source.time(piece))
                     observed = source.observe(piece)
                     run.samples += sum(len(results.accepted) for _, results in observed)
+                    if run.report is not None:
+                        for batch, results in observed:
+                            run.report.observe(batch, results)
                     for each in sinks:
                         each.write(table(run.engine, observed))
                     if publisher is not None:

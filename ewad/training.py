@@ -14,6 +14,7 @@ from ewad.engine import ModelSettings
 from ewad.engine.features import Features, columns
 from ewad.errors import ConfigError, SourceError
 from ewad.expose.pictures import COLOURS, OPTIMIZER_COLOURS, Axes, draw, readable
+from ewad.expose.text import aligned
 from ewad.ingest import csv
 from ewad.numeric.experts import GRADIENT_EXPERTS
 from ewad.numeric.minibatches import Progress, Training, batch_size_rule
@@ -221,20 +222,6 @@ def split(examples: Examples, validation: float) -> tuple[Examples, Examples]:
         return examples, examples
     border = np.quantile(examples.end, 1.0 - validation)
     return examples.where(examples.end <= border), examples.where(examples.origin >= border)
-
-
-def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return a table's lines: the first column to the left, the others, numbers, to the right."""
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            [
-                row[0].ljust(widths[0]),
-                *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)),
-            ]
-        ).rstrip()
-        for row in rows
-    ]
 
 
 def _all_examples(

@@ -442,6 +442,14 @@ def test_openmetrics_has_the_last_sample_of_a_time_and_none_that_goes_back() -> 
     assert series("out.om")['ewad_value{stream="a",group="t"}'] == [(5.0001, 3.0), (6.0, 5.0)]
 
 
+def test_report_is_printed_and_the_summary_stays_on_stderr() -> None:
+    Path("wide.csv").write_text(WIDE)
+    done = ewad("replay", "wide.csv", "--report", "--score-from", "0.5")
+    assert done.returncode == 0, done.stderr
+    assert "vs season" in done.stdout
+    assert "samples of" in done.stderr
+
+
 def test_plot_makes_a_picture() -> None:
     pytest.importorskip("matplotlib")
     Path("wide.csv").write_text(WIDE)
@@ -518,6 +526,7 @@ def test_a_file_that_cannot_be_read_is_one_line(kind: str) -> None:
         (["--plot", "out.txt"], 2, "out.txt"),
         (["--openmetrics", "missing/out.om"], 2, "missing/out.om"),
         (["--speed", "0"], 2, "--speed"),
+        (["--report", "--score-from", "1"], 2, "--score-from"),
         (["--speed", "nan"], 2, "--speed"),
         (["--beta", "2"], 2, "beta"),
         (["--publish", "nowhere"], 2, "--publish"),

@@ -13,7 +13,6 @@ from ewad.numeric.schedules import Constant
 from ewad.store.model_file import load
 from ewad.training import (
     TrainSettings,
-    aligned,
     draw_costs,
     examples_of,
     read_series,
@@ -210,11 +209,3 @@ class TestPlot:
             ConfigError, match=r"^[^\n]*pictures need matplotlib: pip install 'ewad\[plot\]'$"
         ):
             draw_costs(train_files([path], settings(epochs=1)), tmp_path / "cost.png")
-
-
-def test_a_table_puts_names_to_the_left_and_numbers_to_the_right():
-    assert aligned([("name", "n"), ("a", "1"), ("bcdef", "100")]) == [
-        "name     n",
-        "a        1",
-        "bcdef  100",
-    ]

@@ -70,6 +70,7 @@ def from_options(
     format: str | None = None,
     field: str | None = None,
     listen: str | None = None,
+    model: str | None = None,
 ) -> Settings:
     """Return the settings of a command line: one block of streams. Raises ConfigError naming the option."""
     block = {
@@ -79,6 +80,7 @@ def from_options(
         "half_life": list(half_life),
         "format": format,
         "field": field,
+        "model": model,
     }
     given = {key: value for key, value in block.items() if value or key == "topic"}
     raw: dict[str, Any] = {"stream": [{"name": name, **given}]}

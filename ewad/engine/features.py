@@ -13,7 +13,7 @@ from ewad.engine.settings import ModelSettings
 from ewad.numeric.calendar import DAY, harmonics
 from ewad.numeric.recurrence import Floats, Integers, Runs, advance
 from ewad.numeric.rows import Part, RowState
-from ewad.numeric.windows import Windows
+from ewad.numeric.windows import Windows, positions
 
 # Features are bounded: an outlier says that something happened, not how much to multiply it by.
 LAG_LIMIT = 4.0
@@ -149,11 +149,7 @@ class Features(RowState):
         """
         rows = runs.series
         number = runs.spread(self.count[rows]) + runs.rank
-        position = runs.spread(self.position[rows]) + runs.rank
-        if restart is not None and restart.any():
-            place = np.arange(len(restart))
-            since = place - np.maximum.accumulate(np.where(restart, place, -1))  # the latest, of any run
-            position = np.where(since <= runs.rank, since, position)
+        position = positions(self.position[rows], runs, restart)
         self.count[rows] += runs.length
         self.position[rows] = position[runs.end] + 1
         return number, position

@@ -7,6 +7,8 @@ import numpy as np
 from ewad.numeric.recurrence import Floats
 
 DAY = 86_400.0
+# A season of more samples than this has no use as a whole: minutes have a day, seconds have none.
+LONGEST_SEASON = 1440
 # A season's shape is drawn by its first harmonics.
 SEASON_HARMONICS = 2
 
@@ -15,3 +17,13 @@ def harmonics(phase: Floats, n: int) -> Floats:
     """Return sin and cos of 1, ..., n times the angle, (m, 2 n).  phase: (m,) in periods."""
     angle = (2.0 * np.pi) * np.mod(phase, 1.0)[:, None] * np.arange(1.0, n + 1.0)
     return np.concatenate([np.sin(angle), np.cos(angle)], axis=1)
+
+
+def season_of(interval_seconds: float) -> int | None:
+    """Return the samples of a season at such an interval: a day, of daily samples a week; None if neither."""
+    if not interval_seconds > 0.0:
+        return None
+    day = round(DAY / interval_seconds)
+    if day == 1:
+        return 7
+    return day if 2 <= day <= LONGEST_SEASON else None

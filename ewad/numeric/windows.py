@@ -75,3 +75,17 @@ def _stretches(values: Floats, length: int) -> NDArray[np.void]:
     size = math.prod(values.shape[1:]) * values.itemsize
     n, dtype = len(values) - length + 1, np.dtype((np.void, length * size))
     return np.ndarray((n,), dtype, np.ascontiguousarray(values), strides=(size,))
+
+
+def positions(before: Integers, runs: Runs, restart: NDArray[np.bool_] | None) -> Integers:
+    """Return (n,) the place of each sorted sample in its stream's window, from 0.
+
+    before: (k,) how many samples each run's window has already.  restart: (n,) whether the sample begins a
+    new window; None: none does.
+    """
+    position = runs.spread(before) + runs.rank
+    if restart is None or not restart.any():
+        return position
+    place = np.arange(len(restart))
+    since = place - np.maximum.accumulate(np.where(restart, place, -1))  # the latest, of any run
+    return np.where(since <= runs.rank, since, position)

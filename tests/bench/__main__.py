@@ -1,7 +1,8 @@
-"""All measurements one after another: python -m tests.bench [names, such as engine replay]."""
+"""All measurements one after another: python -m tests.bench [names, such as engine replay] [options]."""
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 import time
@@ -13,7 +14,9 @@ FOLDER = Path(__file__).parent
 def main() -> int:
     """Run each bench in a process of its own; return how many failed."""
     known = sorted(path.stem.removeprefix("bench_") for path in FOLDER.glob("bench_*.py"))
-    wanted = sys.argv[1:] or known
+    names = list(itertools.takewhile(lambda word: not word.startswith("-"), sys.argv[1:]))
+    options = sys.argv[1 + len(names) :]
+    wanted = names or known
     unknown = [name for name in wanted if name not in known]
     if unknown:
         print(f"unknown: {', '.join(unknown)}; known: {', '.join(known)}", file=sys.stderr)
@@ -22,7 +25,8 @@ def main() -> int:
     for name in wanted:
         print(f"\n== {name} ==", flush=True)
         started = time.perf_counter()
-        done = subprocess.run([sys.executable, "-m", f"tests.bench.bench_{name}"], cwd=FOLDER.parents[1])
+        command = [sys.executable, "-m", f"tests.bench.bench_{name}", *options]
+        done = subprocess.run(command, cwd=FOLDER.parents[1])
         failed += [name] if done.returncode else []
         print(f"({time.perf_counter() - started:.0f} s)", flush=True)
     if failed:
