@@ -110,7 +110,7 @@ def _open_sinks(
         sinks.append(sink(output, columns(groups)))
     if plot is not None:
         check_picture(plot)
-        sinks.append(FileSink(plot, partial(PlotSink, groups=[group.name for group in groups])))
+        sinks.append(FileSink(plot, partial(PlotSink, groups=groups)))
     if openmetrics is not None:
         sinks.append(FileSink(openmetrics, partial(BackfillSink, engine=engine)))
 

@@ -1,36 +1,95 @@
-"""Results as a picture: raw, smoothed and forecast values of each stream. Needs the extra `plot`."""
+"""Results as a picture: values, averages, and forecasts with their intervals where they come true."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from ewad.engine.settings import GroupSettings
+from ewad.expose.pictures import BLUE, ORANGE, PURPLE, RED, STYLE, Axes
 from ewad.expose.rows import Table
+from ewad.numeric.recurrence import Floats
 
 MAX_STREAMS = 6  # panels of one picture; more would not be readable
 MAX_POINTS = 720  # of one line: more would be a band of ink
+SMOOTHED_COLOURS = (BLUE, PURPLE, ORANGE)
+DARK = "0.25"  # of the values
+# Beyond the values by this share of their range a line is cut off: one wild forecast must not flatten them.
+MARGIN = 0.25
+
+
+@dataclass(frozen=True, eq=False)
+class Forecast:
+    """The forecasts of one horizon, each where it comes true: (n + horizon,), NaN where there is none.
+
+    value: of the samples; those to come are NaN.  last: the value when each forecast was made.
+    """
+
+    horizon: int
+    time: Floats
+    forecast: Floats
+    lower: Floats
+    upper: Floats
+    value: Floats
+    last: Floats
+
+    @property
+    def outside(self) -> NDArray[np.bool_]:
+        """(n + horizon,) whether the value fell outside its interval."""
+        return (self.value < self.lower) | (self.value > self.upper)
+
+    def summary(self) -> str:
+        """Return how good the forecasts were that are drawn; empty if none has come true."""
+        error, change = self.forecast - self.value, self.last - self.value
+        known, covered = ~np.isnan(error), ~np.isnan(self.upper - self.value)
+        said = []
+        if np.any(change[known]):
+            said.append(f"skill {1.0 - np.sum(error[known] ** 2) / np.sum(change[known] ** 2):.2f}")
+        if covered.any():
+            said.append(f"{100.0 * np.mean(~self.outside[covered]):.0f} % inside")
+        return ", ".join(said)
+
+
+def forecast_of(columns: Mapping[str, Floats], horizon: int) -> Forecast:
+    """Return a horizon's forecasts of one stream, from the columns of its results."""
+    time, value = columns["time"], columns["value"]
+    step = float(np.median(np.diff(time))) if len(time) > 1 else 1.0
+    ahead, before = np.full(horizon, np.nan), time[-1] + step * np.arange(1, horizon + 1)
+    made = {
+        name: np.concatenate([ahead, columns.get(f"{name}_{horizon}", np.full(len(time), np.nan))])
+        for name in ("forecast", "lower", "upper")
+    }
+    came, last = np.concatenate([value, ahead]), np.concatenate([ahead, value])
+    return Forecast(horizon, np.concatenate([time, before]), **made, value=came, last=last)
 
 
 class PlotSink:
-    """One picture, a panel a stream; of long replays the last MAX_POINTS samples of each."""
+    """One picture, a panel a stream; of long replays the last MAX_POINTS samples of each.
 
-    def __init__(self, path: Path, groups: Sequence[str]) -> None:
-        """Take where to draw, and the names of the groups: with several they stand in the titles."""
+    Drawn is the nearest horizon. Needs the extra `plot`.
+    """
+
+    def __init__(self, path: Path, groups: Sequence[GroupSettings]) -> None:
+        """Take where to draw, and the groups: with several their names stand in the titles."""
         import matplotlib as mpl
 
         mpl.use("Agg")
         self._path = path
         self._groups = groups
         self._tables: dict[tuple[int, str], list[Table]] = {}
+        self._samples: dict[tuple[int, str], int] = {}
 
     def write(self, table: Table) -> None:
         """Keep the last rows of the first streams."""
         for group, name in dict.fromkeys(zip(table["group"].tolist(), table["stream"], strict=True)):
             if (group, name) in self._tables or len(self._tables) < MAX_STREAMS:
                 mine = (table["group"] == group) & (table["stream"] == name)
+                self._samples[group, name] = self._samples.get((group, name), 0) + int(mine.sum())
                 kept = self._tables.setdefault((group, name), [])
                 kept.append({column: values[mine] for column, values in table.items() if column != "stream"})
                 while sum(len(part["time"]) for part in kept[1:]) >= MAX_POINTS:
@@ -38,40 +97,95 @@ class PlotSink:
 
     def close(self) -> None:
         """Draw."""
+        import matplotlib as mpl
         from matplotlib import pyplot as plt
-        from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
-        figure, axes = plt.subplots(
-            max(1, len(self._tables)),
-            figsize=(10, 1.5 + 2.2 * max(1, len(self._tables))),
-            squeeze=False,
-            layout="constrained",
+        panels = max(1, len(self._tables))
+        with mpl.rc_context({**STYLE, "font.size": 9, "axes.titlesize": 10}):
+            figure, axes = plt.subplots(
+                panels, figsize=(12, 1.2 + 3.2 * panels), squeeze=False, layout="constrained"
+            )
+            for axis, ((group, name), parts) in zip(axes[:, 0], self._tables.items(), strict=False):
+                columns = {
+                    column: np.concatenate([part[column] for part in parts])[-MAX_POINTS:]
+                    for column in parts[0]
+                }
+                title = name if len(self._groups) == 1 else f"{name} ({self._groups[group].name})"
+                if self._samples[group, name] > MAX_POINTS:
+                    title += f", last {MAX_POINTS} of {self._samples[group, name]:,} samples"
+                self._draw(axis, self._groups[group], title, columns)
+            try:
+                with warnings.catch_warnings():
+                    # a name in a script that the font lacks shows as boxes; the picture is good all the same
+                    warnings.filterwarnings("ignore", "Glyph .* missing from font")
+                    figure.savefig(self._path, dpi=120)
+            finally:
+                plt.close(figure)
+
+    def _draw(self, axis: Axes, group: GroupSettings, title: str, columns: Mapping[str, Floats]) -> None:
+        """Draw one stream's panel."""
+        time, value = _dates(columns["time"]), columns["value"]
+        if group.model is not None:
+            forecast = forecast_of(columns, min(group.model.horizons))
+            # on a grid a forecast is of an interval, not of a sample: it is drawn when it was made
+            on_grid = group.model.every_seconds is not None
+            _draw_forecast(axis, forecast, group.model.interval, len(time) if on_grid else None)
+            if not on_grid and forecast.summary():
+                title += f": {forecast.horizon} ahead, {forecast.summary()}"
+        axis.plot(
+            time, value, color=DARK, linewidth=0.9, marker=_marker(value), markersize=2.5, label="value"
         )
-        for axis, ((group, name), parts) in zip(axes[:, 0], self._tables.items(), strict=False):
-            columns = {
-                column: np.concatenate([part[column] for part in parts])[-MAX_POINTS:] for column in parts[0]
-            }
-            time = (columns.pop("time") * 1e6).astype("datetime64[us]")
-            axis.plot(time, columns.pop("value"), color="0.7", linewidth=0.8, label="value")
-            for column, values in columns.items():
-                if column.startswith(("smoothed_", "forecast_")) and np.isfinite(values).any():
-                    style = "-" if column.startswith("smoothed_") else ":"
-                    axis.plot(time, values, style, linewidth=1.2, label=column.replace("_", " "))
-            title = name if len(self._groups) == 1 else f"{name} ({self._groups[group]})"
-            axis.set_title(title.replace("$", r"\$"), loc="left", fontsize=10)
-            locator = AutoDateLocator()  # type: ignore[no-untyped-call]
-            axis.xaxis.set_major_locator(locator)
-            axis.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
-            axis.grid(alpha=0.3)
-        axes[0, 0].legend(loc="upper right", fontsize=8, ncols=3)
-        try:
-            with warnings.catch_warnings():
-                # a name in a script that the font lacks shows as boxes; the picture is good all the same
-                warnings.filterwarnings("ignore", "Glyph .* missing from font")
-                figure.savefig(self._path, dpi=120)
-        finally:
-            plt.close(figure)
+        for label, colour in zip(group.beta_labels, SMOOTHED_COLOURS, strict=False):
+            smoothed = columns[f"smoothed_{label}"]
+            axis.plot(time, smoothed, color=colour, linewidth=1.1, alpha=0.8, label=f"smoothed {label}")
+        _frame(axis, value, title)
 
     def discard(self) -> None:
         """Draw nothing."""
         self._tables.clear()
+
+
+def _draw_forecast(axis: Axes, forecast: Forecast, interval: float | None, made: int | None) -> None:
+    """Draw forecasts and their band; made: how many, where they are drawn when they were made."""
+    when = slice(None) if made is None else slice(made)
+    what = slice(None) if made is None else slice(forecast.horizon, None)
+    time = _dates(forecast.time[when])
+    label = f"forecast, {forecast.horizon} ahead"
+    if interval is not None:
+        axis.fill_between(
+            time,
+            forecast.lower[what],
+            forecast.upper[what],
+            color=RED,
+            alpha=0.18,
+            linewidth=0,
+            label=f"its interval of {100 * interval:g} %",
+        )
+    axis.plot(time, forecast.forecast[what], color=RED, linewidth=1.1, label=label)
+    outside = forecast.outside
+    if made is None and outside.any():
+        style = {"color": RED, "marker": "o", "markersize": 3.5, "linestyle": "none", "zorder": 3}
+        axis.plot(time[outside], forecast.value[outside], **style, label="outside its interval")
+
+
+def _frame(axis: Axes, value: Floats, title: str) -> None:
+    """Set title, legend, dates, and limits by the values."""
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    axis.set_title(title.replace("$", r"\$"), loc="left")
+    low, high = float(value.min()), float(value.max())
+    if high > low:
+        axis.set_ylim(low - MARGIN * (high - low), high + MARGIN * (high - low))
+    locator = AutoDateLocator()  # type: ignore[no-untyped-call]
+    axis.xaxis.set_major_locator(locator)
+    axis.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+    axis.legend(loc="upper left", fontsize=8, ncols=6)
+
+
+def _dates(time: Floats) -> NDArray[np.datetime64]:
+    return (time * 1e6).astype("datetime64[us]")
+
+
+def _marker(value: Floats) -> str:
+    """Return the mark of each value: a dot while they are few enough to be told apart."""
+    return "." if len(value) <= 150 else ""

@@ -1,0 +1,161 @@
+"""The cost of forecasting live, a step per sample, beside river's models on the same series.
+
+Run: python -m tests.bench forecast [--samples N]
+The model mixes persistence, linear, RLS and network on 60 lags. Cost is CPU per sample after the warm-up;
+live means that a batch holds one sample of each stream.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import ModuleType
+
+from tests.bench.measure import at_least, at_most, peer
+
+import numpy as np  # isort: skip
+
+from ewad.engine import Batch, Engine, GroupSettings, ModelSettings
+from ewad.engine.settings import auto
+
+LAGS, EXPERTS = 60, ("persistence", "linear", "rls", "network")
+WARM_UP = LAGS + 40  # samples of each stream that are not timed
+N_STREAMS = 1000
+HORIZONS = tuple(range(1, 25))
+RIVER_RATE = 0.0003  # the best of 0.1 (its own), 0.01, 0.003, 0.001 and this
+LONGER = 2.5  # the cost of HORIZONS, to that of horizon 1
+
+
+@dataclass(frozen=True)
+class Case:
+    """A way to run the model, and the microseconds a sample that it may cost."""
+
+    name: str
+    n_streams: int
+    share: str
+    batch_size: int
+    bound: float
+
+
+CASES = (
+    Case("one stream alone, a step per sample", 1, "stream", 1, 150.0),
+    Case(f"{N_STREAMS:,} streams, a model each, a step per sample", N_STREAMS, "stream", 1, 60.0),
+    Case(f"{N_STREAMS:,} streams that share a model, a step per 64 samples", N_STREAMS, "group", 64, 12.0),
+)
+
+
+def model(case: Case, horizons: tuple[int, ...]) -> ModelSettings:
+    return auto(
+        "bench",
+        share=case.share,
+        batch_size=case.batch_size,
+        horizons=horizons,
+        experts=EXPERTS,
+        lags=LAGS,
+        features="lags",
+    )
+
+
+def series(n: int) -> np.ndarray:
+    """Return hourly values: a day's wave, and noise that remembers what it was."""
+    rng, noise = np.random.default_rng(5), np.empty(n)
+    noise[0] = 0.0
+    for i, shock in enumerate(rng.normal(size=n - 1)):
+        noise[i + 1] = 0.9 * noise[i] + shock
+    return 5.0 * np.sin(2.0 * np.pi * np.arange(n) / 24.0) + noise
+
+
+def live(settings: ModelSettings, n_streams: int, n_batches: int) -> Iterator[tuple[float, float, float]]:
+    """Yield CPU seconds of a batch of one sample a stream, the first stream's value, and its forecast."""
+    engine = Engine([GroupSettings("bench", model=settings)])
+    for i in range(n_streams):
+        engine.add_stream(0, f"stream {i}")
+    stream = np.arange(n_streams, dtype=np.int32)
+    shifts = (
+        np.random.default_rng(6).integers(0, 1000, n_streams) if n_streams > 1 else np.zeros(1, dtype=int)
+    )
+    values = series(WARM_UP + n_batches + 1000)
+    for i in range(WARM_UP + n_batches):
+        batch = Batch(0, stream, np.full(n_streams, 3600.0 * i), values[shifts + i], arrival=3600.0 * i)
+        started = time.process_time()
+        results = engine.observe(batch)
+        yield time.process_time() - started, batch.value[0], results.forecast[0, 0]
+
+
+def cost(case: Case, horizons: tuple[int, ...], n_samples: int) -> float:
+    """Return the microseconds a sample after the warm-up."""
+    n_batches = max(100, n_samples // case.n_streams)
+    seconds = [each[0] for each in live(model(case, horizons), case.n_streams, n_batches)][WARM_UP:]
+    return sum(seconds) / (len(seconds) * case.n_streams) * 1e6
+
+
+def mean_squared_error(values: np.ndarray, forecasts: np.ndarray) -> float:
+    """Return that of the last 75 %; forecasts: of the next value, made after each."""
+    error = (values[1:] - forecasts[:-1])[len(values) // 4 :]
+    return float(np.mean(error**2))
+
+
+def river_linear(river: ModuleType, values: np.ndarray) -> tuple[float, float]:
+    """Return microseconds a sample, and MSE, of LinearRegression with Adam on differenced, scaled lags."""
+    regression = river.linear_model.LinearRegression(optimizer=river.optim.Adam(RIVER_RATE))
+    pipeline = river.preprocessing.StandardScaler() | regression
+    window: list[float] = []
+    forecasts, x = np.full(len(values), np.nan), None
+    started = time.process_time()
+    for i, value in enumerate(values.tolist()):
+        if x is not None:
+            pipeline.learn_one(x, value - window[-1])
+        window = [*window[-LAGS:], value]
+        if len(window) > LAGS:
+            x = {lag: window[lag + 1] - window[lag] for lag in range(LAGS)}
+            forecasts[i] = value + pipeline.predict_one(x)
+    return (time.process_time() - started) / len(values) * 1e6, mean_squared_error(values, forecasts)
+
+
+def river_snarimax(river: ModuleType, values: np.ndarray) -> tuple[float, float]:
+    """Return microseconds a sample, and MSE, of SNARIMAX(60, 1, 0)."""
+    snarimax = river.time_series.SNARIMAX(p=LAGS, d=1, q=0)
+    forecasts = np.full(len(values), np.nan)
+    started = time.process_time()
+    for i, value in enumerate(values.tolist()):
+        snarimax.learn_one(value)
+        if i > LAGS:
+            forecasts[i] = snarimax.forecast(horizon=1)[0]
+    return (time.process_time() - started) / len(values) * 1e6, mean_squared_error(values, forecasts)
+
+
+def beside_river(n: int) -> None:
+    """Print cost and error of one stream alone, by ewad and by river."""
+    found = np.array(list(live(model(CASES[0], (1,)), 1, n)))
+    values = found[:, 1]
+    ours = (1e6 * float(found[WARM_UP:, 0].mean()), mean_squared_error(values, found[:, 2]))
+    print(f"one stream, {len(values):,} samples, horizon 1: us a sample, MSE of the last 75 %")
+    print(f"  {'ewad, the mixture':34}{ours[0]:8.1f} {ours[1]:8.4f}")
+    river = peer("river.time_series") and peer("river.linear_model") and peer("river")
+    if river is None:
+        return
+    for name, run in (("LinearRegression + Adam", river_linear), ("SNARIMAX", river_snarimax)):
+        microseconds, error = run(river, values)
+        print(f"  {'river, ' + name:34}{microseconds:8.1f} {error:8.4f}")
+        at_least(f"{name} / ewad, cost", microseconds / ours[0], 1.0)
+        at_least(f"{name} / ewad, MSE", error / ours[1], 1.0)
+
+
+def main() -> None:
+    """Print costs beside their bounds."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--samples", type=int, default=200_000, help="of each case; one stream: a tenth")
+    n_samples = parser.parse_args().samples
+    for case in CASES:
+        samples = n_samples // 10 if case.n_streams == 1 else n_samples
+        near, far = (cost(case, horizons, samples) for horizons in ((1,), HORIZONS))
+        print(f"{case.name}: {near:.1f} us a sample, {far:.1f} with {len(HORIZONS)} horizons", flush=True)
+        at_most("us a sample", near, case.bound)
+        at_most(f"horizons 1..{len(HORIZONS)} / horizon 1", far / near, LONGER)
+    beside_river(n_samples // 20)
+
+
+if __name__ == "__main__":
+    main()
