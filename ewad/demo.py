@@ -33,10 +33,7 @@ name = "wind"
 topic = "site/{place}/wind_speed"
 beta = [0.9, 0.98]
 
-[model.demo]
-experts = ["linear"]
-share = "stream"
-lags = 24
+[model.demo]                # no experts named: that of model = "auto", its learning rate decaying
 horizons = [1]
 batch_size = 16
 batches_per_epoch = 20
@@ -103,7 +100,8 @@ def _banner(url: str, address: str) -> str:
         f"page     http://{address}/\n"
         f"metrics  http://{address}/metrics\n"
         f"\n{SHOWN}\n"
-        "    time   value  smoothed 0.9  smoothed 0.98  forecast    loss  learning rate   skill"
+        "    time   value  smoothed 0.9  smoothed 0.98  forecast   90 % interval"
+        "    loss  learning rate   skill"
     )
 
 
@@ -118,12 +116,14 @@ async def _tell(daemon: Daemon) -> None:
         if row is None or group.forecaster is None:
             click.echo(f"{second:6d} s  {daemon.source.status}")
             continue
-        learner = group.forecaster.learner
+        forecaster = group.forecaster
+        learner, lower, upper = forecaster.learner, forecaster.lower[row, 0], forecaster.upper[row, 0]
         fast, slow = (average.mean[row] for average in group.averages)
         click.echo(
             f"{second:6d} s{_cell(group.value[row], 8)}{_cell(fast, 14)}{_cell(slow, 15)}"
-            f"{_cell(group.forecaster.forecast[row, 0], 10)}{_cell(learner.loss[row], 8, 4)}"
-            f"{_cell(learner.learning_rate[row], 15, 5)}{_cell(group.forecaster.skill()[row, 0], 8)}"
+            f"{_cell(forecaster.forecast[row, 0], 10)}{_cell(lower, 7)} ..{_cell(upper, 6)}"
+            f"{_cell(learner.loss[row], 8, 4)}{_cell(learner.learning_rate[row], 15, 5)}"
+            f"{_cell(forecaster.skill()[row, 0], 8)}"
         )
 
 

@@ -34,6 +34,22 @@ def model_engine(share: str) -> Engine:
     return engine
 
 
+def mixture_engine() -> Engine:
+    """Return an engine whose model mixes three experts, with intervals; its last value is far off."""
+    model = ModelSettings(
+        name="outdoor",
+        experts=("persistence", "linear", "rls"),
+        lags=2,
+        horizons=(1, 3),
+        interval=0.9,
+        batch_size=4,
+    )
+    engine = Engine([GroupSettings("temperature", (ByCount(0.9),), model=model)])
+    feed(engine, 0, "a", np.append(20.0 + np.sin(np.arange(80.0)), 200.0), labels=(("room", "x"),))
+    feed(engine, 0, "b", [20.0], labels=(("room", "y"),))
+    return engine
+
+
 def wide_engine(n_streams: int, n_samples: int = 2, betas: Sequence[float] = (0.9, 0.98)) -> Engine:
     """Return an engine of one group with that many streams and as many samples of each."""
     engine = Engine([GroupSettings("temperature", tuple(map(ByCount, betas)))], max_streams=n_streams)

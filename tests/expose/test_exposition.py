@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from ewad.engine import Batch, ByCount, ByTime, Engine, GroupSettings
 from ewad.expose.exposition import SLICE_ROWS, Exposition, escape
-from tests.expose.engines import INF, feed, model_engine, smoothing_engine, wide_engine
+from tests.expose.engines import INF, feed, mixture_engine, model_engine, smoothing_engine, wide_engine
 
 
 def render(engine, *, stale_after=None, now=0.0, openmetrics=False):
@@ -336,3 +336,33 @@ def test_values_of_a_batch_are_those_of_the_engine():
     text = render(engine)
     assert 'ewad_value{stream="a",group="temperature"} 0.1\n' in text
     assert 'ewad_value{stream="b",group="temperature"} 1e+100\n' in text
+
+
+@pytest.mark.parametrize("openmetrics", [False, True])
+def test_a_mixture_shows_intervals_coverage_anomaly_and_weights_of_streams_that_have_them(openmetrics):
+    engine = mixture_engine()
+    forecaster = engine.groups[0].forecaster
+    found = series(render(engine, openmetrics=openmetrics), openmetrics)
+    labels = {"stream": "a", "room": "x", "group": "temperature"}
+    for i, horizon in enumerate(("1", "3")):
+        said, lower, upper, coverage = (
+            found[key(f"ewad_forecast_{name}", horizon=horizon, **labels)]
+            for name in ("value", "lower_value", "upper_value", "coverage_ratio")
+        )
+        assert (lower, upper) == (forecaster.lower[0, i], forecaster.upper[0, i])
+        assert lower < said < upper
+        assert 0.0 < coverage < 1.0
+        weights = [
+            found[key("ewad_expert_weight", horizon=horizon, expert=expert, **labels)]
+            for expert in ("persistence", "linear", "rls")
+        ]
+        assert sum(weights) == pytest.approx(1.0)
+    assert found[key("ewad_anomaly_score", **labels)] == 10.0  # the highest
+    of_b = {name for name, pairs in found if ("stream", "b") in pairs}
+    assert of_b.isdisjoint(
+        {"ewad_forecast_lower_value", "ewad_forecast_coverage_ratio", "ewad_anomaly_score"}
+    )
+
+
+def test_one_expert_has_no_weights_and_a_model_without_intervals_no_score():
+    assert names(render(model_engine("group"))).isdisjoint({"ewad_expert_weight", "ewad_anomaly_score"})

@@ -114,7 +114,8 @@ def test_run_needs_no_file(broker: Mosquitto, url: str) -> None:
 
 LINE = re.compile(
     r"^ +(?P<second>\d+) s +(?P<value>[-\d.]+) +(?P<fast>[-\d.]+) +(?P<slow>[-\d.]+)"
-    r" +(?P<forecast>[-\d.]+) +(?P<loss>[\d.]+) +(?P<rate>[\d.]+)( +[-\d.]+)?$",
+    r" +(?P<forecast>[-\d.]+) +(?P<lower>[-\d.]+) \.\. *(?P<upper>[-\d.]+)"
+    r" +(?P<loss>[\d.]+) +(?P<rate>[\d.]+)( +[-\d.]+)?$",
     re.MULTILINE,
 )
 
@@ -167,6 +168,7 @@ def test_the_demo_shows_loss_and_learning_rate_at_work_and_serves_them() -> None
             assert 10.0 < float(row["value"]) < 40.0  # an office, in Celsius
             assert 10.0 < float(row["slow"]) < 40.0
             assert abs(float(row["forecast"]) - float(row["value"])) < 10.0
+            assert float(row["lower"]) <= float(row["forecast"]) <= float(row["upper"])
         assert float(shown[-1]["rate"]) < float(shown[0]["rate"])
         os.killpg(process.pid, signal.SIGINT)
         out, errors = process.communicate(timeout=30)

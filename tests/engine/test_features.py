@@ -1,0 +1,109 @@
+"""The columns of the features, by hand."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from ewad.engine.features import Features, columns, n_features
+from ewad.engine.settings import ModelSettings
+from ewad.numeric.recurrence import Runs
+
+DAY = 86_400.0
+
+
+def seen(value, time=None, restart=None, cuts=(), scale=2.0, **model):
+    """Return the examples of one stream, of a constant scale, as arrays of all samples, and the features."""
+    settings = ModelSettings(**{"lags": 3, "horizons": (1, 2), "features": "full", **model})
+    value = np.asarray(value, float)
+    time = np.arange(float(len(value))) * 3600.0 if time is None else np.asarray(time, float)
+    features, parts = Features(settings, 1), []
+    edges = sorted({0, len(value), *cuts})
+    for a, z in pairwise(edges):
+        runs = Runs.of(np.zeros(z - a, int))
+        number, position = features.places(runs, None if restart is None else restart[a:z])
+        x = value[a:z]
+        parts.append(features.update(runs, time[a:z], number, position, x, x, np.full(z - a, scale)))
+    joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ("X", "Y", "X_now")}
+    joined |= {name: np.concatenate([part.fixed[name] for part in parts]) for name in parts[0].fixed}
+    return joined, settings, features
+
+
+VALUE = [10.0, 11.0, 9.0, 13.0, 12.0, 30.0, 31.0]
+
+
+def test_lags_are_differences_in_scales_bounded_newest_last():
+    got, _, _ = seen(VALUE, features="lags")
+    assert got["X_now"][4].tolist() == [-1.0, 2.0, -0.5]
+    assert got["X_now"][5].tolist() == [2.0, -0.5, 4.0]  # 9 scales, bounded
+    assert got["X"][6].tolist() == got["X_now"][4].tolist()  # two earlier: where the example begins
+
+
+def test_targets_are_changes_from_there_bounded_by_the_root_of_the_horizon():
+    got, _, _ = seen(VALUE, features="lags")
+    assert got["Y"][4].tolist() == [2.0, 1.5]  # from 9: to 13, to 12
+    assert got["Y"][6].tolist() == [5.0, pytest.approx(5.0 * 2**0.5)]  # from 12: 9 and 9.5 scales
+
+
+def test_the_columns_of_the_context_by_hand():
+    time = 1000 * DAY + np.arange(7) * DAY / 4
+    got, settings, _ = seen(VALUE, time)
+    X = got["X_now"][2]  # at noon of a day
+    week = 2 * np.pi * (1000.5 / 7)
+    np.testing.assert_allclose(X[:2], [np.sin(week), np.cos(week)], atol=1e-9)
+    beta = np.array([0.9, 0.98, 0.998])
+    mean = (beta**2 * 10.0 + beta * 11.0 + 9.0) / (1 + beta + beta**2)
+    np.testing.assert_allclose(X[5:8], (9.0 - mean) * np.sqrt(1 - beta) / 2.0)
+    np.testing.assert_allclose(X[8:12], [0.0, 0.0, -1.0, 1.0], atol=1e-9)  # sin, sin 2, cos, cos 2 of noon
+    year = 2 * np.pi * 1000.5 / 365.25
+    np.testing.assert_allclose(X[12:14], [np.sin(year), np.cos(year)], atol=1e-9)
+    assert X[14] == (9.0 - 10.0) / 5.0 / 2.0  # the level
+    np.testing.assert_allclose(X[15:17], [np.sin(2 * year), np.cos(2 * year)], atol=1e-9)
+    lag, level, deviation = X[4], X[14], X[5:7]
+    annual = X[12:14]
+    np.testing.assert_allclose(X[17:19], 0.4 * annual * level)
+    np.testing.assert_allclose(X[19:21], 0.4 * annual * lag)
+    np.testing.assert_allclose(X[21:23], 0.4 * deviation**2)
+    np.testing.assert_allclose(X[23:25], 0.4 * deviation * np.abs(deviation))
+    assert X.shape == (3 + 14 + 8,)
+    assert lag == -1.0
+    assert settings.lags == 3
+
+
+def test_the_seasonal_expert_sees_the_newest_lags_the_context_and_the_crossed_ones():
+    settings = ModelSettings(lags=60, features="full")
+    seasonal, others = columns(settings, True), columns(settings, False)
+    assert (others.start, others.stop) == (0, n_features(60, "full")) == (0, 71)
+    assert (seasonal.start, seasonal.stop) == (2 + 57, 60 + 14 + 8)
+    assert n_features(60, "lags") == 60
+
+
+def test_a_season_that_is_set_is_counted_in_samples():
+    got, _, _ = seen(VALUE, season=4)
+    np.testing.assert_allclose(got["X_now"][1, 8:12], [1.0, 0.0, 0.0, -1.0], atol=1e-9)
+    np.testing.assert_allclose(got["X_now"][5, 8:12], got["X_now"][1, 8:12], atol=1e-9)
+
+
+def test_the_seasonal_naive_forecast_is_the_value_a_season_before_and_the_last_while_there_is_none():
+    got, _, _ = seen(VALUE, season=4, horizons=(1, 6))
+    said = np.array(VALUE)[:, None] + 2.0 * got["seasonal_naive"]
+    assert said[4].tolist() == [11.0, 9.0]  # 3 before; 6 ahead is 2 ahead of a season: 2 before
+    assert said[1].tolist() == [11.0, 11.0]
+
+
+def test_a_restarted_window_counts_its_samples_anew_and_averages_go_on():
+    restart = np.array([False, False, False, True, False, False, False])
+    for cuts in ((), (3,), range(7)):
+        got, _, features = seen(VALUE, restart=restart, cuts=cuts)
+        assert (features.position[0], features.count[0]) == (4, 7)
+        assert features.weights[0, 0] == pytest.approx(np.sum(0.9 ** np.arange(7)))
+        assert features.origin[0] == 10.0
+        plain, _, _ = seen(VALUE)
+        np.testing.assert_allclose(got["X_now"], plain["X_now"], atol=1e-12)
+
+
+@pytest.mark.parametrize("cuts", [(1,), (2, 5), range(7)])
+def test_columns_are_the_same_however_the_samples_are_cut(cuts):
+    whole, pieces = seen(VALUE, season=3)[0], seen(VALUE, season=3, cuts=cuts)[0]
+    for name, array in whole.items():
+        np.testing.assert_allclose(pieces[name], array, atol=1e-12)
