@@ -1,7 +1,7 @@
 """The state of all streams: batches of samples in, averages and forecasts out. No I/O and no clock."""
 
 from ewad.engine.batch import Batch, Results
-from ewad.engine.cut import Cut
+from ewad.engine.cut import Buffer, Cut
 from ewad.engine.engine import REFUSED, VALUE_LIMIT, Engine, Forgotten
 from ewad.engine.settings import MAX_HELD, GroupSettings, ModelSettings
 from ewad.engine.state import Loaded
@@ -12,6 +12,7 @@ __all__ = [
     "REFUSED",
     "VALUE_LIMIT",
     "Batch",
+    "Buffer",
     "ByCount",
     "ByTime",
     "Cut",

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ewad.config.settings import StateSettings
-from ewad.engine import Cut, Engine, Forgotten
+from ewad.engine import Buffer, Cut, Engine, Forgotten
 from ewad.errors import StateError
 from ewad.ingest.deliveries import Acknowledgements, Deliveries
 from ewad.store.records import Change
@@ -51,6 +51,7 @@ class Store:
         self._damaged = int(bool(recovered.damage))
         self._journalled = 0  # samples since the last snapshot was begun
         self._kept_sequence = -1  # of that snapshot
+        self._buffer = Buffer()
         self._next_snapshot = 0.0  # on the event loop's clock
         self._loop: asyncio.AbstractEventLoop | None = None
         self._writer = Writer(file, durability, settings.on_disk_error, self._release, observe_seconds, clock)
@@ -117,7 +118,8 @@ class Store:
         self._next_snapshot = self._event_loop.time() + self._settings.snapshot_interval_seconds
         deliveries = self._recorded.copy()
         now = self._clock()
-        self._writer.put(SnapshotOf(self._sequence, now, self._session, deliveries, cut.copy()))
+        buffer = Buffer() if self._writer.snapshot_pending else self._buffer  # not one that is being written
+        self._writer.put(SnapshotOf(self._sequence, now, self._session, deliveries, cut.copy(buffer)))
 
     async def close(self) -> None:
         """Write a last snapshot, if there is time, and close the file."""

@@ -109,14 +109,20 @@ class Writer(threading.Thread):
         try:
             while not self._ending:
                 self._receive(RETRY_SECONDS if self.failing else None)
-                self._attempt("file", self._open)
-                if self._snapshot is not None:
-                    self._attempt("snapshot", self._write_snapshot)
-                self._attempt("journal", self._append)
+                self._work()
+            if self._snapshot is not None:  # put while another one was being written
+                self._work()
             self._attempt("journal", self._close)
         except BaseException as error:
             log.exception("state writer failed")
             self.fault = error
+
+    def _work(self) -> None:
+        """Write what there is."""
+        self._attempt("file", self._open)
+        if self._snapshot is not None:
+            self._attempt("snapshot", self._write_snapshot)
+        self._attempt("journal", self._append)
 
     def _receive(self, timeout: float | None) -> None:
         """Take over what has been put; wait for the first."""
@@ -232,7 +238,8 @@ class Writer(threading.Thread):
         pieces.end()
         file.finish_snapshot(number, pieces.number)
         self._covered(snapshot)
-        self._drop_snapshot()
+        if self._snapshot is snapshot:  # else a newer one waits
+            self._drop_snapshot()
         while file.cut():
             self._between()
         self.file_bytes = file.size()

@@ -113,18 +113,24 @@ async def snapshots(folder: Path) -> None:
     gc.freeze()  # as the daemon does
     stalls = [await _longest_stall(store) for _ in range(5)]
     print(f"hold-ups of the event loop by snapshots: {', '.join(f'{1000 * s:.0f}' for s in stalls)} ms")
-    at_most("the median, ms", 1000 * statistics.median(stalls), 50)
+    at_most("the longest, without waits for a busy CPU, ms", 1000 * max(stalls), 50)
     await store.close()
 
 
 async def _longest_stall(store: Store) -> float:
-    longest, before = 0.0, time.perf_counter()
+    longest, before = 0.0, _own_time()
     store.snapshot(store.engine.cut())
     while store._writer.snapshot_pending:
         await asyncio.sleep(0)
-        now = time.perf_counter()
+        now = _own_time()
         longest, before = max(longest, now - before), now
     return longest
+
+
+def _own_time() -> float:
+    """Return a time that stands still, in seconds, while this thread waits for a CPU that others have."""
+    waited = int(Path("/proc/thread-self/schedstat").read_text().split()[1])
+    return time.perf_counter() - waited / 1e9
 
 
 async def _snapshot_done(store: Store) -> None:

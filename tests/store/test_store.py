@@ -189,3 +189,13 @@ async def test_a_file_that_is_deleted_underneath_is_made_anew_with_everything(tm
     assert caplog.text.count("state not written") == 1
     async with running(path) as again:
         assert again.engine.dump() == uninterrupted(range(3)).dump()
+
+
+async def test_a_snapshot_at_the_end_is_written_though_another_is_being_written(tmp_path):
+    path = tmp_path / "ewad.db"
+    async with running(path, durability="off") as store:
+        await keep(store, 0)
+        store.snapshot(store.engine.cut())
+        await keep(store, 1)
+    async with running(path) as again:
+        assert again.engine.dump() == uninterrupted(range(2)).dump()

@@ -92,13 +92,13 @@ def test_an_address_in_use_is_one_line_and_status_2(command: str, url: str) -> N
     assert said == f"ewad: http.listen: can't listen on 127.0.0.1:{port}: address already in use\n"
 
 
-def test_run_needs_no_file(broker: Mosquitto, url: str) -> None:
+def test_run_needs_no_file(tmp_path: Path, broker: Mosquitto, url: str) -> None:
     port = free_port()
     command = [*daemons.EWAD, "run", "--url", url, "--topic", "file/{room}", "--beta", "0.5"]
     command += ["--format", "json", "--field", "t.c", "--listen", f"127.0.0.1:{port}"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, env=daemons.environment())
     try:
-        daemon = daemons.Daemon.__new__(daemons.Daemon)
+        daemon = daemons.Daemon(tmp_path, url, STREAM)  # for its HTTP side; it is not started
         daemon.address = f"127.0.0.1:{port}"
         until(lambda: mosquitto.accepts(port))
         until(lambda: daemon.get("/readyz")[0] == 200)

@@ -1,0 +1,51 @@
+"""Copies of a state that stay as they are, and their portable form."""
+
+import io
+
+import msgspec
+import numpy as np
+import pytest
+
+from ewad.engine import Buffer, Cut
+from ewad.engine.cut import HEADER, SLICE, WRITTEN_BYTES
+
+
+def arrays(seed: int, n: int) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return {
+        "numbers": rng.normal(size=(n, 3)),
+        "flags": rng.integers(0, 2, n).astype(bool),
+        "scalar": np.array(seed),
+        "columns": np.asfortranarray(rng.normal(size=(3, n))),
+    }
+
+
+def test_a_copy_stays_while_the_original_changes():
+    original = arrays(1, 100)
+    copied = Cut({}, original).copy(Buffer())
+    for array in original.values():
+        array[...] = 0
+    for name, array in arrays(1, 100).items():
+        np.testing.assert_array_equal(copied.arrays[name], array)
+        assert copied.arrays[name].dtype == array.dtype
+
+
+@pytest.mark.parametrize("sizes", [(10, 10, 10), (10, 1000, 3), (0, 5, 0)])
+def test_a_buffer_used_again_holds_the_newest_copy_whatever_the_sizes(sizes):
+    buffer = Buffer()
+    for seed, n in enumerate(sizes):
+        copied = buffer.copies(arrays(seed, n))
+        for name, array in arrays(seed, n).items():
+            np.testing.assert_array_equal(copied[name], array)
+
+
+@pytest.mark.parametrize("n", [0, 1, SLICE, SLICE + 1, WRITTEN_BYTES // 8])
+def test_the_portable_form_is_what_numpy_reads_with_each_name_beside_its_labels(n):
+    names, labels = [f"s{i}" for i in range(n)], [(("k", str(i)),) for i in range(n)]
+    cut = Cut({"groups": [{"name": "g", "streams": (names, labels)}]}, arrays(1, n))
+    with np.load(io.BytesIO(cut.to_bytes()), allow_pickle=False) as found:
+        header = msgspec.json.decode(found[HEADER].tobytes())
+        assert header["groups"][0]["streams"] == [[f"s{i}", [["k", str(i)]]] for i in range(n)]
+        for name, array in cut.arrays.items():
+            np.testing.assert_array_equal(found[name], array)
+            assert found[name].shape == array.shape
