@@ -95,3 +95,13 @@ def test_ewad_is_confined_and_listens_where_the_port_is_published():
     assert ewad["cap_drop"] == ["ALL"]
     assert ewad["security_opt"] == ["no-new-privileges:true"]
     assert ewad["environment"]["EWAD_HTTP__LISTEN"] == "0.0.0.0:9466"
+
+
+def test_state_is_kept_in_a_volume_that_the_images_user_owns():
+    path = SERVICES["ewad"]["environment"]["EWAD_STATE__PATH"]
+    assert f"ewad:{Path(path).parent}" in SERVICES["ewad"]["volumes"]
+    assert "ewad" in COMPOSE["volumes"]
+    assert f'EWAD_STATE__PATH="{path}"' in final_stage()["ENV"]
+    assert final_stage()["VOLUME"] == str(Path(path).parent)
+    user, group = final_stage()["USER"].split(":")
+    assert final_stage()["RUN"] == f"install -d -m 700 -o {user} -g {group} {Path(path).parent}"

@@ -60,3 +60,9 @@ def test_an_unusable_configuration_is_not_tried_again():
     unit = settings()
     assert unit["Restart"] == ["on-failure"]
     assert unit["RestartPreventExitStatus"] == ["2"]
+
+
+def test_state_is_kept_in_the_directory_that_the_unit_may_write():
+    unit = settings()
+    assert unit["StateDirectory"] == ["ewad"]
+    assert unit["Environment"] == ["EWAD_STATE__PATH=%S/ewad/ewad.db"]
