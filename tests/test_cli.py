@@ -644,3 +644,20 @@ def test_ctrl_c_ends_a_replay_without_a_traceback() -> None:
     assert "Traceback" not in stderr
     assert stderr.splitlines()[-1] == "ewad: interrupted"
     assert [path.name for path in Path().iterdir()] == ["wide.csv"]
+
+
+def test_replay_of_an_irregular_feed_by_the_model_that_needs_no_tuning_on_a_grid() -> None:
+    rows = [f"{1.6e9 + 420 * i + 200 * (i % 3)},{20 + 3 * math.sin(i / 27)}" for i in range(1500)]
+    Path("in.csv").write_text("\n".join(["time,office", *rows]))
+    config(
+        '[[stream]]\nname = "t"\ntopic = "{x}"\nmodel = "m"\n[model.m]\nevery = "1h"\nhorizons = [1, 24]\n'
+    )
+    done = ewad("replay", "in.csv", "-c", "ewad.toml", "-o", "out.csv")
+    assert done.returncode == 0, done.stderr
+    with Path("out.csv").open(encoding="utf-8") as file:
+        found = list(csv.DictReader(file))
+    said = [row["forecast_24"] for row in found if row["forecast_24"]]
+    assert len(found) == len(rows)
+    hours = 1500 * 420 / 3600
+    assert hours - 62 <= len(set(said)) <= hours - 58  # one an hour, once 60 hours are full
+    assert float(found[-1]["lower_1"]) < float(found[-1]["forecast_1"]) < float(found[-1]["upper_1"])

@@ -204,3 +204,24 @@ def bytes_a_stream(model):
 @pytest.mark.parametrize(("horizons", "kilobytes"), [((1,), 130), (tuple(range(1, 25)), 260)])
 def test_the_memory_of_a_stream_with_a_model_of_its_own_is_bounded(horizons, kilobytes):
     assert bytes_a_stream(auto("m", horizons=horizons)) <= 1000 * kilobytes
+
+
+@pytest.mark.parametrize("season", [None, 24])
+def test_on_a_grid_lags_seasons_and_horizons_mean_time_however_irregular_the_feed(season):
+    rng, hours, per_hour = np.random.default_rng(4), 400, 5
+    time = (1.6e9 // HOUR + np.arange(hours).repeat(per_hour)) * HOUR
+    time += np.sort(rng.uniform(0.0, HOUR, (hours, per_hour)), axis=1).ravel()
+    value = temperatures(hours, 1).repeat(per_hour) + rng.normal(size=hours * per_hour)
+    hourly = Samples(
+        np.zeros(hours, int),
+        (1.6e9 // HOUR + np.arange(hours)) * HOUR,
+        value.reshape(hours, per_hour).mean(axis=1),
+    )
+    model = {"horizons": HORIZONS, "season": season}
+    plain = new_engine(GroupSettings("g", model=auto("m", **model)), 1)
+    grid = new_engine(GroupSettings("g", model=auto("m", every_seconds=HOUR, **model)), 1)
+    expected = observe_in_pieces(plain, hourly)
+    got = observe_in_pieces(grid, Samples(np.zeros(len(value), int), time, value), range(0, len(value), 300))
+    first = np.arange(1, hours) * per_hour  # the sample that closes the hour before
+    for name in ("forecast", "lower", "upper"):
+        np.testing.assert_allclose(got[name][first], expected[name][:-1], rtol=1e-6, err_msg=name)
