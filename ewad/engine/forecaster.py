@@ -58,7 +58,9 @@ class Forecaster(RowState):
         self.pending = Pending(settings.horizons, 2, n_streams)  # the forecast, and that of persistence
         self.hedge: Hedge | None = None
         if len(settings.experts) > 1:
-            self.hedge = Hedge(n, len(settings.experts), n_streams)
+            names = settings.experts
+            persistence = names.index("persistence") if "persistence" in names else None
+            self.hedge = Hedge(settings.horizons, len(names), n_streams, persistence)
             self.pending_experts = Pending(settings.horizons, len(settings.experts), n_streams)
         self.intervals: ConformalIntervals | None = None
         if settings.interval is not None:

@@ -6,6 +6,8 @@ Chernov & Zhdanov 2010, Prediction with expert advice under discounted loss.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ewad.numeric.recurrence import Floats, Integers, Runs, advance
@@ -17,6 +19,9 @@ RECORD_BETA = 0.9985
 YOUNG = 3.0
 # An expert whose discounted loss is ahead of the best's by one mean loss of the best weighs exp(-0.15) of it.
 LEARNING_RATE = 0.15
+# Persistence is left for those only who are ahead of it by a margin. Errors of forecasts h ahead overlap: a
+# record of n samples holds about n / h independent ones, in which chance makes an expert look better.
+MARGIN = 0.6
 # Below this share of the best's weight an expert is left out, until its record is better.
 DROPPED = 1e-3
 # Losses are bounded, as Hedge wants them: one spike must not outweigh the whole record. In squared scales.
@@ -33,8 +38,16 @@ class Hedge(RowState):
     record: Floats
     weight: Floats
 
-    def __init__(self, n_horizons: int, n_experts: int, n_streams: int = 0) -> None:
+    def __init__(
+        self, horizons: Sequence[int], n_experts: int, n_streams: int = 0, persistence: int | None = None
+    ) -> None:
+        """persistence: which of the experts it is; None: it is not among them."""
         super().__init__(n_streams)
+        n_horizons = len(horizons)
+        self._margin = np.zeros((n_horizons, n_experts))
+        if persistence is not None:
+            self._margin[:] = MARGIN * np.sqrt((1.0 - RECORD_BETA) * np.array(horizons))[:, None]
+            self._margin[:, persistence] = 0.0
         self.add_rows("record", n_horizons, n_experts)
         self.add_rows("weight", n_horizons)
 
@@ -54,11 +67,15 @@ class Hedge(RowState):
         weight = advance(decay[:, None], scored.astype(np.float64), self.weight[rows], runs)
         self.record[rows] = record[runs.end]
         self.weight[rows] = weight[runs.end]
-        return shares(record, weight)
+        return self._shares(record, weight)
 
     def shares(self) -> Floats:
         """Return the weights in force, (n_streams, n_horizons, n_experts)."""
-        return shares(self.record, self.weight)
+        return self._shares(self.record, self.weight)
+
+    def _shares(self, record: Floats, weight: Floats) -> Floats:
+        full = np.square((1.0 - RECORD_BETA) * weight)[..., None]  # a young record is no hindrance
+        return shares(record * (1.0 + full * self._margin), weight)
 
 
 def shares(record: Floats, weight: Floats) -> Floats:
