@@ -21,7 +21,7 @@ log = logging.getLogger("ewad.store")
 # Replayed at 1 to 3 us a sample: a start after a crash takes a few seconds at most.
 MOST_JOURNALLED_SAMPLES = 1_000_000
 RETRY_SECONDS = 5.0  # between snapshots that failed: each copies the whole state
-CLOSE_SECONDS = 1.2  # for the last snapshot; a stop has to be over within 2. The journal has it all anyway
+CLOSE_SECONDS = 0.8  # for the last snapshot: a stop, with 1 s for the broker, has to be over within 2
 
 
 class Store:

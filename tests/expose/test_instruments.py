@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
@@ -82,3 +84,14 @@ def test_openmetrics_leaves_the_end_to_the_document():
 
 def test_promtool_accepts_the_instruments(promtool_check):
     assert promtool_check(instruments(smoothing_engine()).render(False).decode()) == ""
+
+
+def test_the_state_file_is_told_of_where_there_is_one():
+    facts = SimpleNamespace(writable=False, snapshot_time=1.7e9, file_bytes=4096, damaged=2)
+    found = values(instruments(smoothing_engine(), state=lambda: facts, repeated=lambda: 5))
+    assert found[("ewad_state_writable",)] == 0
+    assert found[("ewad_state_snapshot_timestamp_seconds",)] == 1.7e9
+    assert found[("ewad_state_file_bytes",)] == 4096
+    assert found[("ewad_state_damaged_total",)] == 2
+    assert found[("ewad_messages_redelivered_total",)] == 5
+    assert ("ewad_state_writable",) not in values(instruments(smoothing_engine()))

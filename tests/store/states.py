@@ -1,7 +1,7 @@
 """Stores on real files in a real event loop, and engines to compare."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -24,8 +24,9 @@ def new_engine() -> Engine:
     return Engine(GROUPS)
 
 
-def new_store(path: Path, **settings: object) -> Store:
-    return Store(StateSettings(path=str(path), **settings), "ewad at test", new_engine, lambda seconds: None)
+def new_store(path: Path, groups: Sequence[GroupSettings] = GROUPS, **settings: object) -> Store:
+    state = StateSettings(path=str(path), **settings)
+    return Store(state, "ewad at test", lambda: Engine(groups), lambda seconds: None)
 
 
 @asynccontextmanager

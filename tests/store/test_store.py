@@ -6,8 +6,10 @@ import sqlite3
 import stat
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from ewad.engine import ByCount, GroupSettings
 from ewad.errors import StateError
 from ewad.ingest.deliveries import Acknowledgements
 from ewad.store.file import VERSION, StateFile
@@ -199,3 +201,64 @@ async def test_a_snapshot_at_the_end_is_written_though_another_is_being_written(
         await keep(store, 1)
     async with running(path) as again:
         assert again.engine.dump() == uninterrupted(range(2)).dump()
+
+
+async def test_with_durability_off_the_last_snapshot_counts_after_a_crash(tmp_path):
+    path = tmp_path / "ewad.db"
+    async with running(path, durability="off") as store:
+        for seed in range(3):
+            await keep(store, seed)
+        await until(lambda: not store._writer.snapshot_pending)
+        store.snapshot(store.engine.cut())
+        await until(lambda: not store._writer.snapshot_pending)
+        await keep(store, 3)
+        copy = crashed(path)
+    async with running(copy, durability="off") as recovered:
+        assert recovered.engine.dump() == uninterrupted(range(3)).dump()
+    async with running(path, durability="off") as stopped:
+        assert stopped.engine.dump() == uninterrupted(range(4)).dump()
+
+
+async def test_a_file_that_turns_read_only_is_told_and_mended_without_a_loss(tmp_path, caplog):
+    path = tmp_path / "ewad.db"
+    async with running(path) as store:
+        await keep(store, 0)
+        store._writer._file._database.execute("PRAGMA query_only = ON")
+        waiting = await keep(store, 1, wait=False)
+        await until(lambda: not store.writable)
+        assert not waiting.is_set()
+        store._writer._file._database.execute("PRAGMA query_only = OFF")
+        await until(waiting.is_set)
+        assert store.writable
+    assert caplog.text.count("state not written") == 1
+    async with running(path) as again:
+        assert again.engine.dump() == uninterrupted(range(2)).dump()
+
+
+async def test_after_a_crash_a_changed_configuration_keeps_what_fits_journal_too(tmp_path, caplog):
+    path = tmp_path / "ewad.db"
+    short, long = ByCount(0.9), ByCount(0.99)
+    before = (GroupSettings("plant", decays=(short,), topics=("site/t",)), GroupSettings("lab"))
+    after = (GroupSettings("works", decays=(long, short), topics=("site/t",)), GroupSettings("lab"))
+    store = new_store(path, groups=before)
+    store.start()
+    for seed in range(6):
+        await keep(store, seed)
+        if seed == 2:
+            store.snapshot(store.engine.cut())
+            await until(lambda: not store._writer.snapshot_pending)
+    copy = crashed(path)
+    await store.close()
+    again = new_store(copy, groups=after)
+    works, lab = again.engine.groups
+    plant = store.engine.groups[0]
+    assert works.streams.names == plant.streams.names
+    kept = {(part.kind, part.meaning): part.arrays() for part in works.parts()}
+    for part in plant.parts():
+        for name, array in part.arrays().items():
+            np.testing.assert_array_equal(kept[part.kind, part.meaning][name], array, err_msg=part.meaning)
+    assert len(works.parts()) == len(plant.parts()) + 1
+    assert lab.streams.names == store.engine.groups[1].streams.names
+    assert "group plant: is now works, of the same topics" in caplog.text
+    again.start()
+    await again.close()

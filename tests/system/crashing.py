@@ -6,12 +6,14 @@ Run: python -m tests.system.crashing run -c ewad.toml
 import os
 import signal
 import sys
+import time
 
 from ewad import cli
 from ewad.store.file import StateFile
 
 # before_commit: the journal's record is written, its transaction not yet over
 POINTS = ("before_commit", "after_commit", "during_snapshot", "before_snapshot_ends", "during_cut")
+# no crash, and no answer any more from the first commit on: dead_disk
 
 
 def crash_at(point: str, count: int) -> None:
@@ -49,7 +51,12 @@ def crash_at(point: str, count: int) -> None:
 
         return traced
 
+    def dead_disk(self, *arguments):
+        while True:
+            time.sleep(60)
+
     patched = {
+        "dead_disk": ("append", dead_disk),
         "before_commit": ("_commit", in_transaction(of="INSERT INTO journal")),
         "after_commit": ("append", after_commit),
         "during_snapshot": ("add_piece", during_snapshot),

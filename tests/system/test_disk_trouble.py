@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from ewad.expose import server
+from ewad.ingest import mqtt_session
+from ewad.store import store
 from tests.system import daemon as daemons
 from tests.system import mosquitto
 from tests.system.polling import until
@@ -51,3 +54,21 @@ def test_a_full_disk_is_outlived_with_all_that_came_meanwhile(tmp_path: Path, mo
             again.until_value("ewad_samples_total", 400.0)
             broker.publish("site/a/t", "401")
             again.until_value("ewad_samples_total", 401.0)
+
+
+def test_a_disk_that_never_answers_holds_up_neither_ingest_nor_scrapes_nor_the_end(tmp_path: Path) -> None:
+    settings = SETTINGS.format(mode="wait")
+    dead = {"command": (*daemons.EWAD[:-1], "tests.system.crashing"), "environ": {"CRASH_AT": "dead_disk:1"}}
+    with mosquitto.running(tmp_path / "mosquitto") as broker:
+        url = f"mqtt://127.0.0.1:{broker.port}"
+        with daemons.running(tmp_path, url, settings, client_id="dead", **dead) as daemon:
+            broker.publish("site/a/t", *map(str, range(100)))
+            daemon.until_value("ewad_samples_total", 100.0)
+            assert daemon.end() == 0
+            assert "state file not closed in time" in daemon.stderr
+        with daemons.running(tmp_path, url, settings, client_id="dead") as again:  # nothing was acknowledged
+            again.until_value("ewad_samples_total", 100.0)
+
+
+def test_the_bounds_of_a_stop_add_up_to_two_seconds() -> None:
+    assert mqtt_session.CLOSE_SECONDS + store.CLOSE_SECONDS + 2 * server.SHUTDOWN_SECONDS <= 2.0
