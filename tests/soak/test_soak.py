@@ -20,7 +20,7 @@ LONG = MESSAGES >= 20_000_000
 ROUNDS = 20  # of a million each
 STEP = min(5_000, MESSAGES // ROUNDS)  # the daemon may be so much behind: what waits is memory too
 TOPICS = 250
-STATE_GROWTH = 1.5 if LONG else 2.5  # of a busy machine, a few seconds tell less
+STATE_GROWTH = 1.5
 RSS_GROWTH = 1.05 if LONG else 1.15  # buffers come and go
 STEADY = 0 if LONG else ROUNDS // 2  # the round from whose end on nothing may grow
 SETTINGS = """
