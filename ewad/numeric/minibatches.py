@@ -174,7 +174,7 @@ class Training:
             check_finite(X, Y)
             self._diverge(cost)
         elif self._loss.add(cost):
-            np.copyto(self._lowest, self.theta)
+            self._lowest[:] = self.theta
         if self.max_norm is not None:
             gradient = clip_by_norm(gradient, self.max_norm)
         return cost, norm, gradient

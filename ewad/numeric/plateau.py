@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from ewad.numeric.recurrence import Floats
 
@@ -50,20 +50,21 @@ class PlateauDetector:
         return PlateauState(zeros, zeros, zeros, far, far, np.zeros(shape, dtype=np.int64))
 
     def step(
-        self, state: PlateauState, cost: ArrayLike, gradient_norm: ArrayLike
+        self, state: PlateauState, cost: Floats | float, gradient_norm: Floats | float
     ) -> tuple[NDArray[np.bool_], PlateauState]:
         """Return whether each model is on a plateau, and the advanced state; no argument is changed.
 
         cost, gradient_norm: finite, of the state's shape.
         """
         weight = self.beta * state.weight + 1.0
-        loss_sum = self.beta * state.loss_sum + np.asarray(cost)
-        norm_sum = self.beta * state.norm_sum + np.asarray(gradient_norm)
+        loss_sum = self.beta * state.loss_sum + cost
+        norm_sum = self.beta * state.norm_sum + gradient_norm
         loss, norm = loss_sum / weight, norm_sum / weight
         # best - tolerance * |best|, which is inf before the first update
         falls = loss < state.best * (1.0 - np.copysign(self.tolerance, state.best))
-        best = np.where(falls, loss, state.best)
-        lowest = np.where(falls, norm, np.minimum(norm, state.lowest_norm))
-        stalled = np.where(falls, 0, state.stalled + 1)
+        # [()] makes numbers of arrays without axes: for a single model that is half the time
+        best = np.where(falls, loss, state.best)[()]
+        lowest = np.minimum(norm, np.where(falls, np.inf, state.lowest_norm)[()])
+        stalled = (state.stalled + 1) * ~falls
         plateau = (stalled >= self.patience) & (norm <= self.growth * lowest)
         return plateau, PlateauState(weight, loss_sum, norm_sum, best, lowest, stalled)
