@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ewad.engine.settings import GroupSettings
+from ewad.numeric.averages import Averaged
 from ewad.numeric.recurrence import Floats, Integers, Runs
 
 
@@ -60,28 +61,28 @@ class Results:
 
     accepted: Integers
     runs: Runs
-    sorted_mean: list[Floats]
-    sorted_stddev: list[Floats]
+    sorted_averages: list[Averaged]
     sorted_forecasts: Forecasts | None
 
     @classmethod
     def none(cls, settings: GroupSettings) -> Results:
         """Return the results of a batch of which no sample was accepted."""
         runs = Runs.of(np.zeros(0, dtype=np.int64))
-        empty = [np.zeros(0) for _ in settings.decays]
+        none = np.zeros(0)
+        averages = [Averaged(none, none, none, none) for _ in settings.decays]
         model = settings.model
         forecasts = None if model is None else Forecasts.none(len(model.horizons), model.interval is not None)
-        return cls(runs.order, runs, empty, empty, forecasts)
+        return cls(runs.order, runs, averages, forecasts)
 
     @property
     def mean(self) -> Floats:
         """(m, n_decays) bias-corrected averages."""
-        return np.column_stack(self.sorted_mean)[self.runs.inverse()]
+        return np.column_stack([averages.mean for averages in self.sorted_averages])[self.runs.inverse()]
 
     @property
     def stddev(self) -> Floats:
         """(m, n_decays) standard deviations; NaN before a stream's second sample."""
-        return np.column_stack(self.sorted_stddev)[self.runs.inverse()]
+        return np.column_stack([averages.stddev for averages in self.sorted_averages])[self.runs.inverse()]
 
     @property
     def forecast(self) -> Floats | None:

@@ -115,9 +115,11 @@ class Engine:
             raise ValueError(
                 f"batch: expected {n} times and values, got {len(batch.time)}, {len(batch.value)}"
             )
-        if n and not 0 <= batch.stream.min() <= batch.stream.max() < len(group.streams):
+        if n and not 0 <= np.minimum.reduce(batch.stream) <= np.maximum.reduce(batch.stream) < len(
+            group.streams
+        ):
             raise ValueError(f"batch: streams of {group.name} are rows 0 to {len(group.streams) - 1}")
-        if not (np.all(np.abs(batch.value) < VALUE_LIMIT) and np.isfinite(batch.time).all()):
+        if n and not (np.abs(batch.value).max() < VALUE_LIMIT and np.isfinite(batch.time).all()):
             raise ValueError(f"batch: expected finite times, and values within {VALUE_LIMIT:g}")
         return group.observe(batch)
 

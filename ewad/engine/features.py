@@ -74,8 +74,8 @@ def columns(settings: ModelSettings, seasonal: bool) -> Columns:
 class Examples:
     """X: (n, n_x) the features where each sample's example begins.  Y: (n, n_horizons) its targets.
 
-    X_now: (n, n_x) the features at the sample.  fixed: name -> (n, n_horizons) the forecasts that need no
-    learning. All in scales, relative to the steady value.
+    X_now: (n, n_x) the features at the sample.  fixed: name -> the forecasts that need no learning,
+    (n, n_horizons), or (n, 1) the same for all. All in scales, relative to the steady value.
     """
 
     X: Floats
@@ -105,7 +105,8 @@ class Features(RowState):
         super().__init__(n_streams)
         self._settings = settings
         self._ahead = max(settings.horizons)
-        self._roots = np.sqrt(settings.horizons)
+        self._target_ago = self._ahead - np.array(settings.horizons)
+        self._target_limit = TARGET_LIMIT * np.sqrt(settings.horizons)
         self.depth = settings.lags + self._ahead
         if settings.season is not None:
             self.depth = max(self.depth, settings.season)
@@ -147,11 +148,11 @@ class Features(RowState):
 
         restart: (n,) sorted, whether the sample begins a new window; None: none does.
         """
-        rows = runs.series
+        rows = runs.rows
         number = runs.spread(self.count[rows]) + runs.rank
         position = positions(self.position[rows], runs, restart)
         self.count[rows] += runs.length
-        self.position[rows] = position[runs.end] + 1
+        self.position[rows] = runs.last(position) + 1
         return number, position
 
     def update(
@@ -168,52 +169,49 @@ class Features(RowState):
 
         number: (n,) of each sample in its stream, from 0.  position: (n,) in its window.
         """
-        windows = Windows.of(self.history[runs.series], runs, steady)
+        windows = Windows.of(self.history[runs.rows], runs, steady)
         settings, ahead = self._settings, self._ahead
         difference = windows.differences(settings.lags + ahead)
         difference /= scale[:, None]
-        np.clip(difference, -LAG_LIMIT, LAG_LIMIT, out=difference)
+        _bound(difference, LAG_LIMIT)
         X, X_now = difference[:, : settings.lags], difference[:, ahead:]
         if self._full:
             context = self._see(runs, time, number, steady)
-            before = Windows.of(self.context[runs.series], runs, context)
+            before = Windows.of(self.context[runs.rows], runs, context)
             X, X_now = self._with(X, before.back(ahead), scale), self._with(X_now, context, scale)
-            self.context[runs.series] = before.history(runs)
+            self.context[runs.rows] = before.history(runs)
         Y = self._targets(windows, scale)
         fixed = self._fixed(windows, position, raw, steady, scale)
-        self.history[runs.series] = windows.history(runs)
+        self.history[runs.rows] = windows.history(runs)
         return Examples(X, Y, X_now, fixed)
 
     def _targets(self, windows: Windows, scale: Floats) -> Floats:
-        origin = windows.back(self._ahead)
-        target = np.empty((len(scale), len(self._roots)))
-        for i, horizon in enumerate(self._settings.horizons):
-            target[:, i] = (windows.back(self._ahead - horizon) - origin) / scale
-        return np.clip(target, -TARGET_LIMIT * self._roots, TARGET_LIMIT * self._roots, out=target)
+        target = windows.back_all(self._target_ago)
+        target -= windows.back(self._ahead)[:, None]
+        target /= scale[:, None]
+        return _bound(target, self._target_limit)
 
     def _fixed(
         self, windows: Windows, position: Integers, raw: Floats, steady: Floats, scale: Floats
     ) -> dict[str, Floats]:
         """Return the forecasts of the last value, and of the value a season before."""
         last = (raw - steady) / scale
-        fixed = {"persistence": np.repeat(last[:, None], len(self._roots), axis=1)}
+        fixed = {"persistence": last[:, None]}
         season = self._settings.season
         if season is not None:
             ago = [-horizon % season for horizon in self._settings.horizons]
-            same = [
-                np.where(position >= steps, (windows.back(steps) - steady) / scale, last) for steps in ago
-            ]
-            fixed["seasonal_naive"] = np.column_stack(same)
+            same = (windows.back_all(np.array(ago)) - steady[:, None]) / scale[:, None]
+            fixed["seasonal_naive"] = np.where(position[:, None] >= ago, same, last[:, None])
         return fixed
 
     def _see(self, runs: Runs, time: Floats, number: Integers, steady: Floats) -> Floats:
         """Return the context of each sample, (n, 14), its measured part in units of the value."""
-        rows = runs.series
-        began = np.where(np.isnan(self.origin[rows]), steady[runs.start], self.origin[rows])
+        rows = runs.rows
+        began = np.where(np.isnan(self.origin[rows]), runs.first(steady), self.origin[rows])
         self.origin[rows] = began
         sums = advance_all(AVERAGE_BETAS, steady, self.sums[rows], runs)
-        weights = advance_all(AVERAGE_BETAS, np.ones_like(steady), self.weights[rows], runs)
-        self.sums[rows], self.weights[rows] = sums[runs.end], weights[runs.end]
+        weights = advance_all(AVERAGE_BETAS, np.ones(len(steady)), self.weights[rows], runs)
+        self.sums[rows], self.weights[rows] = runs.last(sums), runs.last(weights)
         day, season = time / DAY, self._settings.season
         context = np.empty((len(time), _N_CONTEXT))
         context[:, _WEEK] = harmonics(day / 7.0, 1)
@@ -234,8 +232,8 @@ class Features(RowState):
         rest[:] = context[:, 2:]
         rest[:, :3] /= scale[:, None]
         rest[:, 9] /= scale
-        np.clip(rest[:, :3], -LAG_LIMIT, LAG_LIMIT, out=rest[:, :3])
-        np.clip(rest[:, 9], -LEVEL_LIMIT, LEVEL_LIMIT, out=rest[:, 9])
+        _bound(rest[:, :3], LAG_LIMIT)
+        _bound(rest[:, 9], LEVEL_LIMIT)
         crossed, year, deviation = X[:, n + _N_CONTEXT :], rest[:, 7:9], rest[:, :2]
         np.multiply(year, rest[:, 9:10], out=crossed[:, 0:2])
         np.multiply(year, lags[:, -1:], out=crossed[:, 2:4])
@@ -243,6 +241,12 @@ class Features(RowState):
         np.multiply(deviation, np.abs(deviation), out=crossed[:, 6:8])
         crossed *= CROSSED
         return X
+
+
+def _bound(values: Floats, limit: Floats | float) -> Floats:
+    """Return the values, moved to within -limit and limit in place."""
+    np.maximum(values, -limit, out=values)
+    return np.minimum(values, limit, out=values)
 
 
 def advance_all(betas: Floats, increment: Floats, carry: Floats, runs: Runs) -> Floats:

@@ -71,6 +71,8 @@ class Forecaster(RowState):
             if name in GRADIENT_EXPERTS or name in RECURSIVE_EXPERTS
         }
 
+        self._see = {name: self._columns(name).of for name in self.learners}
+
     def parts(self, n_rows: int) -> list[Part]:
         """Return the parts of its state. Windows and scales outlive a change of the model, scores do not."""
         layout = self.settings.layout
@@ -126,7 +128,6 @@ class Forecaster(RowState):
 
         time, value: (n,) sorted.  restart: (n,) sorted, whether the sample begins a new window; None: none.
         """
-        rows = runs.series
         number, position = self.features.places(runs, restart)
         steady, scale = self.scale.update(runs, position > 0, value)
         examples = self.features.update(runs, time, number, position, value, steady, scale)
@@ -139,14 +140,14 @@ class Forecaster(RowState):
         if self.hedge is not None:
             came = self.pending_experts.exchange(due, made)
             error = (value[:, None, None] - came) / unit[:, :, None]
-            forecast = (self.hedge.update(runs, number, error) * made).sum(axis=2)
+            forecast = np.add.reduce(self.hedge.update(runs, number, error) * made, axis=2)
         error = self._score(runs, due, value, forecast)
         lower = upper = None
         if self.intervals is not None:
             width = self.intervals.update(runs, due, error, unit)
             lower, upper = forecast - width[:, :, 0], forecast + width[:, :, 1]
         forecasts = Forecasts(forecast, lower, upper, loss, rate)
-        self.let_stand(rows, forecasts, runs.end)
+        self.let_stand(runs, forecasts)
         return forecasts
 
     def standing(self, rows: Integers) -> Forecasts:
@@ -160,11 +161,12 @@ class Forecaster(RowState):
             return Forecasts(self.forecast[rows], None, None, loss, rate)
         return Forecasts(self.forecast[rows], self.lower[rows], self.upper[rows], loss, rate)
 
-    def let_stand(self, rows: Integers, forecasts: Forecasts, last: Integers) -> None:
-        """Let the forecasts at `last` stand for these streams."""
-        self.forecast[rows] = forecasts.value[last]
+    def let_stand(self, runs: Runs, forecasts: Forecasts) -> None:
+        """Let the last forecasts of each run stand for its stream."""
+        self.forecast[runs.rows] = runs.last(forecasts.value)
         if forecasts.lower is not None and forecasts.upper is not None:
-            self.lower[rows], self.upper[rows] = forecasts.lower[last], forecasts.upper[last]
+            self.lower[runs.rows] = runs.last(forecasts.lower)
+            self.upper[runs.rows] = runs.last(forecasts.upper)
 
     def skill(self) -> Floats:
         """Return 1 - MSE / MSE of persistence, (n_streams, n_horizons); NaN while there is no such ratio."""
@@ -192,7 +194,7 @@ class Forecaster(RowState):
 
         Each stream's own model learns in the stream's order, a shared one in order of arrival.
         """
-        model, arrived = runs.series[runs.run], None
+        model, arrived = runs.spread(runs.series), None
         X, Y, X_now = examples.X, examples.Y, examples.X_now
         if self.shared:
             model = np.zeros(len(ready), dtype=np.int64)
@@ -206,7 +208,7 @@ class Forecaster(RowState):
             if learner is None:
                 changes[:, :, i] = examples.fixed[name]
                 continue
-            see = self._columns(name).of
+            see = self._see[name]
             change = learner.learn(model, ready, see(X), Y, see(X_now))
             if isinstance(change, tuple):
                 change, its_loss, its_rate = change
@@ -220,11 +222,13 @@ class Forecaster(RowState):
     def _score(self, runs: Runs, due: Due, value: Floats, forecast: Floats) -> Floats:
         """Hold each value against the forecast made for it, and persistence; return value - forecast."""
         last = np.where(np.isnan(forecast), np.nan, value[:, None])
-        came = self.pending.exchange(due, np.stack([forecast, last], axis=2))
-        miss = value[:, None, None] - came  # (n, n_horizons, 2)
-        known = ~np.isnan(miss[:, :, 0])
-        decay = SKILL_BETA if known.all() else np.where(known, SKILL_BETA, 1.0)
+        made = np.empty((*forecast.shape, 2))
+        made[:, :, 0], made[:, :, 1] = forecast, last
+        miss = value[:, None, None] - self.pending.exchange(due, made)  # (n, n_horizons, 2)
+        squares, unknown = miss * miss, np.isnan(miss[:, :, 0])
+        decay: Floats | float = SKILL_BETA
+        if unknown.any():
+            squares[unknown], decay = 0.0, np.where(unknown, 1.0, SKILL_BETA)
         for i, sums in enumerate((self.squared_error, self.squared_change)):
-            squares = np.where(known, miss[:, :, i] ** 2, 0.0)
-            sums[runs.series] = advance(decay, squares, sums[runs.series], runs)[runs.end]
-        return miss[:, :, 0]
+            sums[runs.rows] = runs.last(advance(decay, squares[:, :, i], sums[runs.rows], runs))
+        return np.asarray(miss[:, :, 0])

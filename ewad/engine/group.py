@@ -12,7 +12,7 @@ from ewad.engine.forecaster import Forecaster
 from ewad.engine.resampled import grid_of, on_grid
 from ewad.engine.settings import GroupSettings
 from ewad.numeric.averages import ExponentialAverage
-from ewad.numeric.recurrence import Floats, Integers, Runs
+from ewad.numeric.recurrence import Floats, Integers, Runs, previous
 from ewad.numeric.rows import MIN_ROWS, Part, Removal, RowState
 
 Labels = tuple[tuple[str, str], ...]
@@ -142,19 +142,21 @@ class Group(RowState):
         """Take in a batch: averages, then forecasts scored against the values that came, then learning."""
         accepted = np.arange(len(batch))
         runs = Runs.of(batch.stream)
-        time = batch.time[runs.order]
-        newest = self._newest(runs, time)
-        late = time < newest
-        if self.settings.out_of_order == "drop" and late.any():
-            self.out_of_order += int(late.sum())
-            accepted = np.sort(runs.order[~late])
-            runs = Runs.of(batch.stream[accepted])
-            newest = batch.time[accepted][runs.order]
+        newest = batch.time[runs.order]
+        elapsed = self._elapsed(runs, newest)
+        if len(elapsed) and elapsed.min() < 0.0:
+            time = newest
+            newest = self._newest(runs, time)
+            late = time < newest
+            if self.settings.out_of_order == "drop":
+                self.out_of_order += int(late.sum())
+                accepted = np.sort(runs.order[~late])
+                runs = Runs.of(batch.stream[accepted])
+                newest = batch.time[accepted][runs.order]
+            elapsed = self._elapsed(runs, newest)
         if len(accepted) == 0:
             return Results.none(self.settings)
-        value = batch.value[accepted][runs.order]
-        rows = runs.series
-        elapsed = self._elapsed(runs, newest)
+        value = batch.value[accepted[runs.order]]
         averages = [average.update(runs, elapsed, value) for average in self.averages]
         forecasts = None
         if self.forecaster is not None:
@@ -162,16 +164,20 @@ class Group(RowState):
                 forecasts = self.forecaster.update(runs, newest, value, self._restarts(elapsed))
             else:
                 forecasts = on_grid(self.grid, self.forecaster, runs, newest, value)
+        self._keep(runs, newest, value, batch.arrival)
+        return Results(accepted, runs, averages, forecasts)
+
+    def _keep(self, runs: Runs, newest: Floats, value: Floats, arrival: float | None) -> None:
+        """Keep what is known of the streams after these sorted samples."""
+        rows = runs.rows
         self.count[rows] += runs.length
-        self.time[rows] = newest[runs.end]
-        self.seen[rows] = newest[runs.end] if batch.arrival is None else batch.arrival
-        self.value[rows] = value[runs.end]
-        means, stddevs = [mean for mean, _ in averages], [stddev for _, stddev in averages]
-        return Results(accepted, runs, means, stddevs, forecasts)
+        self.time[rows] = runs.last(newest)
+        self.seen[rows] = self.time[rows] if arrival is None else arrival
+        self.value[rows] = runs.last(value)
 
     def _newest(self, runs: Runs, time: Floats) -> Floats:
         """Return (n,) the newest time of each stream up to and with each sorted sample."""
-        rows, start = runs.series, runs.start
+        rows, start = runs.rows, runs.start
         newest = time.copy()
         newest[start] = np.maximum(newest[start], np.where(self.count[rows] > 0, self.time[rows], -np.inf))
         backwards = np.flatnonzero((newest[1:] < newest[:-1]) & (runs.rank[1:] > 0)) + 1
@@ -180,13 +186,11 @@ class Group(RowState):
             newest[members] = np.maximum.accumulate(newest[members])
         return newest
 
-    def _elapsed(self, runs: Runs, newest: Floats) -> Floats:
+    def _elapsed(self, runs: Runs, time: Floats) -> Floats:
         """Return (n,) seconds since each sorted sample's stream had its last one; 0 for a stream's first."""
-        rows, start = runs.series, runs.start
-        elapsed = np.empty_like(newest)
-        np.subtract(newest[1:], newest[:-1], out=elapsed[1:])
-        elapsed[start] = np.where(self.count[rows] > 0, newest[start] - self.time[rows], 0.0)
-        return elapsed
+        rows = runs.rows
+        before = np.where(self.count[rows] > 0, self.time[rows], runs.first(time))
+        return time - previous(time, before, runs)
 
     def _restarts(self, elapsed: Floats) -> NDArray[np.bool_] | None:
         """Return (n,) whether the gap before each sorted sample is longer than the model's windows bear."""

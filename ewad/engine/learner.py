@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ewad.engine.rounds import Members, Rounds, rows_of, runs_of
+from ewad.engine.rounds import Members, Rounds, runs_of
 from ewad.engine.settings import ModelSettings
 from ewad.numeric.experts import Expert
 from ewad.numeric.optimizers import clip_by_norm
 from ewad.numeric.plateau import PlateauDetector, PlateauState
-from ewad.numeric.recurrence import Floats, Integers
+from ewad.numeric.recurrence import Floats, Integers, rows_of, triangle
 from ewad.numeric.rows import Part, RowState
 from ewad.numeric.schedules import ReduceOnPlateau, Schedule
 
@@ -25,9 +25,9 @@ COST_LIMIT = 1e12
 # In a stream the detector hears of whole epochs, whose means are quiet: ten of them without progress.
 PLATEAU = PlateauDetector(patience=10, beta=0.5)
 
-_FADING = LOSS_BETA ** np.arange(64)
-# (64, 64): what the value of round j weighs in the average before round i; 0 from i = j back
-_EARLIER = np.triu(LOSS_BETA ** np.maximum(np.arange(64) - 1 - np.arange(64)[:, None], 0), 1)
+# What the costs of 64 steps weigh in the average after each of them, and what came before these.
+_EARLIER = triangle(LOSS_BETA, 64)
+_FADING = LOSS_BETA ** np.arange(1.0, 65.0)
 
 
 class Learner(RowState):
@@ -96,7 +96,7 @@ class Learner(RowState):
     @property
     def learning_rate(self) -> Floats:
         """(n_models,) what the next step will take."""
-        return self._rates(np.arange(self.n_rows), 1)[:, 0]
+        return self._rates(np.arange(self.n_rows), self.epoch[:, None], self.batches[:, None])[:, 0]
 
     def parts(self, model: str, n_rows: int) -> list[Part]:
         """Return the parts of its state; model: what the parameters mean."""
@@ -132,26 +132,26 @@ class Learner(RowState):
         X: (n, n_x), Y: (n, n_y).  X_now: (n, n_x) what the forecast after the sample sees.
         The forecast after a sample is made by the parameters that stand after learning from it.
         """
-        rounds = Rounds(model, ready, self.collected, self.settings.batch_size)
-        models, steps = rounds.models, rounds.steps
-        rates = self._rates(models, rounds.n)  # (k, n_rounds)
-        costs = np.full((len(models), rounds.n), np.nan)
+        models, length = runs_of(model)
+        rounds = Rounds.of(length, ready, self.collected[models], self.settings.batch_size)
+        batches = self.batches[models][:, None] + np.arange(rounds.n)  # (k, n_rounds) completed before each
+        epochs = batches // self.settings.batches_per_epoch
+        rates = self._rates(models, epochs, batches)
+        costs = np.full((len(models), rounds.n - 1), np.nan)
         norms = np.zeros_like(costs)
         forecast = np.empty((len(model), self._outputs))
-        for i, (now, past, stepping) in enumerate(rounds):
+        for i, (now, past, stepping) in enumerate(rounds.rounds):
             self._forecast(model[now], X_now[now], forecast, now)
             self._collect(model[past], X[past], Y[past])
-            if isinstance(stepping, slice) or len(stepping):
+            if stepping is not None:
                 costs[stepping, i], norms[stepping, i] = self._step(models[stepping], rates[stepping, i])
                 if self._reduces:
-                    self._watch(models, steps, costs, norms, range(i, i + 1))
-                    rates[:, i + 1 :] = self._rates(models, 1)
-        losses = self._note(models, steps, costs)
-        if rounds.n > 1:
-            self._keep_last(models, steps, costs, norms)
-            if not self._reduces:
-                self._watch(models, steps, costs, norms, range(rounds.n - 1))
-        self.batches[models] += steps
+                    self._watch(models, rounds, epochs, costs, norms, range(i, i + 1))
+                    rates[:, i + 1 :] = self._rates(models, epochs[:, :1], batches)
+        losses = self._note(models, rounds.steps, costs)
+        if rounds.n > 1 and not self._reduces:
+            self._watch(models, rounds, epochs, costs, norms, range(rounds.n - 1))
+        self.batches[models] += rounds.steps
         return forecast, losses[rounds.run, rounds.now], rates[rounds.run, rounds.now]
 
     def _forecast(self, model: Integers, X: Floats, forecast: Floats, members: Members) -> None:
@@ -179,6 +179,7 @@ class Learner(RowState):
         self.squares[rows] = 0.0
         self.collected[rows] = 0
         norm = np.sqrt(np.vecdot(gradient, gradient))
+        self.batch_loss[rows], self.gradient_norm[rows] = cost, norm
         if not cost.max() <= COST_LIMIT:  # nor NaN
             good = cost <= COST_LIMIT
             self._start_anew(models[~good])
@@ -213,24 +214,22 @@ class Learner(RowState):
         self.loss_sum[models], self.loss_weight[models] = sums[last], weights[last]
         return _ratio(sums, weights)
 
-    def _keep_last(self, models: Integers, steps: Integers, costs: Floats, norms: Floats) -> None:
-        stepped = np.flatnonzero(steps)
-        last = stepped, steps[stepped] - 1
-        self.batch_loss[models[stepped]], self.gradient_norm[models[stepped]] = costs[last], norms[last]
-
-    def _watch(self, models: Integers, steps: Integers, costs: Floats, norms: Floats, rounds: range) -> None:
-        """Feed the plateau detector with the means of each epoch that ends in these rounds."""
-        size, before = self.settings.batches_per_epoch, self.batches[models]
-        here = slice(rounds.start, rounds.stop)
-        good = costs[:, here] <= COST_LIMIT  # not NaN either: no step
-        costs, norms = np.where(good, costs[:, here], 0.0), np.where(good, norms[:, here], 0.0)
-        stepped = np.array(rounds) < steps[:, None]
-        ends = stepped & ((before[:, None] + np.array(rounds) + 1) % size == 0)  # (k, rounds)
+    def _watch(
+        self, models: Integers, rounds: Rounds, epochs: Integers, costs: Floats, norms: Floats, here: range
+    ) -> None:
+        """Feed the plateau detector with the means of each epoch that ends in the rounds `here`."""
+        first, stop = here.start, here.stop
+        good = costs[:, first:stop] <= COST_LIMIT  # not NaN either: no step
+        costs = np.where(good, costs[:, first:stop], 0.0)
+        norms = np.where(good, norms[:, first:stop], 0.0)
+        ends = epochs[:, first + 1 : stop + 1] > epochs[:, first:stop]  # (k, rounds)
         done = 0
-        for column in np.flatnonzero(ends.any(axis=0)).tolist():
-            self._add_to_epoch(models, costs[:, done : column + 1], norms[:, done : column + 1])
-            self._end_epoch(models[ends[:, column]])
-            done = column + 1
+        if ends.any():
+            ends &= np.array(here) < rounds.steps[:, None]
+            for column in np.flatnonzero(ends.any(axis=0)).tolist():
+                self._add_to_epoch(models, costs[:, done : column + 1], norms[:, done : column + 1])
+                self._end_epoch(models[ends[:, column]])
+                done = column + 1
         self._add_to_epoch(models, costs[:, done:], norms[:, done:])
 
     def _add_to_epoch(self, models: Integers, costs: Floats, norms: Floats) -> None:
@@ -252,13 +251,12 @@ class Learner(RowState):
             for name, value in zip(names, PLATEAU.init(), strict=True):
                 getattr(self, name)[met] = value
 
-    def _rates(self, models: Integers, n_rounds: int) -> Floats:
-        """Return the learning rate after 0, 1, ... further steps, (k, n_rounds)."""
+    def _rates(self, models: Integers, epochs: Integers, batches: Integers) -> Floats:
+        """Return the learning rate after so many epochs and batches of each model, (k, n) each."""
         initial, schedule = self.settings.learning_rate, self.settings.schedule
         if self._reduces:
-            return np.repeat(schedule.rate(initial, self.plateaus[models], 0)[:, None], n_rounds, axis=1)
-        batches = self.batches[models][:, None] + np.arange(n_rounds)
-        return schedule.rate(initial, batches // self.settings.batches_per_epoch, batches)
+            return schedule.rate(initial, np.broadcast_to(self.plateaus[models][:, None], epochs.shape), 0)
+        return schedule.rate(initial, epochs, batches)
 
 
 def _rows(model: Integers) -> tuple[Members, Integers]:
@@ -268,16 +266,18 @@ def _rows(model: Integers) -> tuple[Members, Integers]:
 
 
 def _averaged(start: Floats, values: Floats) -> Floats:
-    """Return s of s[:, 0] = start, s[:, i + 1] = LOSS_BETA * s[:, i] + values[:, i]; shapes (k,), (k, n).
+    """Return s of s[:, 0] = start, s[:, i + 1] = LOSS_BETA * s[:, i] + values[:, i]; (k, n + 1) of (k, n).
 
     All steps of a piece at once: each is a sum of what came before, weighted by powers of LOSS_BETA.
     """
-    averaged = np.empty_like(values)
-    for first in range(0, values.shape[1], len(_FADING)):
+    n = values.shape[1]
+    averaged = np.empty((len(start), n + 1))
+    averaged[:, 0] = start
+    for first in range(0, n, len(_FADING)):
         piece = values[:, first : first + len(_FADING)]
-        n = piece.shape[1]
-        averaged[:, first : first + n] = start[:, None] * _FADING[:n] + piece @ _EARLIER[:n, :n]
-        start = LOSS_BETA * averaged[:, first + n - 1] + piece[:, -1]
+        m = piece.shape[1]
+        past = averaged[:, first : first + 1] * _FADING[:m]
+        np.add(past, piece @ _EARLIER[:m, :m], out=averaged[:, first + 1 : first + 1 + m])
     return averaged
 
 

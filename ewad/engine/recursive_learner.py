@@ -7,9 +7,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from ewad.engine.rounds import Members, Rounds, rows_of
+from ewad.engine.rounds import Members, Rounds, runs_of
 from ewad.numeric import recursive
-from ewad.numeric.recurrence import Floats, Integers
+from ewad.numeric.recurrence import Floats, Integers, rows_of
 from ewad.numeric.rows import Part, RowState
 
 # What an example weighs after each later one: about the last 10,000 count.
@@ -60,13 +60,14 @@ class RecursiveLearner(RowState):
         The arguments are those of `Learner.learn`.
         """
         forecast = np.empty((len(model), self.theta.shape[2]))
-        rounds = Rounds(model, ready, self.collected, self.batch_size)
-        for now, past, stepping in rounds:
+        models, length = runs_of(model)
+        rounds = Rounds.of(length, ready, self.collected[models], self.batch_size)
+        for now, past, stepping in rounds.rounds:
             self._forecast(model[now], X_now[now], forecast, now)
             self._collect(model[past], X[past], Y[past], rounds.place[past])
-            if isinstance(stepping, slice) or len(stepping):
-                self._step(rounds.models[stepping])
-        self.collected[rounds.models] = rounds.left
+            if stepping is not None:
+                self._step(models[stepping])
+        self.collected[models] = rounds.left
         return forecast
 
     def _forecast(self, model: Integers, X: Floats, forecast: Floats, members: Members) -> None:

@@ -46,7 +46,7 @@ def on_grid(grid: Grid, forecaster: Forecaster, runs: Runs, time: Floats, value:
         if was is not None and name not in OF_THE_MODEL:
             found[name][closed.fresh] = np.nan
     forecasts = Forecasts(**found)
-    forecaster.let_stand(rows, forecasts, runs.end)
+    forecaster.let_stand(runs, forecasts)
     return forecasts
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,59 +14,79 @@ from ewad.numeric.recurrence import Integers
 
 Members = slice | Integers
 _ALL = slice(None)
+_ONE = np.ones(1, dtype=np.int64)
+_ONE.flags.writeable = False
+
+
+class Round(NamedTuple):
+    """What happens between one step and the next.
+
+    now: the samples whose forecasts the parameters of this round make.  past: those that complete an example
+    in it.  stepping: the places of the models that end it with a step; None: no model does.
+    """
+
+    now: Members
+    past: Members
+    stepping: Members | None
 
 
 class Rounds:
     """The samples of a batch, split where models have collected a whole mini-batch of examples.
 
-    Iterating yields, for each round, the samples whose forecasts the parameters of that round make, the
-    samples that complete an example in it, and the places in `models` of those that end it with a step.
-
-    models: (k,) ascending.  steps: (k,) how many each takes.  n: the number of rounds.
-    run, now: (n_samples,) the place in `models` of each sample's, and the round that makes its forecast.
+    steps: (k,) how many each model takes.  n: the number of rounds.  rounds: those, in turn.
+    run, now: (n_samples,) the place of each sample's model, and the round that makes its forecast.
     place: (n_samples,) of an example in its mini-batch, without meaning for a sample that completes none.
     left: (k,) examples of the unfinished mini-batch.
     """
 
     def __init__(
-        self, model: Integers, ready: NDArray[np.bool_], collected: NDArray[np.int64], size: int
+        self, length: Integers, ready: NDArray[np.bool_], before: NDArray[np.int64], size: int
     ) -> None:
-        """model: (n,) ascending, n >= 1.  ready: (n,).  collected: (n_models,) examples waiting before."""
-        self.models, length = runs_of(model)
+        """length: (k,) how many of the sorted samples are each model's, all positive.  ready: (n_samples,).
+        before: (k,) examples waiting.  size: of a mini-batch.
+        """
         self.run = np.repeat(np.arange(len(length)), length)
         end = np.cumsum(length) - 1
         start = end - length + 1
         seen = np.cumsum(ready)
-        before = collected[self.models] - (seen[start] - ready[start])
-        done = seen + before[self.run]  # examples since the model's last step, with this one
+        done = seen + (before - (seen[start] - ready[start]))[self.run]  # since the model's last step
         self.steps = done[end] // size
         self.place = (done - 1) % size
         self.left = done[end] - size * self.steps
         self.n = int(self.steps.max()) + 1
         self.now = done // size
-        self._ready = np.flatnonzero(ready)
-        self._past = (done[self._ready] - 1) // size
+        examples = np.flatnonzero(ready)
+        now = _by_round(np.arange(len(done)), self.now, self.n)
+        past = _by_round(examples, (done[examples] - 1) // size, self.n)
+        self.rounds = [Round(*members) for members in zip(now, past, self._stepping(), strict=True)]
 
-    def __iter__(self) -> Iterator[tuple[Members, Members, Members]]:
-        now = _by_round(np.arange(len(self.now)), self.now, self.n)
-        past = _by_round(self._ready, self._past, self.n)
+    @classmethod
+    def of(cls, length: Integers, ready: NDArray[np.bool_], before: NDArray[np.int64], size: int) -> Rounds:
+        """Return the rounds of a batch; those of one sample are the same ones every time."""
+        if len(ready) == 1:
+            return _of_one(bool(ready[0]), int(before[0]), size)
+        return cls(length, ready, before, size)
+
+    def _stepping(self) -> Iterator[Members | None]:
         fewest = int(self.steps.min())
-        for i, (forecast, learn) in enumerate(zip(now, past, strict=True)):
-            yield forecast, learn, _ALL if i < fewest else np.flatnonzero(self.steps > i)
+        for i in range(self.n - 1):
+            yield _ALL if i < fewest else np.flatnonzero(self.steps > i)
+        yield None
+
+
+@lru_cache(maxsize=1024)
+def _of_one(ready: bool, before: int, size: int) -> Rounds:
+    return Rounds(np.ones(1, dtype=np.int64), np.array([ready]), np.array([before]), size)
 
 
 def runs_of(model: Integers) -> tuple[Integers, Integers]:
     """Return the models, ascending as they come, and the length of the run of each.  model: (n,), n >= 1."""
+    if len(model) == 1:
+        return model, _ONE
     if model[0] == model[-1]:
         return model[:1], np.array([len(model)])
     start = np.append(0, np.flatnonzero(model[1:] != model[:-1]) + 1)
     return model[start], np.append(start[1:], len(model)) - start
-
-
-def rows_of(models: Integers) -> Members:
-    """Return an index of these rows, ascending; where they lie side by side a slice, which copies nothing."""
-    first, n = int(models[0]), len(models)
-    return slice(first, first + n) if int(models[-1]) - first == n - 1 else models
 
 
 def _by_round(members: Integers, round_of: Integers, n_rounds: int) -> Iterator[Members]:

@@ -10,6 +10,7 @@ Source: A. Ng, Improving Deep Neural Networks, week 2 (bias correction); West 19
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -42,6 +43,20 @@ class ByTime:
 Decay = ByCount | ByTime
 
 
+class Averaged(NamedTuple):
+    """What stood after each of some samples, (n,) each: see `ExponentialAverage`."""
+
+    mean: Floats
+    weight: Floats
+    pairs: Floats
+    scatter: Floats
+
+    @property
+    def stddev(self) -> Floats:
+        """The unbiased weighted standard deviation; NaN before two samples."""
+        return _stddev(self.weight, self.pairs, self.scatter)
+
+
 class ExponentialAverage(RowState):
     """Bias-corrected mean and variance of every stream under one decay.
 
@@ -63,20 +78,20 @@ class ExponentialAverage(RowState):
         for name in ("weight", "pairs", "mean", "scatter"):
             self.add_rows(name)
 
-    def update(self, runs: Runs, elapsed: Floats, value: Floats) -> tuple[Floats, Floats]:
-        """Return mean and standard deviation after each sample, (n,) each; updates the state.
+    def update(self, runs: Runs, elapsed: Floats, value: Floats) -> Averaged:
+        """Return what stands after each sample; updates the state.
 
         runs: whose samples these are.  elapsed: (n,) seconds since the stream's last sample, >= 0 (without
         meaning for a stream's first).  value: (n,) finite.  Both are sorted as runs says.
         """
-        rows = runs.series
+        rows = runs.rows
         weight0 = self.weight[rows]
         # Averages are taken of deviations from where each stream stood: exact on constant input.
-        centre = np.where(weight0 > 0.0, self.mean[rows], value[runs.start])
-        rest = np.zeros(len(rows))
+        centre = np.where(weight0 > 0.0, self.mean[rows], runs.first(value))
+        rest = np.zeros(len(centre))
         decay = self._decay_over(elapsed)
 
-        weight = advance(decay, np.ones_like(value), weight0, runs)
+        weight = advance(decay, np.ones(len(value)), weight0, runs)
         past = decay * previous(weight, weight0, runs)  # what all earlier samples weigh now
         centres = runs.spread(centre)
         deviation = value - centres
@@ -88,12 +103,11 @@ class ExponentialAverage(RowState):
         # A decay of 0 has no memory: the sample itself, to the last bit.
         mean = centres + shift if self.decay != ByCount(0.0) else value
 
-        end = runs.end
-        self.weight[rows] = weight[end]
-        self.pairs[rows] = pairs[end]
-        self.mean[rows] = mean[end]
-        self.scatter[rows] = scatter[end]
-        return mean, _stddev(weight, pairs, scatter)
+        self.weight[rows] = runs.last(weight)
+        self.pairs[rows] = runs.last(pairs)
+        self.mean[rows] = runs.last(mean)
+        self.scatter[rows] = runs.last(scatter)
+        return Averaged(mean, weight, pairs, scatter)
 
     def stddev(self) -> Floats:
         """Return the unbiased weighted standard deviation, (n_streams,); NaN before two samples."""

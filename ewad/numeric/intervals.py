@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ewad.numeric.pending import Due, Pending
-from ewad.numeric.recurrence import Floats, Runs, advance
+from ewad.numeric.recurrence import Floats, Integers, Runs, advance
 from ewad.numeric.rows import RowState
 
 # A value outside widens its side by about this share; over the root of the horizon, since what is learnt of a
 # step comes as much later.
 STEP = 0.05
+SIDES = np.array([-1.0, 1.0])
 # The first steps are larger: one over two horizons and a quarter of the forecasts scored so far.
 EAGER = 0.25
 # Widths follow the size of the last 1 / (1 - 0.998) = 500 errors, none counted as more than so many units.
@@ -72,14 +73,13 @@ class ConformalIntervals(RowState):
         """
         size = self._size(runs, error / unit) * unit
         given = self.pending.take(due)  # the widths given out for each sample
-        given[due.lost] = np.nan
+        if due.some_lost:
+            given[due.lost] = np.nan
         widths = np.empty_like(given)
-        sides = np.stack([-error, error], axis=2)  # how far below, how far above
-        for rank in range(runs.longest):
-            going = runs.length > rank
-            members, rows = runs.start[going] + rank, runs.series[going]
-            near = np.flatnonzero(self._horizons <= rank)  # given out within this very batch
-            if len(near):
+        sides = error[:, :, None] * SIDES  # how far below, how far above
+        for rank, (members, rows) in enumerate(runs.by_rank()):
+            near = (self._horizons <= rank).nonzero()[0] if rank else ()  # given out within this very batch
+            if len(near) and not isinstance(members, slice):
                 origin = members[:, None] - self._horizons[near]
                 lost = due.lost[members][:, near, None]
                 given[members[:, None], near] = np.where(lost, np.nan, widths[origin, near])
@@ -90,39 +90,37 @@ class ConformalIntervals(RowState):
 
     def _size(self, runs: Runs, error: Floats) -> Floats:
         """Return (n, n_horizons) the root mean square of the errors so far, 1 before the first."""
-        rows, known = runs.series, ~np.isnan(error)
-        bounded = np.where(known, np.clip(error, -ERROR_LIMIT, ERROR_LIMIT), 0.0)
+        rows, unknown = runs.rows, np.isnan(error)
+        bounded = np.minimum(np.abs(error), ERROR_LIMIT)
+        bounded[unknown] = 0.0
         square = advance(SIZE_BETA, bounded * bounded, self.square[rows], runs)
-        weight = advance(SIZE_BETA, known.astype(np.float64), self.square_weight[rows], runs)
-        self.square[rows], self.square_weight[rows] = square[runs.end], weight[runs.end]
-        return np.sqrt(np.divide(square, weight, out=np.ones_like(square), where=weight > 0.0))
+        weight = advance(SIZE_BETA, (~unknown).astype(np.float64), self.square_weight[rows], runs)
+        self.square[rows], self.square_weight[rows] = runs.last(square), runs.last(weight)
+        return np.sqrt(np.divide(square, weight, out=np.ones(square.shape), where=weight > 0.0))
 
-    def _widen(self, rows: NDArray[np.int64], sides: Floats, given: Floats) -> Floats:
+    def _widen(self, rows: slice | Integers, sides: Floats, given: Floats) -> Floats:
         """Move the widths of these streams, each by one sample; return them."""
         known = ~np.isnan(sides + given)
         eager = 1.0 / (2.0 * self._horizons + EAGER * self.scored[rows])
         step = np.maximum(self._step_size, eager)[:, :, None]
         move = np.where(known, step * ((sides > given) - self._outside), 0.0)
-        width = np.clip(self.width[rows] * np.exp(move), NARROWEST, WIDEST)
+        width = np.minimum(np.maximum(self.width[rows] * np.exp(move), NARROWEST), WIDEST)
         self.width[rows] = width
         self.scored[rows] += known[:, :, 0]
         return np.asarray(width)
 
     def _score(self, runs: Runs, sides: Floats, given: Floats) -> None:
         """Note which values their intervals held, and how far out of the nearest one's reach each was."""
-        rows, known = runs.series, ~np.isnan(sides + given).any(axis=2)
-        within = (sides <= given).all(axis=2) & known
+        rows, known = runs.rows, ~np.isnan(sides[:, :, 0] + given[:, :, 0])
+        within = (sides <= given).all(axis=2)  # never of NaN
         for sums, hits in ((self.inside, within), (self.weight, known)):
-            sums[rows] = advance(COVERAGE_BETA, np.asarray(hits, dtype=np.float64), sums[rows], runs)[
-                runs.end
-            ]
-        side = (sides[:, 0, 1] > 0.0).astype(np.int64)[:, None]
-        miss, room = (np.take_along_axis(a[:, 0], side, axis=1)[:, 0] for a in (sides, given))
+            increment = np.asarray(hits, dtype=np.float64)
+            sums[rows] = runs.last(advance(COVERAGE_BETA, increment, sums[rows], runs))
+        above = sides[:, 0, 1] > 0.0
+        miss, room = (np.where(above, a[:, 0, 1], a[:, 0, 0]) for a in (sides, given))
         with np.errstate(divide="ignore", invalid="ignore"):
             now = np.where(miss == 0.0, 0.0 * room, np.minimum(miss / room, HIGHEST_SCORE))
-        for rank in range(runs.longest):
-            going = runs.length > rank
-            members, rows = runs.start[going] + rank, runs.series[going]
+        for members, rows in runs.by_rank():
             self.anomaly[rows] = np.fmax(now[members], COOLING * self.anomaly[rows])
 
     def coverage(self) -> Floats:

@@ -26,6 +26,8 @@ MARGIN = 0.6
 DROPPED = 1e-3
 # Losses are bounded, as Hedge wants them: one spike must not outweigh the whole record. In squared scales.
 LOSS_LIMIT = 1000.0
+# A smaller mean loss is none: whoever has lost anything is far behind. Nothing overflows when divided by it.
+NO_LOSS = 1e-300
 
 
 class Hedge(RowState):
@@ -58,15 +60,15 @@ class Hedge(RowState):
         error: (n, n_horizons, n_experts) what each expert missed the sample by, in scales times the root
         of the horizon; NaN where there was no forecast for it.
         """
-        rows = runs.series
+        rows = runs.rows
         loss = np.asarray(np.minimum(error * error, LOSS_LIMIT))
-        scored = ~np.isnan(loss).any(axis=2)
-        loss[~scored] = 0.0
+        unknown = np.isnan(np.add.reduce(loss, axis=2))
+        loss[unknown] = 0.0
         decay: Floats = np.minimum(RECORD_BETA, 1.0 - YOUNG / (number + YOUNG + 1.0))
         record = advance(decay[:, None, None], loss, self.record[rows], runs)
-        weight = advance(decay[:, None], scored.astype(np.float64), self.weight[rows], runs)
-        self.record[rows] = record[runs.end]
-        self.weight[rows] = weight[runs.end]
+        weight = advance(decay[:, None], (~unknown).astype(np.float64), self.weight[rows], runs)
+        self.record[rows] = runs.last(record)
+        self.weight[rows] = runs.last(weight)
         return self._shares(record, weight)
 
     def shares(self) -> Floats:
@@ -83,10 +85,9 @@ def shares(record: Floats, weight: Floats) -> Floats:
 
     record: (..., n_experts).  weight: (...).
     """
-    best = record.min(axis=-1, keepdims=True)
-    mean = best / np.maximum(weight, 1.0)[..., None]
-    behind = np.divide(record - best, mean, out=np.where(record > best, np.inf, 0.0), where=mean > 0.0)
-    share = np.exp(-LEARNING_RATE * behind)
+    best = np.minimum.reduce(record, axis=-1, keepdims=True)
+    mean = np.maximum(best / np.maximum(weight, 1.0)[..., None], NO_LOSS)
+    share = np.exp(-LEARNING_RATE * ((record - best) / mean))
     share[share < DROPPED] = 0.0
-    share /= share.sum(axis=-1, keepdims=True)
+    share /= np.add.reduce(share, axis=-1, keepdims=True)
     return np.asarray(share)

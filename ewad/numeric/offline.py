@@ -95,7 +95,7 @@ def _by_time(values: Floats, elapsed: Floats, decay: ByTime) -> Floats:
     average, result = ExponentialAverage(decay, 1), np.empty_like(values)
     for piece in _pieces(len(values)):
         runs = Runs.of(np.zeros(piece.stop - piece.start, dtype=np.int64))
-        result[piece], _ = average.update(runs, elapsed[piece], values[piece])
+        result[piece] = average.update(runs, elapsed[piece], values[piece]).mean
     return result
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -15,14 +16,19 @@ class Due:
 
     def __init__(self, horizons: Sequence[int], runs: Runs, number: Integers, position: Integers) -> None:
         """number: (n,) of each sorted sample in its stream, from 0.  position: (n,) in its window."""
-        steps = np.array(horizons)
+        steps, first = _places(tuple(horizons))
         self.runs = runs
         self.horizons = horizons
-        self.stream = runs.series[runs.run][:, None]
-        self.place = np.cumsum(steps) - steps + number[:, None] % steps  # (n, n_horizons)
+        self.stream = runs.spread(runs.series)[:, None]
+        self.place = first + number[:, None] % steps  # (n, n_horizons)
         self.lost = position[:, None] < steps  # made before the window began
-        left = runs.length[runs.run] - runs.rank
-        self.late = np.nonzero(left[:, None] <= steps)  # what this batch's later samples do not use up
+        self.some_lost = bool(self.lost.any())
+        self.late: tuple[Integers, ...] | None = (
+            None  # what this batch's later samples do not use up; None: all
+        )
+        if runs.longest > 1:
+            left = runs.length[runs.run] - runs.rank
+            self.late = (left[:, None] <= steps).nonzero()
 
 
 class Pending(RowState):
@@ -43,11 +49,12 @@ class Pending(RowState):
         made: (n, n_horizons, width), and so is what comes back; NaN where there was none.
         """
         came = self.take(due)
-        for i, horizon in enumerate(due.horizons):
+        for i, horizon in enumerate(due.horizons if due.runs.longest > 1 else ()):
             if horizon < due.runs.longest:
                 inside = np.flatnonzero(due.runs.rank >= horizon)  # made within this very batch
                 came[inside, i] = made[inside - horizon, i]
-        came[due.lost] = np.nan
+        if due.some_lost:
+            came[due.lost] = np.nan
         self.keep(due, made)
         return came
 
@@ -57,5 +64,15 @@ class Pending(RowState):
 
     def keep(self, due: Due, made: Floats) -> None:
         """Keep those of the forecasts that are for samples after the batch."""
+        if due.late is None:
+            self.forecasts[due.stream, due.place] = made
+            return
         sample, i = due.late
         self.forecasts[due.stream[sample, 0], due.place[sample, i]] = made[sample, i]
+
+
+@lru_cache(maxsize=64)
+def _places(horizons: tuple[int, ...]) -> tuple[Integers, Integers]:
+    """Return how many places each horizon has, and which is its first."""
+    steps = np.array(horizons)
+    return steps, np.cumsum(steps) - steps

@@ -7,6 +7,7 @@ series or a thousand quiet ones.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TypeVar
@@ -25,19 +26,25 @@ _RADIX_LIMIT = 1 << 16
 _LONG = 512
 _WIDTH = 32
 
+_FIRST, _ONE = np.zeros(1, dtype=np.int64), np.ones(1, dtype=np.int64)
+for _constant in (_FIRST, _ONE):
+    _constant.flags.writeable = False
+
 
 @dataclass(frozen=True, slots=True)
 class Runs:
     """The samples of a batch, sorted by series; within a series they keep their order of arrival.
 
     order: (n,) position in the batch of each sorted sample.
-    series: (k,) the series of each run, ascending.
+    series: (k,) the series of each run, ascending.  rows: those as an index of rows, a slice if they lie side
+    by side: what it reads is a view then.
     start, end, length: (k,) first and last sorted sample of each run, and how many.
     run: (n,) the run of each sorted sample.  rank: (n,) its place in that run, from 0.
     """
 
     order: Integers
     series: Integers
+    rows: slice | Integers
     start: Integers
     end: Integers
     length: Integers
@@ -52,7 +59,10 @@ class Runs:
         n = len(series)
         if n == 0:
             none = np.zeros(0, dtype=np.int64)
-            return cls(none, none, none, none, none, none, none, 0)
+            return cls(none, none, slice(0, 0), none, none, none, none, none, 0)
+        if n == 1:
+            row = series.astype(np.int64)
+            return cls(_FIRST, row, rows_of(row), _FIRST, _FIRST, _ONE, _FIRST, _FIRST, 1)
         key = series.astype(np.uint16) if series.max() < _RADIX_LIMIT else series
         order = np.argsort(key, kind="stable")
         ordered = series[order]
@@ -67,11 +77,29 @@ class Runs:
         run = first.cumsum() - 1
         rank = np.arange(n) - start[run]
         series_of_run = ordered[start].astype(np.int64)
-        return cls(order, series_of_run, start, end, length, run, rank, int(length.max()))
+        rows = rows_of(series_of_run)
+        return cls(order, series_of_run, rows, start, end, length, run, rank, int(length.max()))
 
     def spread(self, values: NDArray[Kind]) -> NDArray[Kind]:
         """Return (n,) the value of each sample's run; values: (k,)."""
         return values if self.longest == 1 else values[self.run]
+
+    def first(self, values: NDArray[Kind]) -> NDArray[Kind]:
+        """Return (k, ...) the entries of each run's first sample; values: (n, ...)."""
+        return values if self.longest == 1 else values[self.start]
+
+    def last(self, values: NDArray[Kind]) -> NDArray[Kind]:
+        """Return (k, ...) the entries of each run's last sample; values: (n, ...)."""
+        return values if self.longest == 1 else values[self.end]
+
+    def by_rank(self) -> Iterator[tuple[slice | Integers, slice | Integers]]:
+        """Yield the first samples of all runs and their rows, then the second ones, and so on."""
+        if self.longest == 1:
+            yield slice(None), self.rows
+            return
+        for rank in range(self.longest):
+            going = self.length > rank
+            yield self.start[going] + rank, self.series[going]
 
     def linked(self, reach: int) -> Floats:
         """Return (n - reach,) 1 where sorted samples so far apart are of one run, 0 where they are not."""
@@ -81,9 +109,17 @@ class Runs:
 
     def inverse(self) -> Integers:
         """Return (n,) the sorted position of each sample of the batch."""
+        if len(self.order) == 1:
+            return self.order
         inverse = np.empty_like(self.order)
         inverse[self.order] = np.arange(len(self.order))
         return inverse
+
+
+def rows_of(series: Integers) -> slice | Integers:
+    """Return an index of these rows, ascending; where they lie side by side a slice, which copies nothing."""
+    first, n = int(series[0]), len(series)
+    return slice(first, first + n) if n == 1 or int(series[-1]) - first == n - 1 else series
 
 
 def previous(values: Floats, first: Floats, runs: Runs) -> Floats:

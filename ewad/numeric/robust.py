@@ -45,23 +45,24 @@ class RobustScale(RowState):
         known: (n,) whether the sample continues its stream; one that does not is believed as it is.
         The scale is 1 where nothing has moved yet.
         """
-        rows = runs.series
+        rows = runs.rows
         carried = [array[rows] for array in (self.steady, self.square, self.weight)]
         steady = value.copy()
-        change = np.where(known, value - previous(value, carried[0], runs), 0.0)
-        decay = SCALE_BETA if known.all() else np.where(known, SCALE_BETA, 1.0)
-        square = advance(decay, change * change, carried[1], runs)
+        change = value - previous(value, carried[0], runs)
+        decay: Floats | float = SCALE_BETA
+        if not known.all():
+            change, decay = np.where(known, change, 0.0), np.where(known, SCALE_BETA, 1.0)
+        change *= change
+        square = advance(decay, change, carried[1], runs)
         weight = advance(decay, known.astype(np.float64), carried[2], runs)
         mean = previous(square, carried[1], runs) / np.maximum(previous(weight, carried[2], runs), 1.0)
-        wild = (change * change > SLEW_LIMIT**2 * mean) & (mean > 0.0)
+        wild = (change > SLEW_LIMIT**2 * mean) & (mean > 0.0)
         wild[runs.start] |= self.streak[rows] > 0
-        for run in np.unique(runs.run[wild]).tolist():
-            self._follow(runs, run, known, value, (steady, square, weight))
-        calm = np.ones(len(rows), dtype=bool)
-        calm[runs.run[wild]] = False
-        self.streak[rows[calm]] = 0
+        if wild.any():
+            for run in np.unique(runs.run[wild]).tolist():
+                self._follow(runs, run, known, value, (steady, square, weight))
         for name, array in (("steady", steady), ("square", square), ("weight", weight)):
-            getattr(self, name)[rows] = array[runs.end]
+            getattr(self, name)[rows] = runs.last(array)
         return steady, np.where(square > 0.0, np.sqrt(square / np.maximum(weight, 1.0)), 1.0)
 
     def _follow(

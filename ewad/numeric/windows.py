@@ -59,13 +59,20 @@ class Windows:
         """Return (n,) the value that many samples before each sample; steps <= depth."""
         return self.values[self.place - steps]
 
+    def back_all(self, steps: Integers) -> Floats:
+        """Return (n, n_steps) `back` for several numbers of samples."""
+        return np.asarray(self.values[self.place[:, None] - steps])
+
     def history(self, runs: Runs) -> Floats:
         """Return (k, depth) the last values of each run's stream after the batch."""
-        return _gather(self.values, self.place[runs.end] - self.depth + 1, self.depth)
+        return _gather(self.values, runs.last(self.place) - self.depth + 1, self.depth)
 
 
 def _gather(values: Floats, first: Integers, length: int) -> Floats:
     """Return (n, length): from each of these places on, so many values."""
+    if len(first) == 1:
+        start = int(first[0])
+        return values[None, start : start + length]
     stretches = _stretches(values, length)[first]
     return stretches.view(np.float64).reshape(-1, length, *values.shape[1:])
 

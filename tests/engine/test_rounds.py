@@ -4,24 +4,30 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ewad.engine.rounds import Rounds
+from ewad.engine.rounds import Rounds, runs_of
 
 
-def listed(rounds):
+def split(model, ready, collected, size):
+    """Return the models and the rounds of a batch."""
+    models, length = runs_of(model)
+    return models, Rounds.of(length, ready, collected[models], size)
+
+
+def listed(models, rounds):
     """Return [(samples forecast, samples learnt from, models that step)] of each round."""
     every = np.arange(len(rounds.now))
     return [
-        (every[now].tolist(), every[past].tolist(), rounds.models[step].tolist())
-        for now, past, step in rounds
+        (every[now].tolist(), every[past].tolist(), [] if step is None else models[step].tolist())
+        for now, past, step in rounds.rounds
     ]
 
 
 def test_one_model_by_hand():
     # Two examples wait; mini-batches of 3; the samples 1, 2, 4, 5 complete an example each.
     ready = np.array([False, True, True, False, True, True])
-    rounds = Rounds(np.zeros(6, int), ready, np.array([2]), 3)
+    models, rounds = split(np.zeros(6, int), ready, np.array([2]), 3)
     # Sample 1 completes the third: it and what follows are forecast by the new parameters.
-    assert listed(rounds) == [([0], [1], [0]), ([1, 2, 3, 4], [2, 4, 5], [0]), ([5], [], [])]
+    assert listed(models, rounds) == [([0], [1], [0]), ([1, 2, 3, 4], [2, 4, 5], [0]), ([5], [], [])]
     assert rounds.steps.tolist() == [2]
     assert rounds.place[ready].tolist() == [2, 0, 1, 2]
     assert rounds.left.tolist() == [0]
@@ -29,9 +35,9 @@ def test_one_model_by_hand():
 
 def test_models_step_each_at_their_own_example():
     model = np.array([0, 0, 0, 4, 4])
-    rounds = Rounds(model, np.ones(5, bool), np.array([0, 9, 9, 9, 1]), 2)
-    assert listed(rounds) == [([0], [0, 1, 3], [0, 4]), ([1, 2, 3, 4], [2, 4], [])]
-    assert rounds.models.tolist() == [0, 4]
+    models, rounds = split(model, np.ones(5, bool), np.array([0, 9, 9, 9, 1]), 2)
+    assert listed(models, rounds) == [([0], [0, 1, 3], [0, 4]), ([1, 2, 3, 4], [2, 4], [])]
+    assert models.tolist() == [0, 4]
     assert rounds.steps.tolist() == [1, 1]
     assert rounds.left.tolist() == [1, 1]
 
@@ -58,8 +64,8 @@ def test_any_batch_is_split_where_a_plain_loop_steps(seed, n, n_models, size, sh
                 expected[steps[m]][2].append(m)
                 steps[m], waiting[m] = steps[m] + 1, 0
         expected.setdefault(steps[m], ([], [], []))[0].append(j)
-    rounds = Rounds(model, ready, collected, size)
-    got = listed(rounds)
+    models, rounds = split(model, ready, collected, size)
+    got = listed(models, rounds)
     for i, (now, past, stepping) in enumerate(got):
         assert (now, past, stepping) == tuple(expected.get(i, ([], [], [])))
-    assert rounds.left.tolist() == [waiting[m] for m in rounds.models]
+    assert rounds.left.tolist() == [waiting[m] for m in models]

@@ -28,8 +28,8 @@ class Smoother:
             elapsed[i] = 0.0 if np.isnan(self.last[row]) else now - self.last[row]
             self.last[row] = now
         value = np.asarray(value, dtype=float)
-        mean, stddev = self.average.update(runs, elapsed[runs.order], value[runs.order])
-        for row, m, s in zip(np.asarray(stream)[runs.order], mean, stddev, strict=True):
+        averaged = self.average.update(runs, elapsed[runs.order], value[runs.order])
+        for row, m, s in zip(np.asarray(stream)[runs.order], averaged.mean, averaged.stddev, strict=True):
             self.mean[row].append(m)
             self.stddev[row].append(s)
 
@@ -110,7 +110,7 @@ class TestByCount:
         average = ExponentialAverage(ByCount(0.98), 1)
         raw, corrected = [], []
         for x in (40.0, 49.0, 45.0):
-            mean, _ = average.update(Runs.of(np.array([0])), np.zeros(1), np.array([x]))
+            mean = average.update(Runs.of(np.array([0])), np.zeros(1), np.array([x])).mean
             raw.append(average.raw()[0])
             corrected.append(mean[0])
         close(raw, [0.8, 1.764, 2.62872])
@@ -244,7 +244,7 @@ def test_ten_million_samples_do_not_drift():
     elapsed = np.zeros(500_000)
     for _ in range(20):
         value = np.roll(value, 12_345)
-        mean, stddev = average.update(runs, elapsed, value)
+        averaged = average.update(runs, elapsed, value)
     recent = value[-60_000:]
     w = 0.999 ** np.arange(60_000)[::-1]
     total = math.fsum(w)
@@ -252,8 +252,8 @@ def test_ten_million_samples_do_not_drift():
     scatter = math.fsum(w * (recent - expected) ** 2)
     variance = scatter * total / (total**2 - math.fsum(w * w))
     assert average.weight[0] == pytest.approx(1 / (1 - 0.999), rel=1e-12)
-    assert mean[-1] == average.mean[0] == pytest.approx(expected, rel=1e-12)
-    assert stddev[-1] == average.stddev()[0] == pytest.approx(math.sqrt(variance), rel=1e-12)
+    assert averaged.mean[-1] == average.mean[0] == pytest.approx(expected, rel=1e-12)
+    assert averaged.stddev[-1] == average.stddev()[0] == pytest.approx(math.sqrt(variance), rel=1e-12)
 
 
 def test_ten_million_samples_in_small_reads_drift_no_more():

@@ -49,7 +49,7 @@ def test_of_the_course_s_temperatures_is_the_course_s():
 
 def test_equals_the_daemon_s_average():
     x, average = walk(20_000), ExponentialAverage(ByCount(0.98), 1)
-    mean, _ = average.update(Runs.of(np.zeros(len(x), np.int64)), np.ones(len(x)), x)
+    mean = average.update(Runs.of(np.zeros(len(x), np.int64)), np.ones(len(x)), x).mean
     np.testing.assert_allclose(ewa(x, 0.98), mean, rtol=1e-12, atol=1e-12)
 
 
