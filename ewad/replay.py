@@ -90,7 +90,7 @@ def replay(
                 _check_topics(file, file.names)
     sinks: list[Sink] = []
     try:
-        _open_sinks(sinks, run.engine, output, plot, openmetrics)
+        _open_sinks(sinks, run, output, plot, openmetrics)
         started = time.perf_counter()
         asyncio.run(_replay(run, files, sinks, publish, speed))
         for each in sinks:
@@ -102,17 +102,18 @@ def replay(
 
 
 def _open_sinks(
-    sinks: list[Sink], engine: Engine, output: Path | None, plot: Path | None, openmetrics: Path | None
+    sinks: list[Sink], run: Replay, output: Path | None, plot: Path | None, openmetrics: Path | None
 ) -> None:
     """Add a sink for each of the outputs that are given."""
-    groups = [group.settings for group in engine.groups]
+    groups = [group.settings for group in run.engine.groups]
     if output is not None:
         sinks.append(sink(output, columns(groups)))
     if plot is not None:
         check_picture(plot)
-        sinks.append(FileSink(plot, partial(PlotSink, groups=groups)))
+        units = [block.unit for block in run.settings.streams]
+        sinks.append(FileSink(plot, partial(PlotSink, groups=groups, units=units)))
     if openmetrics is not None:
-        sinks.append(FileSink(openmetrics, partial(BackfillSink, engine=engine)))
+        sinks.append(FileSink(openmetrics, partial(BackfillSink, engine=run.engine)))
 
 
 class Replay:

@@ -74,13 +74,16 @@ class PlotSink:
     Drawn is the nearest horizon. Needs the extra `plot`.
     """
 
-    def __init__(self, path: Path, groups: Sequence[GroupSettings]) -> None:
-        """Take where to draw, and the groups: with several their names stand in the titles."""
+    def __init__(self, path: Path, groups: Sequence[GroupSettings], units: Sequence[str | None]) -> None:
+        """Take where to draw, the groups, whose names stand in the titles if they are several, and the unit
+        of each group's values.
+        """
         import matplotlib as mpl
 
         mpl.use("Agg")
         self._path = path
         self._groups = groups
+        self._units = units
         self._tables: dict[tuple[int, str], list[Table]] = {}
         self._samples: dict[tuple[int, str], int] = {}
 
@@ -114,6 +117,7 @@ class PlotSink:
                 if self._samples[group, name] > MAX_POINTS:
                     title += f", last {MAX_POINTS} of {self._samples[group, name]:,} samples"
                 self._draw(axis, self._groups[group], title, columns)
+                axis.set_ylabel(self._units[group] or "")
             try:
                 with warnings.catch_warnings():
                     # a name in a script that the font lacks shows as boxes; the picture is good all the same

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from ewad.expose.plot import forecast_of
+from ewad.engine.settings import GroupSettings
+from ewad.expose.plot import PlotSink, forecast_of
 
 NAN = np.nan
 COLUMNS = {
@@ -36,3 +37,19 @@ def test_the_title_says_how_good_the_forecasts_drawn_were():
 def test_without_a_forecast_that_came_true_there_is_nothing_to_say(n):
     columns = {"time": np.arange(float(n)), "value": np.ones(n)}
     assert forecast_of(columns, 1).summary() == ""
+
+
+def test_values_stand_at_an_axis_of_their_unit(tmp_path):
+    pytest.importorskip("matplotlib")
+    groups = [GroupSettings(name=name, topics=("t",)) for name in ("indoors", "flow")]
+    sink = PlotSink(tmp_path / "two.svg", groups, ["celsius", None])
+    smoothed = {f"smoothed_{label}": np.ones(4) for label in groups[0].beta_labels}
+    row = {
+        "stream": np.array(["a", "b", "b", "a"], object),
+        "group": np.array([0, 1, 1, 0]),
+        "time": COLUMNS["time"],
+    }
+    sink.write(row | smoothed | {"value": COLUMNS["value"]})
+    sink.close()
+    drawn = (tmp_path / "two.svg").read_text()  # each text also stands in a comment
+    assert drawn.count("<!-- celsius -->") == 1
