@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -44,6 +44,7 @@ log = logging.getLogger("ewad.ingest.mqtt")
 
 # Messages gather for so long. None in that time: a broker with a small window waits for acknowledgements.
 PACE_SECONDS = 0.001
+QOS_LOWERED = "subscribing at qos 1 instead of 2, at which a crash would lose messages here url=%s"
 
 
 @dataclass(slots=True)
@@ -127,8 +128,9 @@ class AiomqttSession:
     """A session through aiomqtt.
 
     Messages are acknowledged once the consumer has committed them, and those of QoS 1 that come again are
-    recognised, as in Mqtt5Session. Not so at QoS 2: paho, below aiomqtt, answers PUBREC before it hands a
-    message on, and what a crash finds in the few milliseconds before the commit is lost.
+    recognised, as in Mqtt5Session. QoS 2 is asked for as QoS 1: paho, below aiomqtt, answers PUBREC before it
+    hands a message on, so a crash would lose it. Only what a kept session of another configuration had
+    queued still comes at QoS 2.
     MQTT 3.1.1 can't ask the broker to withhold stored messages: they
     come with retain=True, also for subscriptions that ignore them. Nor can it tell what a kept session
     delivers for filters of earlier configurations; with MQTT 5 that is dropped, as Mqtt5Session does it.
@@ -141,6 +143,9 @@ class AiomqttSession:
         clock: Callable[[], float] = time.time,
         deliveries: Deliveries | None = None,
     ) -> None:
+        if settings.qos == 2:
+            log.info(QOS_LOWERED, settings.url)
+            settings = replace(settings, qos=1)
         self.settings = settings
         self.consumer = consumer
         self.clock = clock

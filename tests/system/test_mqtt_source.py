@@ -103,6 +103,21 @@ async def test_all_messages_arrive_once_and_in_order(broker: Mosquitto, path: st
 
 
 @every_path
+async def test_qos_2_is_asked_for_only_where_a_crash_loses_none_of_it(
+    broker: Mosquitto, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    keys, consumer = PATHS[path], Recorder()
+    async with source(port_of(broker, keys), consumer, qos=2, **keys) as made:
+        await until(lambda: made.connected)
+        await asyncio.to_thread(broker.publish, "t/a", "1", qos=2)
+        await consumer.until_received(1)
+    told = sum("subscribing at qos 1 instead of 2" in line for line in caplog.messages)
+    assert [int(message.qos) for message in consumer.messages] == [2 - told]  # type: ignore[attr-defined]
+    assert told == (path != "MQTT 5")
+
+
+@every_path
 async def test_a_broker_that_comes_late_and_is_killed_is_only_a_state(broker: Mosquitto, path: str) -> None:
     keys, consumer = PATHS[path], Recorder()
     broker.kill()
