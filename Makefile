@@ -13,7 +13,7 @@ help:
 	@echo "make test     run all tests; those of the system need mosquitto and prometheus"
 	@echo "make lint     check style and types"
 	@echo "make bench    measure ewad beside its peers; torch only where it is installed: $(BIN)/pip install torch==2.13.0"
-	@echo "make chaos    do 500 faults to the network and kill the daemon 200 times: nothing may be lost or doubled"
+	@echo "make chaos    do 500 faults to the network and kill the daemon 800 times: nothing may be lost or doubled"
 	@echo "make soak     put twenty million messages through a broker: nothing may grow; takes half an hour"
 	@echo "make fuzz     feed ten million inputs, guided by coverage; ARGS='--inputs 100000 decoders' for less"
 	@echo "PYTHON=python3.12 make ...   with another Python than python3, when .venv is made"

@@ -37,23 +37,28 @@ ROUND = ("before_commit", "after_commit", None, "during_snapshot", "before_snaps
 OF_ARRIVAL = "seen"  # another one at each delivery
 
 
-def survive(directory: Path, kills: int, seed: int, *, mqtt: tuple[str, ...] = ()) -> str:
-    """Kill a daemon so many times, then assert that nothing is lost or doubled; return a word on it."""
-    random = Random(seed)
-    with mosquitto.running(directory / "mosquitto", options=["max_queued_messages 0"]) as broker:
-        url = f"mqtt://127.0.0.1:{broker.port}"
+def survive(
+    directory: Path, kills: int, seed: int, *, qos: int = 1, version: str = "5", scheme: str = "mqtt"
+) -> str:
+    """Kill a daemon so many times, then assert that nothing is lost or doubled; return a word on it.
+
+    qos: of the messages and of the subscription. version, scheme: how the daemon reaches the broker.
+    """
+    random, options = Random(seed), ["max_queued_messages 0"]
+    with mosquitto.running(directory / "mosquitto", options=options, websockets=True) as broker:
+        url = f"{scheme}://127.0.0.1:{broker.websocket_port if scheme == 'ws' else broker.port}"
         daemon = Daemon(
             directory,
             url,
             SETTINGS,
-            mqtt=mqtt,
+            mqtt=[f"qos = {qos}", f'version = "{version}"'],
             client_id="kills",
             command=(*EWAD[:-1], "tests.system.crashing"),
         )
         daemon.start()
         daemon.until_ready()
         repeated = 0.0
-        with NumberedPublisher(broker.port) as publisher:
+        with NumberedPublisher(broker.port, qos) as publisher:
             for number in range(kills):
                 repeated += _killed(daemon, ROUND[number % len(ROUND)], random)
         daemon.start()

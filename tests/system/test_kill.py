@@ -10,8 +10,15 @@ from tests.system.kills import survive
 pytestmark = pytest.mark.system
 
 
-KILLS = int(os.environ.get("KILLS", "15"))
+WAYS = {
+    "MQTT 5 at QoS 1": (15, {}),
+    "MQTT 5 at QoS 2": (5, {"qos": 2}),
+    "MQTT 3.1.1 at QoS 2": (5, {"qos": 2, "version": "3.1.1"}),
+    "websockets at QoS 2": (5, {"qos": 2, "scheme": "ws"}),
+}
 
 
-def test_kills_lose_and_double_nothing(tmp_path: Path) -> None:
-    print(survive(tmp_path, kills=KILLS, seed=5))
+@pytest.mark.parametrize("way", WAYS)
+def test_kills_lose_and_double_nothing(tmp_path: Path, way: str) -> None:
+    few, options = WAYS[way]
+    print(survive(tmp_path, kills=int(os.environ.get("KILLS", few)), seed=5, **options))
