@@ -22,8 +22,9 @@ STEP = 0.05
 SIDES = np.array([-1.0, 1.0])
 # The first steps are larger: one over two horizons and a quarter of the forecasts scored so far.
 EAGER = 0.25
-# Widths follow the size of the last 1 / (1 - 0.998) = 500 errors, none counted as more than so many units.
-SIZE_BETA, ERROR_LIMIT = 0.998, 30.0
+# Widths follow the size of the last 1 / (1 - 0.998) = 500 errors. None counts as more than so many units: one
+# spike would widen intervals for as long, and what larger errors there are the widths learn by themselves.
+SIZE_BETA, ERROR_LIMIT = 0.998, 6.0
 # Widths before anything is known: 1.645 deviations, 90 % of a normal distribution.
 FIRST_WIDTH = 1.645
 # In sizes of the errors: no narrower, no wider than this.

@@ -80,6 +80,14 @@ def test_coverage_holds_in_the_long_run_against_an_adversary():
     assert np.mean(hits[500:]) >= 0.89
 
 
+def test_a_spike_and_the_way_back_widen_intervals_by_less_than_a_fifth():
+    error = np.random.default_rng(3).normal(size=(2000, 1))
+    spiked = error.copy()
+    spiked[1000:1002, 0] = 1e6, -1e6
+    plain, after = (given_out(ConformalIntervals(0.9, (1,), 1), e)[1002:1202, 0] for e in (error, spiked))
+    assert (after < 1.2 * plain).all()
+
+
 def test_without_errors_an_interval_is_as_narrow_as_it_gets():
     width = given_out(ConformalIntervals(0.9, (1,), 1), np.zeros((200, 1)))
     assert width[-1].tolist() == [[0.0, 0.0]]
@@ -136,7 +144,7 @@ class Naive:
 
     def observe(self, error, unit):
         if not math.isnan(error):
-            bounded = min(max(error / unit, -30.0), 30.0)
+            bounded = min(max(error / unit, -6.0), 6.0)
             self.square = 0.998 * self.square + bounded**2
             self.weight = 0.998 * self.weight + 1.0
         else:
