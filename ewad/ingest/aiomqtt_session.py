@@ -230,8 +230,10 @@ class AiomqttSession:
         except (aiomqtt.MqttError, OSError, ValueError) as error:
             raise self._failure(error) from error
         self._connection = client
-        self._deliveries.connected(client.session_present)
         try:
+            self._deliveries.connected(client.session_present, self._notes)
+            if self._notes.session_lost:  # on record before anything of the new session is
+                self._commit()
             yield client
         finally:
             self._connection = None

@@ -32,12 +32,14 @@ class Acknowledgements:
 
     pubacks: `tag`s of QoS 1 messages, in order.  repeated: packet ids of QoS 1 messages that had been taken
     before.  pubrecs, pubcomps: packet ids of QoS 2 messages taken, and of those the broker has released.
+    session_lost: what was taken before them is of a session that the broker no longer has.
     """
 
     pubacks: list[int] = field(default_factory=list)
     repeated: list[int] = field(default_factory=list)
     pubrecs: list[int] = field(default_factory=list)
     pubcomps: list[int] = field(default_factory=list)
+    session_lost: bool = False
 
 
 def tag(message: Delivery) -> int:
@@ -54,7 +56,8 @@ class Deliveries:
     Sure for brokers that hand out packet ids in turn; for one that gives a freed id to the next message, that
     message's payload has to differ.
 
-    QoS 2: an id is taken until the broker releases it.
+    QoS 2: an id is taken until the broker releases it, or uses it without DUP: then for another message, the
+    taken one having expired or the record of its release having been lost.
     """
 
     def __init__(self, taken: Iterable[int] = (), unreleased: Iterable[int] = ()) -> None:
@@ -63,12 +66,12 @@ class Deliveries:
         self.repeated = 0  # messages recognised
         self._expected: deque[int] | None = None  # what the broker may still repeat; None: not known yet
 
-    def connected(self, session_present: bool) -> None:
+    def connected(self, session_present: bool, notes: Acknowledgements) -> None:
         """Begin a connection; without the broker's session nothing of it comes again."""
         self._expected = None if session_present else deque()
-        if not session_present:
-            self.taken.clear()
-            self.unreleased.clear()
+        if not session_present and (self.taken or self.unreleased):
+            notes.session_lost = True
+            self._clear()
 
     def take(self, messages: Sequence[Delivery], notes: Acknowledgements) -> list[int]:
         """Note QoS 1 messages; return the positions of those that were taken before."""
@@ -83,13 +86,14 @@ class Deliveries:
         notes.pubacks += tags
         return known
 
-    def take_once(self, packet_id: int, notes: Acknowledgements) -> bool:
+    def take_once(self, message: Delivery, notes: Acknowledgements) -> bool:
         """Note a QoS 2 message; return whether it is a new one."""
-        notes.pubrecs.append(packet_id)
-        new = packet_id not in self.unreleased
-        self.unreleased.add(packet_id)
-        self.repeated += not new
-        return new
+        assert message.packet_id is not None  # noqa: S101 (the codec sees to it)
+        notes.pubrecs.append(message.packet_id)
+        repeated = message.duplicate and message.packet_id in self.unreleased
+        self.unreleased.add(message.packet_id)
+        self.repeated += repeated
+        return not repeated
 
     def release(self, packet_id: int, notes: Acknowledgements) -> None:
         """Note that the broker will not send this QoS 2 message again."""
@@ -98,6 +102,8 @@ class Deliveries:
 
     def record(self, notes: Acknowledgements) -> None:
         """Take over what was noted elsewhere."""
+        if notes.session_lost:
+            self._clear()
         self.taken.extend(notes.pubacks)
         self.unreleased.difference_update(notes.pubcomps)
         self.unreleased.update(notes.pubrecs)
@@ -105,6 +111,10 @@ class Deliveries:
     def copy(self) -> Deliveries:
         """Return an independent copy."""
         return Deliveries(self.taken, self.unreleased)
+
+    def _clear(self) -> None:
+        self.taken.clear()
+        self.unreleased.clear()
 
     def _known(self, messages: Sequence[Delivery], tags: list[int]) -> list[int]:
         """Return the positions of the messages that repeat what was taken."""

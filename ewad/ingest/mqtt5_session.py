@@ -300,10 +300,10 @@ class Connection(asyncio.BufferedProtocol):
 
     def _is_new(self, message: mqtt5.PublishPacket) -> bool:
         """Note one message of any QoS; return False if it was taken before."""
-        if message.qos == AT_MOST_ONCE or message.packet_id is None:
+        if message.qos == AT_MOST_ONCE:
             return True
         if message.qos == EXACTLY_ONCE:
-            return self._deliveries.take_once(message.packet_id, self._notes)
+            return self._deliveries.take_once(message, self._notes)
         return not self._deliveries.take([message], self._notes)
 
     def _commit(self) -> None:
@@ -356,7 +356,10 @@ class Connection(asyncio.BufferedProtocol):
             raise self._refused(_reason(connack.reason_code.name, connack.reason_str))
         self._accepted = True
         self._session_present = connack.session_present
-        self._deliveries.connected(connack.session_present)
+        self._deliveries.connected(connack.session_present, self._notes)
+        if self._notes.session_lost:  # on record before anything of the new session is
+            self._uncommitted.add(1, self._last_received)
+            self._commit()
         if connack.server_keep_alive is not None:
             self._keep_alive_seconds = connack.server_keep_alive
         self._keep_alive()

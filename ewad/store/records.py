@@ -54,7 +54,8 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
     """What one commit made of the engine and of the broker's session. It is the journal's unit.
 
     streams, batches, forgotten, groups: see Change; of the forgotten, group and names.  refused, answered:
-    the engine's counts afterwards.  pubacks, pubrecs, pubcomps: see Acknowledgements; uint64, uint16, uint16.
+    the engine's counts afterwards.  pubacks, pubrecs, pubcomps, session_lost: see Acknowledgements; the first
+    three uint64, uint16, uint16.
     """
 
     streams: list[NewStream]
@@ -66,6 +67,7 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
     pubrecs: bytes
     pubcomps: bytes
     groups: list[str] = []
+    session_lost: bool = False
 
     @classmethod
     def of(cls, change: Change, refused: int, answered: int, notes: Acknowledgements) -> Record:
@@ -82,7 +84,8 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
         ]
         ids = _bytes(notes.pubacks, TAGS), _bytes(notes.pubrecs, IDS), _bytes(notes.pubcomps, IDS)
         forgotten = [(group, names) for group, names, _ in change.forgotten]
-        return cls(list(change.streams), columns, forgotten, refused, answered, *ids, list(change.groups))
+        streams, groups = list(change.streams), list(change.groups)
+        return cls(streams, columns, forgotten, refused, answered, *ids, groups, notes.session_lost)
 
     @property
     def samples(self) -> int:
@@ -116,6 +119,7 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
             pubacks=_column(self.pubacks, TAGS).tolist(),
             pubrecs=_column(self.pubrecs, IDS).tolist(),
             pubcomps=_column(self.pubcomps, IDS).tolist(),
+            session_lost=self.session_lost,
         )
         deliveries.record(notes)
 

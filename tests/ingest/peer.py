@@ -22,7 +22,7 @@ class NoJitter(Random):
 
 
 class Recorder:
-    """A consumer that keeps what it gets. `fault`: raised by commit."""
+    """A consumer that keeps what it gets. `fault`: raised by commit. notes: of each commit."""
 
     busy = False
 
@@ -30,6 +30,7 @@ class Recorder:
         self.messages: list[Message] = []
         self.calls: list[int] = []
         self.committed = 0
+        self.notes: list[Acknowledgements] = []
         self.fault: Exception | None = None
         self.changed = asyncio.Event()
 
@@ -42,6 +43,7 @@ class Recorder:
         if self.fault is not None:
             raise self.fault
         self.committed = len(self.messages)
+        self.notes.append(notes)
         self.changed.set()
         done()
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import pytest
+
 from ewad.ingest.deliveries import MAX_IN_FLIGHT, Acknowledgements, Deliveries
 
 
@@ -22,10 +24,9 @@ def deliver(deliveries, ids, *, duplicate=False, payload=b"%d"):
 
 def after(ids, present=True):
     deliveries = Deliveries()
-    deliveries.connected(False)
     deliver(deliveries, ids)
     again = deliveries.copy()
-    again.connected(present)
+    again.connected(present, Acknowledgements())
     return again
 
 
@@ -66,16 +67,43 @@ def test_ids_that_have_gone_round_are_told_apart_by_the_order_of_redelivery():
 def test_redelivery_cut_short_and_begun_again_is_recognised_again():
     deliveries = after([1, 2, 3])
     assert deliver(deliveries, [1, 2], duplicate=True) == []
-    deliveries.connected(True)
+    deliveries.connected(True, Acknowledgements())
     assert deliver(deliveries, [1, 2, 3, 4], duplicate=True) == [4]
 
 
 def test_a_qos_2_message_counts_once_until_it_is_released():
     deliveries, notes = Deliveries(), Acknowledgements()
-    assert deliveries.take_once(5, notes)
-    assert not deliveries.take_once(5, notes)
+    again = Message(5, duplicate=True)
+    assert deliveries.take_once(Message(5), notes)
+    assert not deliveries.take_once(again, notes)
     deliveries.release(5, notes)
-    assert deliveries.take_once(5, notes)
+    assert deliveries.take_once(again, notes)
     recorded = Deliveries()
     recorded.record(notes)
     assert recorded.unreleased == {5}
+
+
+def test_a_qos_2_id_that_comes_without_dup_is_another_message():
+    deliveries, notes = Deliveries(unreleased=[5]), Acknowledgements()
+    assert deliveries.take_once(Message(5), notes)
+    assert not deliveries.take_once(Message(5, duplicate=True), notes)
+
+
+def test_the_record_too_forgets_a_session_that_was_lost():
+    deliveries, notes = Deliveries([1, 2], [5]), Acknowledgements()
+    recorded = deliveries.copy()
+    deliveries.connected(False, notes)
+    deliveries.take([Message(7)], notes)
+    deliveries.take_once(Message(8), notes)
+    recorded.record(notes)
+    for each in (deliveries, recorded):
+        assert [tag & 0xFFFF for tag in each.taken] == [7]
+        assert each.unreleased == {8}
+
+
+@pytest.mark.parametrize("taken", [[], [1]])
+def test_a_session_is_lost_only_once_and_only_if_something_was_taken_from_it(taken):
+    deliveries, notes = Deliveries(taken), [Acknowledgements(), Acknowledgements()]
+    for each in notes:
+        deliveries.connected(False, each)
+    assert [each.session_lost for each in notes] == [bool(taken), False]

@@ -67,6 +67,22 @@ async def test_deliveries_come_back_with_the_engine(tmp_path):
             assert again.deliveries.unreleased == {8, 9}
 
 
+@pytest.mark.parametrize("snapshot", [True, False])
+async def test_what_was_taken_from_a_lost_session_does_not_come_back(tmp_path, snapshot):
+    path = tmp_path / "ewad.db"
+    async with running(path) as store:
+        await keep(store, 0, Acknowledgements(pubacks=[1], pubrecs=[7]))
+        await keep(store, 1, Acknowledgements(pubacks=[2], session_lost=True))
+        if snapshot:
+            store.snapshot(store.engine.cut())
+        await keep(store, 2, Acknowledgements(pubacks=[3]))
+        copy = crashed(path)
+    for file in (copy, path):
+        async with running(file) as again:
+            assert list(again.deliveries.taken) == [2, 3]
+            assert again.deliveries.unreleased == set()
+
+
 async def test_the_journal_is_cut_behind_the_second_newest_snapshot(tmp_path):
     async with running(tmp_path / "ewad.db") as store:
         for round_ in range(4):

@@ -139,6 +139,24 @@ async def test_a_broker_that_comes_late_and_is_killed_is_only_a_state(broker: Mo
 
 
 @every_path
+async def test_a_session_that_the_broker_has_lost_is_noted_before_anything_of_the_new_one(
+    broker: Mosquitto, path: str
+) -> None:
+    keys, consumer = PATHS[path], Recorder()
+    async with source(port_of(broker, keys), consumer, **keys) as made:
+        await until(lambda: made.connected)
+        await asyncio.to_thread(broker.publish, "t/a", "1")
+        await consumer.until_received(1)
+        broker.restart()
+        await until(lambda: made.reconnects == 1)
+        await asyncio.to_thread(broker.publish, "t/a", "2")
+        await consumer.until_received(2)
+    noted = [notes for notes in consumer.notes if notes.pubacks or notes.session_lost]
+    assert [notes.session_lost for notes in noted] == [False, True, False]
+    assert not noted[1].pubacks
+
+
+@every_path
 async def test_a_wrong_password_is_a_state_without_the_password(
     tmp_path: Path, path: str, caplog: pytest.LogCaptureFixture
 ) -> None:
