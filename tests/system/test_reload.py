@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from ewad.engine import Engine, GroupSettings
+from ewad.numeric.averages import ByCount
 from tests.system import mosquitto
-from tests.system.daemon import Daemon, running
+from tests.system.daemon import EWAD, Daemon, running
 from tests.system.mosquitto import Mosquitto, free_port
-from tests.system.numbered import TOPICS, NumberedPublisher
+from tests.system.numbered import TOPICS, NumberedPublisher, undisturbed
 from tests.system.polling import until
 from tests.system.publisher import publish
 
@@ -91,6 +93,40 @@ class TestWithABroker:
                 lambda: f"{counted(daemon)} of {publisher.sent}\n{daemon.stderr}",
             )
         assert "group plant: is now boilers, of the same topics" in daemon.stderr
+
+    def test_a_kill_between_a_reload_and_its_snapshot_loses_and_doubles_nothing(
+        self, tmp_path: Path, broker: Mosquitto
+    ) -> None:
+        settings = NUMBERED + '[state]\npath = "ewad.db"\nsnapshot_interval = "1h"\n'
+        url = f"mqtt://127.0.0.1:{broker.port}"
+        command = (*EWAD[:-1], "tests.system.crashing")
+        # of the snapshots the first one is written at the start, the second one by the reload
+        daemon = Daemon(
+            tmp_path, url, settings, command=command, environ={"CRASH_AT": "before_snapshot_ends:2"}
+        )
+        daemon.start()
+        try:
+            daemon.until_ready()
+            with NumberedPublisher(broker.port) as publisher:
+                until(lambda: counted(daemon) > 500)
+                changed = daemon.config.read_text().replace("beta = [0.9]", "beta = [0.98, 0.9]")
+                daemon.config.write_text(changed)
+                daemon.process.send_signal(signal.SIGHUP)
+                until(lambda: daemon.process.poll() == -signal.SIGKILL, lambda: daemon.stderr)
+            del daemon.environ["CRASH_AT"]
+            daemon.start()
+            daemon.until_total("ewad_samples_total", publisher.sent)
+            smoothed = daemon.samples()["ewad_smoothed_value"]
+            assert daemon.end() == 0, daemon.stderr
+        finally:
+            daemon.kill()
+        expected = undisturbed(Engine([GroupSettings("plant", (ByCount(0.9),))]), publisher.sent)
+        group = expected.groups[0]
+        for name, value in zip(
+            group.streams.names, group.averages[0].mean[: len(group.streams)], strict=True
+        ):
+            (found,) = (v for key, v in smoothed.items() if {("stream", name), ("beta", "0.9")} <= set(key))
+            assert found == pytest.approx(value, rel=1e-9)
 
     def test_a_changed_topic_takes_others_in_and_lets_streams_of_the_old_one_go(
         self, tmp_path: Path, broker: Mosquitto
