@@ -21,6 +21,7 @@ log = logging.getLogger("ewad.store")
 # Replayed at 1 to 3 us a sample: a start after a crash takes a few seconds at most.
 MOST_JOURNALLED_SAMPLES = 1_000_000
 RETRY_SECONDS = 5.0  # between snapshots that failed: each copies the whole state
+SLOW_SECONDS = 5.0  # a disk that takes longer for one piece of work is told of
 CLOSE_SECONDS = 0.8  # for the last snapshot: a stop, with 1 s for the broker, has to be over within 2
 
 
@@ -51,6 +52,7 @@ class Store:
         self._damaged = int(bool(recovered.damage))
         self._journalled = 0  # samples since the last snapshot was begun
         self._kept_sequence = -1  # of that snapshot
+        self._slow = False
         self._buffer = Buffer()
         self._next_snapshot = 0.0  # on the event loop's clock
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -102,6 +104,7 @@ class Store:
         writer = self._writer
         if writer.fault is not None:
             raise StateError(f"{self._settings.path}: the writer failed: {writer.fault}") from writer.fault
+        self._watch()
         if writer.snapshot_pending:
             return False
         now = self._event_loop.time()
@@ -134,8 +137,8 @@ class Store:
 
     @property
     def writable(self) -> bool:
-        """Whether the last attempts to write succeeded."""
-        return not self._writer.failing
+        """Whether the last attempts to write succeeded, and none takes long."""
+        return not self._writer.failing and not self._slow
 
     @property
     def snapshot_time(self) -> float:
@@ -151,6 +154,16 @@ class Store:
     def damaged(self) -> int:
         """How many damaged files have been set aside."""
         return self._damaged + self._writer.set_aside
+
+    def _watch(self) -> None:
+        """Tell once that the disk does not answer, and once that it does again."""
+        since = self._writer.working_since
+        slow = since is not None and time.monotonic() - since > SLOW_SECONDS
+        if slow and not self._slow:
+            log.warning('state not written reason="the disk does not answer": acknowledgements wait')
+        elif self._slow and not slow:
+            log.info("state is written again file=%s", self._settings.path)
+        self._slow = slow
 
     @property
     def _event_loop(self) -> asyncio.AbstractEventLoop:

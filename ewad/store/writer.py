@@ -58,6 +58,7 @@ class Writer(threading.Thread):
 
     gap: the file lacks something that came before the waiting commits; only a snapshot mends that, and no
     record is added to the journal before. failing: what can't be written now, "journal" or "snapshot".
+    working_since: when its present piece of work began, on time.monotonic; None: it waits for some.
     fault: what ended the thread, None if nothing did.
     """
 
@@ -77,6 +78,7 @@ class Writer(threading.Thread):
         self.snapshot_time = 0.0
         self.file_bytes = file.size()
         self.set_aside = 0
+        self.working_since: float | None = None
         self.fault: BaseException | None = None
         self._path: Path = file.path
         self._file: StateFile | None = file
@@ -109,7 +111,9 @@ class Writer(threading.Thread):
         try:
             while not self._ending:
                 self._receive(RETRY_SECONDS if self.failing else None)
+                self.working_since = time.monotonic()
                 self._work()
+                self.working_since = None
             if self._snapshot is not None:  # put while another one was being written
                 self._work()
             self._attempt("journal", self._close)
@@ -257,6 +261,7 @@ class Writer(threading.Thread):
 
     def _between(self) -> None:
         """Let commits pass between two pieces of a snapshot."""
+        self.working_since = time.monotonic()
         self._receive_more()
         if not self.gap:
             self._open_file.check()

@@ -9,11 +9,12 @@ import sys
 import time
 
 from ewad import cli
+from ewad.store import store
 from ewad.store.file import StateFile
 
 # before_commit: the journal's record is written, its transaction not yet over
 POINTS = ("before_commit", "after_commit", "during_snapshot", "before_snapshot_ends", "during_cut")
-# no crash, and no answer any more from the first commit on: dead_disk
+# no crash: dead_disk gives no answer from the first commit on, slow_disk none while there is a file `slow`
 
 
 def crash_at(point: str, count: int) -> None:
@@ -56,7 +57,13 @@ def crash_at(point: str, count: int) -> None:
         while True:
             time.sleep(60)
 
+    def slow_disk(self, *arguments):
+        while self.path.with_name("slow").exists():
+            time.sleep(0.01)
+        append(self, *arguments)
+
     patched = {
+        "slow_disk": ("append", slow_disk),
         "dead_disk": ("append", dead_disk),
         "before_commit": ("_commit", in_transaction(of="INSERT INTO journal")),
         "after_commit": ("append", after_commit),
@@ -65,6 +72,8 @@ def crash_at(point: str, count: int) -> None:
         "during_cut": ("_commit", in_transaction(of="DELETE FROM piece WHERE snapshot <")),
     }
     setattr(StateFile, *patched[point])
+    if point == "slow_disk":
+        store.SLOW_SECONDS = 0.2
 
 
 if __name__ == "__main__":

@@ -70,5 +70,29 @@ def test_a_disk_that_never_answers_holds_up_neither_ingest_nor_scrapes_nor_the_e
             again.until_value("ewad_samples_total", 100.0)
 
 
+def test_a_disk_that_answers_late_is_told_once_and_all_is_kept_when_it_does(tmp_path: Path) -> None:
+    settings = SETTINGS.format(mode="wait")
+    slow = {"command": (*daemons.EWAD[:-1], "tests.system.crashing"), "environ": {"CRASH_AT": "slow_disk:1"}}
+    with mosquitto.running(tmp_path / "mosquitto") as broker:
+        url = f"mqtt://127.0.0.1:{broker.port}"
+        with daemons.running(tmp_path, url, settings, client_id="slow", **slow) as daemon:
+            daemon.until_value("ewad_state_writable", 1.0)
+            hold = daemon.config.with_name("slow")
+            hold.touch()
+            broker.publish("site/a/t", *map(str, range(100)))
+            daemon.until_value("ewad_samples_total", 100.0)  # ingest and exposition go on
+            daemon.until_value("ewad_state_writable", 0.0)
+            assert not daemon.value("ewad_state_commit_seconds_count")  # nothing is kept, or acknowledged
+            hold.unlink()
+            daemon.until_value("ewad_state_writable", 1.0)
+            until(lambda: daemon.value("ewad_state_commit_seconds_count"))
+            assert daemon.stderr.count("the disk does not answer") == 1
+            assert daemon.stderr.count("state is written again") == 1
+            daemon.process.kill()
+            daemon.process.wait()
+        with daemons.running(tmp_path, url, settings, client_id="slow") as again:
+            again.until_value("ewad_samples_total", 100.0)
+
+
 def test_the_bounds_of_a_stop_add_up_to_two_seconds() -> None:
     assert mqtt_session.CLOSE_SECONDS + store.CLOSE_SECONDS + 2 * server.SHUTDOWN_SECONDS <= 2.0
