@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ewad.engine.batch import Forecasts
 from ewad.engine.features import Columns, Examples, Features, columns
-from ewad.engine.learner import Learner
+from ewad.engine.learner import Learner, Progress
 from ewad.engine.recursive_learner import RecursiveLearner
 from ewad.engine.settings import ModelSettings
 from ewad.numeric.experts import GRADIENT_EXPERTS, RECURSIVE_EXPERTS
@@ -71,6 +71,7 @@ class Forecaster(RowState):
             if name in GRADIENT_EXPERTS or name in RECURSIVE_EXPERTS
         }
 
+        self._leader = self.gradient_learners.get(settings.expert)
         self._see = {name: self._columns(name).of for name in self.learners}
 
     def parts(self, n_rows: int) -> list[Part]:
@@ -132,7 +133,7 @@ class Forecaster(RowState):
         steady, scale = self.scale.update(runs, position > 0, value)
         examples = self.features.update(runs, time, number, position, value, steady, scale)
         due = Due(self.horizons, runs, number, position)
-        changes, loss, rate = self._changes(runs, position >= self.depth, examples)
+        changes, progress = self._changes(runs, position >= self.depth, examples)
         changes[position < self.settings.lags] = np.nan
         made = steady[:, None, None] + changes * scale[:, None, None]  # (n, n_horizons, n_experts)
         unit = scale[:, None] * self._roots  # what errors are measured in
@@ -146,14 +147,14 @@ class Forecaster(RowState):
         if self.intervals is not None:
             width = self.intervals.update(runs, due, error, unit)
             lower, upper = forecast - width[:, :, 0], forecast + width[:, :, 1]
-        forecasts = Forecasts(forecast, lower, upper, loss, rate)
+        forecasts = Forecasts(forecast, lower, upper, *progress)
         self.let_stand(runs, forecasts)
         return forecasts
 
     def standing(self, rows: Integers) -> Forecasts:
         """Return what stands now for each of these streams."""
         loss = rate = np.full(len(rows), np.nan)
-        learner = self.gradient_learners.get(self.settings.expert)
+        learner = self._leader
         if learner is not None:
             models = np.zeros_like(rows) if self.shared else rows
             loss, rate = learner.loss[models], learner.learning_rate[models]
@@ -187,10 +188,9 @@ class Forecaster(RowState):
     def _columns(self, name: str) -> Columns:
         return columns(self.settings, seasonal=name == "seasonal")
 
-    def _changes(
-        self, runs: Runs, ready: NDArray[np.bool_], examples: Examples
-    ) -> tuple[Floats, Floats, Floats]:
-        """Let every expert learn and forecast; return changes (n, n_horizons, n_experts), loss and rate.
+    def _changes(self, runs: Runs, ready: NDArray[np.bool_], examples: Examples) -> tuple[Floats, Progress]:
+        """Let every expert learn and forecast; return changes (n, n_horizons, n_experts), and the leader's
+        progress.
 
         Each stream's own model learns in the stream's order, a shared one in order of arrival.
         """
@@ -202,22 +202,21 @@ class Forecaster(RowState):
                 arrived = runs.inverse()
                 ready, X, Y, X_now = ready[arrived], X[arrived], Y[arrived], X_now[arrived]
         changes = np.empty((*Y.shape, len(self.settings.experts)))
-        loss = rate = np.full(len(ready), np.nan)
+        progress = Progress(np.full(len(ready), np.nan), np.full(len(ready), np.nan))
         for i, name in enumerate(self.settings.experts):
             learner = self.learners.get(name)
             if learner is None:
                 changes[:, :, i] = examples.fixed[name]
                 continue
             see = self._see[name]
-            change = learner.learn(model, ready, see(X), Y, see(X_now))
-            if isinstance(change, tuple):
-                change, its_loss, its_rate = change
-                if name == self.settings.expert:
-                    loss, rate = its_loss, its_rate
+            if learner is self._leader:
+                change = self._leader.learn(model, ready, see(X), Y, see(X_now), progress)
+            else:
+                change = learner.learn(model, ready, see(X), Y, see(X_now))
             changes[:, :, i] = change if arrived is None else change[runs.order]
         if arrived is not None:
-            loss, rate = loss[runs.order], rate[runs.order]
-        return changes, loss, rate
+            progress = Progress(progress.loss[runs.order], progress.learning_rate[runs.order])
+        return changes, progress
 
     def _score(self, runs: Runs, due: Due, value: Floats, forecast: Floats) -> Floats:
         """Hold each value against the forecast made for it, and persistence; return value - forecast."""

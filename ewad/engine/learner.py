@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from ewad.engine.settings import ModelSettings
 from ewad.numeric.experts import Expert
 from ewad.numeric.optimizers import clip_by_norm
 from ewad.numeric.plateau import PlateauDetector, PlateauState
-from ewad.numeric.recurrence import Floats, Integers, rows_of, triangle
+from ewad.numeric.recurrence import Floats, Integers, Runs, advance, rows_of
 from ewad.numeric.rows import Part, RowState
 from ewad.numeric.schedules import ReduceOnPlateau, Schedule
 
@@ -25,9 +26,12 @@ COST_LIMIT = 1e12
 # In a stream the detector hears of whole epochs, whose means are quiet: ten of them without progress.
 PLATEAU = PlateauDetector(patience=10, beta=0.5)
 
-# What the costs of 64 steps weigh in the average after each of them, and what came before these.
-_EARLIER = triangle(LOSS_BETA, 64)
-_FADING = LOSS_BETA ** np.arange(1.0, 65.0)
+
+class Progress(NamedTuple):
+    """What is in force after each sample, (n,) each; the loss is NaN before the first step."""
+
+    loss: Floats
+    learning_rate: Floats
 
 
 class Learner(RowState):
@@ -96,7 +100,7 @@ class Learner(RowState):
     @property
     def learning_rate(self) -> Floats:
         """(n_models,) what the next step will take."""
-        return self._rates(np.arange(self.n_rows), self.epoch[:, None], self.batches[:, None])[:, 0]
+        return self._rates(slice(None), self.epoch, self.batches)
 
     def parts(self, model: str, n_rows: int) -> list[Part]:
         """Return the parts of its state; model: what the parameters mean."""
@@ -109,10 +113,6 @@ class Learner(RowState):
             self.part("mini-batch", f"batch_size={size}, {model}", n_rows, *unfinished),
         ]
 
-    @property
-    def _reduces(self) -> bool:
-        return isinstance(self.settings.schedule, ReduceOnPlateau)
-
     def start_from(self, theta: Floats) -> None:
         """Let every model, and every one to come, start from theta: (n_params,)."""
         self._initial = theta
@@ -124,70 +124,88 @@ class Learner(RowState):
         self.settings = replace(self.settings, learning_rate=learning_rate, schedule=schedule)
 
     def learn(
-        self, model: Integers, ready: NDArray[np.bool_], X: Floats, Y: Floats, X_now: Floats
-    ) -> tuple[Floats, Floats, Floats]:
-        """Forecast after, and learn from, each sample in its order; return forecasts, loss and learning rate.
+        self,
+        model: Integers,
+        ready: NDArray[np.bool_],
+        X: Floats,
+        Y: Floats,
+        X_now: Floats,
+        progress: Progress | None = None,
+    ) -> Floats:
+        """Forecast after, and learn from, each sample in its order; return forecasts (n, n_y).
 
         model: (n,) ascending: whose sample each is.  ready: (n,) whether it completes a training example,
         X: (n, n_x), Y: (n, n_y).  X_now: (n, n_x) what the forecast after the sample sees.
+        progress: filled with what is in force after each sample, where given.
         The forecast after a sample is made by the parameters that stand after learning from it.
         """
         models, length = runs_of(model)
-        rounds = Rounds.of(length, ready, self.collected[models], self.settings.batch_size)
-        batches = self.batches[models][:, None] + np.arange(rounds.n)  # (k, n_rounds) completed before each
+        rows, size = rows_of(models), self.settings.batch_size
+        rounds = Rounds.of(length, ready, self.collected[rows], size)
+        batches = self.batches[rows] + np.arange(rounds.n)[:, None]  # (n_rounds, k) completed before each
         epochs = batches // self.settings.batches_per_epoch
-        rates = self._rates(models, epochs, batches)
-        costs = np.full((len(models), rounds.n - 1), np.nan)
-        norms = np.zeros_like(costs)
+        rates = self._rates(rows, epochs, batches)
+        costs = np.full((rounds.n - 1, len(models)), np.nan)
+        norms = np.zeros(costs.shape)
         forecast = np.empty((len(model), self._outputs))
         for i, (now, past, stepping) in enumerate(rounds.rounds):
-            self._forecast(model[now], X_now[now], forecast, now)
-            self._collect(model[past], X[past], Y[past])
+            if now is not None:
+                self._forecast(model[now], X_now[now], forecast, now)
+            if past is not None:
+                self._collect(model[past], X[past], Y[past])
             if stepping is not None:
-                costs[stepping, i], norms[stepping, i] = self._step(models[stepping], rates[stepping, i])
-                if self._reduces:
-                    self._watch(models, rounds, epochs, costs, norms, range(i, i + 1))
-                    rates[:, i + 1 :] = self._rates(models, epochs[:, :1], batches)
-        losses = self._note(models, rounds.steps, costs)
-        if rounds.n > 1 and not self._reduces:
-            self._watch(models, rounds, epochs, costs, norms, range(rounds.n - 1))
-        self.batches[models] += rounds.steps
-        return forecast, losses[rounds.run, rounds.now], rates[rounds.run, rounds.now]
+                costs[i, stepping], norms[i, stepping] = self._step(models[stepping], rates[i, stepping])
+                if isinstance(self.settings.schedule, ReduceOnPlateau):
+                    self._watch(models, epochs[i : i + 2], costs[i : i + 1], norms[i : i + 1])
+                    rates[i + 1 :] = self._rates(rows, epochs[i + 1 :], batches)
+        sums = self._note(rows, rounds.steps, costs)
+        if not isinstance(self.settings.schedule, ReduceOnPlateau):
+            self._watch(models, epochs, costs, norms)
+        self.batches[rows] += rounds.steps
+        if progress is not None:
+            progress.loss[:] = _ratio(sums[:, 0], sums[:, 1])[rounds.now, rounds.run]
+            progress.learning_rate[:] = rates[rounds.now, rounds.run]
+        return forecast
 
     def _forecast(self, model: Integers, X: Floats, forecast: Floats, members: Members) -> None:
-        if len(model):
-            rows, length = _rows(model)
-            forecast[members] = self.expert.predict(self.theta[rows], length, X)
+        rows, length = _rows(model)
+        forecast[members] = self.expert.predict(self.theta[rows], length, X)
 
     def _collect(self, model: Integers, X: Floats, Y: Floats) -> None:
-        if len(model):
-            rows, length = _rows(model)
-            squares, gradients = self.expert.gradient(self.theta[rows], length, X, Y)
-            self.squares[rows] += squares
-            self.gradient_sum[rows] += gradients
-            self.collected[rows] += length
+        rows, length = _rows(model)
+        squares, gradients = self.expert.gradient(self.theta[rows], length, X, Y)
+        self.squares[rows] += squares
+        self.gradient_sum[rows] += gradients
+        self.collected[rows] += length
 
     def _step(self, models: Integers, rate: Floats) -> tuple[Floats, Floats]:
         """Take a step of each of these models, whose mini-batches are complete; return costs and norms."""
-        rows, size = rows_of(models), self.settings.batch_size
-        cost, gradient = self.squares[rows] / self._n_errors, self.gradient_sum[rows] / self._n_errors
-        if self.settings.l2:
-            weights = self.theta[rows] * self._penalised
-            cost += self.settings.l2 / (2 * size) * np.sum(weights * weights, axis=1)
-            gradient += self.settings.l2 / size * weights
-        self.gradient_sum[rows] = 0.0
-        self.squares[rows] = 0.0
-        self.collected[rows] = 0
+        rows = rows_of(models)
+        cost, gradient = self._mean_gradient(rows)
         norm = np.sqrt(np.vecdot(gradient, gradient))
         self.batch_loss[rows], self.gradient_norm[rows] = cost, norm
-        if not cost.max() <= COST_LIMIT:  # nor NaN
+        if not np.maximum.reduce(cost) <= COST_LIMIT:  # nor NaN
             good = cost <= COST_LIMIT
+            cost = np.where(good, cost, np.inf)  # NaN tells that there was no step
             self._start_anew(models[~good])
             rows, gradient, rate = models[good], gradient[good], rate[good]
         if self.settings.max_gradient_norm is not None:
             gradient = clip_by_norm(gradient, self.settings.max_gradient_norm)
         self._update(rows, gradient, rate)
         return cost, norm
+
+    def _mean_gradient(self, rows: Members) -> tuple[Floats, Floats]:
+        """Empty the complete mini-batches of these rows; return their costs (k,) and gradients."""
+        cost, gradient = self.squares[rows] / self._n_errors, self.gradient_sum[rows] / self._n_errors
+        l2, size = self.settings.l2, self.settings.batch_size
+        if l2:
+            weights = self.theta[rows] * self._penalised
+            cost += l2 / (2 * size) * np.sum(weights * weights, axis=1)
+            gradient += l2 / size * weights
+        self.gradient_sum[rows] = 0.0
+        self.squares[rows] = 0.0
+        self.collected[rows] = 0
+        return cost, gradient
 
     def _update(self, rows: Members, gradient: Floats, rate: Floats) -> None:
         """Take the optimizer's step of these rows: in place, if they are a slice."""
@@ -205,36 +223,40 @@ class Learner(RowState):
         for name in self._moments:
             getattr(self, name)[models] = 0
 
-    def _note(self, models: Integers, steps: Integers, costs: Floats) -> Floats:
-        """Average the costs; return the loss after 0, 1, ... steps, (k, n_rounds)."""
-        good = costs <= COST_LIMIT  # not NaN either: no step
-        sums = _averaged(self.loss_sum[models], np.where(good, costs, 0.0))
-        weights = _averaged(self.loss_weight[models], good.astype(np.float64))
-        last = np.arange(len(models)), steps
-        self.loss_sum[models], self.loss_weight[models] = sums[last], weights[last]
-        return _ratio(sums, weights)
+    def _note(self, rows: Members, steps: Integers, costs: Floats) -> Floats:
+        """Average the costs, (n, k) of each step; return the sums of costs and weights from before them on,
+        (n + 1, 2, k).
+        """
+        n = len(costs)
+        sums = np.empty((n + 1, 2, len(steps)))
+        sums[0, 0], sums[0, 1] = self.loss_sum[rows], self.loss_weight[rows]
+        if n:
+            good = costs <= COST_LIMIT  # not NaN either: no step
+            sums[1:, 0], sums[1:, 1] = np.where(good, costs, 0.0), good
+            sums[1:] = advance(LOSS_BETA, sums[1:], sums[:1], Runs.of_one(n))
+            last = sums[steps, :, np.arange(len(steps))]
+            self.loss_sum[rows], self.loss_weight[rows] = last[:, 0], last[:, 1]
+        return sums
 
-    def _watch(
-        self, models: Integers, rounds: Rounds, epochs: Integers, costs: Floats, norms: Floats, here: range
-    ) -> None:
-        """Feed the plateau detector with the means of each epoch that ends in the rounds `here`."""
-        first, stop = here.start, here.stop
-        good = costs[:, first:stop] <= COST_LIMIT  # not NaN either: no step
-        costs = np.where(good, costs[:, first:stop], 0.0)
-        norms = np.where(good, norms[:, first:stop], 0.0)
-        ends = epochs[:, first + 1 : stop + 1] > epochs[:, first:stop]  # (k, rounds)
-        done = 0
-        if ends.any():
-            ends &= np.array(here) < rounds.steps[:, None]
-            for column in np.flatnonzero(ends.any(axis=0)).tolist():
-                self._add_to_epoch(models, costs[:, done : column + 1], norms[:, done : column + 1])
-                self._end_epoch(models[ends[:, column]])
-                done = column + 1
-        self._add_to_epoch(models, costs[:, done:], norms[:, done:])
+    def _watch(self, models: Integers, epochs: Integers, costs: Floats, norms: Floats) -> None:
+        """Feed the plateau detector with the means of each epoch that ends with one of these steps.
+
+        epochs: (n + 1, k) completed after 0, 1, ... steps.  costs, norms: (n, k), NaN where there is no step.
+        """
+        good = costs <= COST_LIMIT
+        kept, norms = np.where(good, costs, 0.0), np.where(good, norms, 0.0)
+        ends, done = epochs[1:] > epochs[:-1], 0
+        if np.logical_or.reduce(ends, axis=None):
+            ends &= ~np.isnan(costs)
+            for step in np.flatnonzero(ends.any(axis=1)).tolist():
+                self._add_to_epoch(models, kept[done : step + 1], norms[done : step + 1])
+                self._end_epoch(models[ends[step]])
+                done = step + 1
+        self._add_to_epoch(models, kept[done:], norms[done:])
 
     def _add_to_epoch(self, models: Integers, costs: Floats, norms: Floats) -> None:
-        self.epoch_cost[models] += costs.sum(axis=1)
-        self.epoch_norm[models] += norms.sum(axis=1)
+        self.epoch_cost[models] += np.add.reduce(costs, axis=0)
+        self.epoch_norm[models] += np.add.reduce(norms, axis=0)
 
     def _end_epoch(self, models: Integers) -> None:
         size = self.settings.batches_per_epoch
@@ -245,17 +267,17 @@ class Learner(RowState):
         for name, values in zip(names, state, strict=True):
             getattr(self, name)[models] = values
         self.epoch_cost[models] = self.epoch_norm[models] = 0.0
-        if self._reduces:
+        if isinstance(self.settings.schedule, ReduceOnPlateau):
             met = models[plateau]
             self.plateaus[met] += 1
             for name, value in zip(names, PLATEAU.init(), strict=True):
                 getattr(self, name)[met] = value
 
-    def _rates(self, models: Integers, epochs: Integers, batches: Integers) -> Floats:
-        """Return the learning rate after so many epochs and batches of each model, (k, n) each."""
+    def _rates(self, rows: Members, epochs: Integers, batches: Integers) -> Floats:
+        """Return the learning rate after so many epochs and batches of each of these rows, (..., k)."""
         initial, schedule = self.settings.learning_rate, self.settings.schedule
-        if self._reduces:
-            return schedule.rate(initial, np.broadcast_to(self.plateaus[models][:, None], epochs.shape), 0)
+        if isinstance(schedule, ReduceOnPlateau):
+            return schedule.rate(initial, np.broadcast_to(self.plateaus[rows], epochs.shape), batches)
         return schedule.rate(initial, epochs, batches)
 
 
@@ -263,22 +285,6 @@ def _rows(model: Integers) -> tuple[Members, Integers]:
     """Return an index of the rows of the models, and the length of the run of each."""
     models, length = runs_of(model)
     return rows_of(models), length
-
-
-def _averaged(start: Floats, values: Floats) -> Floats:
-    """Return s of s[:, 0] = start, s[:, i + 1] = LOSS_BETA * s[:, i] + values[:, i]; (k, n + 1) of (k, n).
-
-    All steps of a piece at once: each is a sum of what came before, weighted by powers of LOSS_BETA.
-    """
-    n = values.shape[1]
-    averaged = np.empty((len(start), n + 1))
-    averaged[:, 0] = start
-    for first in range(0, n, len(_FADING)):
-        piece = values[:, first : first + len(_FADING)]
-        m = piece.shape[1]
-        past = averaged[:, first : first + 1] * _FADING[:m]
-        np.add(past, piece @ _EARLIER[:m, :m], out=averaged[:, first + 1 : first + 1 + m])
-    return averaged
 
 
 def _ratio(numerator: Floats, denominator: Floats) -> Floats:

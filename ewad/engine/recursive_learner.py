@@ -63,16 +63,16 @@ class RecursiveLearner(RowState):
         models, length = runs_of(model)
         rounds = Rounds.of(length, ready, self.collected[models], self.batch_size)
         for now, past, stepping in rounds.rounds:
-            self._forecast(model[now], X_now[now], forecast, now)
-            self._collect(model[past], X[past], Y[past], rounds.place[past])
+            if now is not None:
+                self._forecast(model[now], X_now[now], forecast, now)
+            if past is not None:
+                self._collect(model[past], X[past], Y[past], rounds.place[past])
             if stepping is not None:
                 self._step(models[stepping])
         self.collected[models] = rounds.left
         return forecast
 
     def _forecast(self, model: Integers, X: Floats, forecast: Floats, members: Members) -> None:
-        if not len(model):
-            return
         if (row := int(model[0])) == model[-1]:
             theta = self.theta[row]
             forecast[members] = X @ theta[:-1] + theta[-1]

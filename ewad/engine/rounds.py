@@ -22,11 +22,11 @@ class Round(NamedTuple):
     """What happens between one step and the next.
 
     now: the samples whose forecasts the parameters of this round make.  past: those that complete an example
-    in it.  stepping: the places of the models that end it with a step; None: no model does.
+    in it.  stepping: the places of the models that end it with a step.  None: there are none.
     """
 
-    now: Members
-    past: Members
+    now: Members | None
+    past: Members | None
     stepping: Members | None
 
 
@@ -89,8 +89,8 @@ def runs_of(model: Integers) -> tuple[Integers, Integers]:
     return model[start], np.append(start[1:], len(model)) - start
 
 
-def _by_round(members: Integers, round_of: Integers, n_rounds: int) -> Iterator[Members]:
-    """Yield the members of each round, in their order; as slices where they lie side by side."""
+def _by_round(members: Integers, round_of: Integers, n_rounds: int) -> Iterator[Members | None]:
+    """Yield the members of each round, in their order, as slices where they lie side by side; None: none."""
     if np.all(round_of[1:] >= round_of[:-1]):
         order = members
     else:
@@ -100,4 +100,7 @@ def _by_round(members: Integers, round_of: Integers, n_rounds: int) -> Iterator[
     first = int(order[0]) if len(order) else 0
     side_by_side = order is members and len(order) > 0 and int(order[-1]) - first == len(order) - 1
     for a, z in pairwise(bounds):
-        yield slice(first + a, first + z) if side_by_side else order[a:z]
+        if a == z:
+            yield None
+        else:
+            yield slice(first + a, first + z) if side_by_side else order[a:z]

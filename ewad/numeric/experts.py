@@ -13,12 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
 
-from ewad.numeric.network import ACTIVATIONS, Network
+from ewad.numeric.network import ACTIVATIONS, Network, layout
 from ewad.numeric.recurrence import Floats, Integers
 
 RELU = ACTIVATIONS["relu"]
@@ -157,18 +156,17 @@ class NetworkExpert:
             if layer:
                 dZ = layers[layer][0].transpose(0, 2, 1) @ dZ
                 RELU.back(dZ, A)
-        squares = np.einsum("my,my->m", error, error)
-        return np.add.reduceat(squares, np.cumsum(length) - length), gradient
+        squares = np.vecdot(error, error)
+        if len(squares) > len(length):
+            squares = np.add.reduceat(squares, np.cumsum(length) - length)
+        return squares, gradient
 
     def _layers(self, theta: Floats) -> list[tuple[Floats, Floats]]:
         """Return W: (k, n_out, n_in) and b: (k, n_out, 1) of each layer, as views on theta."""
-        layers, start = [], 0
-        for n_in, n_out in pairwise((self.n_x, *self.hidden, self.n_y)):
-            middle, end = start + n_in * n_out, start + (n_in + 1) * n_out
-            W = theta[:, start:middle].reshape(-1, n_out, n_in)
-            layers.append((W, theta[:, middle:end, None]))
-            start = end
-        return layers
+        return [
+            (theta[:, start:middle].reshape(-1, n_out, n_in), theta[:, middle:end, None])
+            for start, middle, end, (n_out, n_in) in layout((self.n_x, *self.hidden, self.n_y))
+        ]
 
     def _forward(self, layers: list[tuple[Floats, Floats]], X: Floats) -> list[Floats]:
         """Return X and the activations of each layer, (k, n, longest)."""
@@ -186,8 +184,8 @@ class _Rectangle:
     """Runs of examples laid out as (k, n, longest), the examples as columns, zeros where a run is shorter."""
 
     def __init__(self, length: Integers) -> None:
-        self._k, self._longest = len(length), int(length.max())
-        self._even = self._k == 1 or self._longest == int(length.min())
+        self._k, self._longest = len(length), int(np.maximum.reduce(length))
+        self._even = self._k == 1 or self._longest == int(np.minimum.reduce(length))
         if not self._even:
             self._run = np.repeat(np.arange(self._k), length)
             self._rank = np.arange(len(self._run)) - np.repeat(np.cumsum(length) - length, length)

@@ -129,6 +129,17 @@ class _Work(NamedTuple):
     ones: Matrix
 
 
+@lru_cache(maxsize=64)
+def layout(layers: tuple[int, ...]) -> list[tuple[int, int, int, tuple[int, int]]]:
+    """Return where each layer's W starts, its b starts and ends in theta, and the shape of W."""
+    spans, start = [], 0
+    for n_in, n_out in pairwise(layers):
+        middle = start + n_in * n_out
+        spans.append((start, middle, middle + n_out, (n_out, n_in)))
+        start = middle + n_out
+    return spans
+
+
 class Network:
     """Layers of n_x, ..., n_y units; `activation` in the hidden ones, `output` in the last.
 
@@ -161,7 +172,7 @@ class Network:
         if self.dtype not in (np.float32, np.float64):
             raise ValueError(f"dtype: expected float32 or float64, got {self.dtype}")
         self.n_params = sum((n_in + 1) * n_out for n_in, n_out in pairwise(self.layers))
-        self._spans = self._layout()
+        self._spans = layout(self.layers)
         self._work: dict[int, _Work] = {}
         self._seen: dict[str, tuple[Matrix, list[Layer]]] = {}
 
@@ -228,15 +239,6 @@ class Network:
             for (W, _), (dW, _) in zip(layers, self.parameters(gradient), strict=True):
                 dW += l2 / m * W
         return total / self._count(m) + self._penalty(layers, m, l2), gradient
-
-    def _layout(self) -> list[tuple[int, int, int, tuple[int, int]]]:
-        """Return where each layer's W starts, its b starts and ends in theta, and the shape of W."""
-        spans, start = [], 0
-        for n_in, n_out in pairwise(self.layers):
-            middle = start + n_in * n_out
-            spans.append((start, middle, middle + n_out, (n_out, n_in)))
-            start = middle + n_out
-        return spans
 
     def _forward(self, layers: list[Layer], X: Matrix) -> _Work:
         """Return the work buffers filled with A; in the last layer's A stands Z, not yet activated."""

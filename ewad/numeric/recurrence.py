@@ -80,6 +80,12 @@ class Runs:
         rows = rows_of(series_of_run)
         return cls(order, series_of_run, rows, start, end, length, run, rank, int(length.max()))
 
+    @staticmethod
+    @lru_cache(maxsize=64)
+    def of_one(n: int) -> Runs:
+        """Return the single run of n samples of series 0."""
+        return Runs.of(np.zeros(n, dtype=np.int64))
+
     def spread(self, values: NDArray[Kind]) -> NDArray[Kind]:
         """Return (n,) the value of each sample's run; values: (k,)."""
         return values if self.longest == 1 else values[self.run]

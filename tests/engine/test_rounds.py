@@ -17,8 +17,11 @@ def listed(models, rounds):
     """Return [(samples forecast, samples learnt from, models that step)] of each round."""
     every = np.arange(len(rounds.now))
     return [
-        (every[now].tolist(), every[past].tolist(), [] if step is None else models[step].tolist())
-        for now, past, step in rounds.rounds
+        tuple(
+            [] if places is None else values[places].tolist()
+            for values, places in zip((every, every, models), each, strict=True)
+        )
+        for each in rounds.rounds
     ]
 
 
