@@ -26,9 +26,11 @@ from ewad.ingest.consumer import Consumer, Uncommitted
 from ewad.ingest.deliveries import Acknowledgements, Deliveries
 from ewad.ingest.mqtt5_packets import subscription_id
 from ewad.ingest.mqtt_session import (
+    ALIAS_FORBIDDEN,
     CLOSE_SECONDS,
     CONNECT_SECONDS,
     OVERLAPS_UNTOLD,
+    VIOLATION,
     Subscribed,
     failure,
     refusal,
@@ -89,10 +91,14 @@ class GatheringQueue(_Queue):
 
 
 class _Client(aiomqtt.Client):
-    """aiomqtt's client, that looks at the CONNACK, keeps packet ids and leaves acknowledgements to others."""
+    """aiomqtt's client, that looks at the CONNACK, keeps packet ids and leaves acknowledgements to others.
+
+    violation: by the broker, for which the client has disconnected.
+    """
 
     offers_subscription_ids = True
     session_present = False
+    violation: SourceError | None = None
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
@@ -111,6 +117,13 @@ class _Client(aiomqtt.Client):
             _see(self._disconnected)
 
     def _on_message(self, client: Any, userdata: Any, message: Any) -> None:
+        if self.violation is not None:
+            return
+        alias = getattr(message.properties, "TopicAlias", None)
+        if alias is not None:
+            self.violation = SourceError(VIOLATION % (ALIAS_FORBIDDEN % alias))
+            self._client.disconnect(ReasonCode(PacketTypes.DISCONNECT, "Topic alias invalid"))
+            return
         ids = getattr(message.properties, "SubscriptionIdentifier", None) or []
         facts = message.qos, message.mid, message.dup, ids
         received: Any = ReceivedMessage(message.topic, message.payload, message.retain, *facts)
@@ -396,6 +409,8 @@ class AiomqttSession:
 
     def _failure(self, error: BaseException) -> SourceError:
         """Return the error as a sentence; reason codes read as those of MQTT 5 do."""
+        if self._connection is not None and self._connection.violation is not None:
+            return self._connection.violation
         code = getattr(error, "rc", None)
         if isinstance(code, ReasonCode):
             return SourceError(f"{str(code).lower()} ({self.settings.peer})")

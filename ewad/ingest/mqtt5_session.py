@@ -24,9 +24,11 @@ from ewad.ingest.mqtt5_packets import (
     subscription_id,
 )
 from ewad.ingest.mqtt_session import (
+    ALIAS_FORBIDDEN,
     CLOSE_SECONDS,
     CONNECT_SECONDS,
     OVERLAPS_UNTOLD,
+    VIOLATION,
     Subscribed,
     as_words,
     failure,
@@ -60,7 +62,7 @@ class ProtocolError(SourceError):
     """The broker sent what MQTT 5 forbids; `reason` is what the DISCONNECT tells it."""
 
     def __init__(self, text: str, reason: mqtt5.DisconnectReasonCode = Reason.PROTOCOL_ERROR) -> None:
-        super().__init__(f"protocol violation by the broker: {text}")
+        super().__init__(VIOLATION % text)
         self.reason = reason
 
 
@@ -207,6 +209,9 @@ class Connection(asyncio.BufferedProtocol):
                 break
             start += size
             if type(packet) is PUBLISH:
+                if (alias := packet.topic_alias) is not None:
+                    violation = ProtocolError(ALIAS_FORBIDDEN % alias, Reason.TOPIC_ALIAS_INVALID)
+                    break
                 messages.append(packet)
                 continue
             if messages:  # keep the order: PUBREL of an id, then a new message under the same id

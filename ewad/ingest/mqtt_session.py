@@ -17,6 +17,9 @@ CLOSE_SECONDS = 1.0  # for a clean end of the connection; a stop has to be over 
 # Only MQTT 5 has subscription identifiers, and not with every broker.
 OVERLAPS_UNTOLD = "topic filters overlap: a message that several take may be counted once for each url=%s"
 
+VIOLATION = "protocol violation by the broker: %s"
+ALIAS_FORBIDDEN = "topic alias %d, where none is allowed"  # no CONNECT of ours announces a maximum
+
 
 @dataclass(frozen=True)
 class Subscribed:

@@ -11,6 +11,7 @@ import mqtt5
 from ewad.ingest.deliveries import Acknowledgements
 from ewad.ingest.mqtt import Message, MqttSettings, MqttSource, Subscription
 
+QOS1, QOS2 = mqtt5.QoS.AT_LEAST_ONCE, mqtt5.QoS.EXACTLY_ONCE
 LIMIT_SECONDS = 10.0  # an upper bound; nothing waits for it unless the test fails
 
 
@@ -97,6 +98,30 @@ class Peer:
             subscribes.append(await self.receive())
             await self.send(mqtt5.SubAckPacket(subscribes[-1].packet_id, [code]))
         return opening, subscribes
+
+
+def publish(
+    number: int, *, qos: mqtt5.QoS = QOS1, packet_id: int | None = None, **more: object
+) -> mqtt5.PublishPacket:
+    if qos != mqtt5.QoS.AT_MOST_ONCE and packet_id is None:
+        packet_id = number + 1
+    return mqtt5.PublishPacket(f"t/{number}", str(number).encode(), qos=qos, packet_id=packet_id, **more)  # type: ignore[arg-type]
+
+
+def aliased(alias: int, topic: bytes = b"t") -> bytes:
+    """Return a message of QoS 1 under a topic alias (MQTT 5, 3.3.2.3.4), whatever the codec thinks of it."""
+    body = len(topic).to_bytes(2, "big") + topic + b"\x00\x07\x03\x23" + alias.to_bytes(2, "big") + b"1"
+    return bytes([0x32, len(body)]) + body
+
+
+async def expect_end(peer: Peer) -> list[object]:
+    """Return the packets that the client still sends before it closes."""
+    packets = []
+    while (packet := await peer.receive()) is not None:
+        packets.append(packet)
+        if isinstance(packet, mqtt5.DisconnectPacket):
+            break
+    return packets
 
 
 Script = Callable[[Peer], Awaitable[None]]

@@ -16,19 +16,21 @@ from ewad.errors import StateError
 from ewad.ingest import mqtt5_session
 from ewad.ingest.mqtt import LONGEST_DELAY_SECONDS, Backoff, Message, MqttSettings, MqttSource, Subscription
 from ewad.ingest.mqtt5_session import READ_BYTES
-from tests.ingest.peer import NoJitter, Peer, Recorder, session, stop
+from tests.ingest.peer import (
+    QOS1,
+    QOS2,
+    NoJitter,
+    Peer,
+    Recorder,
+    aliased,
+    expect_end,
+    publish,
+    session,
+    stop,
+)
 
-QOS1, QOS2 = mqtt5.QoS.AT_LEAST_ONCE, mqtt5.QoS.EXACTLY_ONCE
 NOT_AUTHORIZED = mqtt5.SubAckReasonCode.NOT_AUTHORIZED
 GRANTED_1 = mqtt5.SubAckReasonCode.GRANTED_QOS_AT_LEAST_ONCE
-
-
-def publish(
-    number: int, *, qos: mqtt5.QoS = QOS1, packet_id: int | None = None, **more: object
-) -> mqtt5.PublishPacket:
-    if qos != mqtt5.QoS.AT_MOST_ONCE and packet_id is None:
-        packet_id = number + 1
-    return mqtt5.PublishPacket(f"t/{number}", str(number).encode(), qos=qos, packet_id=packet_id, **more)  # type: ignore[arg-type]
 
 
 async def healthy(peer: Peer) -> None:
@@ -36,16 +38,6 @@ async def healthy(peer: Peer) -> None:
     await peer.accept()
     await peer.send(mqtt5.PublishPacket("healthy", b"recovered"))
     await expect_end(peer)
-
-
-async def expect_end(peer: Peer) -> list[object]:
-    """Return the packets that the client still sends before it closes."""
-    packets = []
-    while (packet := await peer.receive()) is not None:
-        packets.append(packet)
-        if isinstance(packet, mqtt5.DisconnectPacket):
-            break
-    return packets
 
 
 async def test_many_packets_of_one_segment_come_in_one_list_with_the_clocks_time() -> None:
@@ -107,6 +99,10 @@ VIOLATIONS = {
     "topic longer than its packet": (b"\x30\x04\x00\x09ab", "malformed packet", 0x81),
     "length of five bytes": (b"\x30\xff\xff\xff\xff\x01", "malformed packet", 0x81),
     "packet of 256 MiB": (b"\x30\xff\xff\xff\x7f\x00", "more than the 16777216 announced", 0x95),
+    "topic alias 0": (aliased(0), "malformed packet: Topic alias must be != 0", 0x81),
+    "topic alias above the maximum": (aliased(1), "topic alias 1, where none is allowed", 0x94),
+    "unknown topic alias": (aliased(9, b""), "topic alias 9, where none is allowed", 0x94),
+    "no topic and no alias": (b"\x30\x04\x00\x00\x001", "malformed packet: Topic alias must be set", 0x81),
     "second CONNACK": (mqtt5.ConnAckPacket().write(), "unexpected ConnAckPacket", 0x82),
     "client's packet": (mqtt5.PingReqPacket().write(), "unexpected PingReqPacket", 0x82),
 }
