@@ -27,6 +27,10 @@ COST_LIMIT = 1e12
 PLATEAU = PlateauDetector(patience=10, beta=0.5)
 
 
+# Models are stepped so many parameters at a time: an optimizer's passes over them stay in the cache.
+CACHED = 1 << 14
+
+
 class Progress(NamedTuple):
     """What is in force after each sample, (n,) each; the loss is NaN before the first step."""
 
@@ -71,6 +75,7 @@ class Learner(RowState):
         self._penalised = expert.penalised()
         self._n_errors = np.array(float(settings.batch_size * n_outputs))  # that a mini-batch's cost averages
         self._initial = expert.initial()
+        self._cached = max(2, CACHED // expert.n_params)
         self.add_rows("theta", expert.n_params, fill=self._initial)
         self.add_rows("gradient_sum", expert.n_params)
         for name in ("squares", "loss_sum", "loss_weight", "epoch_cost", "epoch_norm"):
@@ -210,9 +215,14 @@ class Learner(RowState):
     def _update(self, rows: Members, gradient: Floats, rate: Floats) -> None:
         """Take the optimizer's step of these rows: in place, if they are a slice."""
         names = ("theta", *self._moments)
-        theta, *moments = arrays = [getattr(self, name)[rows] for name in names]
-        one_rate = rate.item() if rate.size == 1 else rate  # quicker as a number
-        self.settings.optimizer.update(theta, gradient, tuple(moments), one_rate)
+        arrays = [getattr(self, name)[rows] for name in names]
+        if rate.size == 1:  # quicker as a number
+            self.settings.optimizer.update(arrays[0], gradient, tuple(arrays[1:]), rate.item())
+        else:
+            for first in range(0, len(rate), self._cached):
+                part = slice(first, first + self._cached)
+                theta, *moments = (array[part] for array in arrays)
+                self.settings.optimizer.update(theta, gradient[part], tuple(moments), rate[part])
         if not isinstance(rows, slice):
             for name, array in zip(names, arrays, strict=True):
                 getattr(self, name)[rows] = array

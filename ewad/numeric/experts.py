@@ -73,7 +73,8 @@ class Linear:
             Y: Floats = X.dot(matrix[0, :-1])
             Y += matrix[0, -1]
             return Y
-        matrix = np.repeat(matrix, length, axis=0)  # (m, n_x + 1, n_y)
+        if len(length) < len(X):
+            matrix = np.repeat(matrix, length, axis=0)  # (m, n_x + 1, n_y)
         return np.asarray(np.einsum("mx,mxy->my", X, matrix[:, :-1]) + matrix[:, -1])
 
     def gradient(self, theta: Floats, length: Integers, X: Floats, Y: Floats) -> tuple[Floats, Floats]:
@@ -89,12 +90,15 @@ class Linear:
             start = np.cumsum(length) - length
             self._products(start, length, X, error, sums[:, :-1])
             np.add.reduceat(error, start, axis=0, out=sums[:, -1])
-            squares = np.add.reduceat(np.einsum("my,my->m", error, error), start)
+            squares = np.add.reduceat(np.vecdot(error, error), start)
         sums *= 2.0
         return squares, sums.reshape(len(length), -1)
 
     def _products(self, start: Integers, length: Integers, X: Floats, error: Floats, out: Floats) -> None:
         """Write X'error of each run to out: (k, n_x, n_y)."""
+        if len(X) == len(length):
+            np.multiply(X[:, :, None], error[:, None, :], out=out)
+            return
         if len(X) < _LONG_RUN * len(length):
             np.add.reduceat(X[:, :, None] * error[:, None, :], start, axis=0, out=out)
             return

@@ -21,6 +21,7 @@ class Due:
         self.horizons = horizons
         self.stream = runs.spread(runs.series)[:, None]
         self.place = first + number[:, None] % steps  # (n, n_horizons)
+        self.at = self.stream * (first[-1] + steps[-1]) + self.place  # of all streams' places in turn
         self.lost = position[:, None] < steps  # made before the window began
         self.some_lost = bool(self.lost.any())
         self.late: tuple[Integers, ...] | None = (
@@ -60,12 +61,12 @@ class Pending(RowState):
 
     def take(self, due: Due) -> Floats:
         """Return the forecasts made before the batch; without meaning where it has made newer ones."""
-        return np.asarray(self.forecasts[due.stream, due.place])
+        return np.take(self.forecasts.reshape(-1, self.forecasts.shape[2]), due.at, axis=0)
 
     def keep(self, due: Due, made: Floats) -> None:
         """Keep those of the forecasts that are for samples after the batch."""
         if due.late is None:
-            self.forecasts[due.stream, due.place] = made
+            self.forecasts.reshape(-1, self.forecasts.shape[2])[due.at] = made
             return
         sample, i = due.late
         self.forecasts[due.stream[sample, 0], due.place[sample, i]] = made[sample, i]
