@@ -214,7 +214,7 @@ class StateFile:
         number = -1
         with _told(self.path):
             for number, data, checksum in self._database.execute(query, (snapshot.id,)):
-                if crc32(data) != checksum:
+                if not isinstance(data, bytes) or crc32(data) != checksum:
                     raise DamagedError(f"{self.path}: snapshot {snapshot.id}: piece {number} is damaged")
                 yield data
         if number + 1 != snapshot.pieces:
@@ -226,7 +226,7 @@ class StateFile:
         with _told(self.path):
             for sequence, samples, record, checksum in self._database.execute(query, (after,)):
                 after += 1
-                if sequence != after or crc32(record) != checksum:
+                if sequence != after or not isinstance(record, bytes) or crc32(record) != checksum:
                     raise DamagedError(f"{self.path}: journal: record {after} is damaged or missing")
                 yield Entry(sequence, samples, record)
 
@@ -270,7 +270,7 @@ class _told:  # noqa: N801 (a context manager, used like a function; contextlib'
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if isinstance(error, sqlite3.OperationalError | OSError):
             raise StateError(f"{self._path}: {_words(error)}") from error
-        if isinstance(error, sqlite3.DatabaseError):
+        if isinstance(error, sqlite3.DatabaseError | UnicodeDecodeError):  # the latter of a damaged schema
             raise DamagedError(f"{self._path}: {error}") from error
 
 

@@ -152,7 +152,7 @@ def decode(data: bytes, form: type[Form]) -> Form:
     """Return what `encode` took. Raises StateError."""
     try:
         return msgspec.msgpack.decode(data, type=form)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise StateError(f"expected a {form.__name__.lower()}, got {error}") from error
 
 

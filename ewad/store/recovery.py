@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ewad.engine import Engine
+from ewad.errors import StateError
 from ewad.ingest.deliveries import Deliveries
 from ewad.store.file import DamagedError, Durability, Snapshot, StateFile, set_aside
 from ewad.store.records import Head, Record, decode
@@ -93,9 +94,12 @@ def _replay(file: StateFile, recovered: Recovered, groups: Sequence[int | None])
     """Bring the engine forward by the journal, as far as that is whole."""
     try:
         for entry in file.journal(recovered.sequence):
-            record = decode(entry.record, Record)
-            groups = record.homes(recovered.engine, groups)
-            record.replay(recovered.engine, groups, recovered.deliveries)
+            try:
+                record = decode(entry.record, Record)
+                groups = record.homes(recovered.engine, groups)
+                record.replay(recovered.engine, groups, recovered.deliveries)
+            except (StateError, ValueError, IndexError) as error:  # whole, but nothing that was ever written
+                raise DamagedError(f"{file.path}: journal: record {entry.sequence}: {error}") from error
             recovered.sequence = entry.sequence
             recovered.samples += entry.samples
     except DamagedError as error:

@@ -5,12 +5,13 @@ Each allows only the errors that its part of ewad names, and asserts what must h
 
 import asyncio
 import io
+import logging
 import math
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,19 +19,26 @@ import numpy as np
 
 from ewad.config import StreamSettings, effective, parse
 from ewad.config.passwords import PasswordHash
-from ewad.engine import ByCount, Engine, GroupSettings, ModelSettings
+from ewad.engine import Batch, ByCount, Engine, GroupSettings, ModelSettings
 from ewad.errors import ConfigError, DecodeError, SourceError, StateError
 from ewad.expose.access import _credentials
 from ewad.expose.negotiation import accepts_gzip, wants_openmetrics
 from ewad.ingest import csv
 from ewad.ingest.decoders import REASONS, build
+from ewad.ingest.deliveries import Acknowledgements, Deliveries
 from ewad.ingest.mqtt5_session import Connection, Mqtt5Session
 from ewad.ingest.mqtt_settings import MqttSettings, Subscription
 from ewad.ingest.topics import TopicTemplate
 from ewad.store import model_file
+from ewad.store.file import Entry, StateFile
+from ewad.store.records import Change, Head, Record, encode
+from ewad.store.recovery import recover
 from tests.expose.engines import feed
 from tests.ingest.peer import Recorder
 
+logging.getLogger("ewad").addHandler(
+    logging.NullHandler()
+)  # a warning for each damaged file would fill a disk
 SCRATCH = Path("/dev/shm") if Path("/dev/shm").is_dir() else None  # files that are written so often
 
 
@@ -174,6 +182,36 @@ def state(data: bytes) -> None:
     engine.dump()
 
 
+def file(data: bytes) -> None:
+    """A state file with any bytes changed, or those of its journal: recovered, set aside or refused."""
+    in_record = bool(data) and data[0] % 2 == 1
+    with _scratch() as path:
+        path.write_bytes(_state_file(data) if in_record else _changed(_state_file(b""), data))
+        try:
+            opened, _ = recover(path, "off", "", lambda: Engine(SETTINGS), 0.0)
+        except StateError:
+            return
+        opened.close()
+
+
+@lru_cache(maxsize=1)
+def _state_file(damage: bytes) -> bytes:
+    """Return a state file of a snapshot and a record whose bytes are changed, its checksum right."""
+    names = [(0, "s", (("k", "v"),)), (0, "t", ())]
+    batch = Batch(0, np.array([0, 1, 0], dtype=np.int32), np.arange(3.0), np.ones(3))
+    notes = Acknowledgements(pubacks=[1, 2], pubrecs=[3], pubcomps=[4])
+    record = encode(Record.of(Change(names, [batch], [(0, ["t"], [1])], ["a"]), 0, 0, notes))
+    with _scratch() as path:
+        made = StateFile(path, "off")
+        snapshot = made.begin_snapshot(1, 0.0)
+        made.add_piece(snapshot, 0, encode(Head.of("", Deliveries([1], [2]))))
+        made.add_piece(snapshot, 1, Engine(SETTINGS).dump())
+        made.finish_snapshot(snapshot, 2)
+        made.append([Entry(2, 3, _changed(record, damage))])
+        made.close()
+        return path.read_bytes()
+
+
 def model(data: bytes) -> None:
     """A model file with any bytes of one of its parts changed: refused, or a model."""
     with _scratch() as path:
@@ -210,18 +248,25 @@ def _damaged(members: dict[str, bytes], data: bytes) -> bytes:
     if data.startswith(b"PK"):
         return data
     name = sorted(members)[data[0] % len(members) if data else 0]
-    changed = bytearray(members[name])
-    for high, low, byte in zip(data[1::3], data[2::3], data[3::3], strict=False):
-        changed[(high << 8 | low) % len(changed)] = byte
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
-        for member, content in (members | {name: bytes(changed)}).items():
+        for member, content in (members | {name: _changed(members[name], data)}).items():
             archive.writestr(member, content)
     return out.getvalue()
 
 
 PUBLISH, CONNACK = b"\x30\x07\x00\x03a/b\x00\x31", b"\x20\x03\x00\x00\x00"
 SUBACKS = b"\x90\x04\x00\x01\x00\x01\x90\x04\x00\x02\x00\x01"
+
+
+def _changed(content: bytes, data: bytes) -> bytes:
+    """Return the content with bytes changed: after the first of data, three say where and into what."""
+    changed = bytearray(content)
+    for high, low, byte in zip(data[1::3], data[2::3], data[3::3], strict=False):
+        changed[(high << 8 | low) % len(changed)] = byte
+    return bytes(changed)
+
+
 TOML = (
     b'[[stream]]\nname = "a"\ntopic = "a/{b}"\n', b"[mqtt]\n", b"[model.m]\n", b"[http]\n", b"[limits]\n",
     b"[log]\n", b'model = "m"\n', b'url = "mqtt://u:p@h:1/"\n', b"beta = [0.5, 0.9]\n", b'half_life = "1m"\n',
@@ -249,7 +294,8 @@ TARGETS = {
         0.1,
     ),
     "configuration": Target(configuration, TOML, 0.08),
-    "state": Target(state, (b"\x00\x00\x00", b"\x00\x10[", b"\x00\x20\x39"), 0.009),
+    "state": Target(state, (b"\x00\x00\x00", b"\x00\x10[", b"\x00\x20\x39"), 0.007),
+    "file": Target(file, (b"\x01\x00", b"\x00\x10", b"\x00\x00\xff"), 0.002),
     "model": Target(model, (b"\x00\x00\x00", b"\x00\x10[", b"\x00\x20\x39"), 0.009),
     "table": Target(
         table, (b"time,stream,value\n", b"time,topic,payload\n", b"time,a\n", b"1,2\n", b'"'), 0.002

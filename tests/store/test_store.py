@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import stat
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 import pytest
@@ -135,6 +136,11 @@ DAMAGES = {
         30,
     ),
     "a record of the journal": ("UPDATE journal SET record = x'00' WHERE sequence = 26", 25),
+    "a record that is no bytes": ("UPDATE journal SET record = 5 WHERE sequence = 26", 25),
+    "a whole record that nobody wrote": (
+        f"UPDATE journal SET record = x'c0', checksum = {crc32(bytes.fromhex('c0'))} WHERE sequence = 26",
+        25,
+    ),
     "a missing record": ("DELETE FROM journal WHERE sequence = 23", 22),
     "both snapshots": ("UPDATE piece SET data = x'00'", 0),
 }
