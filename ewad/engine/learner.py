@@ -164,7 +164,7 @@ class Learner(RowState):
                     self._watch(models, epochs[i : i + 2], costs[i : i + 1], norms[i : i + 1])
                     rates[i + 1 :] = self._rates(rows, epochs[i + 1 :], batches)
         sums = self._note(rows, rounds.steps, costs)
-        if not isinstance(self.settings.schedule, ReduceOnPlateau):
+        if rounds.n > 1 and not isinstance(self.settings.schedule, ReduceOnPlateau):
             self._watch(models, epochs, costs, norms)
         self.batches[rows] += rounds.steps
         if progress is not None:

@@ -57,6 +57,7 @@ class ConformalIntervals(RowState):
         super().__init__(n_streams)
         self._outside = (1.0 - coverage) / 2.0  # on each side
         self._horizons = np.array(horizons)
+        self._twice = 2.0 * self._horizons
         self._step_size = STEP / np.sqrt(self._horizons)
         n = len(horizons)
         self.pending = Pending(horizons, 2, n_streams)
@@ -101,13 +102,13 @@ class ConformalIntervals(RowState):
 
     def _widen(self, rows: slice | Integers, sides: Floats, given: Floats) -> Floats:
         """Move the widths of these streams, each by one sample; return them."""
-        known = ~np.isnan(sides + given)
-        eager = 1.0 / (2.0 * self._horizons + EAGER * self.scored[rows])
-        step = np.maximum(self._step_size, eager)[:, :, None]
-        move = np.where(known, step * ((sides > given) - self._outside), 0.0)
+        unknown = np.isnan(sides[:, :, 0] + given[:, :, 0])
+        eager = 1.0 / (self._twice + EAGER * self.scored[rows])
+        move = np.maximum(self._step_size, eager)[:, :, None] * ((sides > given) - self._outside)
+        move[unknown] = 0.0
         width = np.minimum(np.maximum(self.width[rows] * np.exp(move), NARROWEST), WIDEST)
         self.width[rows] = width
-        self.scored[rows] += known[:, :, 0]
+        self.scored[rows] += ~unknown
         return np.asarray(width)
 
     def _score(self, runs: Runs, sides: Floats, given: Floats) -> None:

@@ -19,9 +19,8 @@ class Due:
         steps, first = _places(tuple(horizons))
         self.runs = runs
         self.horizons = horizons
-        self.stream = runs.spread(runs.series)[:, None]
-        self.place = first + number[:, None] % steps  # (n, n_horizons)
-        self.at = self.stream * (first[-1] + steps[-1]) + self.place  # of all streams' places in turn
+        stream = runs.spread(runs.series)[:, None]
+        self.at = stream * (first[-1] + steps[-1]) + first + number[:, None] % steps  # (n, n_horizons)
         self.lost = position[:, None] < steps  # made before the window began
         self.some_lost = bool(self.lost.any())
         self.late: tuple[Integers, ...] | None = (
@@ -61,15 +60,17 @@ class Pending(RowState):
 
     def take(self, due: Due) -> Floats:
         """Return the forecasts made before the batch; without meaning where it has made newer ones."""
-        return np.take(self.forecasts.reshape(-1, self.forecasts.shape[2]), due.at, axis=0)
+        return np.asarray(np.take(self._in_turn, due.at, axis=0))
 
     def keep(self, due: Due, made: Floats) -> None:
         """Keep those of the forecasts that are for samples after the batch."""
-        if due.late is None:
-            self.forecasts.reshape(-1, self.forecasts.shape[2])[due.at] = made
-            return
-        sample, i = due.late
-        self.forecasts[due.stream[sample, 0], due.place[sample, i]] = made[sample, i]
+        late = slice(None) if due.late is None else due.late
+        self._in_turn[due.at[late]] = made[late]
+
+    @property
+    def _in_turn(self) -> Floats:
+        """The forecasts of all streams in turn, (n_streams * sum of horizons, width): a view."""
+        return self.forecasts.reshape(-1, self.forecasts.shape[2])
 
 
 @lru_cache(maxsize=64)
