@@ -46,6 +46,7 @@ class Hedge(RowState):
         """persistence: which of the experts it is; None: it is not among them."""
         super().__init__(n_streams)
         n_horizons = len(horizons)
+        self._ones = np.ones(n_experts)
         self._margin = np.zeros((n_horizons, n_experts))
         if persistence is not None:
             self._margin[:] = MARGIN * np.sqrt((1.0 - RECORD_BETA) * np.array(horizons))[:, None]
@@ -62,7 +63,7 @@ class Hedge(RowState):
         """
         rows = runs.rows
         loss = np.asarray(np.minimum(error * error, LOSS_LIMIT))
-        unknown = np.isnan(np.add.reduce(loss, axis=2))
+        unknown = np.isnan(loss @ self._ones)
         loss[unknown] = 0.0
         decay: Floats = np.minimum(RECORD_BETA, 1.0 - YOUNG / (number + YOUNG + 1.0))
         record = advance(decay[:, None, None], loss, self.record[rows], runs)

@@ -1,8 +1,9 @@
 """The cost of forecasting live, a step per sample, beside river's models on the same series.
 
 Run: python -m tests.bench forecast [--samples N]
-The model mixes persistence, linear, RLS and network on 60 lags. Cost is CPU per sample after the warm-up;
-live means that a batch holds one sample of each stream.
+The model mixes persistence, linear, RLS and network on 60 lags. Cost is CPU per sample after the warm-up.
+Live means that a call takes one sample of each stream; a stream alone is also measured catching up, many
+samples a call.
 """
 
 from __future__ import annotations
@@ -30,17 +31,22 @@ LONGER = 2.5  # the cost of HORIZONS, to that of horizon 1
 
 @dataclass(frozen=True)
 class Case:
-    """A way to run the model, and the microseconds a sample that it may cost."""
+    """A way to run the model, and the microseconds a sample that it may cost.
+
+    samples: of each stream, in a call.
+    """
 
     name: str
     n_streams: int
     share: str
     batch_size: int
     bound: float
+    samples: int = 1
 
 
 CASES = (
-    Case("one stream alone, a step per sample", 1, "stream", 1, 150.0),
+    Case("one stream, one sample a call, a step per sample", 1, "stream", 1, 150.0),
+    Case("one stream, 1,024 samples a call, a step per sample", 1, "stream", 1, 150.0, 1024),
     Case(f"{N_STREAMS:,} streams, a model each, a step per sample", N_STREAMS, "stream", 1, 60.0),
     Case(f"{N_STREAMS:,} streams that share a model, a step per 64 samples", N_STREAMS, "group", 64, 12.0),
 )
@@ -67,18 +73,21 @@ def series(n: int) -> np.ndarray:
     return 5.0 * np.sin(2.0 * np.pi * np.arange(n) / 24.0) + noise
 
 
-def live(settings: ModelSettings, n_streams: int, n_batches: int) -> Iterator[tuple[float, float, float]]:
-    """Yield CPU seconds of a batch of one sample a stream, the first stream's value, and its forecast."""
+def live(
+    settings: ModelSettings, n_streams: int, n_batches: int, samples: int = 1
+) -> Iterator[tuple[float, float, float]]:
+    """Yield CPU seconds of a batch, its first value, and the forecast made after that."""
     engine = Engine([GroupSettings("bench", model=settings)])
     for i in range(n_streams):
         engine.add_stream(0, f"stream {i}")
-    stream = np.arange(n_streams, dtype=np.int32)
+    stream, ahead = np.repeat(np.arange(n_streams, dtype=np.int32), samples), np.arange(samples)
     shifts = (
         np.random.default_rng(6).integers(0, 1000, n_streams) if n_streams > 1 else np.zeros(1, dtype=int)
     )
-    values = series(WARM_UP + n_batches + 1000)
-    for i in range(WARM_UP + n_batches):
-        batch = Batch(0, stream, np.full(n_streams, 3600.0 * i), values[shifts + i], arrival=3600.0 * i)
+    values = series(n_batches * samples + 1000)
+    for i in range(0, n_batches * samples, samples):
+        value = values[(shifts[:, None] + i + ahead).ravel()]
+        batch = Batch(0, stream, 3600.0 * np.tile(i + ahead, n_streams), value, arrival=3600.0 * i)
         started = time.process_time()
         results = engine.observe(batch)
         yield time.process_time() - started, batch.value[0], results.forecast[0, 0]
@@ -86,9 +95,11 @@ def live(settings: ModelSettings, n_streams: int, n_batches: int) -> Iterator[tu
 
 def cost(case: Case, horizons: tuple[int, ...], n_samples: int) -> float:
     """Return the microseconds a sample after the warm-up."""
-    n_batches = max(100, n_samples // case.n_streams)
-    seconds = [each[0] for each in live(model(case, horizons), case.n_streams, n_batches)][WARM_UP:]
-    return sum(seconds) / (len(seconds) * case.n_streams) * 1e6
+    a_call, warm_up = case.n_streams * case.samples, -(-WARM_UP // case.samples)
+    n_batches = warm_up + max(100 // case.samples, n_samples // a_call)
+    batches = live(model(case, horizons), case.n_streams, n_batches, case.samples)
+    seconds = [each[0] for each in batches][warm_up:]
+    return sum(seconds) / (len(seconds) * a_call) * 1e6
 
 
 def mean_squared_error(values: np.ndarray, forecasts: np.ndarray) -> float:
@@ -128,7 +139,7 @@ def river_snarimax(river: ModuleType, values: np.ndarray) -> tuple[float, float]
 
 def beside_river(n: int) -> None:
     """Print cost and error of one stream alone, by ewad and by river."""
-    found = np.array(list(live(model(CASES[0], (1,)), 1, n)))
+    found = np.array(list(live(model(CASES[0], (1,)), 1, WARM_UP + n)))
     values = found[:, 1]
     ours = (1e6 * float(found[WARM_UP:, 0].mean()), mean_squared_error(values, found[:, 2]))
     print(f"one stream, {len(values):,} samples, horizon 1: us a sample, MSE of the last 75 %")
