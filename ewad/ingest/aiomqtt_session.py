@@ -24,6 +24,7 @@ from ewad.config.syntax import quoted
 from ewad.errors import SourceError
 from ewad.ingest.consumer import Consumer, Uncommitted
 from ewad.ingest.deliveries import Acknowledgements, Deliveries
+from ewad.ingest.earlier_filters import EarlierFilters
 from ewad.ingest.mqtt5_packets import subscription_id
 from ewad.ingest.mqtt_session import (
     ALIAS_FORBIDDEN,
@@ -51,7 +52,7 @@ QOS_LOWERED = "subscribing at qos 1 instead of 2, at which a crash would lose me
 
 @dataclass(slots=True)
 class ReceivedMessage:
-    """One message as Consumer and Deliveries want it. filter_ids: subscription identifiers, if any."""
+    """One message as Consumer, Deliveries and EarlierFilters want it."""
 
     topic: str
     payload: bytes
@@ -59,7 +60,7 @@ class ReceivedMessage:
     qos: int
     packet_id: int
     duplicate: bool
-    filter_ids: list[int]
+    subscription_ids: list[int]
 
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ class AiomqttSession:
         self._tls = tls_context(settings)
         self._v5 = settings.version == "5"
         self._waiting = GatheringQueue()
-        self._filter_ids = {subscription_id(each.filter) for each in settings.subscriptions}
+        self._earlier = EarlierFilters(settings.subscriptions)
         self._overlaps = Overlaps(settings.subscriptions)
 
     async def receive(self, on_subscribed: Callable[[Subscribed], None]) -> None:
@@ -303,8 +304,8 @@ class AiomqttSession:
                 answers = list(await _insisting(client.subscribe(topics)))
         except (aiomqtt.MqttError, OSError, ValueError) as error:
             raise self._failure(error) from error
-        # queued by the broker before, under whatever filter
-        self._keep(self._waiting.take(), self._counts)
+        self._take_rest()  # queued by the broker before
+        self._earlier.subscribed()
         refused = []
         for subscription, answer in zip(wanted, answers, strict=False):
             code: Any = getattr(answer, "value", answer)  # of a ReasonCode (MQTT 5), or the number itself
@@ -339,7 +340,7 @@ class AiomqttSession:
             while True:
                 await self._next(waiting)
                 batch = self._waiting.take()
-                self._consume(batch, self._is_ours)
+                self._consume(batch)
                 uncommitted.add(len(batch), loop.time())
                 await asyncio.sleep(PACE_SECONDS)
                 if len(waiting) == 0 or uncommitted.due(loop.time()):
@@ -356,10 +357,7 @@ class AiomqttSession:
 
     def _take_rest(self) -> None:
         """Consume and commit what waits."""
-        self._keep(self._waiting.take(), self._is_ours)
-
-    def _keep(self, batch: list[ReceivedMessage], wanted: Callable[[ReceivedMessage], bool]) -> None:
-        self._consume(batch, wanted)
+        self._consume(self._waiting.take())
         self._commit()
 
     def _commit(self) -> None:
@@ -376,17 +374,6 @@ class AiomqttSession:
         if not self._unstored:
             self._stored.set()
 
-    def _is_ours(self, message: ReceivedMessage) -> bool:
-        """Whether a filter of ours took the message, not only earlier ones, and this copy of it counts."""
-        ids = message.filter_ids
-        return (not ids or not self._filter_ids.isdisjoint(ids)) and self._counts(message)
-
-    def _counts(self, message: ReceivedMessage) -> bool:
-        """Whether this is the copy that counts, of those that overlapping filters brought."""
-        if not self._overlaps:
-            return True
-        return self._overlaps.counts(message.topic, message.retain, message.filter_ids)
-
     async def _next(self, waiting: Any) -> None:
         """Wait until a message waits. Raises SourceError once the connection has ended."""
         try:
@@ -394,10 +381,13 @@ class AiomqttSession:
         except aiomqtt.MqttError as error:
             raise self._failure(error.__cause__ or error) from error
 
-    def _consume(self, batch: list[ReceivedMessage], wanted: Callable[[ReceivedMessage], bool]) -> None:
+    def _consume(self, batch: list[ReceivedMessage]) -> None:
         """Note what is to be acknowledged; hand on what is wanted and wasn't taken before."""
         self.bytes_received += sum(len(message.payload) for message in batch)
-        messages = [message for message in batch if self._is_new(message) and wanted(message)]
+        self._earlier.note(batch)
+        messages = self._earlier.wanted([message for message in batch if self._is_new(message)])
+        if overlaps := self._overlaps:
+            messages = [m for m in messages if overlaps.counts(m.topic, m.retain, m.subscription_ids)]
         self.consumer.consume(messages, self.clock())
 
     def _is_new(self, message: ReceivedMessage) -> bool:

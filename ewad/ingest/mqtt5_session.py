@@ -12,6 +12,7 @@ from ewad.config.syntax import quoted
 from ewad.errors import SourceError
 from ewad.ingest.consumer import Consumer, Uncommitted
 from ewad.ingest.deliveries import Acknowledgements, Deliveries
+from ewad.ingest.earlier_filters import EarlierFilters
 from ewad.ingest.mqtt5_packets import (
     MAX_PACKET_BYTES,
     PUBACK,
@@ -21,7 +22,6 @@ from ewad.ingest.mqtt5_packets import (
     connect,
     packet_size,
     subscribe,
-    subscription_id,
 )
 from ewad.ingest.mqtt_session import (
     ALIAS_FORBIDDEN,
@@ -70,12 +70,7 @@ class Mqtt5Session:
     """An MQTT 5 session that acknowledges messages only after the consumer has committed them.
 
     What the broker sends again although it was taken before, as `deliveries` tells, is acknowledged and
-    not handed on; any other DUP is.
-
-    The broker's kept session still has the filters of earlier configurations, and mosquitto delivers a
-    message once per filter. Each filter of ours therefore has its own subscription identifier, and what comes
-    under others only is acknowledged and dropped. What the broker had queued before it answered our
-    SUBSCRIBEs is taken, whatever filter it came by.
+    not handed on; any other DUP is. So is what only filters of earlier configurations brought.
     """
 
     def __init__(
@@ -89,6 +84,7 @@ class Mqtt5Session:
         self.consumer = consumer
         self.clock = clock
         self.bytes_received = 0
+        self.earlier = EarlierFilters(settings.subscriptions)
         self.overlaps = Overlaps(settings.subscriptions)
         self.deliveries = deliveries or Deliveries()
         self._tls = tls_context(settings)
@@ -136,7 +132,6 @@ class Connection(asyncio.BufferedProtocol):
         self._filled = 0  # bytes of the view that hold data: always the start of one incomplete packet
         self._accepted = False
         self._session_present = False
-        self._filter_ids = {subscription_id(each.filter) for each in self._settings.subscriptions}
         self._granted: dict[int, mqtt5.SubAckPacket] = {}  # by the packet id of their SUBSCRIBE: 1, 2, ...
         self._uncommitted = Uncommitted(self._settings.commit_interval_seconds)
         self._deliveries = session.deliveries
@@ -281,14 +276,12 @@ class Connection(asyncio.BufferedProtocol):
         if not self._accepted:
             raise ProtocolError("PUBLISH before CONNACK")
         self._uncommitted.add(len(messages), self._last_received)
-        if (
-            self._settings.qos > 0 or self._session_present
-        ):  # a kept session may hold messages of a higher QoS
-            messages = self._noted(messages)
-        if self._session_present and self.subscribed.done():
+        if self._session_present:  # it may hold messages of a higher QoS and for other filters
             # A codec's list per message: 0.1 us, which sessions without a past are spared.
-            ours = self._filter_ids
-            messages = [m for m in messages if not (ids := m.subscription_ids) or not ours.isdisjoint(ids)]
+            self._session.earlier.note(messages)
+            messages = self._session.earlier.wanted(self._noted(messages))
+        elif self._settings.qos > 0:
+            messages = self._noted(messages)
         if overlaps := self._session.overlaps:
             messages = [m for m in messages if overlaps.counts(m.topic, m.retain, m.subscription_ids)]
         self._consumer.consume(messages, self._session.clock())
@@ -394,6 +387,7 @@ class Connection(asyncio.BufferedProtocol):
                 refused.append(refusal(subscription.filter, reason))
             elif int(code) < self._settings.qos:
                 log.warning('lower qos granted filter="%s" qos=%d', subscription.filter, int(code))
+        self._session.earlier.subscribed()
         all_refused = len(refused) == len(subscriptions)
         self.subscribed.set_result(Subscribed(self._session_present, tuple(refused), all_refused))
 
