@@ -69,8 +69,8 @@ class ProtocolError(SourceError):
 class Mqtt5Session:
     """An MQTT 5 session that acknowledges messages only after the consumer has committed them.
 
-    What the broker sends again although it was taken before, as `deliveries` tells, is acknowledged and
-    not handed on; any other DUP is. So is what only filters of earlier configurations brought.
+    Acknowledged and not handed on is what the broker sends again although it was taken before, as
+    `deliveries` tells (any other DUP is handed on), and what only filters of earlier configurations brought.
     """
 
     def __init__(
