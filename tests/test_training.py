@@ -51,9 +51,9 @@ class TestExamples:
         model, values = ModelSettings(lags=4, horizons=(1, 3)), walk(100)
         forecaster, seen = Forecaster(model, 1), {}
 
-        def learn(of, ready, X, Y, X_now):
+        def learn(of, ready, X, Y, X_now, *_):
             seen.update(X=X[ready], Y=Y[ready])
-            return np.zeros((len(of), 2)), np.zeros(len(of)), np.zeros(len(of))
+            return np.zeros((len(of), 2))
 
         monkeypatch.setattr(forecaster.learner, "learn", learn)
         forecaster.update(Runs.of(np.zeros(100, np.int64)), np.arange(100.0), values)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ewad.engine.settings import ModelSettings
 from ewad.numeric.calendar import DAY, harmonics
 from ewad.numeric.recurrence import Floats, Integers, Runs, advance
+from ewad.numeric.robust import Believed
 from ewad.numeric.rows import Part, RowState
 from ewad.numeric.windows import Windows, positions
 
@@ -75,7 +76,8 @@ class Examples:
     """X: (n, n_x) the features where each sample's example begins.  Y: (n, n_horizons) its targets.
 
     X_now: (n, n_x) the features at the sample.  fixed: name -> the forecasts that need no learning,
-    (n, n_horizons), or (n, 1) the same for all. All in scales, relative to the steady value.
+    (n, n_horizons), or (n, 1) the same for all. All in scales, relative to the steady value;
+    `fixed` to the one expected to stay.
     """
 
     X: Floats
@@ -162,13 +164,13 @@ class Features(RowState):
         number: Integers,
         position: Integers,
         raw: Floats,
-        steady: Floats,
-        scale: Floats,
+        believed: Believed,
     ) -> Examples:
         """Return the examples of the sorted samples, and keep what later ones need.
 
         number: (n,) of each sample in its stream, from 0.  position: (n,) in its window.
         """
+        steady, expected, scale = believed
         windows = Windows.of(self.history[runs.rows], runs, steady)
         settings, ahead = self._settings, self._ahead
         difference = windows.differences(settings.lags + ahead)
@@ -181,7 +183,7 @@ class Features(RowState):
             X, X_now = self._with(X, before.back(ahead), scale), self._with(X_now, context, scale)
             self.context[runs.rows] = before.history(runs)
         Y = self._targets(windows, scale)
-        fixed = self._fixed(windows, position, raw, steady, scale)
+        fixed = self._fixed(windows, position, raw, expected, scale)
         self.history[runs.rows] = windows.history(runs)
         return Examples(X, Y, X_now, fixed)
 
@@ -192,15 +194,15 @@ class Features(RowState):
         return _bound(target, self._target_limit)
 
     def _fixed(
-        self, windows: Windows, position: Integers, raw: Floats, steady: Floats, scale: Floats
+        self, windows: Windows, position: Integers, raw: Floats, expected: Floats, scale: Floats
     ) -> dict[str, Floats]:
         """Return the forecasts of the last value, and of the value a season before."""
-        last = (raw - steady) / scale
+        last = (raw - expected) / scale
         fixed = {"persistence": last[:, None]}
         season = self._settings.season
         if season is not None:
             ago = [-horizon % season for horizon in self._settings.horizons]
-            same = (windows.back_all(np.array(ago)) - steady[:, None]) / scale[:, None]
+            same = (windows.back_all(np.array(ago)) - expected[:, None]) / scale[:, None]
             fixed["seasonal_naive"] = np.where(position[:, None] >= ago, same, last[:, None])
         return fixed
 

@@ -15,7 +15,7 @@ from ewad.numeric.intervals import ConformalIntervals
 from ewad.numeric.mixture import Hedge
 from ewad.numeric.pending import Due, Pending
 from ewad.numeric.recurrence import Floats, Integers, Runs, advance
-from ewad.numeric.robust import RobustScale
+from ewad.numeric.robust import Believed, RobustScale
 from ewad.numeric.rows import Part, Removal, RowState
 
 # Skill compares about the last 1 / (1 - 0.995) = 200 scored forecasts.
@@ -130,18 +130,17 @@ class Forecaster(RowState):
         time, value: (n,) sorted.  restart: (n,) sorted, whether the sample begins a new window; None: none.
         """
         number, position = self.features.places(runs, restart)
-        steady, scale = self.scale.update(runs, position > 0, value)
-        examples = self.features.update(runs, time, number, position, value, steady, scale)
+        believed = self.scale.update(runs, position > 0, value)
+        scale = believed.scale
+        examples = self.features.update(runs, time, number, position, value, believed)
         due = Due(self.horizons, runs, number, position)
         changes, progress = self._changes(runs, position >= self.depth, examples)
         changes[position < self.settings.lags] = np.nan
-        made = steady[:, None, None] + changes * scale[:, None, None]  # (n, n_horizons, n_experts)
+        made = believed.expected[:, None, None] + changes * scale[:, None, None]  # (n, n_horizons, n_experts)
         unit = scale[:, None] * self._roots  # what errors are measured in
         forecast = made[:, :, 0]
         if self.hedge is not None:
-            came = self.pending_experts.exchange(due, made)
-            error = (value[:, None, None] - came) / unit[:, :, None]
-            forecast = np.add.reduce(self.hedge.update(runs, number, error) * made, axis=2)
+            forecast = self._mixed(self.hedge, runs, due, number, value, believed, made)
         error = self._score(runs, due, value, forecast)
         lower = upper = None
         if self.intervals is not None:
@@ -217,6 +216,32 @@ class Forecaster(RowState):
         if arrived is not None:
             progress = Progress(progress.loss[runs.order], progress.learning_rate[runs.order])
         return changes, progress
+
+    def _mixed(
+        self,
+        hedge: Hedge,
+        runs: Runs,
+        due: Due,
+        number: Integers,
+        value: Floats,
+        believed: Believed,
+        made: Floats,
+    ) -> Floats:
+        """Return the forecasts mixed, (n, n_horizons).
+
+        What is doubted tells nothing of the experts: neither how they forecast it, nor what they make of it.
+        """
+        doubted = value != believed.steady
+        some_doubted = bool(doubted.any())
+        kept = np.where(doubted[:, None, None], np.nan, made) if some_doubted else made
+        error = value[:, None, None] - self.pending_experts.exchange(due, kept)
+        error /= (believed.scale[:, None] * self._roots)[:, :, None]
+        if some_doubted:
+            error[doubted] = np.nan
+        mixed = np.add.reduce(hedge.update(runs, number, error) * made, axis=2)
+        if some_doubted:
+            mixed[doubted] = np.where(np.isnan(mixed[doubted]), np.nan, believed.expected[doubted, None])
+        return np.asarray(mixed)
 
     def _score(self, runs: Runs, due: Due, value: Floats, forecast: Floats) -> Floats:
         """Hold each value against the forecast made for it, and persistence; return value - forecast."""

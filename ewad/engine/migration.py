@@ -1,4 +1,4 @@
-"""Dumps of version 1 in the form of version 2. What is written here never changes again."""
+"""Dumps of a version in the form of the next. What is written here never changes again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SCORES = ("forecast", "squared_error", "squared_change")
 UNFINISHED = ("gradient_sum", "squares", "collected")
 
 
-def migrated(
+def from_version_1(
     header: dict[str, Any], arrays: Mapping[str, NDArray[Any]], models: Mapping[str, ModelSettings | None]
 ) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Return header and arrays in the form of version 2.
@@ -32,6 +32,38 @@ def migrated(
         for j, (_, _, content) in enumerate(parts):
             moved |= {f"{i}/{j}/{name}": array for name, array in content.items()}
     return header | {"groups": groups}, moved
+
+
+def from_version_2(
+    header: dict[str, Any], arrays: Mapping[str, NDArray[Any]]
+) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Return header and arrays in the form of version 3.
+
+    The scale now keeps more of a stream. The seasonal expert sees a lag less: what it knew fits no more.
+    """
+    groups: list[dict[str, Any]] = []
+    moved = dict(arrays)
+    for i, entry in enumerate(header["groups"]):
+        parts = []
+        for j, (kind, meaning) in enumerate(entry["parts"]):
+            gone = kind in ("parameters", "mini-batch") and ", seasonal, " in meaning
+            parts.append((kind, f"{meaning}, of version 2" if gone else meaning))
+            if kind == "scale":
+                moved |= _followed(f"{i}/{j}/", arrays)
+        groups.append(entry | {"parts": parts})
+    return header | {"groups": groups}, moved
+
+
+def _followed(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    steady, square, weight = (arrays[prefix + name] for name in ("steady", "square", "weight"))
+    nothing = np.zeros(len(steady), dtype=np.int64)
+    further = {
+        "last": steady,
+        "recent": square / np.maximum(weight, 1.0),
+        "stayed": nothing,
+        "returned": nothing,
+    }
+    return {prefix + name: array for name, array in further.items()}
 
 
 def _parts(

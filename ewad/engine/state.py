@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from ewad.engine.cut import HEADER, Cut
 from ewad.engine.group import Group
-from ewad.engine.migration import migrated
+from ewad.engine.migration import from_version_1, from_version_2
 from ewad.errors import StateError
 
 FORMAT = "ewad-engine"
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,9 @@ def _check(header: dict[str, Any]) -> None:
 def _load(groups: Sequence[Group], header: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Loaded:
     if header["version"] == 1:
         models = {group.name: group.settings.model for group in groups}
-        header, arrays = migrated(header, arrays, models)
+        header, arrays = from_version_1(header, arrays, models)
+    if header["version"] <= 2:
+        header, arrays = from_version_2(header, arrays)
     loaded = Loaded()
     homes = _homes(groups, header["groups"])
     for i, (entry, home) in enumerate(zip(header["groups"], homes, strict=True)):

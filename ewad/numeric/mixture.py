@@ -25,7 +25,7 @@ MARGIN = 0.6
 # Below this share of the best's weight an expert is left out, until its record is better.
 DROPPED = 1e-3
 # Losses are bounded, as Hedge wants them: one spike must not outweigh the whole record. In squared scales.
-LOSS_LIMIT = 1000.0
+LOSS_LIMIT = 100.0
 # A smaller mean loss is none: whoever has lost anything is far behind. Nothing overflows when divided by it.
 NO_LOSS = 1e-300
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,85 +15,161 @@ from ewad.numeric.rows import RowState
 # The scale is slow on purpose: about the last 10,000 samples. A window's own deviation would blow up on
 # near-constant stretches.
 SCALE_BETA = 0.9999
-# A change of more scales than this is believed only as far as this, and twice as far each time it insists:
-# a spike is gone with the next sample, a step or a change of unit is followed within a few.
-SLEW_LIMIT = 50.0
-# The way to a lone spike, and the way back, count for the scale as no more than this each: one spike would
-# widen it for 10,000 samples. Pulses more often than each 50 samples still do, and come to be believed.
-LONE_LIMIT = 5.0
+# A change of more scales than this is doubted: the value is believed if the next one lies nearer to it than
+# to what was believed before. A spike is gone with the next sample, a step or a change of unit has come.
+DOUBT_LIMIT = 50.0
+# Such a change counts for the scale as no more than this: one spike would widen it for 10,000 samples. Pulses
+# more often than each 49 samples still do, and come to be believed. From the third in a row on it is twice as
+# much each time: the stream moves otherwise now.
+LONE_LIMIT = 7.0
+# Where about the last 1 / (1 - 0.95) = 20 moves were smaller than a twentieth of the scale, as after a change
+# of unit, it is measured anew from here on. Samples that do not move at all tell nothing.
+QUIET_BETA, QUIET = 0.95, 20.0
 
 
-class RobustScale(RowState):
-    """Values that move at most so far at a time, and the root mean square of those moves.
+class Believed(NamedTuple):
+    """What is made of each sample, (n,) each.
 
-    State, (n_streams,) each: steady: the last value as believed.  square, weight: what the scale is made
-    of.  streak: how many samples in a row were not believed.
+    steady: the value as believed.  expected: where the stream is expected to stay: at the value; if that is
+    doubted, as far towards it as doubted values have proved true.  scale: 1 where nothing has moved yet.
     """
 
     steady: Floats
+    expected: Floats
+    scale: Floats
+
+
+class RobustScale(RowState):
+    """Values without those that nothing confirms, and the root mean square of their moves.
+
+    State, (n_streams,) each: steady: the last value as believed.  last: as it came.  square, weight: what
+    the scale is made of.  recent: what the last moves alone would make of it, squared.  streak: samples in a
+    row that came by too large a change.  stayed, returned: how often what was doubted proved true, and
+    how often not.
+    """
+
+    steady: Floats
+    last: Floats
     square: Floats
     weight: Floats
+    recent: Floats
     streak: NDArray[np.int64]
+    stayed: NDArray[np.int64]
+    returned: NDArray[np.int64]
 
     def __init__(self, n_streams: int = 0) -> None:
         super().__init__(n_streams)
-        for name in ("steady", "square", "weight"):
+        for name in ("steady", "last", "square", "weight", "recent"):
             self.add_rows(name)
-        self.add_rows("streak", dtype=np.int64)
+        for name in ("streak", "stayed", "returned"):
+            self.add_rows(name, dtype=np.int64)
 
-    def update(self, runs: Runs, known: NDArray[np.bool_], value: Floats) -> tuple[Floats, Floats]:
-        """Return the believed values and the scale after each sorted sample, (n,) each.
+    def update(self, runs: Runs, known: NDArray[np.bool_], value: Floats) -> Believed:
+        """Return what is believed after each sorted sample.
 
         known: (n,) whether the sample continues its stream; one that does not is believed as it is.
-        The scale is 1 where nothing has moved yet.
         """
-        rows = runs.rows
-        carried = [array[rows] for array in (self.steady, self.square, self.weight)]
-        steady = value.copy()
-        change = value - previous(value, carried[0], runs)
-        decay: Floats | float = SCALE_BETA
+        change = value - previous(value, self.steady[runs.rows], runs)
         if not known.all():
-            change, decay = np.where(known, change, 0.0), np.where(known, SCALE_BETA, 1.0)
+            change = np.where(known, change, 0.0)
         change *= change
-        square = advance(decay, change, carried[1], runs)
-        weight = advance(decay, known.astype(np.float64), carried[2], runs)
-        mean = previous(square, carried[1], runs) / np.maximum(previous(weight, carried[2], runs), 1.0)
-        wild = (change > SLEW_LIMIT**2 * mean) & (mean > 0.0)
-        wild[runs.start] |= self.streak[rows] > 0
-        if wild.any():
-            for run in np.unique(runs.run[wild]).tolist():
-                self._follow(runs, run, known, value, (steady, square, weight))
-        for name, array in (("steady", steady), ("square", square), ("weight", weight)):
-            getattr(self, name)[rows] = runs.last(array)
-        return steady, np.where(square > 0.0, np.sqrt(square / np.maximum(weight, 1.0)), 1.0)
+        sums = self._sums(runs, known, change)
+        columns = value.copy(), value.copy(), *sums
+        odd = self._odd(runs, change, *sums)
+        if odd.any():
+            for run in np.unique(runs.run[odd]).tolist():
+                self._follow(runs, run, known, value, columns)
+        steady, expected, square, weight, recent = columns
+        for mine, column in (
+            (self.steady, steady),
+            (self.last, value),
+            (self.square, square),
+            (self.weight, weight),
+            (self.recent, recent),
+        ):
+            mine[runs.rows] = runs.last(column)
+        scale = np.where(square > 0.0, np.sqrt(square / np.maximum(weight, 1.0)), 1.0)
+        return Believed(steady, expected, scale)
+
+    def _sums(self, runs: Runs, known: NDArray[np.bool_], change: Floats) -> tuple[Floats, Floats, Floats]:
+        """Return square, weight and recent after each sample, if nothing is odd.  change: (n,) squared."""
+        decay = SCALE_BETA if known.all() else np.where(known, SCALE_BETA, 1.0)
+        fading = np.where(change > 0.0, QUIET_BETA, 1.0)
+        return (
+            advance(decay, change, self.square[runs.rows], runs),
+            advance(decay, known.astype(np.float64), self.weight[runs.rows], runs),
+            advance(fading, (1.0 - QUIET_BETA) * change, self.recent[runs.rows], runs),
+        )
+
+    def _odd(
+        self, runs: Runs, change: Floats, square: Floats, weight: Floats, recent: Floats
+    ) -> NDArray[np.bool_]:
+        """Return (n,) whether a sample is doubted, or the scale measured anew, or its run began so."""
+        was_square = previous(square, self.square[runs.rows], runs)
+        was_weight = previous(weight, self.weight[runs.rows], runs)
+        odd = (change * np.maximum(was_weight, 1.0) > DOUBT_LIMIT**2 * was_square) & (was_square > 0.0)
+        odd |= QUIET**2 * recent * weight < square
+        odd[runs.start] |= self.streak[runs.rows] > 0
+        return odd
 
     def _follow(
-        self,
-        runs: Runs,
-        run: int,
-        known: NDArray[np.bool_],
-        value: Floats,
-        out: tuple[Floats, Floats, Floats],
+        self, runs: Runs, run: int, known: NDArray[np.bool_], value: Floats, columns: tuple[Floats, ...]
     ) -> None:
-        """Write what `update` finds for one run that has something hard to believe, sample by sample."""
+        """Write what `update` finds for one run that has something odd, sample by sample."""
         row, members = runs.series[run], slice(int(runs.start[run]), int(runs.end[run]) + 1)
-        last, square, weight = (float(a[row]) for a in (self.steady, self.square, self.weight))
-        streak, followed = int(self.streak[row]), []
-        for here, x in zip(known[members].tolist(), value[members].tolist(), strict=True):
-            change = x - last if here else 0.0
-            scale = math.sqrt(square / max(weight, 1.0))
-            limit = SLEW_LIMIT * scale * 2.0 ** min(streak, 1000)
-            doubted = streak
-            if abs(change) > limit > 0.0:
-                change, streak = math.copysign(limit, change), streak + 1
-                last, doubted = last + change, streak
-            else:
-                last, streak = x, 0
-            if doubted == 1:
-                change = min(abs(change), LONE_LIMIT * scale)
-            if here:
-                square, weight = SCALE_BETA * square + change * change, SCALE_BETA * weight + 1.0
-            followed.append((last, square, weight))
-        self.streak[row] = streak
-        for array, column in zip(out, zip(*followed, strict=True), strict=True):
-            array[members] = column
+        stream = _Stream(*(getattr(self, name)[row].item() for name in _Stream.__slots__))
+        followed = []
+        for x, here in zip(value[members].tolist(), known[members].tolist(), strict=True):
+            stream.take(x, here)
+            followed.append((stream.steady, stream.expected, stream.square, stream.weight, stream.recent))
+        self.streak[row], self.stayed[row], self.returned[row] = stream.streak, stream.stayed, stream.returned
+        for column, those in zip(columns, zip(*followed, strict=True), strict=True):
+            column[members] = those
+
+
+@dataclass(slots=True)
+class _Stream:
+    """One row of the state."""
+
+    steady: float
+    last: float
+    square: float
+    weight: float
+    recent: float
+    streak: int
+    stayed: int
+    returned: int
+
+    @property
+    def expected(self) -> float:
+        """As `Believed` has it; before anything was doubted all that comes is expected to stay."""
+        trust = (self.stayed + 1.0) / (self.stayed + self.returned + 1.0)
+        return self.last if self.last == self.steady else self.steady + trust * (self.last - self.steady)
+
+    def take(self, x: float, known: bool) -> None:
+        """Take in one sample."""
+        change = x - self.steady if known else 0.0
+        scale = math.sqrt(self.square / max(self.weight, 1.0))
+        doubted, stays = self.last != self.steady, abs(x - self.last) < abs(change)
+        move, wild = abs(change), abs(change) > DOUBT_LIMIT * scale > 0.0
+        self.streak = self.streak + 1 if wild else 0
+        if wild:
+            move = min(move, LONE_LIMIT * scale * 2.0 ** min(max(self.streak - 2, 0), 1000))
+        if stays:
+            self.stayed += 1
+        elif doubted and known and not wild:
+            self.returned += 1
+        if not wild or stays:
+            self.steady = x
+        self.last = x
+        if known:
+            self._count(move)
+
+    def _count(self, move: float) -> None:
+        """Let the scale know of a move."""
+        self.square = SCALE_BETA * self.square + move * move
+        self.weight = SCALE_BETA * self.weight + 1.0
+        if move > 0.0:
+            self.recent = QUIET_BETA * self.recent + (1.0 - QUIET_BETA) * move * move
+            if QUIET**2 * self.recent * self.weight < self.square:
+                self.square, self.weight = move * move, 1.0

@@ -117,14 +117,24 @@ def test_a_stream_that_stops_moving_is_forecast_within_a_twentieth_of_what_it_us
     assert (upper - lower)[-1, :, 0].max() < 0.1
 
 
-@pytest.mark.parametrize(("step", "learnt"), [(-40.0, 0.3), (1000.0, 1.01)])
-def test_after_a_step_forecasts_follow_within_ten_samples_and_beat_persistence_again(step, learnt):
+@pytest.mark.parametrize("step", [-40.0, 1000.0, -1e6])
+def test_a_step_is_followed_at_once_and_costs_nothing_of_what_was_learnt(undisturbed, step):
+    value, plain = undisturbed
+    stepped = value.copy()
+    stepped[1500:] += step
+    said = forecast(stepped)[0]
+    assert np.abs(said[1500:1600, :, 0] - stepped[1501:1601]).max() < 10.0
+    for horizon, bound in ((1, 1.15), (24, 1.1)):
+        error, of_plain = mse(stepped, said, horizon, 1600)[0], mse(value, plain, horizon, 1600)[0]
+        assert (error <= bound * of_plain).all()
+
+
+def test_spikes_that_return_are_followed_less_each_time():
     value = temperatures()
-    value[1500:] += step
+    value[np.random.default_rng(5).choice(np.arange(100, N), 30)] += 1e6
     said = forecast(value)[0]
-    assert np.abs(said[1510:1600, :, 0] - value[1511:1601]).max() < 20.0
-    error, persistence = mse(value, said, 1, 1700)
-    assert (error <= learnt * persistence).all()
+    error, persistence = mse(value, said, 1, N // 4)
+    assert (error <= 0.55 * persistence).all()  # persistence misses each spike twice
 
 
 def test_celsius_to_fahrenheit_is_recovered_from_within_50_samples(undisturbed):
@@ -138,33 +148,37 @@ def test_celsius_to_fahrenheit_is_recovered_from_within_50_samples(undisturbed):
         assert (error / persistence).mean() <= bound * (of_plain / plain_persistence).mean()
 
 
-def test_a_thousandfold_unit_costs_50_samples_and_what_was_learnt_is_back_after_400(undisturbed):
+@pytest.mark.parametrize(("unit", "samples"), [(1000.0, 50), (0.001, 300), (0.1, 300)])
+def test_what_was_learnt_is_back_soon_after_a_change_of_unit(undisturbed, unit, samples):
     value, plain = undisturbed
     changed = value.copy()
-    changed[1500:] *= 1000.0
+    changed[1500:] *= unit
     said = forecast(changed)[0]
-    for horizon in HORIZONS:
-        error, persistence = mse(changed, said, horizon, 1550, 2900)
-        assert (error <= 1.05 * persistence).all()
-    error, persistence = mse(changed, said, 1, 1900, 2900)
-    of_plain, plain_persistence = mse(value, plain, 1, 1900, 2900)
-    assert (error / persistence).mean() <= 1.3 * (of_plain / plain_persistence).mean()
+    first = 1500 + samples
+    error, persistence = mse(changed, said, 1, first, first + 300)
+    of_plain, plain_persistence = mse(value, plain, 1, first, first + 300)
+    assert (error / persistence).mean() <= 1.6 * (of_plain / plain_persistence).mean()
+    error, persistence = mse(changed, said, 24, first + 24)
+    assert (error <= 1.01 * persistence).all()
+
+
+TAILS = {"heavy-tailed walk": 3.0, "Cauchy walk": 1.0}  # degrees of freedom
 
 
 def walks(kind, n=N, n_streams=6):
     rng = np.random.default_rng(3)
-    if kind == "heavy-tailed walk":
-        return rng.standard_t(3, size=(n, n_streams)).cumsum(axis=0)
+    if kind in TAILS:
+        return rng.standard_t(TAILS[kind], size=(n, n_streams)).cumsum(axis=0)
     walk = rng.normal(size=(n, n_streams)).cumsum(axis=0)
     return np.round(0.2 * walk) if kind == "quantised walk" else walk
 
 
-@pytest.mark.parametrize("kind", ["random walk", "quantised walk", "heavy-tailed walk"])
+@pytest.mark.parametrize("kind", ["random walk", "quantised walk", *TAILS])
 def test_where_nothing_can_be_learnt_persistence_is_hardly_ever_beaten_and_never_much_better(kind):
     value = walks(kind)
     said, lower, upper, _ = forecast(value)
     error, persistence = mse(value, said, 1, N // 4)
-    assert error.sum() <= 1.01 * persistence.sum()
+    assert (error <= 1.01 * persistence).all()
     inside = (lower[N // 4 : -1, :, 0] <= value[N // 4 + 1 :]) & (
         value[N // 4 + 1 :] <= upper[N // 4 : -1, :, 0]
     )

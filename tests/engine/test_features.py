@@ -8,6 +8,7 @@ import pytest
 from ewad.engine.features import Features, columns, n_features
 from ewad.engine.settings import ModelSettings
 from ewad.numeric.recurrence import Runs
+from ewad.numeric.robust import Believed
 
 DAY = 86_400.0
 
@@ -23,7 +24,9 @@ def seen(value, time=None, restart=None, cuts=(), scale=2.0, **model):
         runs = Runs.of(np.zeros(z - a, int))
         number, position = features.places(runs, None if restart is None else restart[a:z])
         x = value[a:z]
-        parts.append(features.update(runs, time[a:z], number, position, x, x, np.full(z - a, scale)))
+        parts.append(
+            features.update(runs, time[a:z], number, position, x, Believed(x, x, np.full(z - a, scale)))
+        )
     joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ("X", "Y", "X_now")}
     joined |= {name: np.concatenate([part.fixed[name] for part in parts]) for name in parts[0].fixed}
     return joined, settings, features

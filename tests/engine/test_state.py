@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -182,17 +183,37 @@ def test_any_state_loads_into_any_configuration_and_goes_on(before, after, seed)
     assert again.dump() == new.dump()
 
 
-def test_of_a_dump_of_version_1_all_but_pending_forecasts_is_loaded():
+def test_of_a_dump_of_version_1_all_but_pending_forecasts_and_the_newest_moves_is_loaded():
     model = replace(MODEL, experts=("network",), hidden=(3,), share="stream")
     settings = replace(GROUP, model=model, topics=()), GroupSettings("smoothed")
     engine = Engine(settings)
     what = engine.load((Path(__file__).parent / "version1.npz").read_bytes())
     assert what.dropped == []
     got, expected = (
-        {name: array for name, array in state_of(each).items() if "pending" not in name}
+        {name: array for name, array in state_of(each).items() if not re.search("pending|scale/recent", name)}
         for each in (engine, used(*settings))
     )
     assert_close(got, expected, rel=1e-12)
+
+
+def test_of_a_dump_of_version_2_all_but_what_the_seasonal_expert_knew_is_loaded():
+    model = replace(
+        MODEL, experts=("persistence", "linear", "seasonal"), features="full", share="stream", interval=0.9
+    )
+    engine = Engine([replace(GROUP, model=model, topics=()), replace(GROUP, name="lags", topics=())])
+    what = engine.load((Path(__file__).parent / "version2.npz").read_bytes())
+    meaning = "outdoor, share=stream, seasonal, lags=3, horizons=(1, 2), features=full, of version 2"
+    assert [line.split("; now")[0] for line in what.dropped] == [
+        f"group plant: parameters dropped: {meaning}",
+        f"group plant: mini-batch dropped: batch_size=4, {meaning}",
+    ]
+    full, lags = (group.forecaster for group in engine.groups)
+    assert (full.learners["linear"].batches[:3] > 0).all()
+    assert (full.learners["seasonal"].theta == 0.0).all()
+    assert lags.learner.batches[0] > 0
+    np.testing.assert_array_equal(full.scale.last[:3], full.scale.steady[:3])
+    for i in range(2):
+        engine.observe(replace(random_samples(9, 100, 3).batch(), group=i))
 
 
 def test_after_an_outage_averages_by_time_have_decayed_by_it_and_those_by_count_have_not():

@@ -81,9 +81,7 @@ def naive(errors):
     for number, row in enumerate(errors):
         decay = min(0.9985, 1.0 - 3.0 / (number + 4.0))
         known = not any(math.isnan(e) for e in row)
-        record = [
-            decay * r + (min(e * e, 1000.0) if known else 0.0) for r, e in zip(record, row, strict=True)
-        ]
+        record = [decay * r + (min(e * e, 100.0) if known else 0.0) for r, e in zip(record, row, strict=True)]
         weight = decay * weight + known
         mean = min(record) / max(weight, 1.0)
         behind = [0.0 if r == min(record) else (r - min(record)) / mean if mean else math.inf for r in record]
