@@ -21,10 +21,10 @@ LAG_LIMIT = 4.0
 LEVEL_LIMIT = 8.0
 # A target of more scales than this, times the root of its horizon, teaches no more than that.
 TARGET_LIMIT = 5.0
-# How far the value is from its averages over about 10, 50 and 500 samples, and from where it began.
-AVERAGE_BETAS = np.array([0.9, 0.98, 0.998])
-# The level, and each deviation from an average, is of the order of 1 in these many scales.
-SPREADS = np.append(np.sqrt(1.0 / (1.0 - AVERAGE_BETAS)), 5.0)
+# How far the value is from its averages over about 10, 100 and 500 samples, and from where it began.
+AVERAGE_BETAS = np.array([0.9, 0.99, 0.998])
+# Each deviation from an average, and the level, is of the order of 1 in these many scales.
+SPREADS = np.array([3.0, 7.0, 16.0, 5.0])
 
 # The columns of the context, beside the lags that stand between the first two and the rest.
 _WEEK = slice(0, 2)
@@ -37,7 +37,7 @@ _N_CONTEXT = 14
 # What only the seasonal expert sees, beside the newest lags and the context: a linear model of few features
 # gains by their products. The level and the newest lag mean other things in summer than in winter, and
 # large deviations from the averages revert at another pace than small ones.
-_SEASONAL_LAGS = 3
+_SEASONAL_LAGS = 2
 _N_CROSSED = 8
 CROSSED = 0.4
 

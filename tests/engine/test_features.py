@@ -54,9 +54,9 @@ def test_the_columns_of_the_context_by_hand():
     X = got["X_now"][2]  # at noon of a day
     week = 2 * np.pi * (1000.5 / 7)
     np.testing.assert_allclose(X[:2], [np.sin(week), np.cos(week)], atol=1e-9)
-    beta = np.array([0.9, 0.98, 0.998])
+    beta = np.array([0.9, 0.99, 0.998])
     mean = (beta**2 * 10.0 + beta * 11.0 + 9.0) / (1 + beta + beta**2)
-    np.testing.assert_allclose(X[5:8], (9.0 - mean) * np.sqrt(1 - beta) / 2.0)
+    np.testing.assert_allclose(X[5:8], (9.0 - mean) / [3.0, 7.0, 16.0] / 2.0)
     np.testing.assert_allclose(X[8:12], [0.0, 0.0, -1.0, 1.0], atol=1e-9)  # sin, sin 2, cos, cos 2 of noon
     year = 2 * np.pi * 1000.5 / 365.25
     np.testing.assert_allclose(X[12:14], [np.sin(year), np.cos(year)], atol=1e-9)
@@ -77,7 +77,7 @@ def test_the_seasonal_expert_sees_the_newest_lags_the_context_and_the_crossed_on
     settings = ModelSettings(lags=60, features="full")
     seasonal, others = columns(settings, True), columns(settings, False)
     assert (others.start, others.stop) == (0, n_features(60, "full")) == (0, 71)
-    assert (seasonal.start, seasonal.stop) == (2 + 57, 60 + 14 + 8)
+    assert (seasonal.start, seasonal.stop) == (2 + 58, 60 + 14 + 8)
     assert n_features(60, "lags") == 60
 
 
