@@ -151,6 +151,7 @@ class ChaosProxy:
         self._broker_port = broker_port
         self._waiting = list(faults)
         self._links: dict[Link, asyncio.Future[None]] = {}
+        self._opened: list[asyncio.StreamWriter] = []
 
     def next_fault(self) -> str | None:
         """Return the next fault, None when all have been given out."""
@@ -168,11 +169,13 @@ class ChaosProxy:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Carry one connection."""
+        self._opened.append(writer)
         try:
             broker = await asyncio.open_connection("127.0.0.1", self._broker_port)
         except ConnectionError:
             writer.close()
             return
+        self._opened.append(broker[1])
         link = Link(self, (reader, writer), broker)
         self._links[link] = asyncio.ensure_future(link.run())
         await self._links[link]
@@ -184,6 +187,9 @@ class ChaosProxy:
         for link in self._links:
             link.end()
         await asyncio.gather(*self._links.values())
+        for writer in self._opened:
+            writer.transport.abort()  # closed it is, but what nobody reads any more would keep it open
+        await asyncio.sleep(0)  # sockets close in the event loop's next turn
 
 
 @asynccontextmanager
