@@ -118,7 +118,8 @@ class NaiveStream:
     def __init__(self, settings):
         self.averages = [NaiveAverage(decay) for decay in settings.decays]
         self.times, self.values, self.forecasts = [], [], []
-        self.steady, self.streak = [], 0
+        self.steady, self.expected, self.streak = [], NAN, 0
+        self.recent, self.stayed, self.returned = 0.0, 0, 0
         self.start = 0  # the sample at which the window began
         self.restarts = set()
         self.moves = []  # as they count for the scale
@@ -127,19 +128,32 @@ class NaiveStream:
         self.scored = [[] for _ in settings.model.horizons] if settings.model else []
 
     def believe(self):
-        """Keep of the newest value what is believed of it: steps of at most 50 scales, doubled in a row."""
+        """Keep what is believed of the newest value: beyond 50 scales, only what the next one confirms."""
         now, value = len(self.values) - 1, self.values[-1]
-        limit = math.inf
-        if now and now not in self.restarts and self.moved():
-            limit = 50.0 * self.scale() * 2.0**self.streak
-        step = value - self.steady[-1] if now else 0.0
-        beyond = abs(step) > limit
-        move = math.copysign(limit, step) if beyond else step
-        if now and now not in self.restarts:  # a spike's way out, or its way back, counts as 5 scales at most
-            alone = self.streak + beyond == 1
-            self.moves.append(min(abs(move), 5.0 * self.scale()) if alone else move)
-        self.streak = self.streak + 1 if beyond else 0
-        self.steady.append(self.steady[-1] + move if beyond else value)
+        continues = now and now not in self.restarts
+        change = value - self.steady[-1] if continues else 0.0
+        wild = self.moved() and abs(change) > 50.0 * self.scale()
+        self.streak = self.streak + 1 if wild else 0
+        confirmed = doubted = False
+        if continues:
+            doubted = self.values[-2] != self.steady[-1]
+            confirmed = doubted and abs(value - self.values[-2]) < abs(change)
+            limit = 7.0 * self.scale() * 2.0 ** max(0, self.streak - 2) if wild else math.inf
+            self.moves.append(min(abs(change), limit))
+            self.measure_anew()
+        self.stayed += confirmed
+        self.returned += doubted and not confirmed and not wild
+        self.steady.append(self.steady[-1] if wild and not confirmed else value)
+        trust = (self.stayed + 1.0) / (self.stayed + self.returned + 1.0)
+        self.expected = self.steady[-1] + trust * (value - self.steady[-1])
+
+    def measure_anew(self):
+        """Forget all moves but the last one, if those of late are below a twentieth of the scale."""
+        if self.moves[-1] == 0.0:
+            return
+        self.recent = 0.95 * self.recent + 0.05 * self.moves[-1] ** 2
+        if self.recent < (self.scale() / 20.0) ** 2:
+            del self.moves[:-1]
 
     def moved(self):
         return any(move != 0.0 for move in self.moves)
@@ -245,6 +259,6 @@ class NaiveGroup:
         forecast = [NAN] * len(horizons)
         if now >= stream.start + lags:
             changes = model.predict(stream.features(now, lags, scale))
-            forecast = [stream.steady[now] + scale * y for y in changes]
+            forecast = [stream.expected + scale * y for y in changes]
         stream.forecasts.append(forecast)
         return forecast
