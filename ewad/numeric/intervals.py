@@ -2,7 +2,9 @@
 
 Each side of an interval is as wide as a quantile of the errors, tracked online: it widens by a step when a
 value falls outside, and narrows by a small one when not, so that over time the share outside is what was
-asked for. Source: Gibbs & Candes 2021; Angelopoulos, Candes & Tibshirani 2023 (quantile tracking).
+asked for. While more were inside of late, both narrow faster, and slower while there were less: where one
+side is hardly ever missed, as of rain that is often none, the other makes up for it.
+Source: Gibbs & Candes 2021; Angelopoulos, Candes & Tibshirani 2023 (quantile tracking, error integration).
 """
 
 from __future__ import annotations
@@ -13,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ewad.numeric.pending import Due, Pending
-from ewad.numeric.recurrence import Floats, Integers, Runs, advance
+from ewad.numeric.recurrence import Floats, Integers, Runs, advance, previous
 from ewad.numeric.rows import RowState
 
-# A value outside widens its side by about this share; over the root of the horizon, since what is learnt of a
-# step comes as much later.
+# A value outside widens its side by about this share; over the fourth root of the horizon, since what is
+# learnt of a step comes as much later.
 STEP = 0.05
 SIDES = np.array([-1.0, 1.0])
 # The first steps are larger: one over two horizons and a quarter of the forecasts scored so far.
@@ -29,7 +31,7 @@ SIZE_BETA, ERROR_LIMIT = 0.998, 6.0
 FIRST_WIDTH = 1.645
 # In sizes of the errors: no narrower, no wider than this.
 NARROWEST, WIDEST = 1e-3, 1e3
-# Coverage is reported over about the last 1 / (1 - 0.995) = 200 scored intervals.
+# Coverage is reported, and made up for, over about the last 1 / (1 - 0.995) = 200 scored intervals.
 COVERAGE_BETA = 0.995
 # A score is held at most this high, and cools by this factor a sample: a scrape sees what came between.
 HIGHEST_SCORE, COOLING = 10.0, 0.8
@@ -55,10 +57,11 @@ class ConformalIntervals(RowState):
     def __init__(self, coverage: float, horizons: Sequence[int], n_streams: int = 0) -> None:
         """coverage: the share of values to fall inside, in (0, 1)."""
         super().__init__(n_streams)
+        self._coverage = coverage
         self._outside = (1.0 - coverage) / 2.0  # on each side
         self._horizons = np.array(horizons)
         self._twice = 2.0 * self._horizons
-        self._step_size = STEP / np.sqrt(self._horizons)
+        self._step_size = STEP / self._horizons**0.25
         n = len(horizons)
         self.pending = Pending(horizons, 2, n_streams)
         self.add_rows("width", n, 2, fill=FIRST_WIDTH)
@@ -73,22 +76,48 @@ class ConformalIntervals(RowState):
         error: (n, n_horizons) value - forecast made for it; NaN where there was none.  unit: (n, n_horizons)
         of what order errors may be, such as the scale of the stream times the root of the horizon.
         """
-        size = self._size(runs, error / unit) * unit
+        size = (self._size(runs, error / unit) * unit)[:, :, None]
         given = self.pending.take(due)  # the widths given out for each sample
         if due.some_lost:
             given[due.lost] = np.nan
+        known = ~np.isnan(error) & (~np.isnan(given[:, :, 0]) | (runs.rank[:, None] >= self._horizons))
+        step, aim = self._steps(runs, known), self._aims(runs, known)
         widths = np.empty_like(given)
         sides = error[:, :, None] * SIDES  # how far below, how far above
         for rank, (members, rows) in enumerate(runs.by_rank()):
-            near = (self._horizons <= rank).nonzero()[0] if rank else ()  # given out within this very batch
-            if len(near) and not isinstance(members, slice):
-                origin = members[:, None] - self._horizons[near]
-                lost = due.lost[members][:, near, None]
-                given[members[:, None], near] = np.where(lost, np.nan, widths[origin, near])
-            widths[members] = self._widen(rows, sides[members], given[members]) * size[members][:, :, None]
+            if rank:
+                self._hand_over(rank, members, widths, given)
+            outside = sides[members] > given[members]  # never of NaN
+            width = self._widen(rows, outside, known[members], step[members], aim[members])
+            widths[members] = width * size[members]
         self.pending.keep(due, widths)
         self._score(runs, sides, given)
         return widths
+
+    def _steps(self, runs: Runs, known: NDArray[np.bool_]) -> Floats:
+        """Return (n, n_horizons) how far each sample moves widths; count the intervals scored."""
+        rows, total = runs.rows, known.astype(np.int64)
+        if runs.longest > 1:
+            total = total.cumsum(axis=0)
+            total -= runs.spread(runs.first(total - known))
+        total += runs.spread(self.scored[rows])
+        self.scored[rows] = runs.last(total)
+        return np.maximum(self._step_size, 1.0 / (self._twice + EAGER * (total - known))) * known
+
+    def _aims(self, runs: Runs, known: NDArray[np.bool_]) -> Floats:
+        """Return (n, n_horizons) the share to fall outside each side, if no value had been inside of late."""
+        rows, was = runs.rows, self.weight[runs.rows]
+        weight = advance(COVERAGE_BETA, known.astype(np.float64), was, runs)
+        aim = self._outside - (1.0 - COVERAGE_BETA) * self._coverage * previous(weight, was, runs)
+        self.weight[rows] = runs.last(weight)
+        return np.asarray(aim)
+
+    def _hand_over(self, rank: int, members: slice | Integers, widths: Floats, given: Floats) -> None:
+        """Write to given the widths that this very batch has given out for these samples."""
+        near = (self._horizons <= rank).nonzero()[0]
+        if len(near):
+            at = np.arange(members.start, members.stop) if isinstance(members, slice) else members
+            given[at[:, None], near] = widths[at[:, None] - self._horizons[near], near]
 
     def _size(self, runs: Runs, error: Floats) -> Floats:
         """Return (n, n_horizons) the root mean square of the errors so far, 1 before the first."""
@@ -100,30 +129,35 @@ class ConformalIntervals(RowState):
         self.square[rows], self.square_weight[rows] = runs.last(square), runs.last(weight)
         return np.sqrt(np.divide(square, weight, out=np.ones(square.shape), where=weight > 0.0))
 
-    def _widen(self, rows: slice | Integers, sides: Floats, given: Floats) -> Floats:
+    def _widen(
+        self,
+        rows: slice | Integers,
+        outside: NDArray[np.bool_],
+        known: NDArray[np.bool_],
+        step: Floats,
+        aim: Floats,
+    ) -> Floats:
         """Move the widths of these streams, each by one sample; return them."""
-        unknown = np.isnan(sides[:, :, 0] + given[:, :, 0])
-        eager = 1.0 / (self._twice + EAGER * self.scored[rows])
-        move = np.maximum(self._step_size, eager)[:, :, None] * ((sides > given) - self._outside)
-        move[unknown] = 0.0
-        width = np.minimum(np.maximum(self.width[rows] * np.exp(move), NARROWEST), WIDEST)
+        inside = self.inside[rows]
+        share = np.maximum(aim + (1.0 - COVERAGE_BETA) * inside, 0.0)
+        width = np.exp((outside - share[:, :, None]) * step[:, :, None])
+        width *= self.width[rows]
+        np.minimum(np.maximum(width, NARROWEST, out=width), WIDEST, out=width)
         self.width[rows] = width
-        self.scored[rows] += ~unknown
+        self.inside[rows] = COVERAGE_BETA * inside + (known > (outside[:, :, 0] | outside[:, :, 1]))
         return np.asarray(width)
 
     def _score(self, runs: Runs, sides: Floats, given: Floats) -> None:
-        """Note which values their intervals held, and how far out of the nearest one's reach each was."""
-        rows, known = runs.rows, ~np.isnan(sides[:, :, 0] + given[:, :, 0])
-        within = (sides <= given).all(axis=2)  # never of NaN
-        for sums, hits in ((self.inside, within), (self.weight, known)):
-            increment = np.asarray(hits, dtype=np.float64)
-            sums[rows] = runs.last(advance(COVERAGE_BETA, increment, sums[rows], runs))
+        """Note how far out of the nearest interval's reach each value was."""
         above = sides[:, 0, 1] > 0.0
         miss, room = (np.where(above, a[:, 0, 1], a[:, 0, 0]) for a in (sides, given))
         with np.errstate(divide="ignore", invalid="ignore"):
             now = np.where(miss == 0.0, 0.0 * room, np.minimum(miss / room, HIGHEST_SCORE))
-        for members, rows in runs.by_rank():
-            self.anomaly[rows] = np.fmax(now[members], COOLING * self.anomaly[rows])
+        if runs.longest > 1:
+            now *= COOLING ** (runs.spread(runs.length) - runs.rank - 1.0)
+            now = np.fmax.reduceat(now, runs.start)
+        rows = runs.rows
+        self.anomaly[rows] = np.fmax(now, COOLING**runs.length * self.anomaly[rows])
 
     def coverage(self) -> Floats:
         """Return (n_streams, n_horizons) the share of values inside; NaN before the first."""

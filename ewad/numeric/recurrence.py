@@ -103,6 +103,10 @@ class Runs:
         if self.longest == 1:
             yield slice(None), self.rows
             return
+        if len(self.series) == 1:
+            for rank in range(self.longest):
+                yield slice(rank, rank + 1), self.rows
+            return
         for rank in range(self.longest):
             going = self.length > rank
             yield self.start[going] + rank, self.series[going]
