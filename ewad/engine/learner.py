@@ -31,6 +31,10 @@ PLATEAU = PlateauDetector(patience=10, beta=0.5)
 CACHED = 1 << 14
 
 
+# Squared errors (k,) and gradients (k, n_params), summed over a mini-batch each.
+Sums = tuple[Floats, Floats]
+
+
 class Progress(NamedTuple):
     """What is in force after each sample, (n,) each; the loss is NaN before the first step."""
 
@@ -156,10 +160,10 @@ class Learner(RowState):
         for i, (now, past, stepping) in enumerate(rounds.rounds):
             if now is not None:
                 self._forecast(model[now], X_now[now], forecast, now)
-            if past is not None:
-                self._collect(model[past], X[past], Y[past])
+            found = None if past is None else self._collect(model[past], X[past], Y[past])
             if stepping is not None:
-                costs[i, stepping], norms[i, stepping] = self._step(models[stepping], rates[i, stepping])
+                stepped = self._step(models[stepping], rates[i, stepping], found)
+                costs[i, stepping], norms[i, stepping] = stepped
                 if isinstance(self.settings.schedule, ReduceOnPlateau):
                     self._watch(models, epochs[i : i + 2], costs[i : i + 1], norms[i : i + 1])
                     rates[i + 1 :] = self._rates(rows, epochs[i + 1 :], batches)
@@ -176,17 +180,24 @@ class Learner(RowState):
         rows, length = _rows(model)
         forecast[members] = self.expert.predict(self.theta[rows], length, X)
 
-    def _collect(self, model: Integers, X: Floats, Y: Floats) -> None:
+    def _collect(self, model: Integers, X: Floats, Y: Floats) -> Sums | None:
+        """Add examples to unfinished mini-batches; return their sums if each is a mini-batch itself."""
         rows, length = _rows(model)
         squares, gradients = self.expert.gradient(self.theta[rows], length, X, Y)
+        if self.settings.batch_size == 1:
+            return squares, gradients
         self.squares[rows] += squares
         self.gradient_sum[rows] += gradients
         self.collected[rows] += length
+        return None
 
-    def _step(self, models: Integers, rate: Floats) -> tuple[Floats, Floats]:
-        """Take a step of each of these models, whose mini-batches are complete; return costs and norms."""
+    def _step(self, models: Integers, rate: Floats, found: Sums | None) -> tuple[Floats, Floats]:
+        """Take a step of each of these models, whose mini-batches are complete; return costs and norms.
+
+        found: what `_collect` returned of those mini-batches.
+        """
         rows = rows_of(models)
-        cost, gradient = self._mean_gradient(rows)
+        cost, gradient = self._mean_gradient(rows, self._empty(rows) if found is None else found)
         norm = np.sqrt(np.vecdot(gradient, gradient))
         self.batch_loss[rows], self.gradient_norm[rows] = cost, norm
         if not np.maximum.reduce(cost) <= COST_LIMIT:  # nor NaN
@@ -199,17 +210,25 @@ class Learner(RowState):
         self._update(rows, gradient, rate)
         return cost, norm
 
-    def _mean_gradient(self, rows: Members) -> tuple[Floats, Floats]:
-        """Empty the complete mini-batches of these rows; return their costs (k,) and gradients."""
-        cost, gradient = self.squares[rows] / self._n_errors, self.gradient_sum[rows] / self._n_errors
+    def _empty(self, rows: Members) -> Sums:
+        """Return the sums of the complete mini-batches of these rows, and begin new ones."""
+        squares, gradients = self.squares[rows].copy(), self.gradient_sum[rows].copy()
+        self.gradient_sum[rows] = 0.0
+        self.squares[rows] = 0.0
+        self.collected[rows] = 0
+        return squares, gradients
+
+    def _mean_gradient(self, rows: Members, sums: Sums) -> Sums:
+        """Return the costs (k,) of mini-batches, and the gradients, in place of their sums."""
+        cost, gradient = sums
+        if self._n_errors != 1.0:
+            cost /= self._n_errors
+            gradient /= self._n_errors
         l2, size = self.settings.l2, self.settings.batch_size
         if l2:
             weights = self.theta[rows] * self._penalised
             cost += l2 / (2 * size) * np.sum(weights * weights, axis=1)
             gradient += l2 / size * weights
-        self.gradient_sum[rows] = 0.0
-        self.squares[rows] = 0.0
-        self.collected[rows] = 0
         return cost, gradient
 
     def _update(self, rows: Members, gradient: Floats, rate: Floats) -> None:
@@ -244,8 +263,8 @@ class Learner(RowState):
             good = costs <= COST_LIMIT  # not NaN either: no step
             sums[1:, 0], sums[1:, 1] = np.where(good, costs, 0.0), good
             sums[1:] = advance(LOSS_BETA, sums[1:], sums[:1], Runs.of_one(n))
-            last = sums[steps, :, np.arange(len(steps))]
-            self.loss_sum[rows], self.loss_weight[rows] = last[:, 0], last[:, 1]
+            last = sums[n] if len(steps) == 1 else sums[steps, :, np.arange(len(steps))].T
+            self.loss_sum[rows], self.loss_weight[rows] = last
         return sums
 
     def _watch(self, models: Integers, epochs: Integers, costs: Floats, norms: Floats) -> None:
@@ -253,20 +272,21 @@ class Learner(RowState):
 
         epochs: (n + 1, k) completed after 0, 1, ... steps.  costs, norms: (n, k), NaN where there is no step.
         """
-        good = costs <= COST_LIMIT
-        kept, norms = np.where(good, costs, 0.0), np.where(good, norms, 0.0)
-        ends, done = epochs[1:] > epochs[:-1], 0
-        if np.logical_or.reduce(ends, axis=None):
-            ends &= ~np.isnan(costs)
+        rows, kept, done = rows_of(models), costs, 0
+        if not np.maximum.reduce(costs, axis=None) <= COST_LIMIT:  # nor NaN
+            good = costs <= COST_LIMIT
+            kept, norms = np.where(good, costs, 0.0), np.where(good, norms, 0.0)
+        if np.logical_or.reduce(epochs[-1] > epochs[0]):
+            ends = (epochs[1:] > epochs[:-1]) & ~np.isnan(costs)
             for step in np.flatnonzero(ends.any(axis=1)).tolist():
-                self._add_to_epoch(models, kept[done : step + 1], norms[done : step + 1])
+                self._add_to_epoch(rows, kept[done : step + 1], norms[done : step + 1])
                 self._end_epoch(models[ends[step]])
                 done = step + 1
-        self._add_to_epoch(models, kept[done:], norms[done:])
+        self._add_to_epoch(rows, kept[done:], norms[done:])
 
-    def _add_to_epoch(self, models: Integers, costs: Floats, norms: Floats) -> None:
-        self.epoch_cost[models] += np.add.reduce(costs, axis=0)
-        self.epoch_norm[models] += np.add.reduce(norms, axis=0)
+    def _add_to_epoch(self, rows: Members, costs: Floats, norms: Floats) -> None:
+        self.epoch_cost[rows] += np.add.reduce(costs, axis=0)
+        self.epoch_norm[rows] += np.add.reduce(norms, axis=0)
 
     def _end_epoch(self, models: Integers) -> None:
         size = self.settings.batches_per_epoch

@@ -12,7 +12,7 @@ back as sums over each run, so that a mini-batch may be collected in pieces of a
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -116,38 +116,43 @@ class NetworkExpert:
     n_x: int
     n_y: int
     hidden: tuple[int, ...] = (16,)
+    network: Network = field(init=False, repr=False, compare=False)
 
-    @property
-    def _network(self) -> Network:
-        return Network((self.n_x, *self.hidden, self.n_y))
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "network", Network((self.n_x, *self.hidden, self.n_y)))
 
     @property
     def n_params(self) -> int:
         """All weights and biases."""
-        return self._network.n_params
+        return self.network.n_params
 
     def initial(self) -> Floats:
         """Return He weights, always the same, under an output layer of zeros."""
-        network = self._network
-        theta: Floats = network.initial(np.random.default_rng(0))
-        network.parameters(theta)[-1][0][:] = 0.0
+        theta: Floats = self.network.initial(np.random.default_rng(0))
+        self.network.parameters(theta)[-1][0][:] = 0.0
         return theta
 
     def penalised(self) -> Floats:
         """Return 1 for the weights, 0 for the biases."""
-        network = self._network
-        penalised = np.zeros(network.n_params)
-        for W, _ in network.parameters(penalised):
+        penalised = np.zeros(self.n_params)
+        for W, _ in self.network.parameters(penalised):
             W[:] = 1.0
         return penalised
 
     def predict(self, theta: Floats, length: Integers, X: Floats) -> Floats:
         """Return the output of each example's network."""
+        if len(theta) == 1:
+            return self.network.forward(theta[0], X.T).T
         rectangle = _Rectangle(length)
         return rectangle.unpack(self._forward(self._layers(theta), rectangle.pack(X))[-1])
 
     def gradient(self, theta: Floats, length: Integers, X: Floats, Y: Floats) -> tuple[Floats, Floats]:
         """Return the squared errors and their gradient by backward propagation."""
+        if len(theta) == 1:
+            cost, mean = self.network.gradient(theta[0], X.T, Y.T)
+            if Y.size > 1:
+                mean *= Y.size
+            return np.array([cost * Y.size]), mean[None]
         rectangle, layers = _Rectangle(length), self._layers(theta)
         activations = self._forward(layers, rectangle.pack(X))
         error = rectangle.unpack(activations[-1]) - Y  # (m, n_y)
@@ -189,7 +194,7 @@ class _Rectangle:
 
     def __init__(self, length: Integers) -> None:
         self._k, self._longest = len(length), int(np.maximum.reduce(length))
-        self._even = self._k == 1 or self._longest == int(np.minimum.reduce(length))
+        self._even = self._longest == int(np.minimum.reduce(length))
         if not self._even:
             self._run = np.repeat(np.arange(self._k), length)
             self._rank = np.arange(len(self._run)) - np.repeat(np.cumsum(length) - length, length)

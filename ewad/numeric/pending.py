@@ -64,17 +64,22 @@ class Pending(RowState):
 
     def keep(self, due: Due, made: Floats) -> None:
         """Keep those of the forecasts that are for samples after the batch."""
-        late = slice(None) if due.late is None else due.late
-        width = np.dtype(
-            (np.void, made.itemsize * made.shape[2])
-        )  # an opaque item: quicker to keep than a row
+        if due.late is None:
+            self._in_turn[due.at] = made
+            return
+        width = _opaque(made.itemsize * made.shape[2])  # quicker to keep than a row
         items = np.ascontiguousarray(made).view(width)[..., 0]
-        self._in_turn.view(width)[:, 0][due.at[late]] = items[late]
+        self._in_turn.view(width)[:, 0][due.at[due.late]] = items[due.late]
 
     @property
     def _in_turn(self) -> Floats:
         """The forecasts of all streams in turn, (n_streams * sum of horizons, width): a view."""
         return self.forecasts.reshape(-1, self.forecasts.shape[2])
+
+
+@lru_cache(maxsize=64)
+def _opaque(size: int) -> np.dtype[np.void]:
+    return np.dtype((np.void, size))
 
 
 @lru_cache(maxsize=64)

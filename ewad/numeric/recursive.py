@@ -26,10 +26,25 @@ def update(covariance: Floats, theta: Floats, X: Floats, Y: Floats, forgetting: 
     forgetting: the weight that all earlier examples keep, in (0, 1]. A model forgets nothing while the trace
     of its covariance is above bound: where the input has stopped moving, forgetting would only inflate it.
     """
+    if X.shape[:2] == (1, 1):
+        _alone(covariance[0], theta[0], X[0, 0], Y[0, 0], forgetting, bound)
+        return
     for first in range(0, len(theta), _CACHED):
         part = slice(first, first + _CACHED)
         step = _by_one if X.shape[1] == 1 else _by_block
         step(covariance[part], theta[part], X[part], Y[part], forgetting, bound)
+
+
+def _alone(P: Floats, theta: Floats, x: Floats, y: Floats, forgetting: float, bound: float) -> None:
+    """Learn from one example of one model: `_by_one` without axes for others, in half of its time."""
+    Px = P.dot(x)
+    keep = forgetting if P.trace() < bound else 1.0
+    s = float(x.dot(Px)) + keep
+    theta += np.dot(Px[:, None], ((y - x.dot(theta)) / s)[None])
+    Px /= s**0.5
+    P -= np.dot(Px[:, None], Px[None])
+    if keep != 1.0:
+        P /= keep
 
 
 def _by_one(P: Floats, theta: Floats, X: Floats, Y: Floats, forgetting: float, bound: float) -> None:

@@ -69,17 +69,7 @@ class RobustScale(RowState):
 
         known: (n,) whether the sample continues its stream; one that does not is believed as it is.
         """
-        change = value - previous(value, self.steady[runs.rows], runs)
-        if not known.all():
-            change = np.where(known, change, 0.0)
-        change *= change
-        sums = self._sums(runs, known, change)
-        columns = value.copy(), value.copy(), *sums
-        odd = self._odd(runs, change, *sums)
-        if odd.any():
-            for run in np.unique(runs.run[odd]).tolist():
-                self._follow(runs, run, known, value, columns)
-        steady, expected, square, weight, recent = columns
+        steady, expected, square, weight, recent = self._columns(runs, known, value)
         for mine, column in (
             (self.steady, steady),
             (self.last, value),
@@ -90,6 +80,24 @@ class RobustScale(RowState):
             mine[runs.rows] = runs.last(column)
         scale = np.where(square > 0.0, np.sqrt(square / np.maximum(weight, 1.0)), 1.0)
         return Believed(steady, expected, scale)
+
+    def _columns(self, runs: Runs, known: NDArray[np.bool_], value: Floats) -> tuple[Floats, ...]:
+        """Return steady, expected, square, weight and recent after each sample."""
+        if len(value) == 1:  # quicker with numbers
+            columns = tuple(np.empty(1) for _ in range(5))
+            self._follow(runs, 0, known, value, columns)
+            return columns
+        change = value - previous(value, self.steady[runs.rows], runs)
+        if not known.all():
+            change = np.where(known, change, 0.0)
+        change *= change
+        sums = self._sums(runs, known, change)
+        columns = value.copy(), value.copy(), *sums
+        odd = self._odd(runs, change, *sums)
+        if odd.any():
+            for run in np.unique(runs.run[odd]).tolist():
+                self._follow(runs, run, known, value, columns)
+        return columns
 
     def _sums(self, runs: Runs, known: NDArray[np.bool_], change: Floats) -> tuple[Floats, Floats, Floats]:
         """Return square, weight and recent after each sample, if nothing is odd.  change: (n,) squared."""
