@@ -11,6 +11,8 @@ from ewad.numeric.recurrence import Floats
 
 # So many models' covariances are updated at a time: they, and their products, stay in the cache.
 _CACHED = 16
+# What has learnt nothing yet is at the bound, in whatever order its trace is summed up.
+_AT_BOUND = 1.0 - 1e-9
 _ALL_KEPT = np.ones((1, 1, 1))
 
 
@@ -26,6 +28,7 @@ def update(covariance: Floats, theta: Floats, X: Floats, Y: Floats, forgetting: 
     forgetting: the weight that all earlier examples keep, in (0, 1]. A model forgets nothing while the trace
     of its covariance is above bound: where the input has stopped moving, forgetting would only inflate it.
     """
+    bound *= _AT_BOUND
     if X.shape[:2] == (1, 1):
         _alone(covariance[0], theta[0], X[0, 0], Y[0, 0], forgetting, bound)
         return

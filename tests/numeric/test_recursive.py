@@ -66,9 +66,19 @@ def test_one_example_by_hand():
     assert covariance[0, 0, 0] == pytest.approx(1 / 6)
 
 
-@pytest.mark.parametrize("size", [1, 8])
-def test_the_covariance_stays_symmetric_to_the_last_bit(size):
-    X, Y = examples(2, 3, 4000, 5, 1)
+def test_a_model_learns_alone_what_it_learns_beside_others():
+    for n_x in range(1, 70):
+        X, Y = examples(n_x, 2, 3, n_x, 2)
+        bound = float(np.trace(initial_covariance(n_x, 3.0)))  # where every model begins
+        beside = fit(X, Y, 1, 0.99, 3.0, bound)
+        alone = fit(X[:1], Y[:1], 1, 0.99, 3.0, bound)
+        for got, expected in zip(alone, beside, strict=True):
+            np.testing.assert_allclose(got[0], expected[0], rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize(("k", "size"), [(1, 1), (3, 1), (3, 8)])
+def test_the_covariance_stays_symmetric_to_the_last_bit(k, size):
+    X, Y = examples(2, k, 4000, 5, 1)
     X[:, :, 1] = X[:, :, 0] + 1e-6 * X[:, :, 1]  # nearly dependent: where rounding hurts
     covariance, theta = fit(X, Y, size, 0.99)
     assert np.array_equal(covariance, covariance.transpose(0, 2, 1))
