@@ -139,7 +139,7 @@ class Daemon:
         connection = connection_settings(new)
         engine = None if _of_engine(new) == _of_engine(old) else new_engine(new)
         source = None
-        if connection != connection_settings(old):
+        if not self.source.fits(connection):
             deliveries = self.deliveries if _session(new) == _session(old) else Deliveries()
             source = make_source(connection, self.committer, deliveries)
         await self._serve_as(new)

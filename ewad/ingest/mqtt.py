@@ -10,7 +10,7 @@ from ewad.errors import SourceError
 from ewad.ingest.consumer import Consumer, Message
 from ewad.ingest.deliveries import Deliveries
 from ewad.ingest.mqtt_session import MqttSession, Subscribed
-from ewad.ingest.mqtt_settings import MqttSettings, Subscription
+from ewad.ingest.mqtt_settings import MqttSettings, Subscription, tls_digests
 
 __all__ = [
     "Consumer",
@@ -67,6 +67,7 @@ class MqttSource:
         self.reconnects = 0
         self.status = f"connecting to {settings.url}"
         self._settings = settings
+        self._tls_digests = tls_digests(settings)  # first: a file changed since differs
         self._session = _open_session(settings, consumer, clock, deliveries or Deliveries())
         self._backoff = Backoff(random or random_module.Random())  # noqa: S311 (jitter is no secret)
         self._connections = 0
@@ -74,6 +75,13 @@ class MqttSource:
         self._last_failure = ""
         self._failures = 0  # since the last connection
         self._tried = asyncio.Event()
+
+    def fits(self, settings: MqttSettings) -> bool:
+        """Whether it connects by these settings, and by what their TLS files hold now.
+
+        Raises ConfigError if one of those can't be read.
+        """
+        return settings == self._settings and tls_digests(settings) == self._tls_digests
 
     @property
     def bytes_received(self) -> int:

@@ -2,12 +2,14 @@
 
 import ssl
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
 from ewad.config.syntax import SCHEMES, Transport, mask_url
 from ewad.errors import ConfigError
 
+TLS_FILES = ("ca_file", "cert_file", "key_file")
 SCHEME_OF: dict[Transport, str] = {transport: scheme for scheme, (transport, _) in SCHEMES.items()}
 
 
@@ -45,7 +47,7 @@ class MqttSettings:
             raise ConfigError("mqtt: nothing to subscribe to: expected at least one topic filter")
         if self.encrypted:
             return
-        for key in ("ca_file", "cert_file", "key_file"):
+        for key in TLS_FILES:
             if getattr(self, key) is not None:
                 raise ConfigError(f"mqtt.{key}: used by mqtts:// and wss:// only, got {self.url}")
 
@@ -70,8 +72,7 @@ def tls_context(settings: MqttSettings) -> ssl.SSLContext | None:
     """Return the connection's TLS settings, None without TLS. Raises ConfigError for unfit files."""
     if not settings.encrypted:
         return None
-    for key in ("ca_file", "cert_file", "key_file"):
-        _require_readable(key, getattr(settings, key))
+    tls_digests(settings)  # names the file that can't be read, which OpenSSL doesn't
     try:
         context = ssl.create_default_context(cafile=settings.ca_file)
     except (ssl.SSLError, OSError) as error:
@@ -91,11 +92,15 @@ def tls_context(settings: MqttSettings) -> ssl.SSLContext | None:
     return context
 
 
-def _require_readable(key: str, file: str | None) -> None:
-    """Raise ConfigError, naming the key, if the file can't be read."""
-    if file is None:
-        return
+def tls_digests(settings: MqttSettings) -> dict[str, bytes]:
+    """Return the SHA-256 of each TLS file, by its key. Raises ConfigError for one that can't be read."""
+    files = {key: getattr(settings, key) for key in TLS_FILES}
+    return {key: sha256(_content(key, file)).digest() for key, file in files.items() if file is not None}
+
+
+def _content(key: str, file: str) -> bytes:
+    """Return what the file holds. Raises ConfigError, naming the key, if it can't be read."""
     try:
-        Path(file).open("rb").close()
+        return Path(file).read_bytes()
     except OSError as error:
         raise ConfigError(f"mqtt.{key}: {file}: {error.strerror}") from error

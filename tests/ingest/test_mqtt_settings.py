@@ -6,7 +6,7 @@ import pytest
 
 from ewad.errors import ConfigError
 from ewad.ingest.mqtt import MqttSettings, Subscription, make_source
-from ewad.ingest.mqtt_settings import tls_context
+from ewad.ingest.mqtt_settings import TLS_FILES, tls_context, tls_digests
 
 SUBSCRIPTIONS = (Subscription("a/#"),)
 
@@ -46,6 +46,18 @@ def test_a_missing_file_stops_the_start(key: str, tmp_path: Path) -> None:
     settings = MqttSettings(host="h", transport="tls", subscriptions=SUBSCRIPTIONS, **files)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match=f"mqtt.{key}: {missing}: No such file or directory"):
         make_source(settings, Nobody())
+
+
+@pytest.mark.parametrize("key", TLS_FILES)
+def test_a_file_renewed_under_its_path_has_another_digest(key: str, tmp_path: Path) -> None:
+    files = {name: str(tmp_path / name) for name in TLS_FILES}
+    for name in TLS_FILES:
+        (tmp_path / name).write_text("old")
+    settings = MqttSettings(host="h", transport="tls", subscriptions=SUBSCRIPTIONS, **files)  # type: ignore[arg-type]
+    old = tls_digests(settings)
+    assert tls_digests(settings) == old
+    (tmp_path / key).write_text("new")
+    assert [name for name in TLS_FILES if tls_digests(settings)[name] != old[name]] == [key]
 
 
 def test_files_that_are_not_pem_stop_the_start(tmp_path: Path) -> None:

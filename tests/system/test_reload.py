@@ -8,6 +8,7 @@ import pytest
 from ewad.engine import Engine, GroupSettings
 from ewad.numeric.averages import ByCount
 from tests.system import mosquitto
+from tests.system.certificates import make_certificates
 from tests.system.daemon import EWAD, Daemon, running
 from tests.system.mosquitto import Mosquitto, free_port
 from tests.system.numbered import TOPICS, NumberedPublisher, undisturbed
@@ -60,6 +61,38 @@ def test_a_reload_sets_learning_rates_and_a_bad_one_keeps_the_old(tmp_path):
         assert 'did you mean "learning_rate"' in daemon.stderr
         reload(daemon, "learning_rat ", "learning_rate ")
         daemon.until_value("ewad_config_last_reload_successful", 1)
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+def test_certificates_renewed_under_the_same_path_are_taken_over(tmp_path: Path, version: str) -> None:
+    made, renewed = make_certificates(tmp_path), tmp_path / "renewed.pem"
+    renewed.write_bytes(made.other_ca.read_bytes())
+    server = {"ca": made.ca, "cert": made.server_cert, "key": made.server_key}
+    mqtt = [f'ca_file = "{renewed}"', f'version = "{version}"']
+    with mosquitto.running(tmp_path / "broker", **server) as broker:
+        url = f"mqtts://localhost:{broker.port}"
+        with running(tmp_path, url, PLANT, ready=False, mqtt=mqtt) as daemon:
+            until(lambda: "certificate verify failed" in daemon.get("/readyz")[1], lambda: daemon.stderr)
+            assert daemon.get("/readyz")[0] == 503
+            assert "certificate verify failed" in daemon.stderr
+            renewed.write_bytes(made.ca.read_bytes())
+            reload(daemon, "", "")
+            daemon.until_ready()
+            broker.publish("plant/a/value", "1", arguments=["--cafile", str(made.ca)])
+            daemon.until_value("ewad_samples_total", 1.0)
+            renewed.write_bytes(made.ca.read_bytes() + made.other_ca.read_bytes())
+            reload(daemon, "", "")
+            until(lambda: "session_present=true" in daemon.stderr, lambda: daemon.stderr)
+            connections = broker.log.count(f"as {daemon.client_id} ")
+            reload(daemon, "", "")  # nothing has changed
+            renewed.write_text("nonsense")
+            reload(daemon, "", "")
+            daemon.until_value("ewad_config_last_reload_successful", 0)
+            broker.publish("plant/a/value", "2", arguments=["--cafile", str(made.ca)])
+            daemon.until_value("ewad_samples_total", 2.0)
+            assert broker.log.count(f"as {daemon.client_id} ") == connections
+        assert f"mqtt.ca_file: {renewed}: expected PEM certificates" in daemon.stderr
 
 
 @pytest.mark.system
