@@ -152,24 +152,24 @@ def parsed(parse: Callable[[str], Any]) -> Check:
     return check
 
 
-def list_of(check: Check) -> Check:
-    """Take a list of one or more different values."""
+def list_of(check: Check, *, repeats: bool = False) -> Check:
+    """Take a list of one or more values, different ones unless it may have repeats."""
 
     def checks(value: Any) -> tuple[Any, ...]:
         if not isinstance(value, list) or not value:
             raise fail(f"expected a list of one or more, got {shown(value) if value else 'an empty list'}")
         items = each((index, partial(check, item)) for index, item in enumerate(value))
         for index, item in enumerate(items):
-            if item in items[:index]:
+            if not repeats and item in items[:index]:
                 raise fail(f"expected different values, got {shown(value[index])} twice", index)
         return tuple(items)
 
     return checks
 
 
-def one_or_list_of(check: Check) -> Check:
-    """Take one value or a list of different ones, as a tuple."""
-    several = list_of(check)
+def one_or_list_of(check: Check, *, repeats: bool = False) -> Check:
+    """Take one value or a list as list_of does, as a tuple."""
+    several = list_of(check, repeats=repeats)
     return lambda value: several(value) if isinstance(value, list) else (check(value),)
 
 

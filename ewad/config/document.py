@@ -82,7 +82,7 @@ def _horizons(value: Any) -> tuple[int, ...]:
 
 
 def _hidden(value: Any) -> tuple[int, ...]:
-    return tuple(checks.one_or_list_of(checks.integer(1, 4096))(value))
+    return tuple(checks.one_or_list_of(checks.integer(1, 4096), repeats=True)(value))
 
 
 def _rates(value: Any) -> tuple[tuple[int, float], ...]:

@@ -235,6 +235,11 @@ def test_environment_overrides_the_file():
     assert settings.http.listen == ("", 9000)
 
 
+def test_hidden_layers_of_a_network_may_be_of_one_size():
+    text = MODEL + 'experts = ["network"]\nhidden = [64, 64]\n'
+    assert parse(text, "ewad.toml", {}).models["m"].hidden == (64, 64)
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "line"),
     [
