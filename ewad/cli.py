@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 DONE, FAILED, USAGE = 0, 1, 2
 
+# Linear algebra in several threads makes a sample of a network ten times as dear where cores are shared. Read
+# when numpy is loaded, which is later.
+THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
 # as people can type them
 DELIMITERS = {",": ",", ";": ";", ":": ":", "|": "|", "space": " ", "tab": "\t", r"\t": "\t"}
 
@@ -289,6 +293,8 @@ def _taken_csv_options(options: dict[str, Any]) -> CsvOptions:
 
 def main() -> None:
     """Run the command line; errors of ours end in a line or two on stderr, without a traceback."""
+    for variable in THREADS:
+        os.environ.setdefault(variable, "1")
     try:
         cli.main(standalone_mode=False)
     except Exception as error:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ewad.cli import THREADS
 from ewad.config.passwords import PasswordHash
 from tests.system import mosquitto
 from tests.system.daemon import environment, ewad, failed
@@ -55,6 +56,24 @@ def test_help_imports_nothing_heavy() -> None:
     loaded = set(done.stderr.split())
     assert "click" in loaded
     assert heavy & loaded == set()
+
+
+@pytest.mark.parametrize(("wanted", "told"), [({}, "1 1\n"), ({"OPENBLAS_NUM_THREADS": "2"}, "2 ")])
+def test_linear_algebra_has_one_thread_unless_more_are_wanted(wanted: dict[str, str], told: str) -> None:
+    program = (
+        "import os, sys; from ewad.cli import main\n"
+        "sys.argv = ['ewad', '--help']\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "import numpy\n"
+        "threads = len(os.listdir('/proc/self/task'))\n"
+        "print(os.environ['OPENBLAS_NUM_THREADS'], threads, file=sys.stderr)\n"
+    )
+    environ = {name: value for name, value in environment().items() if name not in THREADS} | wanted
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, env=environ
+    )
+    assert done.stderr.startswith(told)
 
 
 def test_the_daemon_does_without_pandas_and_matplotlib() -> None:
