@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from ewad.errors import StateError
 from ewad.ingest.deliveries import Acknowledgements, Deliveries
 from ewad.store.records import Change
 from ewad.store.recovery import recover
-from ewad.store.writer import Commit, SnapshotOf, Writer
+from ewad.store.writer import Commit, Gap, SnapshotOf, Writer
 
 log = logging.getLogger("ewad.store")
 
@@ -53,6 +54,9 @@ class Store:
         self._journalled = 0  # samples since the last snapshot was begun
         self._kept_sequence = -1  # of that snapshot
         self._slow = False
+        self._waiting: deque[tuple[int, Callable[[], None]]] = (
+            deque()
+        )  # records not kept yet, and whom to tell
         self._buffer = Buffer()
         self._next_snapshot = 0.0  # on the event loop's clock
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -89,15 +93,19 @@ class Store:
         notes: Acknowledgements,
         done: Callable[[], None],
     ) -> None:
-        """Keep what has happened to the engine since the last call, and call done when it is kept."""
+        """Keep what has happened to the engine since the last call, and call done when it is kept.
+
+        Under on_disk_error "continue" it is also called when it can't be kept: then a later snapshot has it.
+        """
         self._sequence += 1
         self._recorded.record(notes)
         self._journalled += sum(map(len, change.batches))
-        if self._settings.durability == "off":
+        if self._settings.durability == "off" or self._without:
             done()
             return
         counts = self.engine.refused, self.engine.answered
-        self._writer.put(Commit(self._sequence, change, *counts, notes, done))
+        self._waiting.append((self._sequence, done))
+        self._writer.put(Commit(self._sequence, change, *counts, notes))
 
     def snapshot_due(self) -> bool:
         """Whether it is time for a snapshot. Raises StateError if nothing can be written any more."""
@@ -160,22 +168,31 @@ class Store:
         since = self._writer.working_since
         slow = since is not None and time.monotonic() - since > SLOW_SECONDS
         if slow and not self._slow:
-            log.warning('state not written reason="the disk does not answer": acknowledgements wait')
+            self._slow = True
+            consequence = "going on without" if self._without else "acknowledgements wait"
+            log.warning('state not written reason="the disk does not answer": %s', consequence)
+            if self._without:
+                self._kept(self._sequence)
         elif self._slow and not slow:
+            if self._without:
+                self._writer.put(Gap(self._sequence))
+            self._slow = False
             log.info("state is written again file=%s", self._settings.path)
-        self._slow = slow
+
+    @property
+    def _without(self) -> bool:
+        """Whether nothing is kept for now: memory stays bounded however long the disk takes."""
+        return self._slow and self._settings.on_disk_error == "continue"
 
     @property
     def _event_loop(self) -> asyncio.AbstractEventLoop:
         assert self._loop is not None  # noqa: S101 (start sets it)
         return self._loop
 
-    def _release(self, commits: Sequence[Commit]) -> None:
-        """Let the event loop hear, from the writer's thread, what has been kept."""
-        if commits:
-            self._event_loop.call_soon_threadsafe(_done, [commit.done for commit in commits])
+    def _release(self, sequence: int) -> None:
+        """Let the event loop hear, from the writer's thread, up to which record all is kept."""
+        self._event_loop.call_soon_threadsafe(self._kept, sequence)
 
-
-def _done(calls: Sequence[Callable[[], None]]) -> None:
-    for call in calls:
-        call()
+    def _kept(self, sequence: int) -> None:
+        while self._waiting and self._waiting[0][0] <= sequence:
+            self._waiting.popleft()[1]()

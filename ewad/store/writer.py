@@ -8,7 +8,7 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -27,19 +27,25 @@ RETRY_SECONDS = 1.0  # space that has come back is noticed within that
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """One record on its way to the disk. done: called, in the event loop, once it is there."""
+    """One record on its way to the disk."""
 
     sequence: int
     change: Change
     refused: int
     answered: int
     notes: Acknowledgements
-    done: Callable[[], None]
 
     def entry(self) -> Entry:
         """Return what the journal holds of it."""
         record = Record.of(self.change, self.refused, self.answered, self.notes)
         return Entry(self.sequence, record.samples, encode(record))
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Records that never come, the last of them `sequence`: only a snapshot after them mends that."""
+
+    sequence: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +59,13 @@ class SnapshotOf:
     cut: Cut
 
 
+Job = Commit | SnapshotOf | Gap
+
+
 class Writer(threading.Thread):
     """Owns the open file. Its attributes may be read from anywhere.
 
+    release: told of each record up to which all is kept, or let go.
     gap: the file lacks something that came before the waiting commits; only a snapshot mends that, and no
     record is added to the journal before. failing: what can't be written now, "journal" or "snapshot".
     working_since: when its present piece of work began, on time.monotonic; None: it waits for some.
@@ -67,7 +77,7 @@ class Writer(threading.Thread):
         file: StateFile,
         durability: Durability,
         on_disk_error: Literal["wait", "continue"],
-        release: Callable[[Sequence[Commit]], None],
+        release: Callable[[int], None],
         observe_seconds: Callable[[float], None],
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -87,14 +97,15 @@ class Writer(threading.Thread):
         self._release = release
         self._observe_seconds = observe_seconds
         self._clock = clock
-        self._queue: queue.SimpleQueue[Commit | SnapshotOf | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._held: deque[Commit] = deque()  # not on the disk
+        self._lacking = 0  # the newest record that will never come
         self._snapshot: SnapshotOf | None = None
         self._ending = False
 
     # ---- called by the event loop
 
-    def put(self, job: Commit | SnapshotOf) -> None:
+    def put(self, job: Job) -> None:
         """Write this, after all that was put before."""
         if isinstance(job, SnapshotOf):
             self.snapshot_pending = True
@@ -140,11 +151,14 @@ class Writer(threading.Thread):
         while not self._queue.empty():
             self._take(self._queue.get_nowait())
 
-    def _take(self, job: Commit | SnapshotOf | None) -> None:
+    def _take(self, job: Job | None) -> None:
         if job is None:
             self._ending = True
         elif isinstance(job, SnapshotOf):
             self._snapshot = job
+        elif isinstance(job, Gap):
+            self._lacking = job.sequence
+            self.gap = True
         else:
             self._held.append(job)
 
@@ -197,8 +211,14 @@ class Writer(threading.Thread):
 
     def _let_go(self) -> None:
         """Release what is held, though it is nowhere; the next snapshot will contain it."""
-        self._release(list(self._held))
-        self._held.clear()
+        self._release_first(len(self._held))
+
+    def _release_first(self, n: int) -> None:
+        """Release the oldest n of what is held."""
+        for left in range(n, 0, -1):
+            commit = self._held.popleft()
+            if left == 1:
+                self._release(commit.sequence)
 
     def _open(self) -> bool:
         if self._file is None:
@@ -216,14 +236,12 @@ class Writer(threading.Thread):
             if self.failing and not self._waits:
                 self._let_go()
             return False
-        held = list(self._held)
-        if not held:
+        if not self._held:
             return False
         started = time.perf_counter()
-        self._open_file.append([commit.entry() for commit in held])
+        self._open_file.append([commit.entry() for commit in self._held])
         self._observe_seconds(time.perf_counter() - started)
-        self._held.clear()
-        self._release(held)
+        self._release_first(len(self._held))
         return True
 
     @property
@@ -251,13 +269,11 @@ class Writer(threading.Thread):
 
     def _covered(self, snapshot: SnapshotOf) -> None:
         """Release the commits that a complete snapshot contains."""
-        self.gap = False
-        self._mended("journal")  # the snapshot has what that lacks
         self.snapshot_time = snapshot.time
-        contained = [commit for commit in self._held if commit.sequence <= snapshot.sequence]
-        for _ in contained:
-            self._held.popleft()
-        self._release(contained)
+        self._release_first(sum(commit.sequence <= snapshot.sequence for commit in self._held))
+        self.gap = snapshot.sequence < self._lacking
+        if not self.gap:
+            self._mended("journal")  # the snapshot has what that lacks
 
     def _between(self) -> None:
         """Let commits pass between two pieces of a snapshot."""

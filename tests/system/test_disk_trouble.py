@@ -94,5 +94,32 @@ def test_a_disk_that_answers_late_is_told_once_and_all_is_kept_when_it_does(tmp_
             again.until_value("ewad_samples_total", 100.0)
 
 
+def test_a_disk_that_answers_late_is_not_waited_for_if_so_configured(tmp_path: Path) -> None:
+    settings = SETTINGS.format(mode="continue")
+    slow = {"command": (*daemons.EWAD[:-1], "tests.system.crashing"), "environ": {"CRASH_AT": "slow_disk:1"}}
+    slow["mqtt"] = ['version = "3.1.1"']  # mosquitto has 20 in flight then
+    with mosquitto.running(tmp_path / "mosquitto") as broker:
+        url = f"mqtt://127.0.0.1:{broker.port}"
+        with daemons.running(tmp_path, url, settings, client_id="without", **slow) as daemon:
+            daemon.until_value("ewad_state_writable", 1.0)
+            hold = daemon.config.with_name("slow")
+            hold.touch()
+            broker.publish("site/a/t", *map(str, range(500)))
+            daemon.until_value("ewad_samples_total", 500.0)  # more than may be in flight: acknowledged
+            daemon.until_value("ewad_state_writable", 0.0)
+            assert '"the disk does not answer": going on without' in daemon.stderr
+            before = daemon.value("ewad_state_snapshot_timestamp_seconds")
+            hold.unlink()
+            until(lambda: daemon.value("ewad_state_snapshot_timestamp_seconds") > before)
+            assert daemon.value("ewad_state_writable") == 1.0
+            kept = daemon.value("ewad_state_commit_seconds_count")
+            broker.publish("site/a/t", "500")
+            until(lambda: daemon.value("ewad_state_commit_seconds_count") > kept)
+            daemon.process.kill()
+            daemon.process.wait()
+        with daemons.running(tmp_path, url, settings, client_id="without") as again:
+            again.until_value("ewad_samples_total", 501.0)
+
+
 def test_the_bounds_of_a_stop_add_up_to_two_seconds() -> None:
     assert mqtt_session.CLOSE_SECONDS + store.CLOSE_SECONDS + 2 * server.SHUTDOWN_SECONDS <= 2.0
