@@ -88,16 +88,19 @@ class ExponentialAverage(RowState):
         weight0 = self.weight[rows]
         # Averages are taken of deviations from where each stream stood: exact on constant input.
         centre = np.where(weight0 > 0.0, self.mean[rows], runs.first(value))
-        rest = np.zeros(len(centre))
         decay = self._decay_over(elapsed)
 
         weight = advance(decay, np.ones(len(value)), weight0, runs)
         past = decay * previous(weight, weight0, runs)  # what all earlier samples weigh now
         centres = runs.spread(centre)
-        deviation = value - centres
-        shift = advance(decay, deviation, rest, runs)
-        shift /= weight
-        surprise = deviation - previous(shift, rest, runs)
+        deviation = surprise = value - centres
+        if runs.longest == 1:
+            shift = deviation / weight
+        else:
+            rest = np.zeros(len(centre))
+            shift = advance(decay, deviation, rest, runs)
+            shift /= weight
+            surprise = deviation - previous(shift, rest, runs)
         scatter = advance(decay, surprise * surprise * past / weight, self.scatter[rows], runs)
         pairs = advance(decay * decay, 2.0 * past, self.pairs[rows], runs)
         # A decay of 0 has no memory: the sample itself, to the last bit.

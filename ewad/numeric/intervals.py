@@ -35,6 +35,7 @@ NARROWEST, WIDEST = 1e-3, 1e3
 COVERAGE_BETA = 0.995
 # A score is held at most this high, and cools by this factor a sample: a scrape sees what came between.
 HIGHEST_SCORE, COOLING = 10.0, 0.8
+NO_ROOM = 1e-300  # nothing missed is nothing, even by an interval without a width
 
 
 class ConformalIntervals(RowState):
@@ -151,8 +152,7 @@ class ConformalIntervals(RowState):
         """Note how far out of the nearest interval's reach each value was."""
         above = sides[:, 0, 1] > 0.0
         miss, room = (np.where(above, a[:, 0, 1], a[:, 0, 0]) for a in (sides, given))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            now = np.where(miss == 0.0, 0.0 * room, np.minimum(miss / room, HIGHEST_SCORE))
+        now = miss / np.maximum(room, miss / HIGHEST_SCORE + NO_ROOM)
         if runs.longest > 1:
             now *= COOLING ** (runs.spread(runs.length) - runs.rank - 1.0)
             now = np.fmax.reduceat(now, runs.start)
