@@ -174,7 +174,8 @@ class Network:
         self.n_params = sum((n_in + 1) * n_out for n_in, n_out in pairwise(self.layers))
         self._spans = layout(self.layers)
         self._work: dict[int, _Work] = {}
-        self._seen: dict[str, tuple[Matrix, list[Layer]]] = {}
+        self._losses = self.layers[-1] if self._cost.per_output else 1  # of an example
+        self._seen: tuple[Matrix, Matrix, tuple[list[Layer], list[Layer]]] | None = None
 
     def initial(self, rng: np.random.Generator) -> Matrix:
         """Return theta: (n_params,) to start from: W normal, of variance 2/n_in before relu (He) and 1/n_in
@@ -198,8 +199,9 @@ class Network:
 
     def forward(self, theta: Matrix, X: ArrayLike) -> Matrix:
         """Return A[L]: (n_y, m), a new array."""
-        X = self._matrix("X", X, self.layers[0])
-        layers = self.parameters(theta)
+        X = np.asarray(X, self.dtype)
+        _check("X", X, self.layers[0])
+        layers = self._layers(theta)
         result = np.empty((self.layers[-1], X.shape[1]), dtype=self.dtype)
         for a, z in _blocks(X.shape[1]):
             Z, _ = self._forward(layers, X[:, a:z]).layers[-1]
@@ -210,45 +212,50 @@ class Network:
     def cost(self, theta: Matrix, X: ArrayLike, Y: ArrayLike, l2: float = 0.0) -> float:
         """Return J. Raises ValueError if X, Y and the layers do not fit, or where there are no examples."""
         X, Y = self._examples(X, Y)
-        layers, m = self.parameters(theta), X.shape[1]
+        layers = self._layers(theta)
+        m: int = X.shape[1]
         total = 0.0
         for a, z in _blocks(m):
             Z, dZ = self._forward(layers, X[:, a:z]).layers[-1]
             total += self._cost.total(self._output, Z, Y[:, a:z], dZ)
-        return total / self._count(m) + self._penalty(layers, m, l2)
+        return total / (m * self._losses) + self._penalty(layers, m, l2)
 
     def gradient(
         self, theta: Matrix, X: ArrayLike, Y: ArrayLike, l2: float = 0.0, out: Matrix | None = None
     ) -> tuple[float, Matrix]:
         """Return J and its gradient: (n_params,), written to `out` where given. Raises as cost does."""
         X, Y = self._examples(X, Y)
-        layers, m = self._views("theta", theta), X.shape[1]
+        m: int = X.shape[1]
         gradient = np.empty(self.n_params, dtype=self.dtype) if out is None else out
-        views = self._views("gradient", gradient)
+        layers, gradients = self._views(theta, gradient)
         if m <= BLOCK:
-            total = self._backward(layers, views, X, Y)
+            total = self._backward(layers, gradients, X, Y)
         else:
-            total = self._backward(layers, views, X[:, :BLOCK], Y[:, :BLOCK])
+            total = self._backward(layers, gradients, X[:, :BLOCK], Y[:, :BLOCK])
             part = np.empty_like(gradient)
-            views = self.parameters(part)
+            parts = self.parameters(part)
             for a, z in _blocks(m, BLOCK):
-                total += self._backward(layers, views, X[:, a:z], Y[:, a:z])
+                total += self._backward(layers, parts, X[:, a:z], Y[:, a:z])
                 gradient += part
-        gradient *= _constant(self._cost.gain / self._count(m), self.dtype)
+        losses = m * self._losses
+        gradient *= self._cost.gain / losses
+        J = total / losses
         if l2:
-            for (W, _), (dW, _) in zip(layers, self.parameters(gradient), strict=True):
+            J += self._penalty(layers, m, l2)
+            for (W, _), (dW, _) in zip(layers, gradients, strict=True):
                 dW += l2 / m * W
-        return total / self._count(m) + self._penalty(layers, m, l2), gradient
+        return J, gradient
 
     def _forward(self, layers: list[Layer], X: Matrix) -> _Work:
         """Return the work buffers filled with A; in the last layer's A stands Z, not yet activated."""
         work = self._buffers(X.shape[1])
         A = X
-        for (W, b), (Z, _) in zip(layers, work.layers, strict=True):
-            if A is not X:
+        for layer, (W, b) in enumerate(layers):
+            if layer:
                 self._hidden.apply(A)
+            Z = work.layers[layer][0]
             W.dot(A, Z)
-            Z += b if len(b) > 1 else b.reshape(())  # a number is added in half the time
+            Z += b
             A = Z
         return work
 
@@ -270,51 +277,45 @@ class Network:
         return total
 
     def _buffers(self, m: int) -> _Work:
-        if m not in self._work:
+        work = self._work.get(m)
+        if work is None:
             if len(self._work) == _KEPT_SIZES:
                 self._work.clear()
             shapes = [(n, m) for n in self.layers[1:]]
             layers = [(np.empty(shape, self.dtype), np.empty(shape, self.dtype)) for shape in shapes]
-            self._work[m] = _Work(layers, np.ones((m, 1), self.dtype))
-        return self._work[m]
+            work = self._work[m] = _Work(layers, np.ones((m, 1), self.dtype))
+        return work
 
-    def _views(self, name: str, flat: Matrix) -> list[Layer]:
-        """Return parameters(flat); at once where the very same array comes again, as in training."""
-        seen = self._seen.get(name)
-        if seen is None or seen[0] is not flat:
-            seen = self._seen[name] = flat, self.parameters(flat)
-        return seen[1]
+    def _layers(self, theta: Matrix) -> list[Layer]:
+        """Return parameters(theta), a single b as a number: so it is added in half the time."""
+        return [(W, b if len(b) > 1 else b.reshape(())) for W, b in self.parameters(theta)]
 
-    def _count(self, m: int) -> int:
-        return m * self.layers[-1] if self._cost.per_output else m
+    def _views(self, theta: Matrix, gradient: Matrix) -> tuple[list[Layer], list[Layer]]:
+        """Return the layers of both; at once where the very same arrays come again, as in training."""
+        if self._seen is None or self._seen[0] is not theta or self._seen[1] is not gradient:
+            self._seen = theta, gradient, (self._layers(theta), self.parameters(gradient))
+        return self._seen[2]
 
     def _penalty(self, layers: list[Layer], m: int, l2: float) -> float:
         return l2 / (2 * m) * sum(float(np.vdot(W, W)) for W, _ in layers) if l2 else 0.0
 
     def _examples(self, X: ArrayLike, Y: ArrayLike) -> tuple[Matrix, Matrix]:
-        X, Y = self._matrix("X", X, self.layers[0]), self._matrix("Y", Y, self.layers[-1])
-        m = X.shape[1]
-        if m != Y.shape[1]:
-            raise ValueError(f"X and Y: expected as many columns, got {m} and {Y.shape[1]}")
+        X, Y = np.asarray(X, self.dtype), np.asarray(Y, self.dtype)
+        m = X.shape[-1] if X.ndim else 0
+        if X.shape != (self.layers[0], m) or Y.shape != (self.layers[-1], m):
+            _check("X", X, self.layers[0])
+            _check("Y", Y, self.layers[-1])
+            raise ValueError(f"X and Y: expected as many columns, got {X.shape[1]} and {Y.shape[1]}")
         if m == 0:
             raise ValueError("X: expected examples, got none")
         return X, Y
-
-    def _matrix(self, name: str, values: ArrayLike, rows: int) -> Matrix:
-        matrix = np.asarray(values, self.dtype)
-        if matrix.ndim != 2 or len(matrix) != rows:
-            raise ValueError(f"{name}: expected {rows} rows, a column per example, got {matrix.shape}")
-        return matrix
-
-
-@lru_cache(maxsize=64)
-def _constant(number: float, dtype: np.dtype[Any]) -> Matrix:
-    """Return an array of no axes, which multiplies in half a number's time."""
-    constant = np.array(number, dtype)
-    constant.flags.writeable = False
-    return constant
 
 
 def _blocks(m: int, first: int = 0) -> Iterator[tuple[int, int]]:
     for start in range(first, m, BLOCK):
         yield start, min(start + BLOCK, m)
+
+
+def _check(name: str, matrix: Matrix, rows: int) -> None:
+    if matrix.ndim != 2 or len(matrix) != rows:
+        raise ValueError(f"{name}: expected {rows} rows, a column per example, got {matrix.shape}")
