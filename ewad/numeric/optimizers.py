@@ -191,11 +191,11 @@ def _factors(beta1: float, beta2: float, kind: np.dtype[Any]) -> tuple[Array, ..
     return factors
 
 
-def _spread(number: Rate, theta: Array) -> Array:
-    """Return a number per problem, in theta's type, so that it multiplies that problem's parameters."""
-    if not isinstance(number, np.ndarray) or not number.ndim:
-        return np.array(number, dtype=theta.dtype)
-    return number[..., None].astype(theta.dtype, copy=False)
+def _spread(number: Rate, theta: Array) -> Rate:
+    """Return what multiplies each problem's parameters by its number, and leaves them in theta's type."""
+    if isinstance(number, float):
+        return number
+    return np.asarray(number, theta.dtype)[..., None]
 
 
 def _check(theta: Array, gradient: Array) -> None:
