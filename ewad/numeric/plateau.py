@@ -8,7 +8,7 @@ Source: A. Ng, Improving Deep Neural Networks, week 2, "The problem of local opt
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,9 +62,15 @@ class PlateauDetector:
         loss, norm = loss_sum / weight, norm_sum / weight
         # best - tolerance * |best|, which is inf before the first update
         falls = loss < state.best * (1.0 - np.copysign(self.tolerance, state.best))
-        # [()] makes numbers of arrays without axes: for a single model that is half the time
-        best = np.where(falls, loss, state.best)[()]
-        lowest = np.minimum(norm, np.where(falls, np.inf, state.lowest_norm)[()])
-        stalled = (state.stalled + 1) * ~falls
+        best = _choose(falls, loss, state.best)
+        lowest = np.minimum(norm, _choose(falls, np.inf, state.lowest_norm))
+        stalled = _choose(falls, 0, state.stalled + 1)
         plateau = (stalled >= self.patience) & (norm <= self.growth * lowest)
         return plateau, PlateauState(weight, loss_sum, norm_sum, best, lowest, stalled)
+
+
+def _choose(condition: Any, yes: Any, no: Any) -> Any:
+    """Return np.where(condition, yes, no), of numbers in a tenth of its time: those of a single model."""
+    if isinstance(condition, np.ndarray):
+        return np.where(condition, yes, no)
+    return yes if condition else no
