@@ -148,16 +148,19 @@ class Training:
         m = _count(X, Y)
         size = min(self.batch_size or batch_size_rule(m, len(X)), m)
         batches = math.ceil(m / size)
+        every = min(WATCH_EVERY, batches)
         for _ in range(epochs):
             rates = self._rates(batches)
             for t, (X_t, Y_t) in enumerate(epoch(X, Y, size, rng, self.block), start=1):
-                cost, norm, gradient = self._look(X_t, Y_t)
-                if self.outcome == "diverged":
+                cost, gradient = self._quiet.run(self.gradient, self.theta, X_t, Y_t)
+                norm = math.sqrt(gradient.dot(gradient))
+                if not math.isfinite(cost + norm) or cost > self._loss.limit:
+                    check_finite(X_t, Y_t)
+                    self._diverge(cost)
                     return
                 rate = next(rates)
-                self.optimizer.update(self.theta, gradient, self._state, rate)
-                self.steps += 1
-                found = self._watch.add(cost, norm, min(WATCH_EVERY, batches))
+                self._step(cost, gradient, rate)
+                found = self._watch.add(cost, norm, every)
                 loss, plateau = self._loss.value, self._watch.plateau
                 yield Progress(self.epochs + 1, t, batches, cost, loss, rate, norm, plateau)
                 if found and self._stops():
@@ -166,18 +169,14 @@ class Training:
         if not np.isfinite(self.theta).all():  # by the very last step
             self._diverge(math.nan)
 
-    def _look(self, X: Matrix, Y: Matrix) -> tuple[float, float, Array]:
-        """Return cost, gradient norm and (clipped) gradient of a mini-batch; keep theta if it is the best."""
-        cost, gradient = self._quiet.run(self.gradient, self.theta, X, Y)
-        norm = math.sqrt(gradient.dot(gradient))
-        if not math.isfinite(cost + norm) or cost > self._loss.limit:
-            check_finite(X, Y)
-            self._diverge(cost)
-        elif self._loss.add(cost):
+    def _step(self, cost: float, gradient: Array, rate: float) -> None:
+        """Take the cost in, keep theta if its loss is the lowest, and move it down the (clipped) gradient."""
+        if self._loss.add(cost):
             self._lowest[:] = self.theta
         if self.max_norm is not None:
             gradient = clip_by_norm(gradient, self.max_norm)
-        return cost, norm, gradient
+        self.optimizer.update(self.theta, gradient, self._state, rate)
+        self.steps += 1
 
     def _diverge(self, cost: float) -> None:
         self.outcome = "diverged"
