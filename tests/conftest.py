@@ -7,6 +7,11 @@ from collections.abc import Callable
 
 import pytest
 
+from ewad.cli import THREADS
+
+for _variable in THREADS:  # as ewad has it, here before anything loads numpy
+    os.environ.setdefault(_variable, "1")
+
 
 @pytest.fixture(scope="session")
 def promtool_check() -> Callable[[str], str]:

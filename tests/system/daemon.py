@@ -85,6 +85,12 @@ class Daemon:
         pages = Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]
         return int(pages) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
+    @property
+    def peak_rss_mib(self) -> float:
+        """The most resident memory it ever had."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 2**10
+
     def get(self, path: str) -> tuple[int, str]:
         """Return status and text of a page."""
         url = f"{'https' if self._tls else 'http'}://{self.address}{path}"
@@ -116,6 +122,10 @@ class Daemon:
         assert len(found) < 2, f"{len(found)} series {name} {labels}"
         return found[0] if found else None
 
+    def total(self, name: str) -> float:
+        """Return the sum of all series of this name."""
+        return sum(self.samples().get(name, {}).values())
+
     def until_value(self, name: str, expected: float | None, **labels: str) -> None:
         """Wait until the series has this value; None: until it is gone."""
         until(
@@ -126,11 +136,11 @@ class Daemon:
     def until_total(self, name: str, expected: float) -> None:
         """Wait until all series of this name sum up to this."""
 
-        def total() -> float:
-            return sum(self.samples().get(name, {}).values())
-
-        until(lambda: total() >= expected, lambda: f"{name}: {total()}, not {expected}\n{self.stderr}")
-        assert total() == expected
+        until(
+            lambda: self.total(name) >= expected,
+            lambda: f"{name}: {self.total(name)}, not {expected}\n{self.stderr}",
+        )
+        assert self.total(name) == expected
 
     def until_ready(self) -> None:
         """Wait until it has subscribed."""

@@ -69,7 +69,7 @@ def survive(
             daemon.kill()
         assert "Traceback" not in daemon.stderr
     assert repeated > 0, "no redelivery came to be recognised: nothing was tested"
-    _assert_equal(directory, publisher.sent)
+    assert_equal(directory, publisher.sent)
     return f"{kills} kills, {publisher.sent} samples, {repeated:.0f} redelivered and recognised"
 
 
@@ -91,8 +91,8 @@ def _killed(daemon: Daemon, point: str | None, random: Random) -> float:
     return 0.0
 
 
-def _assert_equal(directory: Path, samples: int) -> None:
-    """Compare the state file with what an engine makes of the samples in one go."""
+def assert_equal(directory: Path, samples: int) -> None:
+    """Compare a stopped daemon's state file with what an engine makes of the samples in one go."""
     settings = config.load(directory / "ewad.toml", {})
     file = StateFile(directory / "ewad.db", write=False)
     found = read(file, "", lambda: Engine(settings.group_settings()))

@@ -123,6 +123,11 @@ class Mosquitto:
             self.process.wait(timeout=10)
             self.process = None
 
+    def told(self, topic: str) -> str:
+        """Return the topic's stored message, or its next one; topics of $SYS come each `sys_interval`."""
+        command = ["mosquitto_sub", "-h", self.host, "-p", str(self.port), "-t", topic, "-C", "1"]
+        return subprocess.run(command, check=True, timeout=60, capture_output=True, text=True).stdout
+
     def publish(
         self, topic: str, *payloads: str, qos: int = 1, retain: bool = False, arguments: Sequence[str] = ()
     ) -> None:
