@@ -52,7 +52,7 @@ def batch_size_rule(m: int, n_x: int, memory_bytes: int = MEMORY_BYTES, itemsize
 def shuffled(X: Matrix, Y: Matrix, rng: np.random.Generator) -> tuple[Matrix, Matrix]:
     """Return copies of X and Y with their columns in one random order, the same for both."""
     order = rng.permutation(_count(X, Y))
-    return X[:, order], Y[:, order]
+    return _columns(X, order), _columns(Y, order)
 
 
 def partition(X: Matrix, Y: Matrix, batch_size: int) -> Iterator[tuple[Matrix, Matrix]]:
@@ -84,7 +84,14 @@ def epoch(
         order = start + rng.permutation(min(block, m - start))
         for first in range(0, len(order), batch_size):
             chosen = order[first : first + batch_size]
-            yield X[:, chosen], Y[:, chosen]
+            yield _columns(X, chosen), _columns(Y, chosen)
+
+
+def _columns(matrix: Matrix, chosen: NDArray[np.int64]) -> Matrix:
+    """Return matrix[:, chosen]; where examples lie one after another in memory, in half the time."""
+    if matrix.flags.f_contiguous:
+        return matrix.T.take(chosen, axis=0).T
+    return matrix[:, chosen]
 
 
 class Progress(NamedTuple):

@@ -85,6 +85,13 @@ class TestEpoch:
         orders = {tuple(np.hstack([X[0] for X, _ in epoch(*numbered(4), 2, random)])) for _ in range(500)}
         assert orders == set(itertools.permutations(range(4)))
 
+    def test_is_the_same_in_either_memory_order(self):
+        X, Y = numbered(100)
+        rows, columns = (epoch(matrix, Y, 8, rng()) for matrix in (X, np.asfortranarray(X)))
+        for a, b in zip(rows, columns, strict=True):
+            np.testing.assert_array_equal(a[0], b[0])
+            np.testing.assert_array_equal(a[1], b[1])
+
     def test_of_blocks_as_small_as_mini_batches_gives_views(self):
         X, Y = numbered(10)
         assert all(np.shares_memory(X_t, X) for X_t, _ in epoch(X, Y, 4, rng(), block=4))
