@@ -98,7 +98,7 @@ class Cost(NamedTuple):
 def _squared_errors(output: Activation, Z: Matrix, Y: Matrix, dZ: Matrix) -> float:
     output.apply(Z)
     np.subtract(Z, Y, out=dZ)
-    errors = dZ.reshape(-1)
+    errors = dZ.ravel()
     squares = float(errors.dot(errors))
     output.back(dZ, Z)
     return squares
@@ -123,7 +123,10 @@ COSTS: dict[str, Cost] = {
 
 
 class _Work(NamedTuple):
-    """Buffers for m examples: (A, dA) of each layer above the input, and a column of m ones."""
+    """Buffers for m examples: (A, dA) of each layer above the input, and a column of m ones.
+
+    A and dA of an identity output share an array.
+    """
 
     layers: list[Layer]
     ones: Matrix
@@ -283,6 +286,10 @@ class Network:
                 self._work.clear()
             shapes = [(n, m) for n in self.layers[1:]]
             layers = [(np.empty(shape, self.dtype), np.empty(shape, self.dtype)) for shape in shapes]
+            if (
+                self.output == "identity"
+            ):  # dA does not depend on A, and takes its place: one array less in the cache
+                layers[-1] = layers[-1][0], layers[-1][0]
             work = self._work[m] = _Work(layers, np.ones((m, 1), self.dtype))
         return work
 
