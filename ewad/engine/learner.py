@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ from ewad.numeric.experts import Expert
 from ewad.numeric.optimizers import clip_by_norm
 from ewad.numeric.plateau import PlateauDetector, PlateauState
 from ewad.numeric.recurrence import Floats, Integers, Runs, advance, rows_of
-from ewad.numeric.rows import Part, RowState
+from ewad.numeric.rows import Part, Removal, RowState
 from ewad.numeric.schedules import ReduceOnPlateau, Schedule
 
 # The reported loss averages the costs of about the last 1 / (1 - 0.9) = 10 mini-batches.
@@ -40,6 +41,18 @@ class Progress(NamedTuple):
 
     loss: Floats
     learning_rate: Floats
+
+
+class _One(NamedTuple):
+    """Views on the row of one model, (n_params,) each: theta, the optimizer's moments, the unfinished sum.
+
+    gradient: to write one to, of no row.
+    """
+
+    theta: Floats
+    moments: tuple[Floats, ...]
+    gradient_sum: Floats
+    gradient: Floats
 
 
 class Learner(RowState):
@@ -77,7 +90,7 @@ class Learner(RowState):
         self.expert = expert
         self._outputs = n_outputs
         self._penalised = expert.penalised()
-        self._n_errors = np.array(float(settings.batch_size * n_outputs))  # that a mini-batch's cost averages
+        self._n_errors = float(settings.batch_size * n_outputs)  # that a mini-batch's cost averages
         self._initial = expert.initial()
         self._cached = max(2, CACHED // expert.n_params)
         self.add_rows("theta", expert.n_params, fill=self._initial)
@@ -95,6 +108,17 @@ class Learner(RowState):
         self._moments = [f"moment_{i}" for i in range(len(moments))]
         for name, moment in zip(self._moments, moments, strict=True):  # all zero, whichever optimizer
             self.add_rows(name, *moment.shape[1:], dtype=moment.dtype)
+        self._viewed: tuple[int, _One] | None = None  # the last model that came alone
+
+    def grow(self, n_rows: int) -> None:
+        """Make room for n_rows models."""
+        super().grow(n_rows)
+        self._viewed = None
+
+    def remove(self, removal: Removal) -> None:
+        """Let models go."""
+        super().remove(removal)
+        self._viewed = None
 
     @property
     def epoch(self) -> NDArray[np.int64]:
@@ -151,6 +175,8 @@ class Learner(RowState):
         models, length = runs_of(model)
         rows, size = rows_of(models), self.settings.batch_size
         rounds = Rounds.of(length, ready, self.collected[rows], size)
+        if len(models) == 1:  # quicker with numbers
+            return self._learn_one(int(models[0]), rounds, X, Y, X_now, progress)
         batches = self.batches[rows] + np.arange(rounds.n)[:, None]  # (n_rounds, k) completed before each
         epochs = batches // self.settings.batches_per_epoch
         rates = self._rates(rows, epochs, batches)
@@ -175,6 +201,81 @@ class Learner(RowState):
             progress.loss[:] = _ratio(sums[:, 0], sums[:, 1])[rounds.now, rounds.run]
             progress.learning_rate[:] = rates[rounds.now, rounds.run]
         return forecast
+
+    def _learn_one(
+        self, row: int, rounds: Rounds, X: Floats, Y: Floats, X_now: Floats, progress: Progress | None
+    ) -> Floats:
+        """As `learn`, of one model."""
+        one, expert = self._one(row), self.expert
+        forecast = np.empty((len(X_now), self._outputs))
+        for now, past, stepping in rounds.rounds:
+            if now is not None:
+                forecast[now] = expert.predict_one(one.theta, X_now[now])
+                if progress is not None:
+                    weight = self.loss_weight.item(row)
+                    progress.loss[now] = self.loss_sum.item(row) / weight if weight else np.nan
+                    progress.learning_rate[now] = self._rate(row)
+            if past is not None:
+                square = expert.gradient_one(one.theta, X[past], Y[past], one.gradient)
+                if self.settings.batch_size > 1:
+                    self.squares[row] += square
+                    np.add(one.gradient_sum, one.gradient, out=one.gradient_sum)
+                    self.collected[row] += past.stop - past.start if isinstance(past, slice) else len(past)
+            if stepping is not None:
+                if self.settings.batch_size > 1:
+                    square = self.squares.item(row)
+                    one.gradient[:] = one.gradient_sum
+                    one.gradient_sum[:] = 0.0
+                    self.squares[row] = self.collected[row] = 0
+                self._step_one(row, one, square)
+        return forecast
+
+    def _step_one(self, row: int, one: _One, square: float) -> None:
+        """Take a step of one model, and note it.  square, one.gradient: the sums of its mini-batch."""
+        settings, gradient = self.settings, one.gradient
+        cost = square / self._n_errors
+        if self._n_errors != 1.0:
+            gradient /= self._n_errors
+        if settings.l2:
+            weights = one.theta * self._penalised
+            cost += settings.l2 / (2 * settings.batch_size) * float(weights.dot(weights))
+            gradient += settings.l2 / settings.batch_size * weights
+        norm = math.sqrt(gradient.dot(gradient))
+        self.batch_loss[row], self.gradient_norm[row] = cost, norm
+        good = cost <= COST_LIMIT  # nor NaN
+        if good:
+            if settings.max_gradient_norm is not None:
+                gradient = clip_by_norm(gradient, settings.max_gradient_norm)
+            settings.optimizer.update(one.theta, gradient, one.moments, self._rate(row))
+        else:
+            self._start_anew(np.array([row]))
+            cost = norm = 0.0
+        self.loss_sum[row] = LOSS_BETA * self.loss_sum.item(row) + cost
+        self.loss_weight[row] = LOSS_BETA * self.loss_weight.item(row) + good
+        self.epoch_cost[row] += cost
+        self.epoch_norm[row] += norm
+        self.batches[row] = batches = self.batches.item(row) + 1
+        if batches % settings.batches_per_epoch == 0:
+            self._end_epoch(np.array([row]))
+
+    def _one(self, row: int) -> _One:
+        """Return the views on a model's row."""
+        if self._viewed is None or self._viewed[0] != row:
+            moments = tuple(
+                getattr(self, name)[row : row + 1].reshape(getattr(self, name).shape[1:])
+                for name in self._moments
+            )
+            one = _One(self.theta[row], moments, self.gradient_sum[row], np.empty(self.theta.shape[1]))
+            self._viewed = row, one
+        return self._viewed[1]
+
+    def _rate(self, row: int) -> float:
+        """Return the learning rate of one model's next step."""
+        batches = self.batches.item(row)
+        epoch, schedule = batches // self.settings.batches_per_epoch, self.settings.schedule
+        if isinstance(schedule, ReduceOnPlateau):
+            epoch = self.plateaus.item(row)
+        return float(schedule.rate(self.settings.learning_rate, epoch, batches))
 
     def _forecast(self, model: Integers, X: Floats, forecast: Floats, members: Members) -> None:
         rows, length = _rows(model)

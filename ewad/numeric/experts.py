@@ -45,6 +45,12 @@ class Expert(Protocol):
     def gradient(self, theta: Floats, length: Integers, X: Floats, Y: Floats) -> tuple[Floats, Floats]:
         """Return squared errors (k,) and their gradients (k, n_params), summed over each run; m >= 1."""
 
+    def predict_one(self, theta: Floats, X: Floats) -> Floats:
+        """Return Y: (m, n_y) of one model.  theta: (n_params,)."""
+
+    def gradient_one(self, theta: Floats, X: Floats, Y: Floats, out: Floats) -> float:
+        """Return the squared error of one model, and write its gradient to out; both (n_params,)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Linear:
@@ -68,31 +74,46 @@ class Linear:
 
     def predict(self, theta: Floats, length: Integers, X: Floats) -> Floats:
         """Return X W + b of each example's model."""
+        if len(theta) == 1:
+            return self.predict_one(theta[0], X)
         matrix = theta.reshape(-1, self.n_x + 1, self.n_y)  # (k, n_x + 1, n_y)
-        if len(length) == 1:
-            Y: Floats = X.dot(matrix[0, :-1])
-            Y += matrix[0, -1]
-            return Y
         if len(length) < len(X):
             matrix = np.repeat(matrix, length, axis=0)  # (m, n_x + 1, n_y)
         return np.asarray(np.einsum("mx,mxy->my", X, matrix[:, :-1]) + matrix[:, -1])
 
     def gradient(self, theta: Floats, length: Integers, X: Floats, Y: Floats) -> tuple[Floats, Floats]:
         """Return the squared errors and 2 X'(X W + b - Y)."""
+        if len(theta) == 1:
+            return _of_one(self, theta, X, Y)
         error = self.predict(theta, length, X)  # (m, n_y)
         error -= Y
         sums = np.empty((len(length), self.n_x + 1, self.n_y))
-        if len(length) == 1:
-            np.dot(X.T, error, sums[0, :-1])
-            np.add.reduce(error, axis=0, out=sums[0, -1])
-            squares = np.array([np.vdot(error, error)])
-        else:
-            start = np.cumsum(length) - length
-            self._products(start, length, X, error, sums[:, :-1])
-            np.add.reduceat(error, start, axis=0, out=sums[:, -1])
-            squares = np.add.reduceat(np.vecdot(error, error), start)
+        start = np.cumsum(length) - length
+        self._products(start, length, X, error, sums[:, :-1])
+        np.add.reduceat(error, start, axis=0, out=sums[:, -1])
+        squares = np.add.reduceat(np.vecdot(error, error), start)
         sums *= 2.0
         return squares, sums.reshape(len(length), -1)
+
+    def predict_one(self, theta: Floats, X: Floats) -> Floats:
+        """Return X W + b."""
+        matrix = theta.reshape(-1, self.n_y)
+        Y: Floats = X.dot(matrix[:-1])
+        Y += matrix[-1]
+        return Y
+
+    def gradient_one(self, theta: Floats, X: Floats, Y: Floats, out: Floats) -> float:
+        """Return the squared error, and write 2 X'(X W + b - Y)."""
+        error = self.predict_one(theta, X)
+        error -= Y
+        matrix, errors = out.reshape(-1, self.n_y), error.ravel()
+        np.dot(X.T, error, matrix[:-1])
+        if len(X) == 1:
+            matrix[-1] = errors
+        else:
+            np.add.reduce(error, axis=0, out=matrix[-1])
+        out *= 2.0
+        return float(errors.dot(errors))
 
     def _products(self, start: Integers, length: Integers, X: Floats, error: Floats, out: Floats) -> None:
         """Write X'error of each run to out: (k, n_x, n_y)."""
@@ -142,17 +163,14 @@ class NetworkExpert:
     def predict(self, theta: Floats, length: Integers, X: Floats) -> Floats:
         """Return the output of each example's network."""
         if len(theta) == 1:
-            return self.network.forward(theta[0], X.T).T
+            return self.predict_one(theta[0], X)
         rectangle = _Rectangle(length)
         return rectangle.unpack(self._forward(self._layers(theta), rectangle.pack(X))[-1])
 
     def gradient(self, theta: Floats, length: Integers, X: Floats, Y: Floats) -> tuple[Floats, Floats]:
         """Return the squared errors and their gradient by backward propagation."""
         if len(theta) == 1:
-            cost, mean = self.network.gradient(theta[0], X.T, Y.T)
-            if Y.size > 1:
-                mean *= Y.size
-            return np.array([cost * Y.size]), mean[None]
+            return _of_one(self, theta, X, Y)
         rectangle, layers = _Rectangle(length), self._layers(theta)
         activations = self._forward(layers, rectangle.pack(X))
         error = rectangle.unpack(activations[-1]) - Y  # (m, n_y)
@@ -169,6 +187,17 @@ class NetworkExpert:
         if len(squares) > len(length):
             squares = np.add.reduceat(squares, np.cumsum(length) - length)
         return squares, gradient
+
+    def predict_one(self, theta: Floats, X: Floats) -> Floats:
+        """Return the output of the network."""
+        return self.network.forward(theta, X.T).T
+
+    def gradient_one(self, theta: Floats, X: Floats, Y: Floats, out: Floats) -> float:
+        """Return the squared error, and write its gradient."""
+        cost, _ = self.network.gradient(theta, X.T, Y.T, out=out)
+        if Y.size > 1:
+            out *= Y.size
+        return cost * Y.size
 
     def _layers(self, theta: Floats) -> list[tuple[Floats, Floats]]:
         """Return W: (k, n_out, n_in) and b: (k, n_out, 1) of each layer, as views on theta."""
@@ -187,6 +216,11 @@ class NetworkExpert:
                 RELU.apply(Z)
             activations.append(Z)
         return activations
+
+
+def _of_one(expert: Expert, theta: Floats, X: Floats, Y: Floats) -> tuple[Floats, Floats]:
+    gradient = np.empty_like(theta)
+    return np.array([expert.gradient_one(theta[0], X, Y, gradient[0])]), gradient
 
 
 class _Rectangle:

@@ -204,7 +204,13 @@ class Network:
         """Return A[L]: (n_y, m), a new array."""
         X = np.asarray(X, self.dtype)
         _check("X", X, self.layers[0])
-        layers = self._layers(theta)
+        layers = (
+            self._seen[2][0] if self._seen is not None and self._seen[0] is theta else self._layers(theta)
+        )
+        if X.shape[1] <= BLOCK:
+            Z, _ = self._forward(layers, X).layers[-1]
+            self._output.apply(Z)
+            return Z.copy()
         result = np.empty((self.layers[-1], X.shape[1]), dtype=self.dtype)
         for a, z in _blocks(X.shape[1]):
             Z, _ = self._forward(layers, X[:, a:z]).layers[-1]
