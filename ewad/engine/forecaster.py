@@ -201,7 +201,7 @@ class Forecaster(RowState):
                 arrived = runs.inverse()
                 ready, X, Y, X_now = ready[arrived], X[arrived], Y[arrived], X_now[arrived]
         changes = np.empty((*Y.shape, len(self.settings.experts)))
-        progress = Progress(np.full(len(ready), np.nan), np.full(len(ready), np.nan))
+        progress = Progress(*np.full((2, len(ready)), np.nan))
         for i, name in enumerate(self.settings.experts):
             learner = self.learners.get(name)
             if learner is None:

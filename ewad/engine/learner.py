@@ -109,6 +109,7 @@ class Learner(RowState):
         for name, moment in zip(self._moments, moments, strict=True):  # all zero, whichever optimizer
             self.add_rows(name, *moment.shape[1:], dtype=moment.dtype)
         self._viewed: tuple[int, _One] | None = None  # the last model that came alone
+        self._rated: tuple[int, int, float] | None = None  # its plateaus, batches, and the rate after those
 
     def grow(self, n_rows: int) -> None:
         """Make room for n_rows models."""
@@ -155,6 +156,7 @@ class Learner(RowState):
     def set_rates(self, learning_rate: float, schedule: Schedule) -> None:
         """Go on at other learning rates; what has been learnt stays."""
         self.settings = replace(self.settings, learning_rate=learning_rate, schedule=schedule)
+        self._rated = None
 
     def learn(
         self,
@@ -271,11 +273,14 @@ class Learner(RowState):
 
     def _rate(self, row: int) -> float:
         """Return the learning rate of one model's next step."""
-        batches = self.batches.item(row)
-        epoch, schedule = batches // self.settings.batches_per_epoch, self.settings.schedule
-        if isinstance(schedule, ReduceOnPlateau):
-            epoch = self.plateaus.item(row)
-        return float(schedule.rate(self.settings.learning_rate, epoch, batches))
+        plateaus, batches = self.plateaus.item(row), self.batches.item(row)
+        if self._rated is None or self._rated[:2] != (plateaus, batches):
+            schedule = self.settings.schedule
+            epoch = batches // self.settings.batches_per_epoch
+            stage = plateaus if isinstance(schedule, ReduceOnPlateau) else epoch
+            rate = float(schedule.rate(self.settings.learning_rate, stage, batches))
+            self._rated = plateaus, batches, rate
+        return self._rated[2]
 
     def _forecast(self, model: Integers, X: Floats, forecast: Floats, members: Members) -> None:
         rows, length = _rows(model)

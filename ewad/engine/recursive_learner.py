@@ -62,6 +62,9 @@ class RecursiveLearner(RowState):
         forecast = np.empty((len(model), self.theta.shape[2]))
         models, length = runs_of(model)
         rounds = Rounds.of(length, ready, self.collected[models], self.batch_size)
+        if len(models) == 1:  # quicker with views on its row
+            self._learn_one(models, rounds, X, Y, X_now, forecast)
+            return forecast
         for now, past, stepping in rounds.rounds:
             if now is not None:
                 self._forecast(model[now], X_now[now], forecast, now)
@@ -72,13 +75,27 @@ class RecursiveLearner(RowState):
         self.collected[models] = rounds.left
         return forecast
 
+    def _learn_one(
+        self, models: Integers, rounds: Rounds, X: Floats, Y: Floats, X_now: Floats, forecast: Floats
+    ) -> None:
+        """As `learn`, of one model; writes to forecast."""
+        row = models.item()
+        theta, waiting_x, waiting_y = self.theta[row], self.waiting_x[row], self.waiting_y[row]
+        weights, intercept = theta[:-1], theta[-1]
+        for now, past, stepping in rounds.rounds:
+            if now is not None:
+                forecast[now] = X_now[now].dot(weights) + intercept
+            if past is not None:
+                place = rounds.place[past] if self.batch_size > 1 else 0
+                waiting_x[place, :-1] = X[past]
+                waiting_y[place] = Y[past]
+            if stepping is not None:
+                self._step(models)
+        self.collected[row] = rounds.left[0]
+
     def _forecast(self, model: Integers, X: Floats, forecast: Floats, members: Members) -> None:
-        if (row := int(model[0])) == model[-1]:
-            theta = self.theta[row]
-            forecast[members] = X @ theta[:-1] + theta[-1]
-        else:
-            matrix = self.theta[model]
-            forecast[members] = (X[:, None, :] @ matrix[:, :-1])[:, 0] + matrix[:, -1]
+        matrix = self.theta[model]
+        forecast[members] = (X[:, None, :] @ matrix[:, :-1])[:, 0] + matrix[:, -1]
 
     def _collect(self, model: Integers, X: Floats, Y: Floats, place: Integers) -> None:
         self.waiting_x[model, place, :-1] = X

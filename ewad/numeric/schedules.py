@@ -31,7 +31,7 @@ class Constant:
 
     def rate(self, initial: float, epoch: Counts, batch: Counts) -> Floats:
         """Return initial."""
-        return np.full(np.shape(epoch), initial)
+        return np.asarray(initial) if isinstance(epoch, int) else np.full(np.shape(epoch), initial)
 
 
 @dataclass(frozen=True, slots=True)
