@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,13 +15,17 @@ from ewad.engine.settings import ModelSettings
 from ewad.numeric.experts import GRADIENT_EXPERTS, RECURSIVE_EXPERTS
 from ewad.numeric.intervals import ConformalIntervals
 from ewad.numeric.mixture import Hedge
-from ewad.numeric.pending import Due, Pending
+from ewad.numeric.pending import Due, DueOne, Pending
 from ewad.numeric.recurrence import Floats, Integers, Runs, advance
 from ewad.numeric.robust import Believed, RobustScale
 from ewad.numeric.rows import Part, Removal, RowState
 
 # Skill compares about the last 1 / (1 - 0.995) = 200 scored forecasts.
 SKILL_BETA = 0.995
+
+
+# Forecasts, and the lower and upper ends of their intervals, (n, n_horizons); None: there are none.
+Made = tuple[Floats, Floats | None, Floats | None]
 
 
 class Forecaster(RowState):
@@ -131,11 +137,29 @@ class Forecaster(RowState):
         """
         number, position = self.features.places(runs, restart)
         believed = self.scale.update(runs, position > 0, value)
-        scale = believed.scale
         examples = self.features.update(runs, time, number, position, value, believed)
-        due = Due(self.horizons, runs, number, position)
         changes, progress = self._changes(runs, position >= self.depth, examples)
         changes[position < self.settings.lags] = np.nan
+        stage = (
+            self._made_one if len(value) == len(self.horizons) == 1 else self._made
+        )  # quicker with numbers
+        made = stage(runs, number, position, value, believed, changes)
+        forecasts = Forecasts(*made, *progress)
+        self.let_stand(runs, forecasts)
+        return forecasts
+
+    def _made(
+        self,
+        runs: Runs,
+        number: Integers,
+        position: Integers,
+        value: Floats,
+        believed: Believed,
+        changes: Floats,
+    ) -> Made:
+        """Mix what the experts say, (n, n_horizons, n_experts), and score what they said of these samples."""
+        due = Due(self.horizons, runs, number, position)
+        scale = believed.scale
         made = believed.expected[:, None, None] + changes * scale[:, None, None]  # (n, n_horizons, n_experts)
         unit = scale[:, None] * self._roots  # what errors are measured in
         forecast = made[:, :, 0]
@@ -146,9 +170,39 @@ class Forecaster(RowState):
         if self.intervals is not None:
             width = self.intervals.update(runs, due, error, unit)
             lower, upper = forecast - width[:, :, 0], forecast + width[:, :, 1]
-        forecasts = Forecasts(forecast, lower, upper, *progress)
-        self.let_stand(runs, forecasts)
-        return forecasts
+        return forecast, lower, upper
+
+    def _made_one(
+        self,
+        runs: Runs,
+        number: Integers,
+        position: Integers,
+        value: Floats,
+        believed: Believed,
+        changes: Floats,
+    ) -> Made:
+        """As `_made`, of one sample and one horizon."""
+        expected, scale, x = believed.expected.item(), believed.scale.item(), value.item()
+        (horizon,) = self.horizons
+        due = DueOne(runs.series.item(), number.item() % horizon, position.item() < horizon)
+        made, unit = (
+            [expected + change * scale for change in changes[0, 0].tolist()],
+            scale * math.sqrt(horizon),
+        )
+        forecast = made[0]
+        if self.hedge is not None:
+            doubted = x != believed.steady.item()
+            came = self.pending_experts.exchange_one(due, [math.nan] * len(made) if doubted else made)
+            errors = [math.nan if doubted else (x - each) / unit for each in came]
+            shares = self.hedge.update_one(due.row, number.item(), errors)
+            forecast = sum(share * each for share, each in zip(shares, made, strict=True))
+            if doubted and not math.isnan(forecast):
+                forecast = expected
+        error = self._score_one(due, x, forecast)
+        if self.intervals is None:
+            return np.array([[forecast]]), None, None
+        below, above = self.intervals.update_one(due, error, unit)
+        return np.array([[forecast]]), np.array([[forecast - below]]), np.array([[forecast + above]])
 
     def standing(self, rows: Integers) -> Forecasts:
         """Return what stands now for each of these streams."""
@@ -242,6 +296,16 @@ class Forecaster(RowState):
         if some_doubted:
             mixed[doubted] = np.where(np.isnan(mixed[doubted]), np.nan, believed.expected[doubted, None])
         return np.asarray(mixed)
+
+    def _score_one(self, due: DueOne, value: float, forecast: float) -> float:
+        """As `_score`, of one sample and one horizon."""
+        last = math.nan if math.isnan(forecast) else value
+        misses = [value - came for came in self.pending.exchange_one(due, (forecast, last))]
+        known = not math.isnan(misses[0])
+        decay = SKILL_BETA if known else 1.0
+        for miss, sums in zip(misses, (self.squared_error, self.squared_change), strict=True):
+            sums[due.row, 0] = (miss * miss if known else 0.0) + decay * sums.item(due.row, 0)
+        return misses[0]
 
     def _score(self, runs: Runs, due: Due, value: Floats, forecast: Floats) -> Floats:
         """Hold each value against the forecast made for it, and persistence; return value - forecast."""

@@ -142,7 +142,7 @@ class Group(RowState):
         """Take in a batch: averages, then forecasts scored against the values that came, then learning."""
         accepted = np.arange(len(batch))
         runs = Runs.of(batch.stream)
-        newest = batch.time[runs.order]
+        newest = runs.sort(batch.time)
         elapsed = self._elapsed(runs, newest)
         if len(elapsed) and elapsed.min() < 0.0:
             time = newest
@@ -156,7 +156,7 @@ class Group(RowState):
             elapsed = self._elapsed(runs, newest)
         if len(accepted) == 0:
             return Results.none(self.settings)
-        value = batch.value[accepted[runs.order]]
+        value = batch.value if len(batch) == 1 else batch.value[accepted[runs.order]]
         averages = [average.update(runs, elapsed, value) for average in self.averages]
         forecasts = None
         if self.forecaster is not None:
@@ -170,6 +170,12 @@ class Group(RowState):
     def _keep(self, runs: Runs, newest: Floats, value: Floats, arrival: float | None) -> None:
         """Keep what is known of the streams after these sorted samples."""
         rows = runs.rows
+        if len(newest) == 1:  # quicker with numbers
+            row, time = runs.series.item(), newest.item()
+            self.count[row] += 1
+            self.time[row], self.value[row] = time, value.item()
+            self.seen[row] = time if arrival is None else arrival
+            return
         self.count[rows] += runs.length
         self.time[rows] = runs.last(newest)
         self.seen[rows] = self.time[rows] if arrival is None else arrival
@@ -188,6 +194,9 @@ class Group(RowState):
 
     def _elapsed(self, runs: Runs, time: Floats) -> Floats:
         """Return (n,) seconds since each sorted sample's stream had its last one; 0 for a stream's first."""
+        if len(time) == 1:  # quicker with numbers
+            row = runs.series.item()
+            return time - self.time[row] if self.count.item(row) else np.zeros(1)
         rows = runs.rows
         before = np.where(self.count[rows] > 0, self.time[rows], runs.first(time))
         return time - previous(time, before, runs)

@@ -9,6 +9,7 @@ Source: A. Ng, Improving Deep Neural Networks, week 2 (bias correction); West 19
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -84,6 +85,8 @@ class ExponentialAverage(RowState):
         runs: whose samples these are.  elapsed: (n,) seconds since the stream's last sample, >= 0 (without
         meaning for a stream's first).  value: (n,) finite.  Both are sorted as runs says.
         """
+        if len(value) == 1:  # quicker with numbers
+            return self._update_one(runs.series.item(), elapsed.item(), value.item())
         rows = runs.rows
         weight0 = self.weight[rows]
         # Averages are taken of deviations from where each stream stood: exact on constant input.
@@ -112,6 +115,21 @@ class ExponentialAverage(RowState):
         self.scatter[rows] = runs.last(scatter)
         return Averaged(mean, weight, pairs, scatter)
 
+    def _update_one(self, row: int, elapsed: float, value: float) -> Averaged:
+        """As `update`, of one sample."""
+        weight0, decay = self.weight.item(row), self._decay_of(elapsed)
+        past = decay * weight0
+        weight = 1.0 + past
+        centre = self.mean.item(row) if weight0 > 0.0 else value
+        deviation = value - centre
+        self.weight[row] = weight
+        self.scatter[row] = deviation * deviation * past / weight + decay * self.scatter.item(row)
+        self.pairs[row] = 2.0 * past + decay * decay * self.pairs.item(row)
+        self.mean[row] = centre + deviation / weight if self.decay != ByCount(0.0) else value
+        return Averaged(
+            *(array[row : row + 1].copy() for array in (self.mean, self.weight, self.pairs, self.scatter))
+        )
+
     def stddev(self) -> Floats:
         """Return the unbiased weighted standard deviation, (n_streams,); NaN before two samples."""
         return _stddev(self.weight, self.pairs, self.scatter)
@@ -128,6 +146,11 @@ class ExponentialAverage(RowState):
         if isinstance(self.decay, ByCount):
             return self.decay.beta
         return np.exp2(elapsed * (-1.0 / self.decay.half_life_seconds))
+
+    def _decay_of(self, elapsed: float) -> float:
+        if isinstance(self.decay, ByCount):
+            return self.decay.beta
+        return math.exp2(elapsed * (-1.0 / self.decay.half_life_seconds))
 
 
 def _stddev(weight: Floats, pairs: Floats, scatter: Floats) -> Floats:

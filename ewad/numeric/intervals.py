@@ -9,12 +9,13 @@ Source: Gibbs & Candes 2021; Angelopoulos, Candes & Tibshirani 2023 (quantile tr
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ewad.numeric.pending import Due, Pending
+from ewad.numeric.pending import Due, DueOne, Pending
 from ewad.numeric.recurrence import Floats, Integers, Runs, advance, previous
 from ewad.numeric.rows import RowState
 
@@ -94,6 +95,42 @@ class ConformalIntervals(RowState):
         self.pending.keep(due, widths)
         self._score(runs, sides, given)
         return widths
+
+    def update_one(self, due: DueOne, error: float, unit: float) -> tuple[float, float]:
+        """As `update`, of one sample and one horizon: quicker with numbers. Returns below, above."""
+        row = due.row
+        size = self._size_one(row, error / unit) * unit
+        sides, given = (-error, error), self.pending.take_one(due)
+        known = not (math.isnan(error) or math.isnan(given[0]))
+        scored, weight, inside = self.scored.item(row, 0), self.weight.item(row, 0), self.inside.item(row, 0)
+        step = known * max(self._step_size.item(0), 1.0 / (self._twice.item(0) + EAGER * scored))
+        aim = self._outside - (1.0 - COVERAGE_BETA) * self._coverage * weight
+        share = max(aim + (1.0 - COVERAGE_BETA) * inside, 0.0)
+        outside = [side > room for side, room in zip(sides, given, strict=True)]
+        width = [
+            min(max(math.exp((out - share) * step) * was, NARROWEST), WIDEST)
+            for out, was in zip(outside, self.width[row, 0].tolist(), strict=True)
+        ]
+        self.width[row, 0], self.scored[row, 0] = width, scored + known
+        self.weight[row, 0] = COVERAGE_BETA * weight + known
+        self.inside[row, 0] = COVERAGE_BETA * inside + (known and not any(outside))
+        widths = width[0] * size, width[1] * size
+        self.pending.forecasts[row, due.place] = widths
+        self._score_one(row, *((error, given[1]) if error > 0.0 else (-error, given[0])))
+        return widths
+
+    def _size_one(self, row: int, error: float) -> float:
+        """As `_size`, of one sample and one horizon."""
+        known = not math.isnan(error)
+        bounded = min(abs(error), ERROR_LIMIT) if known else 0.0
+        self.square[row, 0] = square = bounded * bounded + SIZE_BETA * self.square.item(row, 0)
+        self.square_weight[row, 0] = weight = known + SIZE_BETA * self.square_weight.item(row, 0)
+        return math.sqrt(square / weight) if weight > 0.0 else 1.0
+
+    def _score_one(self, row: int, miss: float, room: float) -> None:
+        """As `_score`, of one sample."""
+        now, faded = miss / max(room, miss / HIGHEST_SCORE + NO_ROOM), COOLING * self.anomaly.item(row)
+        self.anomaly[row] = faded if math.isnan(now) or faded > now else now
 
     def _steps(self, runs: Runs, known: NDArray[np.bool_]) -> Floats:
         """Return (n, n_horizons) how far each sample moves widths; count the intervals scored."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -29,6 +31,17 @@ class Due:
         if runs.longest > 1:
             left = runs.length[runs.run] - runs.rank
             self.late = (left[:, None] <= steps).nonzero()
+
+
+class DueOne(NamedTuple):
+    """Where the forecast for one sample of a stream lies, if there is but one horizon.
+
+    lost: whether it was made before the window began.
+    """
+
+    row: int
+    place: int
+    lost: bool
 
 
 class Pending(RowState):
@@ -57,6 +70,17 @@ class Pending(RowState):
             came[due.lost] = np.nan
         self.keep(due, made)
         return came
+
+    def exchange_one(self, due: DueOne, made: Sequence[float]) -> list[float]:
+        """As `exchange`, of one sample and one horizon: (width,) each."""
+        came = self.take_one(due)
+        self.forecasts[due.row, due.place] = made
+        return came
+
+    def take_one(self, due: DueOne) -> list[float]:
+        """Return the forecasts made for one sample, (width,)."""
+        came: list[float] = self.forecasts[due.row, due.place].tolist()
+        return [math.nan] * len(came) if due.lost else came
 
     def take(self, due: Due) -> Floats:
         """Return the forecasts made before the batch; without meaning where it has made newer ones."""

@@ -61,8 +61,7 @@ class Runs:
             none = np.zeros(0, dtype=np.int64)
             return cls(none, none, slice(0, 0), none, none, none, none, none, 0)
         if n == 1:
-            row = series.astype(np.int64)
-            return cls(_FIRST, row, rows_of(row), _FIRST, _FIRST, _ONE, _FIRST, _FIRST, 1)
+            return cls._of_one_sample(int(series[0]))
         key = series.astype(np.uint16) if series.max() < _RADIX_LIMIT else series
         order = np.argsort(key, kind="stable")
         ordered = series[order]
@@ -80,6 +79,13 @@ class Runs:
         rows = rows_of(series_of_run)
         return cls(order, series_of_run, rows, start, end, length, run, rank, int(length.max()))
 
+    @classmethod
+    @lru_cache(maxsize=1024)
+    def _of_one_sample(cls, series: int) -> Runs:
+        row = np.array([series])
+        row.flags.writeable = False
+        return cls(_FIRST, row, rows_of(row), _FIRST, _FIRST, _ONE, _FIRST, _FIRST, 1)
+
     @staticmethod
     @lru_cache(maxsize=64)
     def of_one(n: int) -> Runs:
@@ -89,6 +95,10 @@ class Runs:
     def spread(self, values: NDArray[Kind]) -> NDArray[Kind]:
         """Return (n,) the value of each sample's run; values: (k,)."""
         return values if self.longest == 1 else values[self.run]
+
+    def sort(self, values: NDArray[Kind]) -> NDArray[Kind]:
+        """Return the values of a batch, (n,), in sorted order; one sample's as they are."""
+        return values if len(self.order) == 1 else values[self.order]
 
     def first(self, values: NDArray[Kind]) -> NDArray[Kind]:
         """Return (k, ...) the entries of each run's first sample; values: (n, ...)."""

@@ -69,6 +69,8 @@ class RobustScale(RowState):
 
         known: (n,) whether the sample continues its stream; one that does not is believed as it is.
         """
+        if len(value) == 1:  # quicker with numbers
+            return self._update_one(runs.series.item(), bool(known[0]), value.item())
         steady, expected, square, weight, recent = self._columns(runs, known, value)
         for mine, column in (
             (self.steady, steady),
@@ -78,15 +80,34 @@ class RobustScale(RowState):
             (self.recent, recent),
         ):
             mine[runs.rows] = runs.last(column)
-        scale = np.where(square > 0.0, np.sqrt(square / np.maximum(weight, 1.0)), 1.0)
-        return Believed(steady, expected, scale)
+        root = np.sqrt(square / np.maximum(weight, 1.0))
+        return Believed(steady, expected, np.where(root > 0.0, root, 1.0))
+
+    def _update_one(self, row: int, known: bool, value: float) -> Believed:
+        """As `update`, of one sample."""
+        stream = self._stream(row)
+        stream.take(value, known)
+        self.steady[row], self.last[row] = stream.steady, value
+        self.square[row], self.weight[row], self.recent[row] = stream.square, stream.weight, stream.recent
+        self.streak[row], self.stayed[row], self.returned[row] = stream.streak, stream.stayed, stream.returned
+        scale = math.sqrt(stream.square / max(stream.weight, 1.0)) or 1.0
+        return Believed(np.array([stream.steady]), np.array([stream.expected]), np.array([scale]))
+
+    def _stream(self, row: int) -> _Stream:
+        """Return the numbers of a row."""
+        return _Stream(
+            self.steady.item(row),
+            self.last.item(row),
+            self.square.item(row),
+            self.weight.item(row),
+            self.recent.item(row),
+            self.streak.item(row),
+            self.stayed.item(row),
+            self.returned.item(row),
+        )
 
     def _columns(self, runs: Runs, known: NDArray[np.bool_], value: Floats) -> tuple[Floats, ...]:
         """Return steady, expected, square, weight and recent after each sample."""
-        if len(value) == 1:  # quicker with numbers
-            columns = tuple(np.empty(1) for _ in range(5))
-            self._follow(runs, 0, known, value, columns)
-            return columns
         change = value - previous(value, self.steady[runs.rows], runs)
         if not known.all():
             change = np.where(known, change, 0.0)
@@ -125,7 +146,7 @@ class RobustScale(RowState):
     ) -> None:
         """Write what `update` finds for one run that has something odd, sample by sample."""
         row, members = runs.series[run], slice(int(runs.start[run]), int(runs.end[run]) + 1)
-        stream = _Stream(*(getattr(self, name)[row].item() for name in _Stream.__slots__))
+        stream = self._stream(int(row))
         followed = []
         for x, here in zip(value[members].tolist(), known[members].tolist(), strict=True):
             stream.take(x, here)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,8 @@ class Windows:
         value: (n,). Both may have further axes: vectors instead of numbers.
         """
         k, depth, *shape = history.shape
+        if len(value) == 1:
+            return cls(np.concatenate((history[0], value)), _depth(depth), depth)
         if k * runs.longest <= _MAX_PADDING * len(value):  # a rectangle: whole rows are quick to copy
             values = np.zeros((k, depth + runs.longest, *shape))
             values[:, :depth] = history
@@ -57,6 +60,9 @@ class Windows:
 
     def back(self, steps: int) -> Floats:
         """Return (n,) the value that many samples before each sample; steps <= depth."""
+        if len(self.place) == 1:
+            place = int(self.place[0]) - steps
+            return self.values[place : place + 1]
         return self.values[self.place - steps]
 
     def back_all(self, steps: Integers) -> Floats:
@@ -66,6 +72,13 @@ class Windows:
     def history(self, runs: Runs) -> Floats:
         """Return (k, depth) the last values of each run's stream after the batch."""
         return _gather(self.values, runs.last(self.place) - self.depth + 1, self.depth)
+
+
+@lru_cache(maxsize=64)
+def _depth(depth: int) -> Integers:
+    place = np.array([depth])
+    place.flags.writeable = False
+    return place
 
 
 def _gather(values: Floats, first: Integers, length: int) -> Floats:

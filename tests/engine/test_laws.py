@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ewad.engine import ByCount, ByTime, GroupSettings, ModelSettings
+from ewad.engine.settings import auto
 from ewad.numeric.optimizers import GradientDescent, Momentum, RMSprop
 from tests.engine.naive import NaiveGroup
 from tests.engine.scenarios import (
@@ -50,6 +51,38 @@ def test_one_by_one_gives_the_same_as_all_at_once_over_hundreds_of_mini_batches(
     whole, split = new_engine(group, 4), new_engine(group, 4)
     outputs = observe_in_pieces(whole, samples)
     assert_close(observe_in_pieces(split, samples, range(len(samples))), outputs)
+    assert_close(state_of(split), state_of(whole))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=seeds,
+    n=st.integers(1, 250),
+    horizon=st.integers(1, 3),
+    features=st.sampled_from(["lags", "full"]),
+    batch_size=st.integers(1, 3),
+    max_gap=st.sampled_from([None, 3.0]),
+    spikes=st.lists(st.tuples(st.integers(0, 249), st.sampled_from([1e6, -1e4, 0.0, 1e-160])), max_size=4),
+)
+def test_a_mixture_fed_sample_by_sample_gives_the_same(
+    seed, n, horizon, features, batch_size, max_gap, spikes
+):
+    model = auto(
+        "m",
+        horizons=(horizon,),
+        features=features,
+        lags=4,
+        batch_size=batch_size,
+        season=5,
+        max_gap_seconds=max_gap,
+    )
+    group = GroupSettings("plant", (ByCount(0.9), ByTime(30.0), ByCount(0.0)), model=model)
+    samples = random_samples(seed, n, 2)
+    for place, value in spikes:
+        samples.value[place % n] = value
+    whole, split = new_engine(group, 2), new_engine(group, 2)
+    outputs = observe_in_pieces(whole, samples)
+    assert_close(observe_in_pieces(split, samples, range(n)), outputs)
     assert_close(state_of(split), state_of(whole))
 
 
