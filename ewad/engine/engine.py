@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -115,11 +116,10 @@ class Engine:
             raise ValueError(
                 f"batch: expected {n} times and values, got {len(batch.time)}, {len(batch.value)}"
             )
-        if n and not 0 <= np.minimum.reduce(batch.stream) <= np.maximum.reduce(batch.stream) < len(
-            group.streams
-        ):
+        lowest, highest, largest, finite = _extent(batch)
+        if n and not 0 <= lowest <= highest < len(group.streams):
             raise ValueError(f"batch: streams of {group.name} are rows 0 to {len(group.streams) - 1}")
-        if n and not (np.abs(batch.value).max() < VALUE_LIMIT and np.isfinite(batch.time).all()):
+        if not (largest < VALUE_LIMIT and finite):
             raise ValueError(f"batch: expected finite times, and values within {VALUE_LIMIT:g}")
         return group.observe(batch)
 
@@ -157,3 +157,14 @@ class Engine:
         self.refused = header["refused"]
         self.forgotten = header.get("forgotten", 0)
         self.answered = header.get("answered", 0)
+
+
+def _extent(batch: Batch) -> tuple[int, int, float, bool]:
+    """Return the lowest and the highest row, the largest value, and whether all times are finite."""
+    if len(batch) == 0:
+        return 0, 0, 0.0, True
+    if len(batch) == 1:  # quicker with numbers
+        row = batch.stream.item()
+        return row, row, abs(batch.value.item()), math.isfinite(batch.time.item())
+    lowest, highest = np.minimum.reduce(batch.stream), np.maximum.reduce(batch.stream)
+    return lowest, highest, np.abs(batch.value).max(), bool(np.isfinite(batch.time).all())

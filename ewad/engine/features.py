@@ -151,6 +151,13 @@ class Features(RowState):
         restart: (n,) sorted, whether the sample begins a new window; None: none does.
         """
         rows = runs.rows
+        if len(runs.order) == 1:  # quicker with numbers
+            row = rows.start if isinstance(rows, slice) else rows.item()
+            at, place = self.count.item(row), self.position.item(row)
+            if restart is not None and restart[0]:
+                place = 0
+            self.count[row], self.position[row] = at + 1, place + 1
+            return np.array([at]), np.array([place])
         number = runs.spread(self.count[rows]) + runs.rank
         position = positions(self.position[rows], runs, restart)
         self.count[rows] += runs.length
@@ -188,6 +195,10 @@ class Features(RowState):
         return Examples(X, Y, X_now, fixed)
 
     def _targets(self, windows: Windows, scale: Floats) -> Floats:
+        if len(scale) == len(self._target_limit) == 1:  # quicker with numbers
+            last, before = windows.values.item(-1), windows.values.item(-1 - self._ahead)
+            limit = self._target_limit.item()
+            return np.array([[min(max((last - before) / scale.item(), -limit), limit)]])
         target = windows.back_all(self._target_ago)
         target -= windows.back(self._ahead)[:, None]
         target /= scale[:, None]

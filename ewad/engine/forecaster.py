@@ -139,7 +139,6 @@ class Forecaster(RowState):
         believed = self.scale.update(runs, position > 0, value)
         examples = self.features.update(runs, time, number, position, value, believed)
         changes, progress = self._changes(runs, position >= self.depth, examples)
-        changes[position < self.settings.lags] = np.nan
         stage = (
             self._made_one if len(value) == len(self.horizons) == 1 else self._made
         )  # quicker with numbers
@@ -158,6 +157,7 @@ class Forecaster(RowState):
         changes: Floats,
     ) -> Made:
         """Mix what the experts say, (n, n_horizons, n_experts), and score what they said of these samples."""
+        changes[position < self.settings.lags] = np.nan
         due = Due(self.horizons, runs, number, position)
         scale = believed.scale
         made = believed.expected[:, None, None] + changes * scale[:, None, None]  # (n, n_horizons, n_experts)
@@ -183,6 +183,8 @@ class Forecaster(RowState):
     ) -> Made:
         """As `_made`, of one sample and one horizon."""
         expected, scale, x = believed.expected.item(), believed.scale.item(), value.item()
+        if position.item() < self.settings.lags:
+            changes.fill(np.nan)
         (horizon,) = self.horizons
         due = DueOne(runs.series.item(), number.item() % horizon, position.item() < horizon)
         made, unit = (
@@ -255,7 +257,9 @@ class Forecaster(RowState):
                 arrived = runs.inverse()
                 ready, X, Y, X_now = ready[arrived], X[arrived], Y[arrived], X_now[arrived]
         changes = np.empty((*Y.shape, len(self.settings.experts)))
-        progress = Progress(*np.full((2, len(ready)), np.nan))
+        progress = Progress(*np.empty((2, len(ready))))
+        if self._leader is None:
+            progress.loss[:] = progress.learning_rate[:] = np.nan
         for i, name in enumerate(self.settings.experts):
             learner = self.learners.get(name)
             if learner is None:

@@ -140,11 +140,11 @@ class Group(RowState):
 
     def observe(self, batch: Batch) -> Results:
         """Take in a batch: averages, then forecasts scored against the values that came, then learning."""
-        accepted = np.arange(len(batch))
         runs = Runs.of(batch.stream)
+        accepted = runs.order if len(batch) == 1 else np.arange(len(batch))
         newest = runs.sort(batch.time)
         elapsed = self._elapsed(runs, newest)
-        if len(elapsed) and elapsed.min() < 0.0:
+        if len(elapsed) and np.minimum.reduce(elapsed) < 0.0:
             time = newest
             newest = self._newest(runs, time)
             late = time < newest
