@@ -10,6 +10,7 @@ Sources: A. Ng, Improving Deep Neural Networks, week 2; Kingma & Ba 2015; Loshch
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol
@@ -20,10 +21,11 @@ from numpy.typing import NDArray
 Array = NDArray[Any]  # float32 or float64: steps keep theta's type
 Rate = float | Array
 State = tuple[Array, ...]
+Update = Callable[[Array, Rate], None]  # (gradient, learning_rate): a step in place of bound arrays
 
 
 class Optimizer(Protocol):
-    """What every optimizer here is: a frozen record of its constants with these three functions."""
+    """What every optimizer here is: a frozen record of its constants with these four functions."""
 
     def init(self, theta: Array) -> State:
         """Return the state before the first step."""
@@ -34,11 +36,21 @@ class Optimizer(Protocol):
     def update(self, theta: Array, gradient: Array, state: State, learning_rate: Rate) -> None:
         """Take the step in place: changes theta and the arrays of state."""
 
+    def bind(self, theta: Array, state: State) -> Update:
+        """Return `update` of these very arrays: the quicker way to step them again and again.
+
+        What comes back keeps work arrays, and is not for two threads at once.
+        """
+
 
 class _OnCopies:
     """Steps that are updates of copies, so that each formula stands once."""
 
     __slots__ = ()
+
+    def bind(self: Optimizer, theta: Array, state: State) -> Update:
+        """Return `update` of these very arrays."""
+        return lambda gradient, learning_rate: self.update(theta, gradient, state, learning_rate)
 
     def step(
         self: Optimizer, theta: Array, gradient: Array, state: State, learning_rate: Rate
@@ -109,7 +121,7 @@ class RMSprop(_OnCopies):
         # Multiplied and divided in torch's order: on a bumpy path one last bit grows to 1e-8 in 100 steps.
         square += (1.0 - self.beta2) * gradient * gradient
         root = np.sqrt(square + self.epsilon) if self.epsilon_inside else np.sqrt(square) + self.epsilon
-        theta -= _ratio(_spread(learning_rate, theta) * gradient, root, self.epsilon)
+        theta -= _quotient(self.epsilon)(_spread(learning_rate, theta) * gradient, root, root)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,35 +142,53 @@ class Adam(_OnCopies):
 
     def update(self, theta: Array, gradient: Array, state: State, learning_rate: Rate) -> None:
         """Move theta by rate * (first / correction1) / (sqrt(second / correction2) + epsilon)."""
-        _check(theta, gradient)
-        first, second, steps = state
-        correction1, correction2 = self._corrections(steps)
-        beta1, rest1, beta2, rest2 = _factors(self.beta1, self.beta2, theta.dtype)
-        scratch = rest1 * gradient
-        first *= beta1
-        first += scratch
-        np.multiply(gradient, gradient, scratch)
-        scratch *= rest2
-        second *= beta2
-        second += scratch
-        # The corrections as factors of rate and epsilon: the same step in two passes less.
-        root = np.sqrt(second, scratch)
-        root += _spread(self.epsilon * correction2**0.5, theta)
-        move = _ratio(first, root, self.epsilon)
-        move *= _spread(learning_rate * correction2**0.5 / correction1, theta)
-        if self.weight_decay:
-            theta *= 1.0 - _spread(learning_rate * self.weight_decay, theta)
-        theta -= move
+        self.bind(theta, state)(gradient, learning_rate)
 
-    def _corrections(self, steps: Array) -> tuple[Any, Any]:
-        """Count a step, in place; return 1 - beta**steps of both betas, of a single problem as numbers."""
-        if steps.size == 1:
-            taken = steps.item() + 1
-            steps.fill(taken)
-            return 1.0 - self.beta1**taken, 1.0 - self.beta2**taken
-        steps += 1
-        taken = steps.astype(np.float64)
-        return 1.0 - self.beta1**taken, 1.0 - self.beta2**taken
+    def bind(self, theta: Array, state: State) -> Update:
+        """Return `update` of these very arrays; with work arrays of its own it takes three quarters."""
+        first, second, steps = state
+        beta1, beta2, epsilon, weight_decay = self.beta1, self.beta2, self.epsilon, self.weight_decay
+        keep1, take1, keep2, take2 = _factors(beta1, beta2, theta.dtype)
+        scratch = np.empty_like(theta)
+        many = theta.ndim > 1
+        # Numbers as arrays: of no axes, if there is but one problem; those multiply twice as quickly.
+        bias1, bias2 = (np.empty((*theta.shape[:-1], 1) if many else (), theta.dtype) for _ in range(2))
+        bias1_of, bias2_of = (bias[..., 0] if many else bias for bias in (bias1, bias2))
+        multiply, add, divide = np.multiply, np.add, _quotient(epsilon)
+
+        def update(gradient: Array, learning_rate: Rate) -> None:
+            if gradient.shape != theta.shape:
+                _check(theta, gradient)
+            taken: Any
+            if many:
+                np.add(steps, 1, steps)
+                taken = steps.astype(np.float64)
+            else:
+                taken = steps.item() + 1
+                steps.fill(taken)
+            # The corrections as factors of rate and epsilon: the same step in two passes less.
+            root2 = (1.0 - beta2**taken) ** 0.5
+            bias1_of[()] = learning_rate * root2 / (1.0 - beta1**taken)
+            bias2_of[()] = epsilon * root2
+            # first = beta1 * first + (1 - beta1) * gradient
+            multiply(gradient, take1, scratch)
+            multiply(first, keep1, first)
+            add(first, scratch, first)
+            # second = beta2 * second + (1 - beta2) * gradient**2
+            multiply(gradient, gradient, scratch)
+            multiply(scratch, take2, scratch)
+            multiply(second, keep2, second)
+            add(second, scratch, second)
+            # theta -= rate * first / (sqrt(second) + epsilon), both corrected
+            np.sqrt(second, scratch)
+            add(scratch, bias2, scratch)
+            divide(first, scratch, scratch)
+            multiply(scratch, bias1, scratch)
+            if weight_decay:
+                multiply(theta, 1.0 - _spread(learning_rate * weight_decay, theta), theta)
+            np.subtract(theta, scratch, theta)
+
+        return update
 
 
 OPTIMIZERS: dict[str, type[GradientDescent | Momentum | RMSprop | Adam]] = {
@@ -175,11 +205,17 @@ def clip_by_norm(gradient: Array, max_norm: float) -> Array:
     return np.asarray(gradient * _spread(max_norm / np.maximum(norm, max_norm), gradient))
 
 
-def _ratio(numerator: Array, root: Array, epsilon: float) -> Array:
-    """Return numerator / root in root's place; where both are zero (epsilon 0, no gradient yet), zero."""
-    if epsilon:
-        return np.divide(numerator, root, root)
-    return np.divide(numerator, root, out=root, where=root != 0.0)
+def _quotient(epsilon: float) -> Callable[[Array, Array, Array], Array]:
+    """Return what divides by a root and epsilon, into an array."""
+    return np.divide if epsilon else _divide_or_zero
+
+
+def _divide_or_zero(numerator: Array, root: Array, out: Array) -> Array:
+    """Divide; where both are zero (no epsilon, and no gradient yet), the quotient is zero."""
+    still = root == 0.0
+    np.divide(numerator, root, out=out, where=~still)
+    out[still] = 0.0
+    return out
 
 
 @lru_cache(maxsize=64)

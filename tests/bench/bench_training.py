@@ -36,12 +36,12 @@ def our_step(layers: tuple[int, ...], m: int, dtype: type) -> Work:
     rng = np.random.default_rng(0)
     network, adam = Network(layers, dtype=dtype), Adam()
     theta = network.initial(rng)
-    state, gradient = adam.init(theta), np.empty_like(theta)
+    update, gradient = adam.bind(theta, adam.init(theta)), np.empty_like(theta)
     X, Y = (rng.standard_normal((n, m)).astype(dtype) for n in (layers[0], layers[-1]))
 
     def step() -> None:
         network.gradient(theta, X, Y, out=gradient)
-        adam.update(theta, gradient, state, 0.001)
+        update(gradient, 0.001)
 
     return step
 
