@@ -103,7 +103,7 @@ class Learner(RowState):
             self.add_rows(name, fill=np.nan)
         self.add_rows("plateau", dtype=np.bool_)
         for name, fill in PLATEAU.init()._asdict().items():
-            self.add_rows(f"plateau_{name}", dtype=fill.dtype, fill=fill)
+            self.add_rows(f"plateau_{name}", dtype=np.asarray(fill).dtype, fill=fill)
         moments = settings.optimizer.init(self.theta)
         self._moments = [f"moment_{i}" for i in range(len(moments))]
         for name, moment in zip(self._moments, moments, strict=True):  # all zero, whichever optimizer

@@ -17,18 +17,18 @@ from ewad.numeric.recurrence import Floats
 
 
 class PlateauState(NamedTuple):
-    """What a detector remembers of each model; arrays of one shape.
+    """What a detector remembers of each model: arrays of one shape, or plain numbers of a single model.
 
     weight, loss_sum, norm_sum: the averages of cost and gradient norm.  best: the loss that counts as
     progress to fall below.  lowest_norm: the least averaged gradient norm since.  stalled: updates since.
     """
 
-    weight: Floats
-    loss_sum: Floats
-    norm_sum: Floats
-    best: Floats
-    lowest_norm: Floats
-    stalled: NDArray[np.int64]
+    weight: Floats | float
+    loss_sum: Floats | float
+    norm_sum: Floats | float
+    best: Floats | float
+    lowest_norm: Floats | float
+    stalled: NDArray[np.int64] | int
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +46,14 @@ class PlateauDetector:
 
     def init(self, shape: int | tuple[int, ...] = ()) -> PlateauState:
         """Return the state before the first update."""
+        if shape == ():
+            return PlateauState(0.0, 0.0, 0.0, np.inf, np.inf, 0)
         zeros, far = np.zeros(shape), np.full(shape, np.inf)
         return PlateauState(zeros, zeros, zeros, far, far, np.zeros(shape, dtype=np.int64))
 
     def step(
         self, state: PlateauState, cost: Floats | float, gradient_norm: Floats | float
-    ) -> tuple[NDArray[np.bool_], PlateauState]:
+    ) -> tuple[NDArray[np.bool_] | bool, PlateauState]:
         """Return whether each model is on a plateau, and the advanced state; no argument is changed.
 
         cost, gradient_norm: finite, of the state's shape.
@@ -61,9 +63,9 @@ class PlateauDetector:
         norm_sum = self.beta * state.norm_sum + gradient_norm
         loss, norm = loss_sum / weight, norm_sum / weight
         # best - tolerance * |best|, which is inf before the first update
-        falls = loss < state.best * (1.0 - np.copysign(self.tolerance, state.best))
+        falls = loss < state.best * _choose(state.best < 0.0, 1.0 + self.tolerance, 1.0 - self.tolerance)
         best = _choose(falls, loss, state.best)
-        lowest = np.minimum(norm, _choose(falls, np.inf, state.lowest_norm))
+        lowest = _choose(falls | (norm < state.lowest_norm), norm, state.lowest_norm)
         stalled = _choose(falls, 0, state.stalled + 1)
         plateau = (stalled >= self.patience) & (norm <= self.growth * lowest)
         return plateau, PlateauState(weight, loss_sum, norm_sum, best, lowest, stalled)
