@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ewad.numeric.optimizers import Adam, Array, Optimizer, State, clip_by_norm
+from ewad.numeric.optimizers import Adam, Array, Optimizer, clip_by_norm
 from ewad.numeric.plateau import PlateauDetector
 from ewad.numeric.schedules import Constant, ReduceOnPlateau, Schedule
 
@@ -141,7 +141,7 @@ class Training:
         if self.batch_size is not None and self.batch_size < 1:
             raise ValueError(f"batch_size: must be 1 or more, got {self.batch_size}")
         self.theta = self.theta.copy()
-        self._state: State = self.optimizer.init(self.theta)
+        self._update = self.optimizer.bind(self.theta, self.optimizer.init(self.theta))
         self._lowest = self.theta.copy()
         self._loss = _Loss()
         self._watch = _Watch(self.detector)
@@ -156,34 +156,30 @@ class Training:
         size = min(self.batch_size or batch_size_rule(m, len(X)), m)
         batches = math.ceil(m / size)
         every = min(WATCH_EVERY, batches)
+        quiet, theta, loss = self._quiet, self.theta, self._loss
         for _ in range(epochs):
-            rates = self._rates(batches)
+            rates, number = self._rates(batches), self.epochs + 1
             for t, (X_t, Y_t) in enumerate(epoch(X, Y, size, rng, self.block), start=1):
-                cost, gradient = self._quiet.run(self.gradient, self.theta, X_t, Y_t)
+                cost, gradient = quiet.run(self.gradient, theta, X_t, Y_t)
                 norm = math.sqrt(gradient.dot(gradient))
-                if not math.isfinite(cost + norm) or cost > self._loss.limit:
+                if not math.isfinite(cost + norm) or cost > loss.limit:
                     check_finite(X_t, Y_t)
                     self._diverge(cost)
                     return
+                if loss.add(cost):
+                    self._lowest[:] = theta
                 rate = next(rates)
-                self._step(cost, gradient, rate)
+                self._update(
+                    gradient if self.max_norm is None else clip_by_norm(gradient, self.max_norm), rate
+                )
+                self.steps += 1
                 found = self._watch.add(cost, norm, every)
-                loss, plateau = self._loss.value, self._watch.plateau
-                yield Progress(self.epochs + 1, t, batches, cost, loss, rate, norm, plateau)
+                yield Progress(number, t, batches, cost, loss.value, rate, norm, self._watch.plateau)
                 if found and self._stops():
                     return
-            self.epochs += 1
-        if not np.isfinite(self.theta).all():  # by the very last step
+            self.epochs = number
+        if not np.isfinite(theta).all():  # by the very last step
             self._diverge(math.nan)
-
-    def _step(self, cost: float, gradient: Array, rate: float) -> None:
-        """Take the cost in, keep theta if its loss is the lowest, and move it down the (clipped) gradient."""
-        if self._loss.add(cost):
-            self._lowest[:] = self.theta
-        if self.max_norm is not None:
-            gradient = clip_by_norm(gradient, self.max_norm)
-        self.optimizer.update(self.theta, gradient, self._state, rate)
-        self.steps += 1
 
     def _diverge(self, cost: float) -> None:
         self.outcome = "diverged"

@@ -122,14 +122,23 @@ COSTS: dict[str, Cost] = {
 }
 
 
-class _Work(NamedTuple):
-    """Buffers for m examples: (A, dA) of each layer above the input, and a column of m ones.
+class _Pass(NamedTuple):
+    """The way of m examples forward through the layers and back: buffers, and views on theta and gradient.
 
-    A and dA of an identity output share an array.
+    up: (W, b, Z) of each layer; A takes the place of Z.  down: (dW, db, A, W', dA) of each layer above the
+    first, the last one first, A and dA being those of the layer below it.  first: (dW, db) of the first
+    layer.  errors: dZ of the output.  ones: a column of m.  factor: what makes the sum of gradients that
+    of J, as an array of no axes: it multiplies quickest.
     """
 
-    layers: list[Layer]
+    theta: Matrix
+    gradient: Matrix
+    up: list[tuple[Matrix, Matrix, Matrix]]
+    down: list[tuple[Matrix, Matrix, Matrix, Matrix, Matrix]]
+    first: Layer
+    errors: Matrix
     ones: Matrix
+    factor: Matrix
 
 
 @lru_cache(maxsize=64)
@@ -149,7 +158,7 @@ class Network:
     The cost is J = 1/m * sum of losses + l2 / (2m) * sum of ||W[l]||**2 (biases are free). The loss of an
     example is, for mean_squared_error, the mean over its n_y outputs of (a - y)**2, without the half; for
     binary_cross_entropy the sum over its outputs of -y log(a) - (1 - y) log(1 - a), with output="sigmoid".
-    It keeps work buffers and the views on its last arguments, nothing else: parameters are passed in. Not for
+    It keeps buffers for, and views on, its last arguments, nothing else: parameters are passed in. Not for
     two threads at once.
     """
 
@@ -176,9 +185,9 @@ class Network:
             raise ValueError(f"dtype: expected float32 or float64, got {self.dtype}")
         self.n_params = sum((n_in + 1) * n_out for n_in, n_out in pairwise(self.layers))
         self._spans = layout(self.layers)
-        self._work: dict[int, _Work] = {}
+        self._passes: dict[int, _Pass] = {}
+        self._unused = np.empty(self.n_params, self.dtype)  # the gradient of who goes forward only
         self._losses = self.layers[-1] if self._cost.per_output else 1  # of an example
-        self._seen: tuple[Matrix, Matrix, tuple[list[Layer], list[Layer]]] | None = None
 
     def initial(self, rng: np.random.Generator) -> Matrix:
         """Return theta: (n_params,) to start from: W normal, of variance 2/n_in before relu (He) and 1/n_in
@@ -204,30 +213,23 @@ class Network:
         """Return A[L]: (n_y, m), a new array."""
         X = np.asarray(X, self.dtype)
         _check("X", X, self.layers[0])
-        layers = (
-            self._seen[2][0] if self._seen is not None and self._seen[0] is theta else self._layers(theta)
-        )
         if X.shape[1] <= BLOCK:
-            Z, _ = self._forward(layers, X).layers[-1]
-            self._output.apply(Z)
-            return Z.copy()
+            return self._output_of(theta, X).copy()
         result = np.empty((self.layers[-1], X.shape[1]), dtype=self.dtype)
         for a, z in _blocks(X.shape[1]):
-            Z, _ = self._forward(layers, X[:, a:z]).layers[-1]
-            self._output.apply(Z)
-            result[:, a:z] = Z
+            result[:, a:z] = self._output_of(theta, X[:, a:z])
         return result
 
     def cost(self, theta: Matrix, X: ArrayLike, Y: ArrayLike, l2: float = 0.0) -> float:
         """Return J. Raises ValueError if X, Y and the layers do not fit, or where there are no examples."""
         X, Y = self._examples(X, Y)
-        layers = self._layers(theta)
         m: int = X.shape[1]
         total = 0.0
         for a, z in _blocks(m):
-            Z, dZ = self._forward(layers, X[:, a:z]).layers[-1]
-            total += self._cost.total(self._output, Z, Y[:, a:z], dZ)
-        return total / (m * self._losses) + self._penalty(layers, m, l2)
+            way = self._way(theta, None, z - a)
+            Z = self._forward(way, X[:, a:z])
+            total += self._cost.total(self._output, Z, Y[:, a:z], way.errors)
+        return total / (m * self._losses) + self._penalty(theta, m, l2)
 
     def gradient(
         self, theta: Matrix, X: ArrayLike, Y: ArrayLike, l2: float = 0.0, out: Matrix | None = None
@@ -236,90 +238,97 @@ class Network:
         X, Y = self._examples(X, Y)
         m: int = X.shape[1]
         gradient = np.empty(self.n_params, dtype=self.dtype) if out is None else out
-        layers, gradients = self._views(theta, gradient)
         if m <= BLOCK:
-            total = self._backward(layers, gradients, X, Y)
+            way = self._way(theta, gradient, m)
+            total = self._backward(way, X, Y)
+            gradient *= way.factor
         else:
-            total = self._backward(layers, gradients, X[:, :BLOCK], Y[:, :BLOCK])
-            part = np.empty_like(gradient)
-            parts = self.parameters(part)
-            for a, z in _blocks(m, BLOCK):
-                total += self._backward(layers, parts, X[:, a:z], Y[:, a:z])
+            total, part = 0.0, np.empty_like(gradient)
+            gradient[:] = 0.0
+            for a, z in _blocks(m):
+                total += self._backward(self._way(theta, part, z - a), X[:, a:z], Y[:, a:z])
                 gradient += part
-        losses = m * self._losses
-        gradient *= self._cost.gain / losses
-        J = total / losses
+            gradient *= self._cost.gain / (m * self._losses)
+        J = total / (m * self._losses)
         if l2:
-            J += self._penalty(layers, m, l2)
-            for (W, _), (dW, _) in zip(layers, gradients, strict=True):
+            J += self._penalty(theta, m, l2)
+            for (W, _), (dW, _) in zip(self.parameters(theta), self.parameters(gradient), strict=True):
                 dW += l2 / m * W
         return J, gradient
 
-    def _forward(self, layers: list[Layer], X: Matrix) -> _Work:
-        """Return the work buffers filled with A; in the last layer's A stands Z, not yet activated."""
-        work = self._buffers(X.shape[1])
+    def _output_of(self, theta: Matrix, X: Matrix) -> Matrix:
+        """Return A[L] of up to BLOCK examples, in a buffer."""
+        Z = self._forward(self._way(theta, None, X.shape[1]), X)
+        self._output.apply(Z)
+        return Z
+
+    def _forward(self, way: _Pass, X: Matrix) -> Matrix:
+        """Fill the buffers with A; return the last layer's Z, not yet activated."""
         A = X
-        for layer, (W, b) in enumerate(layers):
-            if layer:
+        for W, b, Z in way.up:
+            if A is not X:
                 self._hidden.apply(A)
-            Z = work.layers[layer][0]
             W.dot(A, Z)
             Z += b
             A = Z
-        return work
+        return A
 
-    def _backward(self, layers: list[Layer], gradients: list[Layer], X: Matrix, Y: Matrix) -> float:
+    def _backward(self, way: _Pass, X: Matrix, Y: Matrix) -> float:
         """Write the gradient of these examples' losses over the cost's gain, and return the sum of losses."""
-        work, ones = self._forward(layers, X)
-        Z, dZ = work[-1]
-        total = self._cost.total(self._output, Z, Y, dZ)
-        for layer in reversed(range(len(layers))):
-            A = work[layer - 1][0] if layer else X
-            dW, db = gradients[layer]
+        dZ, ones = way.errors, way.ones
+        total = self._cost.total(self._output, self._forward(way, X), Y, dZ)
+        for dW, db, A, W, dA in way.down:
             dZ.dot(A.T, dW)
             dZ.dot(ones, db)  # the sum over examples
-            if layer:
-                dA = work[layer - 1][1]
-                layers[layer][0].T.dot(dZ, dA)
-                self._hidden.back(dA, A)
-                dZ = dA
+            W.dot(dZ, dA)
+            self._hidden.back(dA, A)
+            dZ = dA
+        dW, db = way.first
+        dZ.dot(X.T, dW)
+        dZ.dot(ones, db)
         return total
 
-    def _buffers(self, m: int) -> _Work:
-        work = self._work.get(m)
-        if work is None:
-            if len(self._work) == _KEPT_SIZES:
-                self._work.clear()
-            shapes = [(n, m) for n in self.layers[1:]]
-            layers = [(np.empty(shape, self.dtype), np.empty(shape, self.dtype)) for shape in shapes]
-            if (
-                self.output == "identity"
-            ):  # dA does not depend on A, and takes its place: one array less in the cache
-                layers[-1] = layers[-1][0], layers[-1][0]
-            work = self._work[m] = _Work(layers, np.ones((m, 1), self.dtype))
-        return work
+    def _way(self, theta: Matrix, gradient: Matrix | None, m: int) -> _Pass:
+        """Return the way of m examples; the same again where the very same arrays come again, as in training.
 
-    def _layers(self, theta: Matrix) -> list[Layer]:
-        """Return parameters(theta), a single b as a number: so it is added in half the time."""
-        return [(W, b if len(b) > 1 else b.reshape(())) for W, b in self.parameters(theta)]
+        gradient: None where nobody goes back.
+        """
+        way = self._passes.get(m)
+        if way is None or way.theta is not theta or (gradient is not None and way.gradient is not gradient):
+            if len(self._passes) == _KEPT_SIZES:
+                self._passes.clear()
+            way = self._passes[m] = self._new_way(theta, self._unused if gradient is None else gradient, m)
+        return way
 
-    def _views(self, theta: Matrix, gradient: Matrix) -> tuple[list[Layer], list[Layer]]:
-        """Return the layers of both; at once where the very same arrays come again, as in training."""
-        if self._seen is None or self._seen[0] is not theta or self._seen[1] is not gradient:
-            self._seen = theta, gradient, (self._layers(theta), self.parameters(gradient))
-        return self._seen[2]
+    def _new_way(self, theta: Matrix, gradient: Matrix, m: int) -> _Pass:
+        layers, gradients = self.parameters(theta), self.parameters(gradient)
+        buffers = [(np.empty((n, m), self.dtype), np.empty((n, m), self.dtype)) for n in self.layers[1:]]
+        if (
+            self.output == "identity"
+        ):  # dA does not depend on A, and takes its place: one array less in the cache
+            buffers[-1] = buffers[-1][0], buffers[-1][0]
+        up = [  # a single b is a number: it is added in half the time
+            (W, b if len(b) > 1 else b.reshape(()), Z) for (W, b), (Z, _) in zip(layers, buffers, strict=True)
+        ]
+        down = [
+            (dW, db, A, W.T, dA)
+            for (W, _), (dW, db), (A, dA) in zip(layers[1:], gradients[1:], buffers[:-1], strict=True)
+        ]
+        factor = np.array(self._cost.gain / (max(m, 1) * self._losses), self.dtype)
+        ones = np.ones((m, 1), self.dtype)
+        return _Pass(theta, gradient, up, down[::-1], gradients[0], buffers[-1][1], ones, factor)
 
-    def _penalty(self, layers: list[Layer], m: int, l2: float) -> float:
-        return l2 / (2 * m) * sum(float(np.vdot(W, W)) for W, _ in layers) if l2 else 0.0
+    def _penalty(self, theta: Matrix, m: int, l2: float) -> float:
+        return l2 / (2 * m) * sum(float(np.vdot(W, W)) for W, _ in self.parameters(theta)) if l2 else 0.0
 
     def _examples(self, X: ArrayLike, Y: ArrayLike) -> tuple[Matrix, Matrix]:
         X, Y = np.asarray(X, self.dtype), np.asarray(Y, self.dtype)
-        m = X.shape[-1] if X.ndim else 0
-        if X.shape != (self.layers[0], m) or Y.shape != (self.layers[-1], m):
+        shape = X.shape
+        if len(shape) != 2 or shape[0] != self.layers[0] or Y.shape != (self.layers[-1], shape[1]):
             _check("X", X, self.layers[0])
             _check("Y", Y, self.layers[-1])
             raise ValueError(f"X and Y: expected as many columns, got {X.shape[1]} and {Y.shape[1]}")
-        if m == 0:
+        if shape[1] == 0:
             raise ValueError("X: expected examples, got none")
         return X, Y
 
