@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ewad.engine.rounds import Members, Rounds, runs_of
+from ewad.engine.rounds import MAX_BOUND, Members, Rounds, runs_of
 from ewad.engine.settings import ModelSettings
-from ewad.numeric.experts import Expert
-from ewad.numeric.optimizers import clip_by_norm
+from ewad.numeric.experts import Bound, Expert
+from ewad.numeric.optimizers import Update, clip_by_norm
 from ewad.numeric.plateau import PlateauDetector, PlateauState
 from ewad.numeric.recurrence import Floats, Integers, Runs, advance, rows_of
 from ewad.numeric.rows import Part, Removal, RowState
@@ -32,6 +32,8 @@ PLATEAU = PlateauDetector(patience=10, beta=0.5)
 CACHED = 1 << 14
 
 
+_ALL = slice(None)
+
 # Squared errors (k,) and gradients (k, n_params), summed over a mini-batch each.
 Sums = tuple[Floats, Floats]
 
@@ -43,16 +45,17 @@ class Progress(NamedTuple):
     learning_rate: Floats
 
 
-class _One(NamedTuple):
-    """Views on the row of one model, (n_params,) each: theta, the optimizer's moments, the unfinished sum.
+class _Alone(NamedTuple):
+    """What serves one model that comes alone, bound to its row.
 
-    gradient: to write one to, of no row.
+    theta, gradient_sum: views, (n_params,).  gradient: the array, of no row, that expert.gradient writes.
     """
 
     theta: Floats
-    moments: tuple[Floats, ...]
     gradient_sum: Floats
     gradient: Floats
+    expert: Bound
+    update: Update
 
 
 class Learner(RowState):
@@ -108,18 +111,18 @@ class Learner(RowState):
         self._moments = [f"moment_{i}" for i in range(len(moments))]
         for name, moment in zip(self._moments, moments, strict=True):  # all zero, whichever optimizer
             self.add_rows(name, *moment.shape[1:], dtype=moment.dtype)
-        self._viewed: tuple[int, _One] | None = None  # the last model that came alone
+        self._bound: dict[int, _Alone] = {}  # models that came alone
         self._rated: tuple[int, int, float] | None = None  # its plateaus, batches, and the rate after those
 
     def grow(self, n_rows: int) -> None:
         """Make room for n_rows models."""
         super().grow(n_rows)
-        self._viewed = None
+        self._bound.clear()
 
     def remove(self, removal: Removal) -> None:
         """Let models go."""
         super().remove(removal)
-        self._viewed = None
+        self._bound.clear()
 
     @property
     def epoch(self) -> NDArray[np.int64]:
@@ -174,11 +177,11 @@ class Learner(RowState):
         progress: filled with what is in force after each sample, where given.
         The forecast after a sample is made by the parameters that stand after learning from it.
         """
+        if len(model) == 1 or model[0] == model[-1]:  # quicker with numbers
+            return self._learn_alone(int(model[0]), ready, X, Y, X_now, progress)
         models, length = runs_of(model)
         rows, size = rows_of(models), self.settings.batch_size
-        rounds = Rounds.of(length, ready, self.collected[rows], size)
-        if len(models) == 1:  # quicker with numbers
-            return self._learn_one(int(models[0]), rounds, X, Y, X_now, progress)
+        rounds = Rounds(length, ready, self.collected[rows], size)
         batches = self.batches[rows] + np.arange(rounds.n)[:, None]  # (n_rounds, k) completed before each
         epochs = batches // self.settings.batches_per_epoch
         rates = self._rates(rows, epochs, batches)
@@ -204,35 +207,55 @@ class Learner(RowState):
             progress.learning_rate[:] = rates[rounds.now, rounds.run]
         return forecast
 
-    def _learn_one(
-        self, row: int, rounds: Rounds, X: Floats, Y: Floats, X_now: Floats, progress: Progress | None
+    def _learn_alone(
+        self,
+        row: int,
+        ready: NDArray[np.bool_],
+        X: Floats,
+        Y: Floats,
+        X_now: Floats,
+        progress: Progress | None,
     ) -> Floats:
         """As `learn`, of one model."""
-        one, expert = self._one(row), self.expert
+        one = self._alone(row)
+        if len(ready) == 1:
+            if ready[0]:
+                self._take(row, one, X, Y)
+            if progress is not None:
+                self._tell(row, progress, _ALL)
+            return one.expert.predict(X_now)
+        rounds = Rounds.of_one_model(ready, self.collected.item(row), self.settings.batch_size).rounds
         forecast = np.empty((len(X_now), self._outputs))
-        for now, past, stepping in rounds.rounds:
+        for now, past, _ in rounds:
             if now is not None:
-                forecast[now] = expert.predict_one(one.theta, X_now[now])
+                forecast[now] = one.expert.predict(X_now[now])
                 if progress is not None:
-                    weight = self.loss_weight.item(row)
-                    progress.loss[now] = self.loss_sum.item(row) / weight if weight else np.nan
-                    progress.learning_rate[now] = self._rate(row)
+                    self._tell(row, progress, now)
             if past is not None:
-                square = expert.gradient_one(one.theta, X[past], Y[past], one.gradient)
-                if self.settings.batch_size > 1:
-                    self.squares[row] += square
-                    np.add(one.gradient_sum, one.gradient, out=one.gradient_sum)
-                    self.collected[row] += past.stop - past.start if isinstance(past, slice) else len(past)
-            if stepping is not None:
-                if self.settings.batch_size > 1:
-                    square = self.squares.item(row)
-                    one.gradient[:] = one.gradient_sum
-                    one.gradient_sum[:] = 0.0
-                    self.squares[row] = self.collected[row] = 0
-                self._step_one(row, one, square)
+                self._take(row, one, X[past], Y[past])
         return forecast
 
-    def _step_one(self, row: int, one: _One, square: float) -> None:
+    def _tell(self, row: int, progress: Progress, members: Members) -> None:
+        """Note what is in force for these samples."""
+        weight = self.loss_weight.item(row)
+        progress.loss[members] = self.loss_sum.item(row) / weight if weight else math.nan
+        progress.learning_rate[members] = self._rate(row)
+
+    def _take(self, row: int, one: _Alone, X: Floats, Y: Floats) -> None:
+        """Learn from examples of one mini-batch; take a step if they complete it."""
+        square, size = one.expert.gradient(X, Y), self.settings.batch_size
+        if size > 1:
+            np.add(one.gradient_sum, one.gradient, out=one.gradient_sum)
+            self.squares[row] += square
+            self.collected[row] = collected = self.collected.item(row) + len(X)
+            if collected < size:
+                return
+            square, one.gradient[:] = self.squares.item(row), one.gradient_sum
+            one.gradient_sum[:] = 0.0
+            self.squares[row] = self.collected[row] = 0
+        self._step_alone(row, one, square)
+
+    def _step_alone(self, row: int, one: _Alone, square: float) -> None:
         """Take a step of one model, and note it.  square, one.gradient: the sums of its mini-batch."""
         settings, gradient = self.settings, one.gradient
         cost = square / self._n_errors
@@ -248,7 +271,7 @@ class Learner(RowState):
         if good:
             if settings.max_gradient_norm is not None:
                 gradient = clip_by_norm(gradient, settings.max_gradient_norm)
-            settings.optimizer.update(one.theta, gradient, one.moments, self._rate(row))
+            one.update(gradient, self._rate(row))
         else:
             self._start_anew(np.array([row]))
             cost = norm = 0.0
@@ -260,16 +283,24 @@ class Learner(RowState):
         if batches % settings.batches_per_epoch == 0:
             self._end_epoch(np.array([row]))
 
-    def _one(self, row: int) -> _One:
-        """Return the views on a model's row."""
-        if self._viewed is None or self._viewed[0] != row:
+    def _alone(self, row: int) -> _Alone:
+        """Return what serves the model of a row."""
+        if row not in self._bound:
+            if len(self._bound) == MAX_BOUND:
+                self._bound.clear()
+            theta, gradient = self.theta[row], np.empty(self.theta.shape[1])
             moments = tuple(
                 getattr(self, name)[row : row + 1].reshape(getattr(self, name).shape[1:])
                 for name in self._moments
             )
-            one = _One(self.theta[row], moments, self.gradient_sum[row], np.empty(self.theta.shape[1]))
-            self._viewed = row, one
-        return self._viewed[1]
+            self._bound[row] = _Alone(
+                theta,
+                self.gradient_sum[row],
+                gradient,
+                self.expert.bind(theta, gradient),
+                self.settings.optimizer.bind(theta, moments),
+            )
+        return self._bound[row]
 
     def _rate(self, row: int) -> float:
         """Return the learning rate of one model's next step."""

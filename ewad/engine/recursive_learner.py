@@ -3,17 +3,39 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ewad.engine.rounds import Members, Rounds, runs_of
+from ewad.engine.rounds import MAX_BOUND, Members, Rounds, runs_of
 from ewad.numeric import recursive
 from ewad.numeric.recurrence import Floats, Integers, rows_of
-from ewad.numeric.rows import Part, RowState
+from ewad.numeric.rows import Part, Removal, RowState
 
 # What an example weighs after each later one: about the last 10,000 count.
 FORGETTING = 0.9999
+
+
+class _Alone(NamedTuple):
+    """Views on the row of one model that comes alone, and what lets it learn from one example.
+
+    theta: all parameters, flat.  x, y: of the first example of its block; x ends with the intercept's 1.
+    """
+
+    theta: Floats
+    weights: Floats
+    intercept: Floats
+    x: Floats
+    y: Floats
+    learn: Callable[[Floats, Floats], None]
+
+    def predict(self, X: Floats) -> Floats:
+        """Return Y: (m, n_y)."""
+        Y: Floats = X.dot(self.weights)
+        np.add(Y, self.intercept, Y)
+        return Y
 
 
 class RecursiveLearner(RowState):
@@ -36,7 +58,8 @@ class RecursiveLearner(RowState):
     def __init__(self, n_x: int, n_y: int, ridge: float, batch_size: int, n_models: int) -> None:
         super().__init__(n_models)
         self._initial = recursive.initial_covariance(n_x + 1, ridge)
-        self._bound = float(np.trace(self._initial))
+        self._trace_bound = float(np.trace(self._initial))
+        self._bound: dict[int, _Alone] = {}  # models that came alone
         self._forgetting = FORGETTING**batch_size
         self.batch_size = batch_size
         self.add_rows("theta", n_x + 1, n_y)
@@ -45,6 +68,16 @@ class RecursiveLearner(RowState):
         self.add_rows("waiting_y", batch_size, n_y)
         for name in ("collected", "diverged"):
             self.add_rows(name, dtype=np.int64)
+
+    def grow(self, n_rows: int) -> None:
+        """Make room for n_rows models."""
+        super().grow(n_rows)
+        self._bound.clear()
+
+    def remove(self, removal: Removal) -> None:
+        """Let models go."""
+        super().remove(removal)
+        self._bound.clear()
 
     def parts(self, meaning: str, n_rows: int) -> list[Part]:
         """Return the parts of its state; meaning: that of the parameters."""
@@ -59,12 +92,11 @@ class RecursiveLearner(RowState):
 
         The arguments are those of `Learner.learn`.
         """
+        if len(model) == 1 or model[0] == model[-1]:  # quicker with views on its row
+            return self._learn_alone(int(model[0]), ready, X, Y, X_now)
         forecast = np.empty((len(model), self.theta.shape[2]))
         models, length = runs_of(model)
-        rounds = Rounds.of(length, ready, self.collected[models], self.batch_size)
-        if len(models) == 1:  # quicker with views on its row
-            self._learn_one(models, rounds, X, Y, X_now, forecast)
-            return forecast
+        rounds = Rounds(length, ready, self.collected[models], self.batch_size)
         for now, past, stepping in rounds.rounds:
             if now is not None:
                 self._forecast(model[now], X_now[now], forecast, now)
@@ -75,23 +107,50 @@ class RecursiveLearner(RowState):
         self.collected[models] = rounds.left
         return forecast
 
-    def _learn_one(
-        self, models: Integers, rounds: Rounds, X: Floats, Y: Floats, X_now: Floats, forecast: Floats
-    ) -> None:
-        """As `learn`, of one model; writes to forecast."""
-        row = models.item()
-        theta, waiting_x, waiting_y = self.theta[row], self.waiting_x[row], self.waiting_y[row]
-        weights, intercept = theta[:-1], theta[-1]
-        for now, past, stepping in rounds.rounds:
+    def _learn_alone(self, row: int, ready: NDArray[np.bool_], X: Floats, Y: Floats, X_now: Floats) -> Floats:
+        """As `learn`, of one model."""
+        one = self._alone(row)
+        if len(ready) == 1:
+            if ready[0]:
+                self._take(row, one, X, Y)
+            return one.predict(X_now)
+        forecast = np.empty((len(X_now), self.theta.shape[2]))
+        for now, past, _ in Rounds.of_one_model(ready, self.collected.item(row), self.batch_size).rounds:
             if now is not None:
-                forecast[now] = X_now[now].dot(weights) + intercept
+                forecast[now] = one.predict(X_now[now])
             if past is not None:
-                place = rounds.place[past] if self.batch_size > 1 else 0
-                waiting_x[place, :-1] = X[past]
-                waiting_y[place] = Y[past]
-            if stepping is not None:
-                self._step(models)
-        self.collected[row] = rounds.left[0]
+                self._take(row, one, X[past], Y[past])
+        return forecast
+
+    def _take(self, row: int, one: _Alone, X: Floats, Y: Floats) -> None:
+        """Put examples into a model's block; learn from it if they complete it."""
+        if self.batch_size == 1:
+            one.x[:-1], one.y[:] = X[0], Y[0]
+            one.learn(one.x, one.y)
+            self._check_alone(row, one)
+            return
+        collected = self.collected.item(row)
+        place = slice(collected, collected + len(X))
+        self.waiting_x[row, place, :-1], self.waiting_y[row, place] = X, Y
+        self.collected[row] = place.stop % self.batch_size
+        if place.stop == self.batch_size:
+            self._step(np.array([row]))
+
+    def _check_alone(self, row: int, one: _Alone) -> None:
+        """Let a model without finite parameters start anew."""
+        if not math.isfinite(one.theta.dot(one.theta)):
+            one.theta[:], self.covariance[row] = 0.0, self._initial
+            self.diverged[row] += 1
+
+    def _alone(self, row: int) -> _Alone:
+        """Return what serves the model of a row."""
+        if row not in self._bound:
+            if len(self._bound) == MAX_BOUND:
+                self._bound.clear()
+            theta, x, y = self.theta[row], self.waiting_x[row, 0], self.waiting_y[row, 0]
+            learn = recursive.bind(self.covariance[row], theta, self._forgetting, self._trace_bound)
+            self._bound[row] = _Alone(theta.reshape(-1), theta[:-1], theta[-1], x, y, learn)
+        return self._bound[row]
 
     def _forecast(self, model: Integers, X: Floats, forecast: Floats, members: Members) -> None:
         matrix = self.theta[model]
@@ -106,7 +165,7 @@ class RecursiveLearner(RowState):
         rows = rows_of(models)
         covariance, theta = self.covariance[rows], self.theta[rows]
         X, Y = self.waiting_x[rows], self.waiting_y[rows]
-        recursive.update(covariance, theta, X, Y, self._forgetting, self._bound)
+        recursive.update(covariance, theta, X, Y, self._forgetting, self._trace_bound)
         if not math.isfinite(np.vdot(theta, theta)):
             bad = ~np.isfinite(theta).all(axis=(1, 2))
             theta[bad], covariance[bad] = 0.0, self._initial

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -13,6 +12,8 @@ from numpy.typing import NDArray
 from ewad.numeric.recurrence import Integers
 
 Members = slice | Integers
+# So many models that came alone keep what is bound to their rows: 20 to 60 KiB each with 60 lags.
+MAX_BOUND = 64
 _ALL = slice(None)
 _ONE = np.ones(1, dtype=np.int64)
 _ONE.flags.writeable = False
@@ -61,22 +62,15 @@ class Rounds:
         self.rounds = [Round(*members) for members in zip(now, past, self._stepping(), strict=True)]
 
     @classmethod
-    def of(cls, length: Integers, ready: NDArray[np.bool_], before: NDArray[np.int64], size: int) -> Rounds:
-        """Return the rounds of a batch; those of one sample are the same ones every time."""
-        if len(ready) == 1:
-            return _of_one(bool(ready[0]), int(before[0]), size)
-        return cls(length, ready, before, size)
+    def of_one_model(cls, ready: NDArray[np.bool_], before: int, size: int) -> Rounds:
+        """Return the rounds of samples that are all of one model."""
+        return cls(np.array([len(ready)]), ready, np.array([before]), size)
 
     def _stepping(self) -> Iterator[Members | None]:
         fewest = int(self.steps.min())
         for i in range(self.n - 1):
             yield _ALL if i < fewest else np.flatnonzero(self.steps > i)
         yield None
-
-
-@lru_cache(maxsize=1024)
-def _of_one(ready: bool, before: int, size: int) -> Rounds:
-    return Rounds(np.ones(1, dtype=np.int64), np.array([ready]), np.array([before]), size)
 
 
 def runs_of(model: Integers) -> tuple[Integers, Integers]:

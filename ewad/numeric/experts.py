@@ -12,8 +12,8 @@ back as sums over each run, so that a mini-batch may be collected in pieces of a
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -24,6 +24,21 @@ RELU = ACTIVATIONS["relu"]
 
 # Runs of examples at least this long, on average, are worth a matrix product each.
 _LONG_RUN = 8
+
+
+_TWO = np.array(2.0)  # an array of no axes multiplies quicker than a number
+_TWO.flags.writeable = False
+
+
+class Bound(NamedTuple):
+    """A single model on arrays that are always the same ones: the quicker way to use it again and again.
+
+    predict(X): Y, (m, n_y).  gradient(X, Y): the squared error, summed; its gradient is written to the bound
+    one.  m >= 1. Not for two threads at once.
+    """
+
+    predict: Callable[[Floats], Floats]
+    gradient: Callable[[Floats, Floats], float]
 
 
 class Expert(Protocol):
@@ -45,11 +60,8 @@ class Expert(Protocol):
     def gradient(self, theta: Floats, length: Integers, X: Floats, Y: Floats) -> tuple[Floats, Floats]:
         """Return squared errors (k,) and their gradients (k, n_params), summed over each run; m >= 1."""
 
-    def predict_one(self, theta: Floats, X: Floats) -> Floats:
-        """Return Y: (m, n_y) of one model.  theta: (n_params,)."""
-
-    def gradient_one(self, theta: Floats, X: Floats, Y: Floats, out: Floats) -> float:
-        """Return the squared error of one model, and write its gradient to out; both (n_params,)."""
+    def bind(self, theta: Floats, gradient: Floats) -> Bound:
+        """Return one model that reads theta and writes gradient, both (n_params,)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +86,6 @@ class Linear:
 
     def predict(self, theta: Floats, length: Integers, X: Floats) -> Floats:
         """Return X W + b of each example's model."""
-        if len(theta) == 1:
-            return self.predict_one(theta[0], X)
         matrix = theta.reshape(-1, self.n_x + 1, self.n_y)  # (k, n_x + 1, n_y)
         if len(length) < len(X):
             matrix = np.repeat(matrix, length, axis=0)  # (m, n_x + 1, n_y)
@@ -83,8 +93,6 @@ class Linear:
 
     def gradient(self, theta: Floats, length: Integers, X: Floats, Y: Floats) -> tuple[Floats, Floats]:
         """Return the squared errors and 2 X'(X W + b - Y)."""
-        if len(theta) == 1:
-            return _of_one(self, theta, X, Y)
         error = self.predict(theta, length, X)  # (m, n_y)
         error -= Y
         sums = np.empty((len(length), self.n_x + 1, self.n_y))
@@ -95,25 +103,31 @@ class Linear:
         sums *= 2.0
         return squares, sums.reshape(len(length), -1)
 
-    def predict_one(self, theta: Floats, X: Floats) -> Floats:
-        """Return X W + b."""
-        matrix = theta.reshape(-1, self.n_y)
-        Y: Floats = X.dot(matrix[:-1])
-        Y += matrix[-1]
-        return Y
+    def bind(self, theta: Floats, gradient: Floats) -> Bound:
+        """Return one model that reads theta and writes gradient."""
+        (W, b), (dW, db) = (
+            (flat[: -self.n_y].reshape(-1, self.n_y), flat[-self.n_y :]) for flat in (theta, gradient)
+        )
 
-    def gradient_one(self, theta: Floats, X: Floats, Y: Floats, out: Floats) -> float:
-        """Return the squared error, and write 2 X'(X W + b - Y)."""
-        error = self.predict_one(theta, X)
-        error -= Y
-        matrix, errors = out.reshape(-1, self.n_y), error.ravel()
-        np.dot(X.T, error, matrix[:-1])
-        if len(X) == 1:
-            matrix[-1] = errors
-        else:
-            np.add.reduce(error, axis=0, out=matrix[-1])
-        out *= 2.0
-        return float(errors.dot(errors))
+        def predict(X: Floats) -> Floats:
+            Y: Floats = X.dot(W)
+            np.add(Y, b, Y)
+            return Y
+
+        def descend(X: Floats, Y: Floats) -> float:
+            error = predict(X)
+            np.subtract(error, Y, error)
+            errors = error.ravel()
+            squares = float(errors.dot(errors))
+            np.multiply(error, _TWO, error)
+            np.dot(X.T, error, dW)
+            if len(X) == 1:
+                db[:] = errors
+            else:
+                np.add.reduce(error, axis=0, out=db)
+            return squares
+
+        return Bound(predict, descend)
 
     def _products(self, start: Integers, length: Integers, X: Floats, error: Floats, out: Floats) -> None:
         """Write X'error of each run to out: (k, n_x, n_y)."""
@@ -137,40 +151,38 @@ class NetworkExpert:
     n_x: int
     n_y: int
     hidden: tuple[int, ...] = (16,)
-    network: Network = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "network", Network((self.n_x, *self.hidden, self.n_y)))
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """The units of each layer."""
+        return (self.n_x, *self.hidden, self.n_y)
 
     @property
     def n_params(self) -> int:
         """All weights and biases."""
-        return self.network.n_params
+        return layout(self.layers)[-1][2]
 
     def initial(self) -> Floats:
         """Return He weights, always the same, under an output layer of zeros."""
-        theta: Floats = self.network.initial(np.random.default_rng(0))
-        self.network.parameters(theta)[-1][0][:] = 0.0
+        network = Network(self.layers)
+        theta: Floats = network.initial(np.random.default_rng(0))
+        network.parameters(theta)[-1][0][:] = 0.0
         return theta
 
     def penalised(self) -> Floats:
         """Return 1 for the weights, 0 for the biases."""
         penalised = np.zeros(self.n_params)
-        for W, _ in self.network.parameters(penalised):
+        for W, _ in Network(self.layers).parameters(penalised):
             W[:] = 1.0
         return penalised
 
     def predict(self, theta: Floats, length: Integers, X: Floats) -> Floats:
         """Return the output of each example's network."""
-        if len(theta) == 1:
-            return self.predict_one(theta[0], X)
         rectangle = _Rectangle(length)
         return rectangle.unpack(self._forward(self._layers(theta), rectangle.pack(X))[-1])
 
     def gradient(self, theta: Floats, length: Integers, X: Floats, Y: Floats) -> tuple[Floats, Floats]:
         """Return the squared errors and their gradient by backward propagation."""
-        if len(theta) == 1:
-            return _of_one(self, theta, X, Y)
         rectangle, layers = _Rectangle(length), self._layers(theta)
         activations = self._forward(layers, rectangle.pack(X))
         error = rectangle.unpack(activations[-1]) - Y  # (m, n_y)
@@ -188,22 +200,19 @@ class NetworkExpert:
             squares = np.add.reduceat(squares, np.cumsum(length) - length)
         return squares, gradient
 
-    def predict_one(self, theta: Floats, X: Floats) -> Floats:
-        """Return the output of the network."""
-        return self.network.forward(theta, X.T).T
-
-    def gradient_one(self, theta: Floats, X: Floats, Y: Floats, out: Floats) -> float:
-        """Return the squared error, and write its gradient."""
-        cost, _ = self.network.gradient(theta, X.T, Y.T, out=out)
-        if Y.size > 1:
-            out *= Y.size
-        return cost * Y.size
+    def bind(self, theta: Floats, gradient: Floats) -> Bound:
+        """Return one model that reads theta and writes gradient, with work buffers of its own."""
+        network = Network(self.layers)
+        return Bound(
+            lambda X: network.forward(theta, X.T).T,
+            lambda X, Y: network.gradient(theta, X.T, Y.T, out=gradient, total=True)[0],
+        )
 
     def _layers(self, theta: Floats) -> list[tuple[Floats, Floats]]:
         """Return W: (k, n_out, n_in) and b: (k, n_out, 1) of each layer, as views on theta."""
         return [
             (theta[:, start:middle].reshape(-1, n_out, n_in), theta[:, middle:end, None])
-            for start, middle, end, (n_out, n_in) in layout((self.n_x, *self.hidden, self.n_y))
+            for start, middle, end, (n_out, n_in) in layout(self.layers)
         ]
 
     def _forward(self, layers: list[tuple[Floats, Floats]], X: Floats) -> list[Floats]:
@@ -216,11 +225,6 @@ class NetworkExpert:
                 RELU.apply(Z)
             activations.append(Z)
         return activations
-
-
-def _of_one(expert: Expert, theta: Floats, X: Floats, Y: Floats) -> tuple[Floats, Floats]:
-    gradient = np.empty_like(theta)
-    return np.array([expert.gradient_one(theta[0], X, Y, gradient[0])]), gradient
 
 
 class _Rectangle:

@@ -185,6 +185,7 @@ class Network:
             raise ValueError(f"dtype: expected float32 or float64, got {self.dtype}")
         self.n_params = sum((n_in + 1) * n_out for n_in, n_out in pairwise(self.layers))
         self._spans = layout(self.layers)
+        self._gain = np.array(self._cost.gain, self.dtype)
         self._passes: dict[int, _Pass] = {}
         self._unused = np.empty(self.n_params, self.dtype)  # the gradient of who goes forward only
         self._losses = self.layers[-1] if self._cost.per_output else 1  # of an example
@@ -232,24 +233,33 @@ class Network:
         return total / (m * self._losses) + self._penalty(theta, m, l2)
 
     def gradient(
-        self, theta: Matrix, X: ArrayLike, Y: ArrayLike, l2: float = 0.0, out: Matrix | None = None
+        self,
+        theta: Matrix,
+        X: ArrayLike,
+        Y: ArrayLike,
+        l2: float = 0.0,
+        out: Matrix | None = None,
+        total: bool = False,
     ) -> tuple[float, Matrix]:
-        """Return J and its gradient: (n_params,), written to `out` where given. Raises as cost does."""
+        """Return J and its gradient: (n_params,), written to `out` where given. Raises as cost does.
+
+        total: the losses' sum over examples and outputs, not their mean: parts of a mini-batch add up.
+        """
         X, Y = self._examples(X, Y)
         m: int = X.shape[1]
         gradient = np.empty(self.n_params, dtype=self.dtype) if out is None else out
         if m <= BLOCK:
             way = self._way(theta, gradient, m)
-            total = self._backward(way, X, Y)
-            gradient *= way.factor
+            losses = self._backward(way, X, Y)
+            gradient *= self._gain if total else way.factor
         else:
-            total, part = 0.0, np.empty_like(gradient)
+            losses, part = 0.0, np.empty_like(gradient)
             gradient[:] = 0.0
             for a, z in _blocks(m):
-                total += self._backward(self._way(theta, part, z - a), X[:, a:z], Y[:, a:z])
+                losses += self._backward(self._way(theta, part, z - a), X[:, a:z], Y[:, a:z])
                 gradient += part
-            gradient *= self._cost.gain / (m * self._losses)
-        J = total / (m * self._losses)
+            gradient *= self._gain if total else self._cost.gain / (m * self._losses)
+        J = losses if total else losses / (m * self._losses)
         if l2:
             J += self._penalty(theta, m, l2)
             for (W, _), (dW, _) in zip(self.parameters(theta), self.parameters(gradient), strict=True):

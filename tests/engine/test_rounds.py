@@ -10,7 +10,7 @@ from ewad.engine.rounds import Rounds, runs_of
 def split(model, ready, collected, size):
     """Return the models and the rounds of a batch."""
     models, length = runs_of(model)
-    return models, Rounds.of(length, ready, collected[models], size)
+    return models, Rounds(length, ready, collected[models], size)
 
 
 def listed(models, rounds):
@@ -34,6 +34,12 @@ def test_one_model_by_hand():
     assert rounds.steps.tolist() == [2]
     assert rounds.place[ready].tolist() == [2, 0, 1, 2]
     assert rounds.left.tolist() == [0]
+
+
+def test_rounds_of_samples_of_one_model_are_those_of_a_single_run():
+    ready = np.array([False, True, True, False, True])
+    models, rounds = split(np.zeros(5, int), ready, np.array([1]), 2)
+    assert listed(models, Rounds.of_one_model(ready, 1, 2)) == listed(models, rounds)
 
 
 def test_models_step_each_at_their_own_example():
