@@ -19,6 +19,7 @@ from ewad.numeric.windows import Windows, positions
 # Features are bounded: an outlier says that something happened, not how much to multiply it by.
 LAG_LIMIT = 4.0
 LEVEL_LIMIT = 8.0
+_LAG_BOUNDS, _LEVEL_BOUNDS = ((np.array(-limit), np.array(limit)) for limit in (LAG_LIMIT, LEVEL_LIMIT))
 # A target of more scales than this, times the root of its horizon, teaches no more than that.
 TARGET_LIMIT = 5.0
 # How far the value is from its averages over about 10, 100 and 500 samples, and from where it began.
@@ -181,17 +182,17 @@ class Features(RowState):
         windows = Windows.of(self.history[runs.rows], runs, steady)
         settings, ahead = self._settings, self._ahead
         difference = windows.differences(settings.lags + ahead)
-        difference /= scale[:, None]
-        _bound(difference, LAG_LIMIT)
+        difference /= scale[:, None] if len(scale) > 1 else scale.reshape(())  # quicker without axes
+        _bound(difference, *_LAG_BOUNDS)
         X, X_now = difference[:, : settings.lags], difference[:, ahead:]
         if self._full:
             context = self._see(runs, time, number, steady)
             before = Windows.of(self.context[runs.rows], runs, context)
             X, X_now = self._with(X, before.back(ahead), scale), self._with(X_now, context, scale)
-            self.context[runs.rows] = before.history(runs)
+            before.keep(self.context, runs)
         Y = self._targets(windows, scale)
         fixed = self._fixed(windows, position, raw, expected, scale)
-        self.history[runs.rows] = windows.history(runs)
+        windows.keep(self.history, runs)
         return Examples(X, Y, X_now, fixed)
 
     def _targets(self, windows: Windows, scale: Floats) -> Floats:
@@ -202,7 +203,7 @@ class Features(RowState):
         target = windows.back_all(self._target_ago)
         target -= windows.back(self._ahead)[:, None]
         target /= scale[:, None]
-        return _bound(target, self._target_limit)
+        return _bound(target, -self._target_limit, self._target_limit)
 
     def _fixed(
         self, windows: Windows, position: Integers, raw: Floats, expected: Floats, scale: Floats
@@ -245,8 +246,8 @@ class Features(RowState):
         rest[:] = context[:, 2:]
         rest[:, :3] /= scale[:, None]
         rest[:, 9] /= scale
-        _bound(rest[:, :3], LAG_LIMIT)
-        _bound(rest[:, 9], LEVEL_LIMIT)
+        _bound(rest[:, :3], *_LAG_BOUNDS)
+        _bound(rest[:, 9], *_LEVEL_BOUNDS)
         crossed, year, deviation = X[:, n + _N_CONTEXT :], rest[:, 7:9], rest[:, :2]
         np.multiply(year, rest[:, 9:10], out=crossed[:, 0:2])
         np.multiply(year, lags[:, -1:], out=crossed[:, 2:4])
@@ -256,10 +257,10 @@ class Features(RowState):
         return X
 
 
-def _bound(values: Floats, limit: Floats | float) -> Floats:
-    """Return the values, moved to within -limit and limit in place."""
-    np.maximum(values, -limit, out=values)
-    return np.minimum(values, limit, out=values)
+def _bound(values: Floats, lowest: Floats, highest: Floats) -> Floats:
+    """Return the values, moved to within the bounds in place."""
+    np.maximum(values, lowest, out=values)
+    return np.minimum(values, highest, out=values)
 
 
 def advance_all(betas: Floats, increment: Floats, carry: Floats, runs: Runs) -> Floats:

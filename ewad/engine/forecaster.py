@@ -78,7 +78,9 @@ class Forecaster(RowState):
         }
 
         self._leader = self.gradient_learners.get(settings.expert)
-        self._see = {name: self._columns(name).of for name in self.learners}
+        sees = {name: self._columns(name) for name in self.learners}
+        self._views = list(dict.fromkeys(sees.values()))
+        self._view_of = {name: self._views.index(columns) for name, columns in sees.items()}
 
     def parts(self, n_rows: int) -> list[Part]:
         """Return the parts of its state. Windows and scales outlive a change of the model, scores do not."""
@@ -204,7 +206,8 @@ class Forecaster(RowState):
         if self.intervals is None:
             return np.array([[forecast]]), None, None
         below, above = self.intervals.update_one(due, error, unit)
-        return np.array([[forecast]]), np.array([[forecast - below]]), np.array([[forecast + above]])
+        value, lower, upper = np.array((forecast, forecast - below, forecast + above)).reshape(3, 1, 1)
+        return value, lower, upper
 
     def standing(self, rows: Integers) -> Forecasts:
         """Return what stands now for each of these streams."""
@@ -257,19 +260,20 @@ class Forecaster(RowState):
                 arrived = runs.inverse()
                 ready, X, Y, X_now = ready[arrived], X[arrived], Y[arrived], X_now[arrived]
         changes = np.empty((*Y.shape, len(self.settings.experts)))
-        progress = Progress(*np.empty((2, len(ready))))
+        progress = Progress(np.empty(len(ready)), np.empty(len(ready)))
         if self._leader is None:
             progress.loss[:] = progress.learning_rate[:] = np.nan
+        seen = [(columns.of(X), columns.of(X_now)) for columns in self._views]
         for i, name in enumerate(self.settings.experts):
             learner = self.learners.get(name)
             if learner is None:
                 changes[:, :, i] = examples.fixed[name]
                 continue
-            see = self._see[name]
+            before, now = seen[self._view_of[name]]
             if learner is self._leader:
-                change = self._leader.learn(model, ready, see(X), Y, see(X_now), progress)
+                change = self._leader.learn(model, ready, before, Y, now, progress)
             else:
-                change = learner.learn(model, ready, see(X), Y, see(X_now))
+                change = learner.learn(model, ready, before, Y, now)
             changes[:, :, i] = change if arrived is None else change[runs.order]
         if arrived is not None:
             progress = Progress(progress.loss[runs.order], progress.learning_rate[runs.order])

@@ -140,11 +140,11 @@ class Group(RowState):
 
     def observe(self, batch: Batch) -> Results:
         """Take in a batch: averages, then forecasts scored against the values that came, then learning."""
-        runs = Runs.of(batch.stream)
-        accepted = runs.order if len(batch) == 1 else np.arange(len(batch))
+        runs, alone = Runs.of(batch.stream), len(batch) == 1
+        accepted = runs.order if alone else np.arange(len(batch))
         newest = runs.sort(batch.time)
         elapsed = self._elapsed(runs, newest)
-        if len(elapsed) and np.minimum.reduce(elapsed) < 0.0:
+        if (elapsed.item() if alone else np.minimum.reduce(elapsed, initial=0.0)) < 0.0:
             time = newest
             newest = self._newest(runs, time)
             late = time < newest
@@ -156,7 +156,7 @@ class Group(RowState):
             elapsed = self._elapsed(runs, newest)
         if len(accepted) == 0:
             return Results.none(self.settings)
-        value = batch.value if len(batch) == 1 else batch.value[accepted[runs.order]]
+        value = batch.value if alone else batch.value[accepted[runs.order]]
         averages = [average.update(runs, elapsed, value) for average in self.averages]
         forecasts = None
         if self.forecaster is not None:

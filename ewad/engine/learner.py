@@ -112,7 +112,9 @@ class Learner(RowState):
         for name, moment in zip(self._moments, moments, strict=True):  # all zero, whichever optimizer
             self.add_rows(name, *moment.shape[1:], dtype=moment.dtype)
         self._bound: dict[int, _Alone] = {}  # models that came alone
-        self._rated: tuple[int, int, float] | None = None  # its plateaus, batches, and the rate after those
+        self._rated: tuple[int, int, float] | None = (
+            None  # epochs or plateaus, steps, and the rate after those
+        )
 
     def grow(self, n_rows: int) -> None:
         """Make room for n_rows models."""
@@ -304,13 +306,13 @@ class Learner(RowState):
 
     def _rate(self, row: int) -> float:
         """Return the learning rate of one model's next step."""
-        plateaus, batches = self.plateaus.item(row), self.batches.item(row)
-        if self._rated is None or self._rated[:2] != (plateaus, batches):
-            schedule = self.settings.schedule
-            epoch = batches // self.settings.batches_per_epoch
-            stage = plateaus if isinstance(schedule, ReduceOnPlateau) else epoch
-            rate = float(schedule.rate(self.settings.learning_rate, stage, batches))
-            self._rated = plateaus, batches, rate
+        schedule, batches = self.settings.schedule, self.batches.item(row)
+        stage = batches // self.settings.batches_per_epoch
+        if isinstance(schedule, ReduceOnPlateau):
+            stage = self.plateaus.item(row)
+        step = batches if schedule.by_batch else 0
+        if self._rated is None or self._rated[0] != stage or self._rated[1] != step:
+            self._rated = stage, step, float(schedule.rate(self.settings.learning_rate, stage, batches))
         return self._rated[2]
 
     def _forecast(self, model: Integers, X: Floats, forecast: Floats, members: Members) -> None:

@@ -76,6 +76,7 @@ class ExponentialAverage(RowState):
     def __init__(self, decay: Decay, n_streams: int = 0) -> None:
         super().__init__(n_streams)
         self.decay = decay
+        self._remembers = decay != ByCount(0.0)  # without memory a mean is the sample itself, to the last bit
         for name in ("weight", "pairs", "mean", "scatter"):
             self.add_rows(name)
 
@@ -106,8 +107,7 @@ class ExponentialAverage(RowState):
             surprise = deviation - previous(shift, rest, runs)
         scatter = advance(decay, surprise * surprise * past / weight, self.scatter[rows], runs)
         pairs = advance(decay * decay, 2.0 * past, self.pairs[rows], runs)
-        # A decay of 0 has no memory: the sample itself, to the last bit.
-        mean = centres + shift if self.decay != ByCount(0.0) else value
+        mean = centres + shift if self._remembers else value
 
         self.weight[rows] = runs.last(weight)
         self.pairs[rows] = runs.last(pairs)
@@ -122,13 +122,11 @@ class ExponentialAverage(RowState):
         weight = 1.0 + past
         centre = self.mean.item(row) if weight0 > 0.0 else value
         deviation = value - centre
-        self.weight[row] = weight
-        self.scatter[row] = deviation * deviation * past / weight + decay * self.scatter.item(row)
-        self.pairs[row] = 2.0 * past + decay * decay * self.pairs.item(row)
-        self.mean[row] = centre + deviation / weight if self.decay != ByCount(0.0) else value
-        return Averaged(
-            *(array[row : row + 1].copy() for array in (self.mean, self.weight, self.pairs, self.scatter))
-        )
+        mean = centre + deviation / weight if self._remembers else value
+        pairs = 2.0 * past + decay * decay * self.pairs.item(row)
+        scatter = deviation * deviation * past / weight + decay * self.scatter.item(row)
+        self.mean[row], self.weight[row], self.pairs[row], self.scatter[row] = mean, weight, pairs, scatter
+        return Averaged(*np.array((mean, weight, pairs, scatter)).reshape(4, 1))
 
     def stddev(self) -> Floats:
         """Return the unbiased weighted standard deviation, (n_streams,); NaN before two samples."""

@@ -19,14 +19,25 @@ Counts = int | NDArray[np.int64]
 
 
 class Schedule(Protocol):
-    """What every schedule here is: a frozen record of its constants with this function."""
+    """What every schedule here is: a frozen record of its constants with these two."""
+
+    @property
+    def by_batch(self) -> bool:
+        """Whether the rate changes with every mini-batch, and not with epochs alone."""
 
     def rate(self, initial: float, epoch: Counts, batch: Counts) -> Floats:
         """Return the learning rate in force after so many completed epochs and mini-batches."""
 
 
+class _ByEpoch:
+    """Schedules whose rate stands still within an epoch."""
+
+    __slots__ = ()
+    by_batch = False
+
+
 @dataclass(frozen=True, slots=True)
-class Constant:
+class Constant(_ByEpoch):
     """The initial rate for ever."""
 
     def rate(self, initial: float, epoch: Counts, batch: Counts) -> Floats:
@@ -35,7 +46,7 @@ class Constant:
 
 
 @dataclass(frozen=True, slots=True)
-class InverseTime:
+class InverseTime(_ByEpoch):
     """initial / (1 + decay_rate * epoch)."""
 
     decay_rate: float = 1.0
@@ -46,7 +57,7 @@ class InverseTime:
 
 
 @dataclass(frozen=True, slots=True)
-class Exponential:
+class Exponential(_ByEpoch):
     """initial * base**epoch."""
 
     base: float = 0.95
@@ -63,6 +74,11 @@ class InverseSqrt:
     k: float = 1.0
     per: Literal["epoch", "batch"] = "epoch"
 
+    @property
+    def by_batch(self) -> bool:
+        """Whether t is counted, not epochs."""
+        return self.per == "batch"
+
     def rate(self, initial: float, epoch: Counts, batch: Counts) -> Floats:
         """Return initial * k / sqrt(count)."""
         count = np.asarray(epoch if self.per == "epoch" else batch) + 1
@@ -70,7 +86,7 @@ class InverseSqrt:
 
 
 @dataclass(frozen=True, slots=True)
-class Staircase:
+class Staircase(_ByEpoch):
     """initial * factor**(epoch // every): discrete steps, half after half by default."""
 
     factor: float = 0.5
@@ -82,7 +98,7 @@ class Staircase:
 
 
 @dataclass(frozen=True, slots=True)
-class Manual:
+class Manual(_ByEpoch):
     """The rates an operator wrote down: (epoch, rate) pairs, each in force from its epoch on."""
 
     rates: tuple[tuple[int, float], ...] = ()
@@ -95,7 +111,7 @@ class Manual:
 
 
 @dataclass(frozen=True, slots=True)
-class Cosine:
+class Cosine(_ByEpoch):
     """Half a cosine from the initial rate down to floor * initial in so many epochs, and then that.
 
     Source: Loshchilov & Hutter 2017 (SGDR), without restarts.
@@ -111,7 +127,7 @@ class Cosine:
 
 
 @dataclass(frozen=True, slots=True)
-class ReduceOnPlateau:
+class ReduceOnPlateau(_ByEpoch):
     """initial * factor**plateaus, no less than floor * initial: smaller steps where the cost no longer falls.
 
     Whoever trains counts the plateaus met and hands their number over in the epoch's place.

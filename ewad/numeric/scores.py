@@ -97,7 +97,7 @@ class Scores(RowState):
         came = self.pending.exchange(due, made)
         windows = Windows.of(self.history[rows], runs, value)
         self._add(runs, number, self._terms(windows, position, value, came))
-        self.history[rows] = windows.history(runs)
+        windows.keep(self.history, runs)
         self.count[rows] += runs.length
         self.position[rows] = position[runs.end] + 1
 

@@ -56,6 +56,10 @@ class Windows:
 
     def differences(self, steps: int) -> Floats:
         """Return (n, steps): for each sample the last first differences, newest last; steps <= depth."""
+        if len(self.place) == 1:
+            last = int(self.place[0])
+            values = self.values[last - steps : last + 1]
+            return (values[1:] - values[:-1])[None]
         return _gather(self.values[1:] - self.values[:-1], self.place - steps, steps)
 
     def back(self, steps: int) -> Floats:
@@ -69,9 +73,12 @@ class Windows:
         """Return (n, n_steps) `back` for several numbers of samples."""
         return np.asarray(self.values[self.place[:, None] - steps])
 
-    def history(self, runs: Runs) -> Floats:
-        """Return (k, depth) the last values of each run's stream after the batch."""
-        return _gather(self.values, runs.last(self.place) - self.depth + 1, self.depth)
+    def keep(self, history: Floats, runs: Runs) -> None:
+        """Write the last values of each run's stream to history: (n_streams, depth)."""
+        if len(self.values) == self.depth + 1:  # of a single sample
+            history[runs.rows] = self.values[1:]
+            return
+        history[runs.rows] = _gather(self.values, runs.last(self.place) - self.depth + 1, self.depth)
 
 
 @lru_cache(maxsize=64)

@@ -28,8 +28,8 @@ def test_every_sample_sees_the_past_of_its_own_stream(seed, n, n_streams, depth,
         past.append(value[j])
         assert differences[position].tolist() == np.diff(past[-depth - 1 :]).tolist()
         assert [steps[position] for steps in back] == past[: -depth - 2 : -1]
-    after = windows.history(runs)
-    assert after.tolist() == [pasts[s][-depth:] for s in runs.series]
+    windows.keep(history, runs)
+    assert history[runs.series].tolist() == [pasts[s][-depth:] for s in runs.series]
 
 
 def test_at_picks_samples_in_the_order_asked():
@@ -38,3 +38,5 @@ def test_at_picks_samples_in_the_order_asked():
     picked = windows.at(np.array([2, 0]))
     assert picked.back(0).tolist() == [10.0, 1.0]
     assert picked.differences(2).tolist() == [[0.0, 10.0], [0.0, 1.0]]
+    alone = windows.at(np.array([0]))
+    assert (alone.back(0).tolist(), alone.differences(2).tolist()) == ([1.0], [[0.0, 1.0]])
