@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -199,7 +200,7 @@ class Forecaster(RowState):
             came = self.pending_experts.exchange_one(due, [math.nan] * len(made) if doubted else made)
             errors = [math.nan if doubted else (x - each) / unit for each in came]
             shares = self.hedge.update_one(due.row, number.item(), errors)
-            forecast = sum(share * each for share, each in zip(shares, made, strict=True))
+            forecast = sum(map(operator.mul, shares, made))
             if doubted and not math.isnan(forecast):
                 forecast = expected
         error = self._score_one(due, x, forecast)

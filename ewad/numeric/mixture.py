@@ -77,22 +77,20 @@ class Hedge(RowState):
     def update_one(self, row: int, number: int, errors: Sequence[float]) -> list[float]:
         """As `update`, of one sample and one horizon: quicker with numbers.  errors: of each expert."""
         losses = [min(error * error, LOSS_LIMIT) for error in errors]
-        known = not any(map(math.isnan, losses))
+        known = not math.isnan(sum(losses))
         decay = min(RECORD_BETA, 1.0 - YOUNG / (number + YOUNG + 1.0))
-        record = [decay * was for was in self.record[row, 0].tolist()]
-        if known:
-            record = [was + loss for was, loss in zip(record, losses, strict=True)]
+        record: list[float] = self.record[row, 0].tolist()
+        if not known:
+            losses = [0.0] * len(record)
+        record = [decay * was + loss for was, loss in zip(record, losses, strict=True)]
         weight = known + decay * self.weight.item(row, 0)
         self.record[row, 0], self.weight[row, 0] = record, weight
-        full = (1.0 - RECORD_BETA) * weight
-        held = [
-            it * (1.0 + full * full * margin) for it, margin in zip(record, self._margins[0], strict=True)
-        ]
+        full = ((1.0 - RECORD_BETA) * weight) ** 2
+        held = [it * (1.0 + full * margin) for it, margin in zip(record, self._margins[0], strict=True)]
         best = min(held)
-        mean = max(best / max(weight, 1.0), NO_LOSS)
-        shares = [math.exp(-LEARNING_RATE * ((it - best) / mean)) for it in held]
-        shares = [share if share >= DROPPED else 0.0 for share in shares]
-        total = math.fsum(shares)
+        pace = -LEARNING_RATE / max(best / max(weight, 1.0), NO_LOSS)
+        shares = [share if (share := math.exp(pace * (it - best))) >= DROPPED else 0.0 for it in held]
+        total = sum(shares)
         return [share / total for share in shares]
 
     def shares(self) -> Floats:

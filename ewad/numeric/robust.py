@@ -91,7 +91,7 @@ class RobustScale(RowState):
         self.square[row], self.weight[row], self.recent[row] = stream.square, stream.weight, stream.recent
         self.streak[row], self.stayed[row], self.returned[row] = stream.streak, stream.stayed, stream.returned
         scale = math.sqrt(stream.square / max(stream.weight, 1.0)) or 1.0
-        return Believed(np.array([stream.steady]), np.array([stream.expected]), np.array([scale]))
+        return Believed(*np.array((stream.steady, stream.expected, scale)).reshape(3, 1))
 
     def _stream(self, row: int) -> _Stream:
         """Return the numbers of a row."""
