@@ -15,7 +15,7 @@ from ewad.engine.recursive_learner import RecursiveLearner
 from ewad.engine.settings import ModelSettings
 from ewad.numeric.experts import GRADIENT_EXPERTS, RECURSIVE_EXPERTS
 from ewad.numeric.intervals import ConformalIntervals
-from ewad.numeric.mixture import Hedge
+from ewad.numeric.mixture import Hedge, over_experts
 from ewad.numeric.pending import Due, DueOne, Pending
 from ewad.numeric.recurrence import Floats, Integers, Runs, advance
 from ewad.numeric.robust import Believed, RobustScale
@@ -301,10 +301,10 @@ class Forecaster(RowState):
         error /= (believed.scale[:, None] * self._roots)[:, :, None]
         if some_doubted:
             error[doubted] = np.nan
-        mixed = np.add.reduce(hedge.update(runs, number, error) * made, axis=2)
+        mixed = over_experts(np.add, hedge.update(runs, number, error) * made)
         if some_doubted:
             mixed[doubted] = np.where(np.isnan(mixed[doubted]), np.nan, believed.expected[doubted, None])
-        return np.asarray(mixed)
+        return mixed
 
     def _score_one(self, due: DueOne, value: float, forecast: float) -> float:
         """As `_score`, of one sample and one horizon."""

@@ -153,7 +153,10 @@ class RecursiveLearner(RowState):
         return self._bound[row]
 
     def _forecast(self, model: Integers, X: Floats, forecast: Floats, members: Members) -> None:
-        matrix = self.theta[model]
+        models, length = runs_of(model)
+        matrix = self.theta[rows_of(models)]
+        if len(models) < len(model):
+            matrix = np.repeat(matrix, length, axis=0)
         forecast[members] = (X[:, None, :] @ matrix[:, :-1])[:, 0] + matrix[:, -1]
 
     def _collect(self, model: Integers, X: Floats, Y: Floats, place: Integers) -> None:

@@ -88,12 +88,12 @@ class Pending(RowState):
 
     def keep(self, due: Due, made: Floats) -> None:
         """Keep those of the forecasts that are for samples after the batch."""
+        items = np.ascontiguousarray(made).view(_item(made.itemsize * made.shape[2]))[..., 0]
+        kept = self._in_turn.view(items.dtype)[:, 0]
         if due.late is None:
-            self._in_turn[due.at] = made
-            return
-        width = _opaque(made.itemsize * made.shape[2])  # quicker to keep than a row
-        items = np.ascontiguousarray(made).view(width)[..., 0]
-        self._in_turn.view(width)[:, 0][due.at[due.late]] = items[due.late]
+            np.put(kept, due.at, items)
+        else:
+            kept[due.at[due.late]] = items[due.late]
 
     @property
     def _in_turn(self) -> Floats:
@@ -102,8 +102,9 @@ class Pending(RowState):
 
 
 @lru_cache(maxsize=64)
-def _opaque(size: int) -> np.dtype[np.void]:
-    return np.dtype((np.void, size))
+def _item(size: int) -> np.dtype[np.void] | np.dtype[np.complex128]:
+    """Return a type of so many bytes: an item each is several times quicker to keep than a row."""
+    return np.dtype(np.complex128) if size == 16 else np.dtype((np.void, size))
 
 
 @lru_cache(maxsize=64)
