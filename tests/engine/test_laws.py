@@ -86,6 +86,25 @@ def test_a_mixture_fed_sample_by_sample_gives_the_same(
     assert_close(state_of(split), state_of(whole))
 
 
+@pytest.mark.parametrize("most", [1, 2, 64])
+def test_streams_that_take_turns_alone_come_to_the_same(monkeypatch, most):
+    # What is bound to a row is kept for so many models, and no longer than the rows stay where they are.
+    for module in ("learner", "recursive_learner"):
+        monkeypatch.setattr(f"ewad.engine.{module}.MAX_BOUND", most)
+    group = GroupSettings("plant", (ByCount(0.9),), model=auto("m", lags=4, batch_size=2, horizons=(1, 2)))
+    samples = random_samples(11, 900, 5)
+    samples.stream[:200] %= 3
+    whole, split = new_engine(group, 3), new_engine(group, 3)
+    for engine, cuts in ((whole, []), (split, range(900))):
+        observe_in_pieces(engine, Samples(*(part[:200] for part in vars(samples).values())), cuts[:200])
+        engine.groups[0].grow(32)
+        engine.forget_streams(0, ["stream 0"])  # the last one takes its row
+        for name in ("stream 3", "stream 4", "stream 5"):
+            engine.add_stream(0, name)
+        observe_in_pieces(engine, Samples(*(part[200:] for part in vars(samples).values())), cuts[:700])
+    assert_close(state_of(split), state_of(whole))
+
+
 def naive_outputs(group, samples, n_streams):
     naive = NaiveGroup(group, n_streams)
     rows = zip(samples.stream.tolist(), samples.time.tolist(), samples.value.tolist(), strict=True)

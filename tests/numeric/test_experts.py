@@ -99,6 +99,22 @@ class TestEveryExpert:
         for all_of_it, one, other in zip(whole, head, tail, strict=True):
             np.testing.assert_allclose(one + other, all_of_it, rtol=1e-12, atol=1e-12)
 
+    @settings(max_examples=30, deadline=None)
+    @given(seed=st.integers(0, 2**32 - 1), sizes=st.lists(st.integers(1, 6), min_size=1, max_size=6))
+    def test_a_bound_model_is_the_model_in_that_row(self, name, seed, sizes):
+        expert = self.expert(name)
+        rng, _, _ = examples(seed, [1])
+        theta, slope = np.zeros((1, expert.n_params)), np.full(expert.n_params, np.nan)
+        bound = expert.bind(theta[0], slope)
+        for size in sizes:
+            theta[:] = rng.normal(size=theta.shape)  # it reads what stands there now
+            X, Y, length = rng.normal(size=(size, N_X)), rng.normal(size=(size, N_Y)), np.array([size])
+            squares, gradient = expert.gradient(theta, length, X, Y)
+            assert bound.gradient(X, Y) == pytest.approx(squares[0], rel=1e-12)
+            np.testing.assert_allclose(slope, gradient[0], rtol=1e-12, atol=1e-12)
+            forecast = expert.predict(theta, length, X)
+            np.testing.assert_allclose(bound.predict(X), forecast, rtol=1e-12, atol=1e-12)
+
     def test_changes_no_argument(self, name):
         expert, length = self.expert(name), np.array([4, 30])
         rng, X, Y = examples(1, length)

@@ -167,6 +167,36 @@ class TestCost:
         assert net.cost(np.array([2.0, 5.0]), np.ones((1, 4)), np.ones((1, 4)), l2=0.8) == plain + 0.4
 
 
+class TestArguments:
+    """Buffers and views are kept from call to call: whatever arrays come next, in whatever sizes."""
+
+    def test_may_take_turns(self):
+        rng, net = np.random.default_rng(8), Network([3, 4, 2])
+        thetas = [rng.normal(size=net.n_params) for _ in range(2)]
+        slopes = [np.empty(net.n_params) for _ in range(2)]
+        for _ in range(60):
+            theta, out = thetas[rng.integers(2)], slopes[rng.integers(2)]
+            m = int(rng.choice([1, 2, 5, 9, 1030]))
+            X, Y = rng.normal(size=(3, m)), rng.normal(size=(2, m))
+            fresh = Network([3, 4, 2])
+            np.testing.assert_array_equal(net.forward(theta, X), fresh.forward(theta, X))
+            J, gradient = net.gradient(theta, X, Y, l2=0.1, out=out)
+            expected, its = fresh.gradient(theta, X, Y, l2=0.1)
+            assert gradient is out
+            assert expected == J
+            np.testing.assert_array_equal(gradient, its)
+            assert net.cost(theta, X, Y) == fresh.cost(theta, X, Y)
+
+    @pytest.mark.parametrize("m", [1, 7, 1030])
+    def test_in_total_are_sums_over_examples_and_outputs(self, m):
+        rng, net = np.random.default_rng(9), Network([3, 4, 2])
+        theta, X, Y = rng.normal(size=net.n_params), rng.normal(size=(3, m)), rng.normal(size=(2, m))
+        J, gradient = net.gradient(theta, X, Y)
+        losses, its = net.gradient(theta, X, Y, total=True)
+        assert losses == pytest.approx(2 * m * J, rel=1e-12)
+        np.testing.assert_allclose(its, 2 * m * gradient, rtol=1e-12, atol=1e-12)
+
+
 class TestParameters:
     def test_are_views_on_the_flat_vector(self):
         net = Network([3, 4, 2])

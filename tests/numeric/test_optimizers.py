@@ -210,6 +210,36 @@ class TestEveryOptimizer:
         for mine, other in zip((here, *moments), (theta, *state), strict=True):
             np.testing.assert_array_equal(mine, other)
 
+    @pytest.mark.parametrize("shape", [(5,), (1, 5), (3, 5)])
+    def test_a_bound_update_is_the_update_of_those_arrays(self, name, shape):
+        optimizer, rng = VARIANTS[name], np.random.default_rng(23)
+        theta = rng.normal(size=shape)
+        state, here = optimizer.init(theta), theta.copy()
+        moments = optimizer.init(here)
+        update = optimizer.bind(here, moments)
+        for gradient in rng.normal(size=(4, *shape)):
+            rate = float(rng.uniform(0.01, 0.1)) if len(shape) == 1 else rng.uniform(0.01, 0.1, shape[:-1])
+            optimizer.update(theta, gradient, state, rate)
+            update(gradient, rate)
+        for mine, other in zip((here, *moments), (theta, *state), strict=True):
+            np.testing.assert_array_equal(mine, other)
+        with pytest.raises(ValueError, match="gradient: expected the shape of theta"):
+            update(np.zeros(4), 0.1)
+
+    def test_goes_on_from_rest_after_its_moments_are_zeroed(self, name):
+        # As a model that starts anew does; without epsilon that divides nothing by nothing.
+        optimizer, gradient = VARIANTS[name], np.array([0.5, 0.0])
+        theta = np.zeros(2)
+        state = optimizer.init(theta)
+        update = optimizer.bind(theta, state)
+        update(gradient, 0.1)
+        first = theta.copy()
+        for array in (theta, *state):
+            array[...] = 0
+        update(gradient, 0.1)
+        assert theta.tolist() == first.tolist()
+        assert theta[1] == 0.0
+
     def test_a_gradient_of_another_shape_raises(self, name):
         optimizer, theta = VARIANTS[name], np.zeros((2, 3))
         for shape in [(3,), (2, 1), (1, 3), (2, 2)]:

@@ -18,6 +18,17 @@ def verdicts(costs, norms, detector=DETECTOR):
     return found
 
 
+def test_a_single_model_is_watched_as_one_of_many():
+    rng = np.random.default_rng(10)
+    costs, norms = np.repeat(rng.normal(size=30), 12), rng.uniform(0.1, 1.0, 360)
+    many, found = DETECTOR.init(2), []
+    for cost, norm in zip(costs, norms, strict=True):
+        plateau, many = DETECTOR.step(many, np.full(2, cost), np.full(2, norm))
+        found.append(plateau.tolist())
+    assert [[verdict] * 2 for verdict in verdicts(costs, norms)] == found
+    assert any(verdict for verdict, _ in found)
+
+
 def test_a_cost_that_stands_still_is_a_plateau_after_patience_updates():
     assert verdicts([1.0] * 15, [0.1] * 15) == [False] * 10 + [True] * 5
 

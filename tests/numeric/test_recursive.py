@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ewad.numeric.recursive import initial_covariance, update
+from ewad.numeric.recursive import bind, initial_covariance, update
 
 
 def fit(X, Y, size, forgetting, ridge=2.0, bound=np.inf):
@@ -66,14 +66,28 @@ def test_one_example_by_hand():
     assert covariance[0, 0, 0] == pytest.approx(1 / 6)
 
 
-def test_a_model_learns_alone_what_it_learns_beside_others():
+def test_a_bound_model_learns_what_it_learns_beside_others():
     for n_x in range(1, 70):
         X, Y = examples(n_x, 2, 3, n_x, 2)
         bound = float(np.trace(initial_covariance(n_x, 3.0)))  # where every model begins
-        beside = fit(X, Y, 1, 0.99, 3.0, bound)
-        alone = fit(X[:1], Y[:1], 1, 0.99, 3.0, bound)
-        for got, expected in zip(alone, beside, strict=True):
-            np.testing.assert_allclose(got[0], expected[0], rtol=1e-10, atol=1e-12)
+        covariance, theta = initial_covariance(n_x, 3.0), np.zeros((n_x, 2))
+        learn = bind(covariance, theta, 0.99, bound)
+        for x, y in zip(X[0], Y[0], strict=True):
+            learn(x, y)
+        for got, expected in zip((covariance, theta), fit(X, Y, 1, 0.99, 3.0, bound), strict=True):
+            np.testing.assert_allclose(got, expected[0], rtol=1e-10, atol=1e-12)
+
+
+def test_a_bound_model_stays_symmetric_and_bounded_where_the_input_has_stopped():
+    X, Y = examples(3, 1, 2000, 4, 1)
+    X[0, 400:, 1:] = 0.0  # nothing but the intercept moves any more
+    covariance, theta = initial_covariance(4, 2.0), np.zeros((4, 1))
+    bound = float(np.trace(covariance))
+    learn = bind(covariance, theta, 0.9, bound)
+    for x, y in zip(X[0], Y[0], strict=True):
+        learn(x, y)
+    assert np.array_equal(covariance, covariance.T)
+    assert np.trace(covariance) <= bound / 0.9
 
 
 @pytest.mark.parametrize(("k", "size"), [(1, 1), (3, 1), (3, 8)])

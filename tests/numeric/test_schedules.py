@@ -105,3 +105,11 @@ class TestEverySchedule:
         if name == "manual":
             initial = max(initial, 0.05)
         assert 0.0 <= float(schedule.rate(initial, epoch, batch)) <= initial
+
+
+@pytest.mark.parametrize(
+    "schedule", [*(kind() for kind in SCHEDULES.values()), InverseSqrt(per="batch")], ids=repr
+)
+def test_says_whether_its_rate_changes_within_an_epoch(schedule):
+    rates = {float(schedule.rate(0.1, 3, batch)) for batch in range(300, 310)}
+    assert schedule.by_batch == (len(rates) > 1)
