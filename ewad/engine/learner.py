@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ewad.engine.rounds import MAX_BOUND, Members, Rounds, runs_of
+from ewad.engine.alone import LearnsAlone, is_of_one
+from ewad.engine.rounds import Members, Rounds, runs_of
 from ewad.engine.settings import ModelSettings
-from ewad.numeric.experts import Bound, Expert
+from ewad.numeric.experts import Expert
 from ewad.numeric.optimizers import Update, clip_by_norm
 from ewad.numeric.plateau import PlateauDetector, PlateauState
 from ewad.numeric.recurrence import Floats, Integers, Runs, advance, rows_of
-from ewad.numeric.rows import Part, Removal, RowState
+from ewad.numeric.rows import Part
 from ewad.numeric.schedules import ReduceOnPlateau, Schedule
 
 # The reported loss averages the costs of about the last 1 / (1 - 0.9) = 10 mini-batches.
@@ -32,8 +34,6 @@ PLATEAU = PlateauDetector(patience=10, beta=0.5)
 CACHED = 1 << 14
 
 
-_ALL = slice(None)
-
 # Squared errors (k,) and gradients (k, n_params), summed over a mini-batch each.
 Sums = tuple[Floats, Floats]
 
@@ -46,19 +46,21 @@ class Progress(NamedTuple):
 
 
 class _Alone(NamedTuple):
-    """What serves one model that comes alone, bound to its row.
+    """What serves one model, bound to its row.
 
-    theta, gradient_sum: views, (n_params,).  gradient: the array, of no row, that expert.gradient writes.
+    theta, gradient_sum: views, (n_params,).  gradient: the array, of no row, that `descend` writes to.
+    predict, descend: of the expert.  update: of the optimizer.
     """
 
     theta: Floats
     gradient_sum: Floats
     gradient: Floats
-    expert: Bound
+    predict: Callable[[Floats], Floats]
+    descend: Callable[[Floats, Floats], float]
     update: Update
 
 
-class Learner(RowState):
+class Learner(LearnsAlone[_Alone]):
     """The parameters of n_rows models, and the mini-batch that each of them is collecting.
 
     Within a mini-batch the parameters stand still, so that its gradient is a sum that may be collected
@@ -88,10 +90,9 @@ class Learner(RowState):
     epoch_norm: Floats
 
     def __init__(self, settings: ModelSettings, expert: Expert, n_outputs: int, n_models: int) -> None:
-        super().__init__(n_models)
+        super().__init__(n_models, n_outputs, settings.batch_size)
         self.settings = settings
         self.expert = expert
-        self._outputs = n_outputs
         self._penalised = expert.penalised()
         self._n_errors = float(settings.batch_size * n_outputs)  # that a mini-batch's cost averages
         self._initial = expert.initial()
@@ -100,7 +101,7 @@ class Learner(RowState):
         self.add_rows("gradient_sum", expert.n_params)
         for name in ("squares", "loss_sum", "loss_weight", "epoch_cost", "epoch_norm"):
             self.add_rows(name)
-        for name in ("collected", "batches", "diverged", "plateaus"):
+        for name in ("batches", "diverged", "plateaus"):
             self.add_rows(name, dtype=np.int64)
         for name in ("batch_loss", "gradient_norm"):
             self.add_rows(name, fill=np.nan)
@@ -111,20 +112,9 @@ class Learner(RowState):
         self._moments = [f"moment_{i}" for i in range(len(moments))]
         for name, moment in zip(self._moments, moments, strict=True):  # all zero, whichever optimizer
             self.add_rows(name, *moment.shape[1:], dtype=moment.dtype)
-        self._bound: dict[int, _Alone] = {}  # models that came alone
         self._rated: tuple[int, int, float] | None = (
             None  # epochs or plateaus, steps, and the rate after those
         )
-
-    def grow(self, n_rows: int) -> None:
-        """Make room for n_rows models."""
-        super().grow(n_rows)
-        self._bound.clear()
-
-    def remove(self, removal: Removal) -> None:
-        """Let models go."""
-        super().remove(removal)
-        self._bound.clear()
 
     @property
     def epoch(self) -> NDArray[np.int64]:
@@ -179,8 +169,10 @@ class Learner(RowState):
         progress: filled with what is in force after each sample, where given.
         The forecast after a sample is made by the parameters that stand after learning from it.
         """
-        if len(model) == 1 or model[0] == model[-1]:  # quicker with numbers
-            return self._learn_alone(int(model[0]), ready, X, Y, X_now, progress)
+        if is_of_one(model):
+            row = int(model[0])
+            tell = None if progress is None else lambda members: self._tell(row, progress, members)
+            return self.learn_alone(row, ready, X, Y, X_now, tell)
         models, length = runs_of(model)
         rows, size = rows_of(models), self.settings.batch_size
         rounds = Rounds(length, ready, self.collected[rows], size)
@@ -189,7 +181,7 @@ class Learner(RowState):
         rates = self._rates(rows, epochs, batches)
         costs = np.full((rounds.n - 1, len(models)), np.nan)
         norms = np.zeros(costs.shape)
-        forecast = np.empty((len(model), self._outputs))
+        forecast = np.empty((len(model), self.n_outputs))
         for i, (now, past, stepping) in enumerate(rounds.rounds):
             if now is not None:
                 self._forecast(model[now], X_now[now], forecast, now)
@@ -209,43 +201,15 @@ class Learner(RowState):
             progress.learning_rate[:] = rates[rounds.now, rounds.run]
         return forecast
 
-    def _learn_alone(
-        self,
-        row: int,
-        ready: NDArray[np.bool_],
-        X: Floats,
-        Y: Floats,
-        X_now: Floats,
-        progress: Progress | None,
-    ) -> Floats:
-        """As `learn`, of one model."""
-        one = self._alone(row)
-        if len(ready) == 1:
-            if ready[0]:
-                self._take(row, one, X, Y)
-            if progress is not None:
-                self._tell(row, progress, _ALL)
-            return one.expert.predict(X_now)
-        rounds = Rounds.of_one_model(ready, self.collected.item(row), self.settings.batch_size).rounds
-        forecast = np.empty((len(X_now), self._outputs))
-        for now, past, _ in rounds:
-            if now is not None:
-                forecast[now] = one.expert.predict(X_now[now])
-                if progress is not None:
-                    self._tell(row, progress, now)
-            if past is not None:
-                self._take(row, one, X[past], Y[past])
-        return forecast
-
     def _tell(self, row: int, progress: Progress, members: Members) -> None:
         """Note what is in force for these samples."""
         weight = self.loss_weight.item(row)
         progress.loss[members] = self.loss_sum.item(row) / weight if weight else math.nan
         progress.learning_rate[members] = self._rate(row)
 
-    def _take(self, row: int, one: _Alone, X: Floats, Y: Floats) -> None:
+    def take(self, row: int, one: _Alone, X: Floats, Y: Floats) -> None:
         """Learn from examples of one mini-batch; take a step if they complete it."""
-        square, size = one.expert.gradient(X, Y), self.settings.batch_size
+        square, size = one.descend(X, Y), self.batch_size
         if size > 1:
             np.add(one.gradient_sum, one.gradient, out=one.gradient_sum)
             self.squares[row] += square
@@ -285,24 +249,15 @@ class Learner(RowState):
         if batches % settings.batches_per_epoch == 0:
             self._end_epoch(np.array([row]))
 
-    def _alone(self, row: int) -> _Alone:
+    def bind(self, row: int) -> _Alone:
         """Return what serves the model of a row."""
-        if row not in self._bound:
-            if len(self._bound) == MAX_BOUND:
-                self._bound.clear()
-            theta, gradient = self.theta[row], np.empty(self.theta.shape[1])
-            moments = tuple(
-                getattr(self, name)[row : row + 1].reshape(getattr(self, name).shape[1:])
-                for name in self._moments
-            )
-            self._bound[row] = _Alone(
-                theta,
-                self.gradient_sum[row],
-                gradient,
-                self.expert.bind(theta, gradient),
-                self.settings.optimizer.bind(theta, moments),
-            )
-        return self._bound[row]
+        theta, gradient = self.theta[row], np.empty(self.theta.shape[1])
+        moments = tuple(
+            getattr(self, name)[row : row + 1].reshape(getattr(self, name).shape[1:])
+            for name in self._moments
+        )
+        update = self.settings.optimizer.bind(theta, moments)
+        return _Alone(theta, self.gradient_sum[row], gradient, *self.expert.bind(theta, gradient), update)
 
     def _rate(self, row: int) -> float:
         """Return the learning rate of one model's next step."""

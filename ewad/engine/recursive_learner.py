@@ -9,10 +9,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ewad.engine.rounds import MAX_BOUND, Members, Rounds, runs_of
+from ewad.engine.alone import LearnsAlone, is_of_one
+from ewad.engine.rounds import Members, Rounds, runs_of
 from ewad.numeric import recursive
 from ewad.numeric.recurrence import Floats, Integers, rows_of
-from ewad.numeric.rows import Part, Removal, RowState
+from ewad.numeric.rows import Part
 
 # What an example weighs after each later one: about the last 10,000 count.
 FORGETTING = 0.9999
@@ -38,7 +39,7 @@ class _Alone(NamedTuple):
         return Y
 
 
-class RecursiveLearner(RowState):
+class RecursiveLearner(LearnsAlone[_Alone]):
     """n_rows linear models with an intercept, and the block of examples that each of them is collecting.
 
     The parameters stand still within a block, whose size is the model's batch_size, as with every learner.
@@ -56,28 +57,15 @@ class RecursiveLearner(RowState):
     diverged: NDArray[np.int64]
 
     def __init__(self, n_x: int, n_y: int, ridge: float, batch_size: int, n_models: int) -> None:
-        super().__init__(n_models)
+        super().__init__(n_models, n_y, batch_size)
         self._initial = recursive.initial_covariance(n_x + 1, ridge)
         self._trace_bound = float(np.trace(self._initial))
-        self._bound: dict[int, _Alone] = {}  # models that came alone
         self._forgetting = FORGETTING**batch_size
-        self.batch_size = batch_size
         self.add_rows("theta", n_x + 1, n_y)
         self.add_rows("covariance", n_x + 1, n_x + 1, fill=self._initial)
         self.add_rows("waiting_x", batch_size, n_x + 1, fill=1.0)
         self.add_rows("waiting_y", batch_size, n_y)
-        for name in ("collected", "diverged"):
-            self.add_rows(name, dtype=np.int64)
-
-    def grow(self, n_rows: int) -> None:
-        """Make room for n_rows models."""
-        super().grow(n_rows)
-        self._bound.clear()
-
-    def remove(self, removal: Removal) -> None:
-        """Let models go."""
-        super().remove(removal)
-        self._bound.clear()
+        self.add_rows("diverged", dtype=np.int64)
 
     def parts(self, meaning: str, n_rows: int) -> list[Part]:
         """Return the parts of its state; meaning: that of the parameters."""
@@ -92,9 +80,9 @@ class RecursiveLearner(RowState):
 
         The arguments are those of `Learner.learn`.
         """
-        if len(model) == 1 or model[0] == model[-1]:  # quicker with views on its row
-            return self._learn_alone(int(model[0]), ready, X, Y, X_now)
-        forecast = np.empty((len(model), self.theta.shape[2]))
+        if is_of_one(model):
+            return self.learn_alone(int(model[0]), ready, X, Y, X_now)
+        forecast = np.empty((len(model), self.n_outputs))
         models, length = runs_of(model)
         rounds = Rounds(length, ready, self.collected[models], self.batch_size)
         for now, past, stepping in rounds.rounds:
@@ -107,22 +95,7 @@ class RecursiveLearner(RowState):
         self.collected[models] = rounds.left
         return forecast
 
-    def _learn_alone(self, row: int, ready: NDArray[np.bool_], X: Floats, Y: Floats, X_now: Floats) -> Floats:
-        """As `learn`, of one model."""
-        one = self._alone(row)
-        if len(ready) == 1:
-            if ready[0]:
-                self._take(row, one, X, Y)
-            return one.predict(X_now)
-        forecast = np.empty((len(X_now), self.theta.shape[2]))
-        for now, past, _ in Rounds.of_one_model(ready, self.collected.item(row), self.batch_size).rounds:
-            if now is not None:
-                forecast[now] = one.predict(X_now[now])
-            if past is not None:
-                self._take(row, one, X[past], Y[past])
-        return forecast
-
-    def _take(self, row: int, one: _Alone, X: Floats, Y: Floats) -> None:
+    def take(self, row: int, one: _Alone, X: Floats, Y: Floats) -> None:
         """Put examples into a model's block; learn from it if they complete it."""
         if self.batch_size == 1:
             one.x[:-1], one.y[:] = X[0], Y[0]
@@ -142,15 +115,11 @@ class RecursiveLearner(RowState):
             one.theta[:], self.covariance[row] = 0.0, self._initial
             self.diverged[row] += 1
 
-    def _alone(self, row: int) -> _Alone:
+    def bind(self, row: int) -> _Alone:
         """Return what serves the model of a row."""
-        if row not in self._bound:
-            if len(self._bound) == MAX_BOUND:
-                self._bound.clear()
-            theta, x, y = self.theta[row], self.waiting_x[row, 0], self.waiting_y[row, 0]
-            learn = recursive.bind(self.covariance[row], theta, self._forgetting, self._trace_bound)
-            self._bound[row] = _Alone(theta.reshape(-1), theta[:-1], theta[-1], x, y, learn)
-        return self._bound[row]
+        theta, x, y = self.theta[row], self.waiting_x[row, 0], self.waiting_y[row, 0]
+        learn = recursive.bind(self.covariance[row], theta, self._forgetting, self._trace_bound)
+        return _Alone(theta.reshape(-1), theta[:-1], theta[-1], x, y, learn)
 
     def _forecast(self, model: Integers, X: Floats, forecast: Floats, members: Members) -> None:
         models, length = runs_of(model)

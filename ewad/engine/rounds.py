@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 from ewad.numeric.recurrence import Integers
 
 Members = slice | Integers
-# So many models that came alone keep what is bound to their rows: 20 to 60 KiB each with 60 lags.
-MAX_BOUND = 64
 _ALL = slice(None)
 _ONE = np.ones(1, dtype=np.int64)
 _ONE.flags.writeable = False

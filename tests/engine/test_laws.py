@@ -89,8 +89,7 @@ def test_a_mixture_fed_sample_by_sample_gives_the_same(
 @pytest.mark.parametrize("most", [1, 2, 64])
 def test_streams_that_take_turns_alone_come_to_the_same(monkeypatch, most):
     # What is bound to a row is kept for so many models, and no longer than the rows stay where they are.
-    for module in ("learner", "recursive_learner"):
-        monkeypatch.setattr(f"ewad.engine.{module}.MAX_BOUND", most)
+    monkeypatch.setattr("ewad.engine.alone.MAX_BOUND", most)
     group = GroupSettings("plant", (ByCount(0.9),), model=auto("m", lags=4, batch_size=2, horizons=(1, 2)))
     samples = random_samples(11, 900, 5)
     samples.stream[:200] %= 3
