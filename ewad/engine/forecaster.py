@@ -13,6 +13,7 @@ from ewad.engine.features import Columns, Examples, Features, columns
 from ewad.engine.learner import Learner, Progress
 from ewad.engine.recursive_learner import RecursiveLearner
 from ewad.engine.settings import ModelSettings
+from ewad.numeric.calibration import Calibration
 from ewad.numeric.experts import GRADIENT_EXPERTS, RECURSIVE_EXPERTS
 from ewad.numeric.intervals import ConformalIntervals
 from ewad.numeric.mixture import Hedge, over_experts
@@ -64,11 +65,14 @@ class Forecaster(RowState):
         self.features = Features(settings, n_streams)
         self.pending = Pending(settings.horizons, 2, n_streams)  # the forecast, and that of persistence
         self.hedge: Hedge | None = None
+        self.calibration: Calibration | None = None
         if len(settings.experts) > 1:
             names = settings.experts
             persistence = names.index("persistence") if "persistence" in names else None
             self.hedge = Hedge(settings.horizons, len(names), n_streams, persistence)
-            self.pending_experts = Pending(settings.horizons, len(settings.experts), n_streams)
+            self.pending_experts = Pending(settings.horizons, len(names), n_streams)
+            if persistence is not None:
+                self.calibration = Calibration(settings.horizons, n_streams)
         self.intervals: ConformalIntervals | None = None
         if settings.interval is not None:
             self.intervals = ConformalIntervals(settings.interval, settings.horizons, n_streams)
@@ -92,6 +96,9 @@ class Forecaster(RowState):
         if self.hedge is not None:
             parts += [self.hedge.part("track record", layout, n_rows)]
             parts += [self.pending_experts.part("pending", f"experts of {layout}", n_rows)]
+        if self.calibration is not None:
+            parts += [self.calibration.part("calibration", layout, n_rows)]
+            parts += [self.calibration.pending.part("pending", f"mixture of {layout}", n_rows)]
         if self.intervals is not None:
             meaning = f"coverage {self.settings.interval} of {layout}"
             parts += [self.intervals.part("intervals", meaning, n_rows)]
@@ -127,6 +134,8 @@ class Forecaster(RowState):
         owners: list[RowState] = [self.scale, self.features, self.pending]
         if self.hedge is not None:
             owners += [self.hedge, self.pending_experts]
+        if self.calibration is not None:
+            owners += [self.calibration, self.calibration.pending]
         if self.intervals is not None:
             owners += [self.intervals, self.intervals.pending]
         return owners if self.shared else [*owners, *self.learners.values()]
@@ -201,6 +210,10 @@ class Forecaster(RowState):
             errors = [math.nan if doubted else (x - each) / unit for each in came]
             shares = self.hedge.update_one(due.row, number.item(), errors)
             forecast = sum(map(operator.mul, shares, made))
+            if self.calibration is not None:
+                forecast = self._calibrated_one(
+                    self.calibration, due, number.item(), x, unit, forecast, doubted
+                )
             if doubted and not math.isnan(forecast):
                 forecast = expected
         error = self._score_one(due, x, forecast)
@@ -298,13 +311,60 @@ class Forecaster(RowState):
         some_doubted = bool(doubted.any())
         kept = np.where(doubted[:, None, None], np.nan, made) if some_doubted else made
         error = value[:, None, None] - self.pending_experts.exchange(due, kept)
-        error /= (believed.scale[:, None] * self._roots)[:, :, None]
+        unit = believed.scale[:, None] * self._roots
+        error /= unit[:, :, None]
         if some_doubted:
             error[doubted] = np.nan
         mixed = over_experts(np.add, hedge.update(runs, number, error) * made)
+        if self.calibration is not None:
+            mixed = self._calibrated(self.calibration, runs, due, number, value, unit, mixed, doubted)
         if some_doubted:
             mixed[doubted] = np.where(np.isnan(mixed[doubted]), np.nan, believed.expected[doubted, None])
         return mixed
+
+    def _calibrated(
+        self,
+        calibration: Calibration,
+        runs: Runs,
+        due: Due,
+        number: Integers,
+        value: Floats,
+        unit: Floats,
+        mixed: Floats,
+        doubted: NDArray[np.bool_],
+    ) -> Floats:
+        """Return the mixed forecasts as far as they are to be followed, (n, n_horizons).
+
+        unit: (n, n_horizons) what changes are measured in.  doubted: (n,) nothing is to be learnt from.
+        """
+        made = np.empty((*mixed.shape, 2))
+        made[:, :, 0], made[:, :, 1] = mixed, value[:, None]
+        made[doubted] = np.nan
+        came = calibration.pending.exchange(due, made)
+        last = came[:, :, 1]
+        moved = value[:, None] - last
+        moved[doubted] = np.nan
+        share = calibration.update(runs, number, (came[:, :, 0] - last) / unit, moved / unit)
+        change = mixed - value[:, None]
+        change *= share
+        change += value[:, None]
+        return np.asarray(change)
+
+    def _calibrated_one(
+        self,
+        calibration: Calibration,
+        due: DueOne,
+        number: int,
+        value: float,
+        unit: float,
+        mixed: float,
+        doubted: bool,
+    ) -> float:
+        """As `_calibrated`, of one sample and one horizon."""
+        was, last = calibration.pending.exchange_one(due, (math.nan, math.nan) if doubted else (mixed, value))
+        moved = math.nan if doubted else (value - last) / unit
+        share = calibration.update_one(due.row, number, (was - last) / unit, moved)
+        return value + share * (mixed - value)
 
     def _score_one(self, due: DueOne, value: float, forecast: float) -> float:
         """As `_score`, of one sample and one horizon."""

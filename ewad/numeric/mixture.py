@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -22,11 +23,14 @@ YOUNG = 3.0
 LEARNING_RATE = 0.15
 # Persistence is left for those only who are ahead of it by a margin. Errors of forecasts h ahead overlap: a
 # record of n samples holds about n / h independent ones, in which chance makes an expert look better.
-MARGIN = 0.6
+MARGIN = 0.3
 # Below this share of the best's weight an expert is left out, until its record is better.
 DROPPED = 1e-3
 # Losses are bounded, as Hedge wants them: one spike must not outweigh the whole record. In squared scales.
 LOSS_LIMIT = 100.0
+# What even the best of them loses beyond this, as where a step came, says nothing of the experts, and would
+# make every margin larger.
+COMMON_LIMIT = 3.0
 # A smaller mean loss is none: whoever has lost anything is far behind. Nothing overflows when divided by it.
 NO_LOSS = 1e-300
 
@@ -66,9 +70,10 @@ class Hedge(RowState):
         rows = runs.rows
         loss = np.square(error)
         np.minimum(loss, LOSS_LIMIT, out=loss)
+        loss -= np.maximum(over_experts(np.minimum, loss) - COMMON_LIMIT, 0.0)[..., None]
         unknown = np.isnan(loss @ self._ones)
         loss[unknown] = 0.0
-        decay: Floats = np.minimum(RECORD_BETA, 1.0 - YOUNG / (number + YOUNG + 1.0))
+        decay: Floats = np.minimum(RECORD_BETA, young_decay(number))
         record = advance(decay[:, None, None], loss, self.record[rows], runs)
         weight = advance(decay[:, None], (~unknown).astype(np.float64), self.weight[rows], runs)
         self.record[rows] = runs.last(record)
@@ -79,10 +84,12 @@ class Hedge(RowState):
         """As `update`, of one sample and one horizon: quicker with numbers.  errors: of each expert."""
         losses = [min(error * error, LOSS_LIMIT) for error in errors]
         known = not math.isnan(sum(losses))
-        decay = min(RECORD_BETA, 1.0 - YOUNG / (number + YOUNG + 1.0))
+        decay = min(RECORD_BETA, young_decay(number))
         record: list[float] = self.record[row, 0].tolist()
         if not known:
             losses = [0.0] * len(record)
+        elif (common := min(losses) - COMMON_LIMIT) > 0.0:
+            losses = [loss - common for loss in losses]
         record = [decay * was + loss for was, loss in zip(record, losses, strict=True)]
         weight = known + decay * self.weight.item(row, 0)
         self.record[row, 0], self.weight[row, 0] = record, weight
@@ -101,6 +108,11 @@ class Hedge(RowState):
     def _shares(self, record: Floats, weight: Floats) -> Floats:
         full = np.square((1.0 - RECORD_BETA) * weight)[..., None]  # a young record is no hindrance
         return shares(record * (1.0 + full * self._margin), weight)
+
+
+def young_decay(number: Any) -> Any:
+    """Return what a record decays by at a sample of this number while it is young: an int's or an array's."""
+    return 1.0 - YOUNG / (number + YOUNG + 1.0)
 
 
 def shares(record: Floats, weight: Floats) -> Floats:

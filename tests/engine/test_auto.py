@@ -10,7 +10,7 @@ from ewad.numeric.experts import EXPERTS
 from ewad.samples import sample_path
 from tests.engine.scenarios import Samples, new_engine, observe_in_pieces, state_of
 
-HOUR = 3600.0
+HOUR, DAY = 3600.0, 86400.0
 HORIZONS = (1, 24)
 N = 3000
 
@@ -23,12 +23,12 @@ def samples_of(value, every=HOUR):
     return Samples(np.tile(np.arange(n_streams), n), np.repeat(time, n_streams), value.ravel())
 
 
-def forecast(value, model=None):
+def forecast(value, model=None, every=HOUR):
     """Return forecast, lower and upper, (n, n_streams, n_horizons) each, and the forecaster."""
     value = np.asarray(value, float).reshape(len(value), -1)
     n, n_streams = value.shape
     engine = new_engine(GroupSettings("g", model=model or auto("m", horizons=HORIZONS)), n_streams)
-    found = observe_in_pieces(engine, samples_of(value), range(0, n * n_streams, 1024))
+    found = observe_in_pieces(engine, samples_of(value, every), range(0, n * n_streams, 1024))
     shape = n, n_streams, -1
     return *(found[name].reshape(shape) for name in ("forecast", "lower", "upper")), engine.groups[
         0
@@ -127,6 +127,19 @@ def test_a_step_is_followed_at_once_and_costs_nothing_of_what_was_learnt(undistu
     for horizon, bound in ((1, 1.15), (24, 1.1)):
         error, of_plain = mse(stepped, said, horizon, 1600)[0], mse(value, plain, horizon, 1600)[0]
         assert (error <= bound * of_plain).all()
+
+
+@pytest.mark.parametrize("kind", ["step", "two spikes"])
+def test_long_forecasts_outlive_what_no_expert_could_know(kind):
+    # The errors of 24 steps last for as long: they must not count against who was ahead before.
+    t = np.arange(N)[:, None]
+    rng = np.random.default_rng(17)
+    value = 10.0 + 8.0 * np.sin(2.0 * np.pi * t / 365.25) + 2.5 * rng.normal(size=(N, 4))
+    changed = value.copy()
+    changed[1500 : N if kind == "step" else 1502] += 100.0 if kind == "step" else 1e6
+    error, persistence = mse(changed, forecast(changed, every=DAY)[0], 24, 1700)
+    plain, its = mse(value, forecast(value, every=DAY)[0], 24, 1700)
+    assert (1.0 - error / persistence).mean() >= 0.6 * (1.0 - plain / its).mean()
 
 
 def test_spikes_that_return_are_followed_less_each_time():

@@ -66,6 +66,18 @@ def test_one_spike_is_not_the_whole_record():
     assert weights_after(spiked)[-1][0] > 0.95
 
 
+def test_what_all_suffer_makes_no_margin_larger():
+    # Persistence is left for who is ahead by a share of the loss: a step must not make that share larger.
+    def share_of_persistence(step: float) -> float:
+        hedge = Hedge((48,), 2, 1, persistence=0)
+        errors = np.tile([1.0, 0.7], (4000, 1, 1))
+        errors[3000:3048] += step
+        hedge.update(Runs.of(np.zeros(4000, np.int64)), np.arange(4000), errors)
+        return float(hedge.shares()[0, 0, 0])
+
+    assert share_of_persistence(9.0) == pytest.approx(share_of_persistence(0.0), abs=0.02)
+
+
 def test_streams_and_horizons_have_records_of_their_own():
     hedge = Hedge((1, 2), 2, 3)
     error = np.array([[[1.0, 5.0], [5.0, 1.0]]] * 20)
@@ -81,7 +93,9 @@ def naive(errors):
     for number, row in enumerate(errors):
         decay = min(0.9985, 1.0 - 3.0 / (number + 4.0))
         known = not any(math.isnan(e) for e in row)
-        record = [decay * r + (min(e * e, 100.0) if known else 0.0) for r, e in zip(record, row, strict=True)]
+        losses = [min(e * e, 100.0) if known else 0.0 for e in row]
+        common = max(min(losses) - 3.0, 0.0)  # what all of them suffer says nothing of any
+        record = [decay * r + loss - common for r, loss in zip(record, losses, strict=True)]
         weight = decay * weight + known
         mean = min(record) / max(weight, 1.0)
         behind = [0.0 if r == min(record) else (r - min(record)) / mean if mean else math.inf for r in record]
