@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,8 @@ SMOOTHED_COLOURS = (BLUE, PURPLE, ORANGE)
 DARK = "0.25"  # of the values
 # Beyond the values by this share of their range a line is cut off: one wild forecast must not flatten them.
 MARGIN = 0.25
+# Values farther off the middle 98 % than twice their range would leave them less than a third of the panel.
+MIDDLE, FAR = (0.01, 0.99), 2.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,9 +81,6 @@ class PlotSink:
         """Take where to draw, the groups, whose names stand in the titles if they are several, and the unit
         of each group's values.
         """
-        import matplotlib as mpl
-
-        mpl.use("Agg")
         self._path = path
         self._groups = groups
         self._units = units
@@ -101,34 +101,34 @@ class PlotSink:
     def close(self) -> None:
         """Draw."""
         import matplotlib as mpl
-        from matplotlib import pyplot as plt
+
+        with mpl.rc_context({**STYLE, "font.size": 9, "axes.titlesize": 10}), warnings.catch_warnings():
+            # a name in a script that the font lacks shows as boxes; the picture is good all the same
+            warnings.filterwarnings("ignore", "Glyph .* missing from font")
+            self.figure().savefig(self._path, dpi=120)
+
+    def figure(self) -> Any:
+        """Return the picture: a panel a stream."""
+        from matplotlib.figure import Figure
 
         panels = max(1, len(self._tables))
-        with mpl.rc_context({**STYLE, "font.size": 9, "axes.titlesize": 10}):
-            figure, axes = plt.subplots(
-                panels, figsize=(12, 1.2 + 3.2 * panels), squeeze=False, layout="constrained"
-            )
-            for axis, ((group, name), parts) in zip(axes[:, 0], self._tables.items(), strict=False):
-                columns = {
-                    column: np.concatenate([part[column] for part in parts])[-MAX_POINTS:]
-                    for column in parts[0]
-                }
-                title = name if len(self._groups) == 1 else f"{name} ({self._groups[group].name})"
-                if self._samples[group, name] > MAX_POINTS:
-                    title += f", last {MAX_POINTS} of {self._samples[group, name]:,} samples"
-                self._draw(axis, self._groups[group], title, columns)
-                axis.set_ylabel(self._units[group] or "")
-            try:
-                with warnings.catch_warnings():
-                    # a name in a script that the font lacks shows as boxes; the picture is good all the same
-                    warnings.filterwarnings("ignore", "Glyph .* missing from font")
-                    figure.savefig(self._path, dpi=120)
-            finally:
-                plt.close(figure)
+        figure = Figure(figsize=(12, 1.2 + 3.2 * panels), layout="constrained")
+        axes = figure.subplots(panels, squeeze=False)
+        for axis, ((group, name), parts) in zip(axes[:, 0], self._tables.items(), strict=False):
+            columns = {
+                column: np.concatenate([part[column] for part in parts])[-MAX_POINTS:] for column in parts[0]
+            }
+            title = name if len(self._groups) == 1 else f"{name} ({self._groups[group].name})"
+            if self._samples[group, name] > MAX_POINTS:
+                title += f", last {MAX_POINTS} of {self._samples[group, name]:,} samples"
+            self._draw(axis, self._groups[group], title, columns)
+            axis.set_ylabel(self._units[group] or "")
+        return figure
 
     def _draw(self, axis: Axes, group: GroupSettings, title: str, columns: Mapping[str, Floats]) -> None:
         """Draw one stream's panel."""
         time, value = _dates(columns["time"]), columns["value"]
+        forecast = None
         if group.model is not None:
             forecast = forecast_of(columns, min(group.model.horizons))
             # on a grid a forecast is of an interval, not of a sample: it is drawn when it was made
@@ -142,7 +142,12 @@ class PlotSink:
         for label, colour in zip(group.beta_labels, SMOOTHED_COLOURS, strict=False):
             smoothed = columns[f"smoothed_{label}"]
             axis.plot(time, smoothed, color=colour, linewidth=1.1, alpha=0.8, label=f"smoothed {label}")
-        _frame(axis, value, title)
+        if (ends := limits(value)) is not None:
+            axis.set_ylim(ends)
+        _mark_beyond(axis, time, value, DARK, "value")
+        if forecast is not None:
+            _mark_beyond(axis, _dates(forecast.time), forecast.forecast, RED, "forecast")
+        _frame(axis, title)
 
     def discard(self) -> None:
         """Draw nothing."""
@@ -172,14 +177,51 @@ def _draw_forecast(axis: Axes, forecast: Forecast, interval: float | None, made:
         axis.plot(time[outside], forecast.value[outside], **style, label="outside its interval")
 
 
-def _frame(axis: Axes, value: Floats, title: str) -> None:
-    """Set title, legend, dates, and limits by the values."""
+def limits(value: Floats) -> tuple[float, float] | None:
+    """Return between what to draw the values: all of them, but for a few that lie far off the others.
+
+    None where there is nothing to go by: they are all the same.
+    """
+    known = value[~np.isnan(value)]
+    if not len(known):
+        return None
+    # the values next to the quantiles on the inner side: of ten values, too, one is not the middle
+    low, high = np.quantile(known, MIDDLE[0], method="higher"), np.quantile(known, MIDDLE[1], method="lower")
+    reach = FAR * (high - low)
+    if reach > 0.0:
+        known = known[(known >= low - reach) & (known <= high + reach)]
+    lowest, highest = float(known.min()), float(known.max())
+    margin = MARGIN * (highest - lowest)
+    return (lowest - margin, highest + margin) if margin > 0.0 else None
+
+
+def _mark_beyond(axis: Axes, time: NDArray[np.datetime64], line: Floats, colour: str, name: str) -> None:
+    """Mark at the edges where a line is beyond them, and say in the legend how often and how far."""
+    bottom, top = axis.get_ylim()
+    edges = (("^", 1.0, line > top, "above", np.max), ("v", 0.0, line < bottom, "below", np.min))
+    for marker, edge, beyond, where, farthest in edges:
+        count = int(beyond.sum())
+        if count:
+            label = f"{count} {name}{'s' * (count != 1)} {where}, to {farthest(line[beyond]):.3g}"
+            axis.plot(
+                time[beyond],
+                np.full(count, edge),
+                color=colour,
+                marker=marker,
+                markersize=6,
+                linestyle="none",
+                transform=axis.get_xaxis_transform(),  # as a share of the panel's height
+                clip_on=False,
+                zorder=4,
+                label=label,
+            )
+
+
+def _frame(axis: Axes, title: str) -> None:
+    """Set title, legend and dates."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
     axis.set_title(title.replace("$", r"\$"), loc="left")
-    low, high = float(value.min()), float(value.max())
-    if high > low:
-        axis.set_ylim(low - MARGIN * (high - low), high + MARGIN * (high - low))
     locator = AutoDateLocator()  # type: ignore[no-untyped-call]
     axis.xaxis.set_major_locator(locator)
     axis.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]

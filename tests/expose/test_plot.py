@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from ewad.engine.settings import GroupSettings
-from ewad.expose.plot import PlotSink, forecast_of
+from ewad.engine.settings import GroupSettings, ModelSettings
+from ewad.expose.plot import PlotSink, forecast_of, limits
 
 NAN = np.nan
 COLUMNS = {
@@ -53,3 +53,51 @@ def test_values_stand_at_an_axis_of_their_unit(tmp_path):
     sink.close()
     drawn = (tmp_path / "two.svg").read_text()  # each text also stands in a comment
     assert drawn.count("<!-- celsius -->") == 1
+
+
+def test_ordinary_values_have_a_quarter_of_their_range_as_margin():
+    value = np.random.default_rng(0).normal(size=500)
+    low, high = value.min(), value.max()
+    assert limits(value) == pytest.approx((low - (high - low) / 4, high + (high - low) / 4))
+
+
+@pytest.mark.parametrize("n", [10, 300])
+def test_one_spike_does_not_flatten_the_others(n):
+    value = np.append(np.linspace(0.0, 8.0, n), 1e6)
+    assert limits(value) == pytest.approx((-2.0, 10.0))
+    assert limits(-value) == pytest.approx((-10.0, 2.0))
+
+
+def test_rare_steps_of_a_constant_are_no_spikes():
+    assert limits(np.array([0.0] * 400 + [1.0])) == (-0.25, 1.25)
+    assert limits(np.ones(5)) is None
+    assert limits(np.array([NAN])) is None
+
+
+def linear_group(**model):
+    return GroupSettings("g", decays=(), model=ModelSettings("m", **model))
+
+
+def drawn(group, columns):
+    """Return the axes of a stream `a` of the group with these results."""
+    pytest.importorskip("matplotlib")
+    sink = PlotSink("unused.png", [group], ["celsius"])
+    n = len(columns["time"])
+    sink.write({"stream": np.full(n, "a", object), "group": np.zeros(n, np.int64)} | columns)
+    return sink.figure().axes
+
+
+def labels(axis):
+    return [text.get_text() for text in axis.get_legend().get_texts()]
+
+
+def test_values_and_forecasts_beyond_the_panel_are_marked_at_its_edge():
+    value = np.append(np.linspace(0.0, 8.0, 20), [1e6, -2e6, 3.0])
+    columns = {"time": np.arange(23.0), "value": value, "forecast_1": value}
+    (axis,) = drawn(linear_group(), columns)
+    assert axis.get_ylim() == (-2.0, 10.0)
+    said = ["1 value above, to 1e+06", "1 value below, to -2e+06"]
+    assert labels(axis)[-4:] == [*said, "1 forecast above, to 1e+06", "1 forecast below, to -2e+06"]
+    marks = {line.get_label(): line for line in axis.lines}
+    np.testing.assert_array_equal(marks[said[0]].get_ydata(), [1.0])  # of the panel's height
+    np.testing.assert_array_equal(marks[said[0]].get_xdata(), np.array([20], "datetime64[s]"))
