@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ewad.config.syntax import format_duration
 from ewad.engine.settings import GroupSettings
+from ewad.expose.intervals import Intervals
 from ewad.expose.pictures import BLUE, ORANGE, PURPLE, RED, STYLE, Axes
 from ewad.expose.rows import Table
 from ewad.numeric.recurrence import Floats
@@ -74,7 +76,8 @@ def forecast_of(columns: Mapping[str, Floats], horizon: int) -> Forecast:
 class PlotSink:
     """One picture, a panel a stream; of long replays the last MAX_POINTS samples of each.
 
-    Drawn is the nearest horizon. Needs the extra `plot`.
+    Of a model on a grid its intervals are drawn in their place. Drawn is the nearest horizon. Needs the extra
+    `plot`.
     """
 
     def __init__(self, path: Path, groups: Sequence[GroupSettings], units: Sequence[str | None]) -> None:
@@ -85,16 +88,21 @@ class PlotSink:
         self._groups = groups
         self._units = units
         self._tables: dict[tuple[int, str], list[Table]] = {}
-        self._samples: dict[tuple[int, str], int] = {}
+        self._intervals: dict[tuple[int, str], Intervals] = {}
+        self._rows: dict[tuple[int, str], int] = {}  # so many came, of which the last are kept
 
     def write(self, table: Table) -> None:
         """Keep the last rows of the first streams."""
         for group, name in dict.fromkeys(zip(table["group"].tolist(), table["stream"], strict=True)):
             if (group, name) in self._tables or len(self._tables) < MAX_STREAMS:
                 mine = (table["group"] == group) & (table["stream"] == name)
-                self._samples[group, name] = self._samples.get((group, name), 0) + int(mine.sum())
+                part = {column: values[mine] for column, values in table.items() if column != "stream"}
+                model = self._groups[group].model
+                if model is not None and model.every_seconds is not None:
+                    part = self._intervals.setdefault((group, name), Intervals(model)).take(part)
+                self._rows[group, name] = self._rows.get((group, name), 0) + len(part["time"])
                 kept = self._tables.setdefault((group, name), [])
-                kept.append({column: values[mine] for column, values in table.items() if column != "stream"})
+                kept.append(part)
                 while sum(len(part["time"]) for part in kept[1:]) >= MAX_POINTS:
                     del kept[0]
 
@@ -119,8 +127,9 @@ class PlotSink:
                 column: np.concatenate([part[column] for part in parts])[-MAX_POINTS:] for column in parts[0]
             }
             title = name if len(self._groups) == 1 else f"{name} ({self._groups[group].name})"
-            if self._samples[group, name] > MAX_POINTS:
-                title += f", last {MAX_POINTS} of {self._samples[group, name]:,} samples"
+            if self._rows[group, name] > MAX_POINTS:
+                what = _seen(self._groups[group])[0]
+                title += f", last {MAX_POINTS} of {self._rows[group, name]:,} {what}"
             self._draw(axis, self._groups[group], title, columns)
             axis.set_ylabel(self._units[group] or "")
         return figure
@@ -129,16 +138,16 @@ class PlotSink:
         """Draw one stream's panel."""
         time, value = _dates(columns["time"]), columns["value"]
         forecast = None
+        what, label = _seen(group)
+        if not len(time):
+            axis.set_title(_text(f"{title}: none of its {what} has closed"), loc="left")
+            return
         if group.model is not None:
             forecast = forecast_of(columns, min(group.model.horizons))
-            # on a grid a forecast is of an interval, not of a sample: it is drawn when it was made
-            on_grid = group.model.every_seconds is not None
-            _draw_forecast(axis, forecast, group.model.interval, len(time) if on_grid else None)
-            if not on_grid and forecast.summary():
+            _draw_forecast(axis, forecast, group.model.interval)
+            if forecast.summary():
                 title += f": {forecast.horizon} ahead, {forecast.summary()}"
-        axis.plot(
-            time, value, color=DARK, linewidth=0.9, marker=_marker(value), markersize=2.5, label="value"
-        )
+        axis.plot(time, value, color=DARK, linewidth=0.9, marker=_marker(value), markersize=2.5, label=label)
         for label, colour in zip(group.beta_labels, SMOOTHED_COLOURS, strict=False):
             smoothed = columns[f"smoothed_{label}"]
             axis.plot(time, smoothed, color=colour, linewidth=1.1, alpha=0.8, label=f"smoothed {label}")
@@ -154,25 +163,33 @@ class PlotSink:
         self._tables.clear()
 
 
-def _draw_forecast(axis: Axes, forecast: Forecast, interval: float | None, made: int | None) -> None:
-    """Draw forecasts and their band; made: how many, where they are drawn when they were made."""
-    when = slice(None) if made is None else slice(made)
-    what = slice(None) if made is None else slice(forecast.horizon, None)
-    time = _dates(forecast.time[when])
-    label = f"forecast, {forecast.horizon} ahead"
+def _seen(group: GroupSettings) -> tuple[str, str]:
+    """Return what the title calls the rows of a panel, and the legend their values."""
+    if group.model is None or group.model.every_seconds is None:
+        return "samples", "value"
+    every = format_duration(group.model.every_seconds)
+    return f"intervals of {every}", {"mean": "mean", "last": "last value"}[
+        group.model.resample
+    ] + f" of {every}"
+
+
+def _draw_forecast(axis: Axes, forecast: Forecast, interval: float | None) -> None:
+    """Draw forecasts, their band, and the values outside it."""
+    time = _dates(forecast.time)
     if interval is not None:
         axis.fill_between(
             time,
-            forecast.lower[what],
-            forecast.upper[what],
+            forecast.lower,
+            forecast.upper,
             color=RED,
             alpha=0.18,
             linewidth=0,
             label=f"its interval of {100 * interval:g} %",
         )
-    axis.plot(time, forecast.forecast[what], color=RED, linewidth=1.1, label=label)
+    label = f"forecast, {forecast.horizon} ahead"
+    axis.plot(time, forecast.forecast, color=RED, linewidth=1.1, label=label)
     outside = forecast.outside
-    if made is None and outside.any():
+    if outside.any():
         style = {"color": RED, "marker": "o", "markersize": 3.5, "linestyle": "none", "zorder": 3}
         axis.plot(time[outside], forecast.value[outside], **style, label="outside its interval")
 
@@ -221,11 +238,16 @@ def _frame(axis: Axes, title: str) -> None:
     """Set title, legend and dates."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
-    axis.set_title(title.replace("$", r"\$"), loc="left")
+    axis.set_title(_text(title), loc="left")
     locator = AutoDateLocator()  # type: ignore[no-untyped-call]
     axis.xaxis.set_major_locator(locator)
     axis.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
     axis.legend(loc="upper left", fontsize=8, ncols=6)
+
+
+def _text(text: str) -> str:
+    """Return the text so that none of it is taken for a formula."""
+    return text.replace("$", r"\$")
 
 
 def _dates(time: Floats) -> NDArray[np.datetime64]:

@@ -101,3 +101,20 @@ def test_values_and_forecasts_beyond_the_panel_are_marked_at_its_edge():
     marks = {line.get_label(): line for line in axis.lines}
     np.testing.assert_array_equal(marks[said[0]].get_ydata(), [1.0])  # of the panel's height
     np.testing.assert_array_equal(marks[said[0]].get_xdata(), np.array([20], "datetime64[s]"))
+
+
+def test_a_model_on_a_grid_is_drawn_by_its_intervals():
+    # three samples a minute: what the model sees is their mean
+    n = 90
+    value = np.arange(n) // 3 + np.tile([-1.0, 0.0, 1.0], n // 3)
+    columns = {"time": 20.0 * np.arange(n), "value": value, "forecast_1": value}
+    (axis,) = drawn(linear_group(every_seconds=60.0), columns)
+    line = next(line for line in axis.lines if line.get_label() == "mean of 1m")
+    np.testing.assert_array_equal(line.get_ydata(), np.arange(29.0))
+    np.testing.assert_array_equal(line.get_xdata(), (30 + 60 * np.arange(29)).astype("datetime64[s]"))
+    assert "1 ahead, skill" in axis.get_title("left")
+
+
+def test_a_grid_of_which_nothing_has_closed_is_told():
+    (axis,) = drawn(linear_group(every_seconds=86400.0), COLUMNS)
+    assert axis.get_title("left") == "a: none of its intervals of 1d has closed"
