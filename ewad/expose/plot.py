@@ -24,8 +24,9 @@ SMOOTHED_COLOURS = (BLUE, PURPLE, ORANGE)
 DARK = "0.25"  # of the values
 # Beyond the values by this share of their range a line is cut off: one wild forecast must not flatten them.
 MARGIN = 0.25
-# Values farther off the middle 98 % than twice their range would leave them less than a third of the panel.
-MIDDLE, FAR = (0.01, 0.99), 2.0
+# Values farther off the middle 98 % than three times its range leave it less than a quarter of the panel.
+MIDDLE, FAR = (0.01, 0.99), 3.0
+ENOUGH = 10  # values, for a middle to be told from what is far off it
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +55,7 @@ class Forecast:
         known, covered = ~np.isnan(error), ~np.isnan(self.upper - self.value)
         said = []
         if np.any(change[known]):
-            said.append(f"skill {1.0 - np.sum(error[known] ** 2) / np.sum(change[known] ** 2):.2f}")
+            said.append(f"skill {1.0 - np.sum(error[known] ** 2) / np.sum(change[known] ** 2):z.2f}")
         if covered.any():
             said.append(f"{100.0 * np.mean(~self.outside[covered]):.0f} % inside")
         return ", ".join(said)
@@ -76,8 +77,8 @@ def forecast_of(columns: Mapping[str, Floats], horizon: int) -> Forecast:
 class PlotSink:
     """One picture, a panel a stream; of long replays the last MAX_POINTS samples of each.
 
-    Of a model on a grid its intervals are drawn in their place. Drawn is the nearest horizon. Needs the extra
-    `plot`.
+    Of a model on a grid its intervals are drawn in their place. Drawn is the nearest horizon and, where there
+    are several, the farthest, in a panel below. Needs the extra `plot`.
     """
 
     def __init__(self, path: Path, groups: Sequence[GroupSettings], units: Sequence[str | None]) -> None:
@@ -116,51 +117,77 @@ class PlotSink:
             self.figure().savefig(self._path, dpi=120)
 
     def figure(self) -> Any:
-        """Return the picture: a panel a stream."""
+        """Return the picture: a panel a stream, two where its model has several horizons."""
         from matplotlib.figure import Figure
 
-        panels = max(1, len(self._tables))
-        figure = Figure(figsize=(12, 1.2 + 3.2 * panels), layout="constrained")
-        axes = figure.subplots(panels, squeeze=False)
-        for axis, ((group, name), parts) in zip(axes[:, 0], self._tables.items(), strict=False):
-            columns = {
-                column: np.concatenate([part[column] for part in parts])[-MAX_POINTS:] for column in parts[0]
-            }
+        panels = [(*key, horizon) for key in self._tables for horizon in _drawn(self._groups[key[0]])]
+        # the first panel of a stream has its averages and wants more room
+        heights = [3.2 if horizon == _drawn(self._groups[group])[0] else 2.6 for group, _, horizon in panels]
+        heights = heights or [3.2]
+        figure = Figure(figsize=(12, 1.2 + sum(heights)), layout="constrained")
+        axes = figure.subplots(len(heights), squeeze=False, height_ratios=heights)[:, 0]
+        first: dict[tuple[int, str], Axes] = {}
+        for axis, (group, name, horizon) in zip(axes, panels, strict=False):
+            axis.set_ylabel(self._units[group] or "")
+            lower = (group, name) in first
+            if lower:
+                axis.sharex(first[group, name])
+            first.setdefault((group, name), axis)
             title = name if len(self._groups) == 1 else f"{name} ({self._groups[group].name})"
-            if self._rows[group, name] > MAX_POINTS:
+            if self._rows[group, name] > MAX_POINTS and not lower:
                 what = _seen(self._groups[group])[0]
                 title += f", last {MAX_POINTS} of {self._rows[group, name]:,} {what}"
-            self._draw(axis, self._groups[group], title, columns)
-            axis.set_ylabel(self._units[group] or "")
+            columns = self._columns(group, name)
+            _draw(axis, self._groups[group], title, columns, horizon, averages=not lower)
         return figure
 
-    def _draw(self, axis: Axes, group: GroupSettings, title: str, columns: Mapping[str, Floats]) -> None:
-        """Draw one stream's panel."""
-        time, value = _dates(columns["time"]), columns["value"]
-        forecast = None
-        what, label = _seen(group)
-        if not len(time):
-            axis.set_title(_text(f"{title}: none of its {what} has closed"), loc="left")
-            return
-        if group.model is not None:
-            forecast = forecast_of(columns, min(group.model.horizons))
-            _draw_forecast(axis, forecast, group.model.interval)
-            if forecast.summary():
-                title += f": {forecast.horizon} ahead, {forecast.summary()}"
-        axis.plot(time, value, color=DARK, linewidth=0.9, marker=_marker(value), markersize=2.5, label=label)
-        for label, colour in zip(group.beta_labels, SMOOTHED_COLOURS, strict=False):
-            smoothed = columns[f"smoothed_{label}"]
-            axis.plot(time, smoothed, color=colour, linewidth=1.1, alpha=0.8, label=f"smoothed {label}")
-        if (ends := limits(value)) is not None:
-            axis.set_ylim(ends)
-        _mark_beyond(axis, time, value, DARK, "value")
-        if forecast is not None:
-            _mark_beyond(axis, _dates(forecast.time), forecast.forecast, RED, "forecast")
-        _frame(axis, title)
+    def _columns(self, group: int, name: str) -> dict[str, Floats]:
+        """Return the last rows of a stream."""
+        parts = self._tables[group, name]
+        return {column: np.concatenate([part[column] for part in parts])[-MAX_POINTS:] for column in parts[0]}
 
     def discard(self) -> None:
         """Draw nothing."""
         self._tables.clear()
+
+
+def _drawn(group: GroupSettings) -> list[int | None]:
+    """Return the horizons that have a panel each; None: there are no forecasts."""
+    if group.model is None:
+        return [None]
+    return list(dict.fromkeys([min(group.model.horizons), max(group.model.horizons)]))
+
+
+def _draw(
+    axis: Axes,
+    group: GroupSettings,
+    title: str,
+    columns: Mapping[str, Floats],
+    horizon: int | None,
+    *,
+    averages: bool,
+) -> None:
+    """Draw a panel: a stream's values, and its forecasts for one horizon."""
+    time, value = _dates(columns["time"]), columns["value"]
+    what, label = _seen(group)
+    if not len(time):
+        axis.set_title(_text(f"{title}: none of its {what} has closed"), loc="left")
+        return
+    forecast = None if horizon is None else forecast_of(columns, horizon)
+    if forecast is not None and group.model is not None:
+        _draw_forecast(axis, forecast, group.model.interval)
+        worth = forecast.summary() or "none has come true"
+        title += f": {horizon} ahead, {worth}"
+    axis.plot(time, value, color=DARK, linewidth=0.9, marker=_marker(value), markersize=2.5, label=label)
+    for beta, colour in zip(group.beta_labels, SMOOTHED_COLOURS, strict=False) if averages else ():
+        smoothed = columns[f"smoothed_{beta}"]
+        axis.plot(time, smoothed, color=colour, linewidth=1.1, alpha=0.8, label=f"smoothed {beta}")
+    if (ends := limits(value)) is not None:
+        axis.set_ylim(ends)
+    _mark_beyond(axis, time, value, DARK, "value")
+    if forecast is not None:
+        _mark_beyond(axis, _dates(forecast.time), forecast.forecast, RED, "forecast")
+    _frame(axis, title)
 
 
 def _seen(group: GroupSettings) -> tuple[str, str]:
@@ -205,7 +232,7 @@ def limits(value: Floats) -> tuple[float, float] | None:
     # the values next to the quantiles on the inner side: of ten values, too, one is not the middle
     low, high = np.quantile(known, MIDDLE[0], method="higher"), np.quantile(known, MIDDLE[1], method="lower")
     reach = FAR * (high - low)
-    if reach > 0.0:
+    if reach > 0.0 and len(known) >= ENOUGH:
         known = known[(known >= low - reach) & (known <= high + reach)]
     lowest, highest = float(known.min()), float(known.max())
     margin = MARGIN * (highest - lowest)

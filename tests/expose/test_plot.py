@@ -5,6 +5,7 @@ import pytest
 
 from ewad.engine.settings import GroupSettings, ModelSettings
 from ewad.expose.plot import PlotSink, forecast_of, limits
+from ewad.numeric.averages import ByCount
 
 NAN = np.nan
 COLUMNS = {
@@ -68,8 +69,9 @@ def test_one_spike_does_not_flatten_the_others(n):
     assert limits(-value) == pytest.approx((-10.0, 2.0))
 
 
-def test_rare_steps_of_a_constant_are_no_spikes():
+def test_rare_steps_of_a_constant_and_few_values_are_no_spikes():
     assert limits(np.array([0.0] * 400 + [1.0])) == (-0.25, 1.25)
+    assert limits(np.array([1.0, 3.0, 4.0, 9.0])) == (-1.0, 11.0)
     assert limits(np.ones(5)) is None
     assert limits(np.array([NAN])) is None
 
@@ -118,3 +120,22 @@ def test_a_model_on_a_grid_is_drawn_by_its_intervals():
 def test_a_grid_of_which_nothing_has_closed_is_told():
     (axis,) = drawn(linear_group(every_seconds=86400.0), COLUMNS)
     assert axis.get_title("left") == "a: none of its intervals of 1d has closed"
+
+
+def test_of_several_horizons_the_nearest_and_the_farthest_have_a_panel():
+    columns = COLUMNS | {"forecast_3": np.array([NAN, 7.0, 8.0, 9.0]), "smoothed_0.9": COLUMNS["value"]}
+    group = GroupSettings("g", decays=(ByCount(0.9),), model=ModelSettings("m", horizons=(1, 2, 3)))
+    near, far = drawn(group, columns)
+    assert near.get_title("left") == f"a: 1 ahead, skill {1 - 10 / 21:.2f}, 67 % inside"
+    assert far.get_title("left") == "a: 3 ahead, none has come true"
+    assert labels(near) == ["forecast, 1 ahead", "outside its interval", "value", "smoothed 0.9"]
+    assert labels(far) == ["forecast, 3 ahead", "value"]
+    assert near.get_xlim() == far.get_xlim()
+    assert near.get_ylim() == far.get_ylim()
+    assert near.get_ylabel() == far.get_ylabel() == "celsius"
+
+
+def test_a_skill_that_rounds_to_zero_has_no_sign():
+    columns = {"time": np.arange(3.0), "value": np.array([0.0, 1.0, 2.0])}
+    columns["forecast_1"] = columns["value"] - 1e-9
+    assert forecast_of(columns, 1).summary() == "skill 0.00"
