@@ -18,6 +18,7 @@ from ewad.numeric.scores import Score, Scores
 
 # So many intervals between samples of a group say what its season is.
 ENOUGH_INTERVALS = 100
+NAMED = 3  # streams in a line
 HEADER = ("stream", "horizon", "scored", "MSE", "MAE", "MASE", "skill", "vs season", "coverage", "mean width")
 
 Observed = tuple[Batch, Results]
@@ -80,7 +81,8 @@ class _GroupReport:
         if not len(self._group.streams):
             return [f"{self._group.name}: no samples"]
         score = scores.score(score_from)
-        return [*self._heading(score_from), "", *aligned([HEADER, *self._rows(score)]), *self._weights()]
+        table = aligned([HEADER, *self._rows(score)])
+        return [*self._heading(score_from), "", *table, *self._too_short(scores, score), *self._weights()]
 
     def _end_waiting(self) -> Scores:
         """Let the first intervals tell the season, and score what has waited; return the scores."""
@@ -158,9 +160,22 @@ class _GroupReport:
                     str(horizon),
                     f"{score.scored[row, i]:.0f}",
                     *(_cell(each[row, i], ".5g") for each in errors),
-                    *(_cell(each[row, i], ".3f") for each in shares),
+                    *(_cell(each[row, i], "z.3f") for each in shares),
                     _cell(score.width[row, i], ".5g"),
                 )
+
+    def _too_short(self, scores: Scores, score: Score) -> list[str]:
+        """Return which streams have a horizon without a score, and what it takes; nothing where none has."""
+        short = np.flatnonzero((score.scored[: len(self._group.streams)] == 0.0).any(axis=1))
+        if not len(short):
+            return []
+        names = self._group.streams.names
+        some = [f"{quoted(names[row])[1:-1]} has {scores.count[row]}" for row in short[:NAMED].tolist()]
+        some += [f"and {len(short) - NAMED} more streams as few"] if len(short) > NAMED else []
+        lags, ahead = self._model.lags, max(self._model.horizons)
+        unit = "samples" if self._model.every_seconds is None else "intervals"
+        needed = f"{lags + 1 + ahead} {unit} in a row: {lags} lags, 1 to forecast from, {ahead} ahead"
+        return ["", f"every horizon needs at least {needed}; {', '.join(some)}"]
 
     def _weights(self) -> list[str]:
         """Return the experts' weights as they are now, where there are several."""

@@ -102,3 +102,26 @@ def test_what_there_is_nothing_to_say_of_is_said():
     assert "g: no samples" in str(Report(Engine([GroupSettings("g", model=ModelSettings("m"))]), 0.25))
     _, [row], _ = replayed(ModelSettings("m", **LINEAR), *walk(2))
     assert row == ["a stream", "1", "0", *"-------"]
+
+
+def test_a_skill_that_rounds_to_zero_has_no_sign():
+    time, value = walk(60)
+    model = ModelSettings("m", learning_rate=1e-5, batch_size=1, **LINEAR)  # persistence, or worse by a hair
+    _, [row], forecast = replayed(model, time, value, score_from=0.0)
+    target = np.arange(4, 60)
+    skill = 1 - np.sum((value[target] - forecast[target - 1, 0]) ** 2) / np.sum(np.diff(value)[3:] ** 2)
+    assert -0.0005 < skill < 0.0
+    assert row[6] == "0.000"
+
+
+def test_what_a_series_is_too_short_for_is_said_once():
+    needed = "every horizon needs at least 6 samples in a row: 3 lags, 1 to forecast from, 2 ahead"
+    model = ModelSettings("m", horizons=(1, 2), **LINEAR)
+    text, [near, far], _ = replayed(model, *walk(5))
+    assert (near[2], far[2]) == ("1", "0")
+    assert f"{needed}; a stream has 5" in text
+    text, [_, far], _ = replayed(model, *walk(6))
+    assert far[2] == "1"
+    assert "every horizon needs" not in text
+    on_grid, _, _ = replayed(ModelSettings("m", every_seconds=7200.0, **LINEAR), *walk(5))
+    assert "at least 5 intervals in a row: 3 lags, 1 to forecast from, 1 ahead; a stream has 2" in on_grid
