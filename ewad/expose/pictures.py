@@ -58,19 +58,27 @@ def draw(path: Path, plot: Callable[..., None], rows: int = 1, columns: int = 1)
     """
     check_picture(path)
     import matplotlib as mpl
-    from matplotlib.figure import Figure
 
     output = Output(path)
     try:
         with mpl.rc_context(STYLE), output.writing() as unfinished:
-            figure = Figure(figsize=SIZE_INCHES, dpi=DPI, layout="constrained")
-            plot(*figure.subplots(rows, columns, squeeze=False).ravel())
-            figure.savefig(unfinished, dpi=DPI)
+            figure_of(plot, rows, columns).savefig(unfinished, dpi=DPI)
             if path.suffix == ".png":
                 _reduce(unfinished)
         output.finish()
     finally:
         output.discard()
+
+
+def figure_of(plot: Callable[..., None], rows: int = 1, columns: int = 1) -> Any:
+    """Return the matplotlib figure that plot(axes, ...) draws."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=SIZE_INCHES, dpi=DPI, layout="constrained")
+        plot(*figure.subplots(rows, columns, squeeze=False).ravel())
+    return figure
 
 
 def _reduce(path: Path) -> None:
