@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ewad.errors import ConfigError
 from ewad.expose.pictures import (
     BLUE,
-    COLOURS,
     GREEN,
     GREY,
     OPTIMIZER_COLOURS,
@@ -39,6 +39,7 @@ from ewad.numeric.schedules import (
     InverseSqrt,
     InverseTime,
     Manual,
+    ReduceOnPlateau,
     Schedule,
     Staircase,
 )
@@ -122,17 +123,24 @@ def batch_and_minibatch(left: Axes, right: Axes) -> None:
     Y = np.tanh(rng.standard_normal((1, 8)) @ X) + 0.3 * rng.standard_normal((1, m))
     network = Network([8, 16, 1], "tanh")
     theta = network.initial(np.random.default_rng(4))
+    rate = 0.1
     for axes, size, epochs, colour, title in (
-        (left, m, 150, BLUE, f"Batch: all {m} examples"),
+        (left, m, 150, BLUE, f"Batch: all {m:,} examples"),
         (right, 32, 1, RED, "Mini-batches of 32"),
     ):
-        training = Training(network.gradient, theta, GradientDescent(), 0.1, batch_size=size)
+        training = Training(network.gradient, theta, GradientDescent(), rate, batch_size=size)
         steps = list(training.run(X, Y, epochs, np.random.default_rng(5)))
-        axes.plot([step.cost for step in steps], color=colour, lw=0.9 if size < m else 2, label="cost J")
+        iteration = np.arange(1, len(steps) + 1)
+        costs = [step.cost for step in steps]
+        axes.plot(iteration, costs, color=colour, lw=0.9 if size < m else 2, label=f"cost J, rate {rate}")
         if size < m:
-            axes.plot([step.loss for step in steps], color="black", lw=1.5, label="its average, β = 0.9")
+            averages = [step.loss for step in steps]
+            axes.plot(iteration, averages, color="black", lw=1.5, label="its average, β = 0.9")
         seen = epochs * m
-        axes.set(title=title, xlabel=f"iteration ({seen:,} examples in all)", ylabel="cost J", ylim=(0, 0.8))
+        axes.set(title=title, xlabel=f"iteration ({seen:,} examples in all)", ylabel="cost J, logarithmic")
+        axes.set(yscale="log", ylim=(0.04, 2.0), yticks=(0.05, 0.1, 0.2, 0.5, 1.0, 2.0))
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.minorticks_off()
         axes.legend(loc="upper right")
 
 
@@ -160,7 +168,8 @@ def batch_sizes(axes: Axes) -> None:
         path = [training.theta.copy()]
         path += [training.theta.copy() for _ in training.run(X, Y, epochs, np.random.default_rng(7))]
         name = {1: "1: stochastic", m: f"{m} = m: batch"}.get(size, f"{size}: mini-batch")
-        _path(axes, path, colour, f"batch size {name}, {len(path) - 1} steps", width)
+        _path(axes, path, colour, f"batch size {name}, {len(path) - 1} steps at rate {rate}", width)
+    _start(axes, path[0], (8, -16))
     axes.set(title="Ways to the lowest cost", xlabel="weight w₁", ylabel="weight w₂")
     axes.legend(loc="upper left")
 
@@ -172,67 +181,83 @@ def optimizers(axes: Axes) -> None:
         x, y = theta
         return float(0.05 * x * x + y * y), np.array([0.1 * x, 2.0 * y])
 
-    _contours(axes, lambda theta: bowl(theta)[0], (-10.8, 3.6), (-2.9, 2.6))
-    runs: tuple[tuple[str, Optimizer, float], ...] = (
-        ("gradient_descent", GradientDescent(), 0.92),
-        ("momentum", Momentum(), 1.6),
-        ("rmsprop", RMSprop(0.9), 0.25),
-        ("adam", Adam(), 0.5),
+    _contours(axes, lambda theta: bowl(theta)[0], (-10.8, 3.6), (-4.3, 2.9))
+    momentum, rmsprop, adam = Momentum(), RMSprop(0.9), Adam()
+    runs: tuple[tuple[str, Optimizer, float, str], ...] = (
+        ("gradient_descent", GradientDescent(), 0.92, ""),
+        ("momentum", momentum, 1.6, f", β = {momentum.beta1}"),
+        ("rmsprop", rmsprop, 0.25, f", β₂ = {rmsprop.beta2}"),
+        ("adam", adam, 0.5, f", β = {adam.beta1}, {adam.beta2}"),
     )
-    for name, optimizer, rate in runs:
+    for name, optimizer, rate, settings in runs:
         path = _descend(optimizer, bowl, np.array([-10.0, 2.0]), rate, 60)
-        _path(axes, path, OPTIMIZER_COLOURS[name], f"{readable(name)}, rate {rate:g}", 1.8)
+        _path(axes, path, OPTIMIZER_COLOURS[name], f"{readable(name)} {rate:g}{settings}", 1.6)
+    _start(axes, path[0], (7, 1))
     axes.set(title="60 steps on J = 0.05 x² + y²", xlabel="x", ylabel="y")
-    axes.legend(loc="lower left", ncols=2)
+    axes.legend(loc="lower center", ncols=2, fontsize=9.5, title="by learning rate and β", title_fontsize=9.5)
 
 
-def schedules(axes: Axes) -> None:
-    """The learning rate of each schedule, epoch by epoch."""
-    epoch = np.arange(0, 41)
-    kinds: tuple[tuple[str, Schedule], ...] = (
-        ("constant", Constant()),
+def schedules(left: Axes, right: Axes) -> None:
+    """The learning rate of each schedule: those that fall all the time, and those that fall in steps."""
+    epochs, per_epoch, initial = 40, 10, 0.2
+    epoch = np.arange(epochs + 1)
+    falling: tuple[tuple[str, Schedule], ...] = (
+        ("cosine, to 0 in 40 epochs", Cosine(epochs)),
+        ("exponential, 0.95 an epoch", Exponential()),
+        ("inverse square root, k = 1", InverseSqrt()),
         ("inverse time, decay rate 1", InverseTime(1.0)),
-        ("exponential, 0.95 per epoch", Exponential()),
-        ("inverse square root", InverseSqrt()),
-        ("staircase, half each 10", Staircase()),
-        ("cosine, 40 epochs", Cosine(40)),
-        ("manual, at 15 and 30", Manual(((15, 0.12), (30, 0.03)))),
+        (f"k / √t, k = 1, {per_epoch} steps an epoch", InverseSqrt(per="batch")),
     )
-    for (name, schedule), colour in zip(kinds, (GREY, *COLOURS, "black"), strict=True):
-        steps = name.startswith(("staircase", "manual"))
-        axes.plot(
-            epoch,
-            schedule.rate(0.2, epoch, epoch),
+    for (name, schedule), colour in zip(falling, (PURPLE, RED, GREEN, BLUE, "black"), strict=True):
+        batch = np.arange(epochs * per_epoch + 1) if schedule.by_batch else per_epoch * epoch
+        left.plot(
+            batch / per_epoch,
+            schedule.rate(initial, batch // per_epoch, batch),
             color=colour,
-            drawstyle="steps-post" if steps else "default",
-            ls="--" if name.startswith("manual") else "-",
+            lw=1.6,
+            ls="--" if schedule.by_batch else "-",
             label=name,
         )
-    axes.set(title="Learning-rate decay from 0.2", xlabel="epoch", ylabel="learning rate", xlim=(0, 40))
-    axes.set_ylim(0, 0.21)
-    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=11)
+    met = (8, 19, 27)  # plateaus, for the picture's sake
+    plateaus = np.searchsorted(met, epoch, side="right")
+    stepping: tuple[tuple[str, Schedule, NDArray[np.int64], str, float], ...] = (
+        ("constant", Constant(), epoch, GREY, 7.0),
+        ("staircase, half each 10", Staircase(), epoch, ORANGE, 4.5),
+        (f"on plateaus, half, met at {met[0]}, {met[1]}, {met[2]}", ReduceOnPlateau(), plateaus, BLUE, 2.2),
+        ("manual, at 0, 15 and 30", Manual(((0, 0.15), (15, 0.08), (30, 0.02))), epoch, "black", 1.2),
+    )
+    for name, schedule, count, colour, width in stepping:
+        rate = schedule.rate(initial, count, epoch * per_epoch)
+        # the last epoch shown ends where the picture does: what comes then is not in it
+        right.stairs(rate[:-1], epoch, baseline=None, color=colour, lw=width, label=name)
+    for axes, title in ((left, f"Decay from {initial}"), (right, f"In steps from {initial}")):
+        axes.set(title=title, xlabel="epoch", ylabel="learning rate", xlim=(0, epochs), ylim=(0, 0.32))
+        axes.legend(loc="upper right", fontsize=11)
 
 
 def saddle_point(left: Axes, right: Axes) -> None:
     """Beside a saddle gradient descent stands still for hundreds of steps; momentum and Adam leave."""
-    xs, ys = np.meshgrid(np.linspace(-1.2, 1.2, 80), np.linspace(-1.8, 1.8, 80))
+    xs, ys = np.meshgrid(np.linspace(-1.3, 1.3, 80), np.linspace(-2.1, 2.1, 100))
     J = [[saddle(np.array([x, y]))[0] for x, y in zip(*row, strict=True)] for row in zip(xs, ys, strict=True)]
-    left.contour(xs, ys, J, levels=np.linspace(0, 2.4, 13), cmap="Greys_r", linewidths=0.9)
-    left.plot(0, 0, "x", color="black", ms=10, mew=2.5)
-    left.annotate("saddle", (0.06, -0.25))
+    left.contour(xs, ys, J, levels=np.linspace(0, 2.4, 9), colors=GREY, linewidths=0.6)
     rate = 0.02
-    runs: tuple[tuple[str, Optimizer, str], ...] = (
-        ("momentum", Momentum(averaged=False), "momentum, not averaged"),
-        ("gradient_descent", GradientDescent(), "gradient descent"),
-        ("adam", Adam(), "Adam"),
+    # momentum and gradient descent go the same way: the one lies broad below the other
+    runs: tuple[tuple[str, Optimizer, str, float], ...] = (
+        ("momentum", Momentum(averaged=False), "momentum, not averaged", 5.0),
+        ("gradient_descent", GradientDescent(), "gradient descent", 1.6),
+        ("adam", Adam(), "Adam", 1.6),
     )
-    for name, optimizer, label in runs:
-        path = _descend(optimizer, saddle, np.array(SADDLE_START), rate, 450)
-        _path(left, path, OPTIMIZER_COLOURS[name], None, 1.6)
-        right.plot([saddle(theta)[0] for theta in path], color=OPTIMIZER_COLOURS[name], label=label)
-    left.set(title="J = 1 + x² - y² + y⁴/4", xlabel="x", ylabel="y")
-    right.set(title=f"Cost at learning rate {rate}", xlabel="step", ylabel="cost J", ylim=(-0.05, 2.05))
-    right.legend(loc="upper right")
+    for name, optimizer, label, width in runs:
+        path = np.array(_descend(optimizer, saddle, np.array(SADDLE_START), rate, 450))
+        left.plot(*path.T, color=OPTIMIZER_COLOURS[name], lw=width, solid_capstyle="butt", label=label)
+        right.plot([saddle(theta)[0] for theta in path], color=OPTIMIZER_COLOURS[name], lw=1.8, label=label)
+    _start(left, SADDLE_START, (-14, -15))
+    left.plot(0, 0, "x", color="black", ms=8, mew=2, zorder=6)
+    left.annotate("saddle", (0, 0), xytext=(5, -15), textcoords="offset points")
+    left.grid(visible=False)
+    left.set(title="J = 1 + x² - y² + y⁴/4", xlabel="x", ylabel="y", xlim=(-1.3, 1.3), ylim=(-2.1, 2.1))
+    right.set(title=f"450 steps, rate {rate}", xlabel="step", ylabel="cost J")
+    left.figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=10)
 
 
 # file name -> what draws it, and on how many axes side by side
@@ -243,9 +268,11 @@ FIGURES: dict[str, tuple[Callable[..., None], int]] = {
     "batch_and_minibatch": (batch_and_minibatch, 2),
     "batch_sizes": (batch_sizes, 1),
     "optimizers": (optimizers, 1),
-    "schedules": (schedules, 1),
+    "schedules": (schedules, 2),
     "saddle": (saddle_point, 2),
 }
+# These stand side by side in the README, at half their size: so much larger is what is in them.
+ENLARGED = {"optimizers": 1.5, "saddle": 1.5}
 
 
 def draw_all(folder: Path) -> Iterator[Path]:
@@ -259,7 +286,7 @@ def draw_all(folder: Path) -> Iterator[Path]:
         raise ConfigError(f"{folder}: can't make this folder: {error.strerror or error}") from error
     for name, (plot, columns) in FIGURES.items():
         path = folder / f"{name}.png"
-        draw(path, plot, columns=columns)
+        draw(path, plot, columns=columns, enlarged=ENLARGED.get(name, 1.0))
         yield path
 
 
@@ -295,6 +322,12 @@ def _contours(
     axes.contour(xs, ys, J, levels=levels, colors=GREY, linewidths=0.7)
     axes.grid(visible=False)
     axes.set(xlim=x, ylim=y)
+
+
+def _start(axes: Axes, theta: Floats | tuple[float, float], offset: tuple[float, float]) -> None:
+    """Mark where the paths begin; offset: of the word, in points."""
+    axes.plot(*theta, "o", color="black", ms=6, zorder=6)
+    axes.annotate("start", tuple(theta), xytext=offset, textcoords="offset points")
 
 
 def _path(axes: Axes, path: list[Floats], colour: str, label: str | None, width: float) -> None:

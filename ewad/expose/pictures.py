@@ -50,9 +50,12 @@ def check_picture(path: Path) -> None:
         raise ConfigError(f"{path}: can't draw: expected a name that ends in .png, .svg or .pdf")
 
 
-def draw(path: Path, plot: Callable[..., None], rows: int = 1, columns: int = 1) -> None:
+def draw(
+    path: Path, plot: Callable[..., None], rows: int = 1, columns: int = 1, enlarged: float = 1.0
+) -> None:
     """Have plot(axes, ...) draw on so many axes, and save the picture as path's suffix says.
 
+    enlarged: so many times larger than else are text and lines in a picture of the same pixels.
     Raises ConfigError where matplotlib is not installed, the suffix is unknown or no file can be there,
     StateError where writing it fails.
     """
@@ -62,7 +65,8 @@ def draw(path: Path, plot: Callable[..., None], rows: int = 1, columns: int = 1)
     output = Output(path)
     try:
         with mpl.rc_context(STYLE), output.writing() as unfinished:
-            figure_of(plot, rows, columns).savefig(unfinished, dpi=DPI)
+            figure = figure_of(plot, rows, columns, enlarged)
+            figure.savefig(unfinished, dpi=figure.dpi)
             if path.suffix == ".png":
                 _reduce(unfinished)
         output.finish()
@@ -70,13 +74,14 @@ def draw(path: Path, plot: Callable[..., None], rows: int = 1, columns: int = 1)
         output.discard()
 
 
-def figure_of(plot: Callable[..., None], rows: int = 1, columns: int = 1) -> Any:
-    """Return the matplotlib figure that plot(axes, ...) draws."""
+def figure_of(plot: Callable[..., None], rows: int = 1, columns: int = 1, enlarged: float = 1.0) -> Any:
+    """Return the matplotlib figure that plot(axes, ...) draws; all as for draw."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=SIZE_INCHES, dpi=DPI, layout="constrained")
+        width, height = SIZE_INCHES
+        figure = Figure((width / enlarged, height / enlarged), DPI * enlarged, layout="constrained")
         plot(*figure.subplots(rows, columns, squeeze=False).ravel())
     return figure
 
