@@ -114,6 +114,9 @@ class Progress(NamedTuple):
 class Training:
     """Parameters under training; `run` changes theta (its own copy) and the optimizer's moments in place.
 
+    theta may be assigned between runs: the next one starts there, with a loss of its own and the moments
+    that the optimizer has.
+
     outcome: "plateau" if it stopped there (stop_on_plateau), "diverged" if the cost left all bounds; theta is
     then that of the lowest loss so far. reason: the outcome in words, for people; empty if all went well.
     epochs, steps: completed.  plateaus: answered by ReduceOnPlateau.
@@ -140,12 +143,26 @@ class Training:
             raise ValueError(f"learning_rate: must be positive and finite, got {self.learning_rate}")
         if self.batch_size is not None and self.batch_size < 1:
             raise ValueError(f"batch_size: must be 1 or more, got {self.batch_size}")
-        self.theta = self.theta.copy()
-        self._update = self.optimizer.bind(self.theta, self.optimizer.init(self.theta))
+        self._own = self.theta = self.theta.copy()
+        self._moments = self.optimizer.init(self.theta)
+        self._quiet = _without_warnings()
+        self._begin()
+
+    def _begin(self) -> None:
+        """Forget what became of other parameters."""
+        self.outcome, self.reason = "trained", ""
         self._lowest = self.theta.copy()
         self._loss = _Loss()
         self._watch = _Watch(self.detector)
-        self._quiet = _without_warnings()
+
+    def _take_over(self) -> None:
+        """Start from a copy of theta where another one was assigned. Raises ValueError for other shapes."""
+        if self.theta is self._own:
+            return
+        if self.theta.shape != self._own.shape:
+            raise ValueError(f"theta: expected the shape {self._own.shape}, got {self.theta.shape}")
+        self._own = self.theta = self.theta.astype(self._own.dtype)
+        self._begin()
 
     def run(self, X: Matrix, Y: Matrix, epochs: int, rng: np.random.Generator) -> Iterator[Progress]:
         """Train for so many epochs, yielding after each step; may be called again to go on.
@@ -156,7 +173,9 @@ class Training:
         size = min(self.batch_size or batch_size_rule(m, len(X)), m)
         batches = math.ceil(m / size)
         every = min(WATCH_EVERY, batches)
+        self._take_over()
         quiet, theta, loss = self._quiet, self.theta, self._loss
+        update = self.optimizer.bind(theta, self._moments)
         for _ in range(epochs):
             rates, number = self._rates(batches), self.epochs + 1
             for t, (X_t, Y_t) in enumerate(epoch(X, Y, size, rng, self.block), start=1):
@@ -169,9 +188,7 @@ class Training:
                 if loss.add(cost):
                     self._lowest[:] = theta
                 rate = next(rates)
-                self._update(
-                    gradient if self.max_norm is None else clip_by_norm(gradient, self.max_norm), rate
-                )
+                update(gradient if self.max_norm is None else clip_by_norm(gradient, self.max_norm), rate)
                 self.steps += 1
                 found = self._watch.add(cost, norm, every)
                 yield Progress(number, t, batches, cost, loss.value, rate, norm, self._watch.plateau)

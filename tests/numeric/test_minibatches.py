@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ewad.numeric.minibatches import Training, batch_size_rule, epoch, partition, shuffled
 from ewad.numeric.network import Network
-from ewad.numeric.optimizers import OPTIMIZERS, GradientDescent
+from ewad.numeric.optimizers import OPTIMIZERS, GradientDescent, Momentum
 from ewad.numeric.plateau import PlateauDetector
 from ewad.numeric.schedules import InverseSqrt, InverseTime, ReduceOnPlateau
 
@@ -134,6 +134,38 @@ class TestTraining:
         theta = np.zeros(5)
         trained(Training(net.gradient, theta), X, Y, epochs=1)
         assert not theta.any()
+
+    @pytest.mark.parametrize("name", OPTIMIZERS)
+    def test_starts_from_parameters_that_are_assigned_and_leaves_those_alone(self, name):
+        net, X, Y, _ = regression()
+        given = np.full(5, 0.5)
+        assigned, built = (
+            Training(net.gradient, start, OPTIMIZERS[name]()) for start in (np.zeros(5), given)
+        )
+        assigned.theta = given
+        assert trained(assigned, X, Y, 2) == trained(built, X, Y, 2)
+        np.testing.assert_array_equal(assigned.theta, built.theta)
+        assert given.tolist() == [0.5] * 5
+
+    def test_goes_on_from_assigned_parameters_with_the_moments_it_has(self):
+        net, X, Y, _ = regression(m=8)
+        training = Training(net.gradient, np.zeros(5), Momentum(), 0.1)
+        trained(training, X, Y, 1)
+        training.theta = np.zeros(5)
+        trained(training, X, Y, 1)
+        J = net.gradient(np.zeros(5), X, Y)[1]
+        np.testing.assert_allclose(training.theta, -0.1 * (0.9 * 0.1 + 0.1) * J, rtol=1e-12)
+
+    def test_keeps_the_lowest_loss_of_the_parameters_assigned_last(self):
+        net, X, Y, true = regression()
+        training = Training(net.gradient, true, GradientDescent(), 30.0)
+        trained(training, X, Y, 1)
+        training.theta = np.ones(5)
+        trained(training, X, Y, 1000)
+        assert (training.outcome, training.theta.tolist()) == ("diverged", [1.0] * 5)
+        training.theta = true
+        trained(training, X, Y, 1)
+        assert (training.outcome, training.reason) == ("trained", "")
 
     def test_is_the_same_from_the_same_generator(self):
         net, X, Y, _ = regression()
@@ -280,6 +312,13 @@ class TestRejects:
         (X if name == "X" else Y)[0, 7] = value
         with pytest.raises(ValueError, match=f"{name}: expected finite numbers, got {value} in row 0"):
             trained(Training(net.gradient, np.ones(5)), X, Y, epochs=1)
+
+    def test_parameters_of_another_shape(self):
+        net, X, Y, _ = regression()
+        training = Training(net.gradient, np.zeros(5))
+        training.theta = np.zeros(4)
+        with pytest.raises(ValueError, match=r"theta: expected the shape \(5,\), got \(4,\)"):
+            trained(training, X, Y, epochs=1)
 
     @pytest.mark.parametrize("rate", [0.0, -1.0, np.nan, np.inf])
     def test_learning_rates_that_are_none(self, rate):
