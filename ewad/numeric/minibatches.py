@@ -180,7 +180,7 @@ class Training:
             rates, number = self._rates(batches), self.epochs + 1
             for t, (X_t, Y_t) in enumerate(epoch(X, Y, size, rng, self.block), start=1):
                 cost, gradient = quiet.run(self.gradient, theta, X_t, Y_t)
-                norm = math.sqrt(gradient.dot(gradient))
+                norm = math.sqrt(quiet.run(gradient.dot, gradient))
                 if not math.isfinite(cost + norm) or cost > loss.limit:
                     check_finite(X_t, Y_t)
                     self._diverge(cost)
@@ -188,7 +188,9 @@ class Training:
                 if loss.add(cost):
                     self._lowest[:] = theta
                 rate = next(rates)
-                update(gradient if self.max_norm is None else clip_by_norm(gradient, self.max_norm), rate)
+                if self.max_norm is not None:
+                    gradient = clip_by_norm(gradient, self.max_norm)
+                quiet.run(update, gradient, rate)
                 self.steps += 1
                 found = self._watch.add(cost, norm, every)
                 yield Progress(number, t, batches, cost, loss.value, rate, norm, self._watch.plateau)

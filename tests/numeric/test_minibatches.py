@@ -2,6 +2,7 @@
 
 import itertools
 import tracemalloc
+import warnings
 
 import numpy as np
 import pytest
@@ -240,10 +241,21 @@ class TestOutcome:
     def test_a_rate_that_diverges_in_the_last_step_is_told_too(self):
         net, X, Y, _ = regression()
         training = Training(net.gradient, np.full(5, 2.0), GradientDescent(), learning_rate=1e308)
-        with np.errstate(over="ignore"):
-            trained(training, X, Y, epochs=1)
+        trained(training, X, Y, epochs=1)
         assert training.outcome == "diverged"
         assert training.theta.tolist() == [2.0] * 5
+
+    @pytest.mark.parametrize("max_norm", [None, 1.0])
+    @pytest.mark.parametrize("rate", [1e77, 1e150, 1e160, 1e308])
+    @pytest.mark.parametrize("name", OPTIMIZERS)
+    def test_a_rate_beyond_all_bounds_is_told_without_warnings_of_numpy(self, name, rate, max_norm):
+        net, X, Y, _ = regression()
+        training = Training(net.gradient, np.zeros(5), OPTIMIZERS[name](), rate, max_norm=max_norm)
+        with np.errstate(all="warn"), warnings.catch_warnings():
+            warnings.simplefilter("error")
+            trained(training, X, Y, epochs=20)
+        assert training.outcome == "diverged"
+        assert training.theta.tolist() == [0.0] * 5
 
     def test_a_good_rate_ends_as_trained(self):
         net, X, Y, _ = regression()
