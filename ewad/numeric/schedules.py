@@ -7,8 +7,10 @@ Source: A. Ng, Improving Deep Neural Networks, week 2, "Learning rate decay".
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +31,46 @@ class Schedule(Protocol):
         """Return the learning rate in force after so many completed epochs and mini-batches."""
 
 
-class _ByEpoch:
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float | np.integer | np.floating) and math.isfinite(value)
+
+
+def _count(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and bool(value >= 1)
+
+
+# What each constant must be, in words and as a test; the configuration asks for the same.
+CONSTANTS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "decay_rate": ("be in [0, inf)", lambda value: _number(value) and value >= 0.0),
+    "base": ("be in (0, 1]", lambda value: _number(value) and 0.0 < value <= 1.0),
+    "k": ("be in (0, inf)", lambda value: _number(value) and value > 0.0),
+    "per": ('be "epoch" or "batch"', lambda value: value in ("epoch", "batch")),
+    "factor": ("be in (0, 1]", lambda value: _number(value) and 0.0 < value <= 1.0),
+    "every": ("be a whole number of 1 or more", _count),
+    "epochs": ("be a whole number of 1 or more", _count),
+    "floor": ("be in [0, 1]", lambda value: _number(value) and 0.0 <= value <= 1.0),
+    "rates": (
+        "be pairs of an epoch and a positive rate",
+        lambda pairs: all(_number(epoch) and _number(rate) and rate > 0.0 for epoch, rate in pairs),
+    ),
+}
+
+
+class _Checked:
+    """Schedules that raise ValueError for constants that are none."""
+
+    __slots__ = ()
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    def __post_init__(self) -> None:
+        for name in self.__dataclass_fields__:
+            value = getattr(self, name)
+            expected, fits = CONSTANTS[name]
+            if not fits(value):
+                raise ValueError(f"{name}: must {expected}, got {value!r}")
+
+
+class _ByEpoch(_Checked):
     """Schedules whose rate stands still within an epoch."""
 
     __slots__ = ()
@@ -68,7 +109,7 @@ class Exponential(_ByEpoch):
 
 
 @dataclass(frozen=True, slots=True)
-class InverseSqrt:
+class InverseSqrt(_Checked):
     """initial * k / sqrt(epoch), or / sqrt(t) with t the mini-batch; both counted from 1 under the root."""
 
     k: float = 1.0

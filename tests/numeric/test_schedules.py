@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -113,3 +115,34 @@ class TestEverySchedule:
 def test_says_whether_its_rate_changes_within_an_epoch(schedule):
     rates = {float(schedule.rate(0.1, 3, batch)) for batch in range(300, 310)}
     assert schedule.by_batch == (len(rates) > 1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "constants", "message"),
+    [
+        ("inverse_sqrt", {"per": "day"}, 'per: must be "epoch" or "batch", got \'day\''),
+        ("inverse_sqrt", {"k": 0.0}, "k: must be in (0, inf), got 0.0"),
+        ("inverse_time", {"decay_rate": -1.0}, "decay_rate: must be in [0, inf), got -1.0"),
+        ("exponential", {"base": 1.5}, "base: must be in (0, 1], got 1.5"),
+        ("staircase", {"every": 0}, "every: must be a whole number of 1 or more, got 0"),
+        ("staircase", {"factor": float("nan")}, "factor: must be in (0, 1], got nan"),
+        ("cosine", {"epochs": 0}, "epochs: must be a whole number of 1 or more, got 0"),
+        ("cosine", {"epochs": 2.5}, "epochs: must be a whole number of 1 or more, got 2.5"),
+        ("cosine", {"floor": -0.1}, "floor: must be in [0, 1], got -0.1"),
+        ("reduce_on_plateau", {"factor": 0.0}, "factor: must be in (0, 1], got 0.0"),
+        ("manual", {"rates": ((3, -0.1),)}, "rates: must be pairs of an epoch and a positive rate"),
+    ],
+)
+def test_constants_that_can_t_be_are_told(kind, constants, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        SCHEDULES[kind](**constants)
+
+
+def test_the_defaults_are_those_of_the_course():
+    # A. Ng, Improving Deep Neural Networks, week 2: decay rate 1, 0.95 to the epoch, k over the root, halves
+    assert InverseTime() == InverseTime(decay_rate=1.0)
+    assert Exponential() == Exponential(base=0.95)
+    assert InverseSqrt() == InverseSqrt(k=1.0, per="epoch")
+    assert Staircase() == Staircase(factor=0.5, every=10)
+    assert Cosine() == Cosine(epochs=100, floor=0.0)
+    assert ReduceOnPlateau() == ReduceOnPlateau(factor=0.5, floor=1e-3)
