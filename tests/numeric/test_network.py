@@ -213,6 +213,14 @@ class TestParameters:
         assert W.var() == pytest.approx(gain / 200, rel=0.02)
         assert not b.any()
 
+    @pytest.mark.parametrize(("output", "gain"), [("identity", 1.0), ("relu", 2.0), ("sigmoid", 1.0)])
+    def test_of_the_output_layer_start_with_the_variance_that_suits_its_own_activation(self, output, gain):
+        hidden = "tanh" if output == "relu" else "relu"
+        net = Network([2, 200, 300], hidden, output)
+        _, (W, b) = net.parameters(net.initial(np.random.default_rng(6)))
+        assert W.var() == pytest.approx(gain / 200, rel=0.02)
+        assert not b.any()
+
     def test_start_the_same_from_the_same_generator(self):
         net = Network([3, 4, 2])
         a, b = (net.initial(np.random.default_rng(7)) for _ in range(2))

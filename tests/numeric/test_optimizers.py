@@ -328,3 +328,11 @@ class TestClipping:
         clipped = clip_by_norm(gradient, 1.0)
         assert clipped.dtype == np.float32
         np.testing.assert_allclose(clipped, [[0.6, 0.8], [0.3, 0.4]], rtol=1e-6)
+
+
+def test_the_defaults_are_those_of_the_course():
+    # A. Ng, Improving Deep Neural Networks, week 2: beta1 0.9, beta2 0.999, epsilon 1e-8, the averaged form;
+    # Loshchilov & Hutter's decay is none of it.
+    assert Momentum() == Momentum(beta1=0.9, averaged=True)
+    assert RMSprop() == RMSprop(beta2=0.999, epsilon=1e-8, epsilon_inside=False)
+    assert Adam() == Adam(beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.0)
