@@ -17,7 +17,7 @@ from ewad.expose.pictures import COLOURS, OPTIMIZER_COLOURS, Axes, draw, readabl
 from ewad.expose.text import aligned
 from ewad.ingest import csv
 from ewad.numeric.experts import GRADIENT_EXPERTS
-from ewad.numeric.minibatches import Progress, Training, batch_size_rule
+from ewad.numeric.minibatches import Progress, Training
 from ewad.numeric.names import lookup
 from ewad.numeric.network import Network
 from ewad.numeric.optimizers import OPTIMIZERS
@@ -292,7 +292,7 @@ def _train(
             break
     return Result(
         name,
-        settings.batch_size or batch_size_rule(len(train), model.lags),
+        training.size_of(len(train), n_x),
         len(train_costs),
         seconds,
         network.cost(training.theta, train.X, train.Y),

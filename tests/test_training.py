@@ -125,6 +125,20 @@ class TestTrainFiles:
         report = train_files([path], settings(epochs=1, batch_size=None))
         assert (report.best.optimizer, report.best.batch_size) == ("adam", report.train_examples)
 
+    @pytest.mark.parametrize("batch_size", [None, 1_000_000])
+    def test_tells_the_size_of_the_mini_batches_that_it_took(self, tmp_path, batch_size):
+        path, sizes = tmp_path / "long.csv", []
+        path.write_text("time,a\n" + "".join(f"{i},{x}\n" for i, x in enumerate(walk(3000))))
+        model = ModelSettings(lags=60, horizons=(1,), features="full")
+        report = train_files(
+            [path],
+            settings(model=model, epochs=1, batch_size=batch_size),
+            on_progress=lambda name, epochs, progress: sizes.append(progress.batches),
+        )
+        size = 256 if batch_size is None else report.train_examples  # 256 * 71 features * 8 bytes fit 256 KiB
+        assert report.best.batch_size == size
+        assert sizes[0] == -(-report.train_examples // size)
+
     def test_tells_its_progress_step_by_step(self, path):
         seen = []
         report = train_files([path], settings(epochs=2), on_progress=lambda *told: seen.append(told))
@@ -164,7 +178,7 @@ class TestRejects:
         [
             ({"optimizers": ("adm",)}, 'optimizer: unknown "adm"; did you mean "adam"?'),
             ({"validation": 1.0}, r"validation: must be in \(0, 1\)"),
-            ({"batch_size": 0}, "batch_size: must be 1 or more"),
+            ({"batch_size": 0}, "batch_size: must be a whole number of 1 or more, got 0"),
             (
                 {"model": ModelSettings(experts=("persistence",))},
                 "expert: expected one of linear, network to train",

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ewad.numeric.optimizers import Adam, Array, Optimizer, clip_by_norm
 from ewad.numeric.plateau import PlateauDetector
@@ -49,22 +49,23 @@ def batch_size_rule(m: int, n_x: int, memory_bytes: int = MEMORY_BYTES, itemsize
     return max(fitting, default=SIZES[0])
 
 
-def shuffled(X: Matrix, Y: Matrix, rng: np.random.Generator) -> tuple[Matrix, Matrix]:
+def shuffled(X: ArrayLike, Y: ArrayLike, rng: np.random.Generator) -> tuple[Matrix, Matrix]:
     """Return copies of X and Y with their columns in one random order, the same for both."""
-    order = rng.permutation(_count(X, Y))
+    X, Y, m = _examples(X, Y)
+    order = rng.permutation(m)
     return _columns(X, order), _columns(Y, order)
 
 
-def partition(X: Matrix, Y: Matrix, batch_size: int) -> Iterator[tuple[Matrix, Matrix]]:
+def partition(X: ArrayLike, Y: ArrayLike, batch_size: int) -> Iterator[tuple[Matrix, Matrix]]:
     """Yield X{t}, Y{t} in order, as views; the last may be smaller."""
-    if batch_size < 1:
-        raise ValueError(f"batch_size: must be 1 or more, got {batch_size}")
-    for start in range(0, _count(X, Y), batch_size):
+    check_batch_size(batch_size)
+    X, Y, m = _examples(X, Y)
+    for start in range(0, m, batch_size):
         yield X[:, start : start + batch_size], Y[:, start : start + batch_size]
 
 
 def epoch(
-    X: Matrix, Y: Matrix, batch_size: int, rng: np.random.Generator, block: int = SHUFFLE_BLOCK
+    X: ArrayLike, Y: ArrayLike, batch_size: int, rng: np.random.Generator, block: int = SHUFFLE_BLOCK
 ) -> Iterator[tuple[Matrix, Matrix]]:
     """Yield each example once, in mini-batches of a new random order.
 
@@ -74,7 +75,8 @@ def epoch(
     the epoch its block has come to stand. Memory: a mini-batch, and 8 bytes per
     example of a block and per block.
     """
-    m = _count(X, Y)
+    check_batch_size(batch_size)
+    X, Y, m = _examples(X, Y)
     block = max(1, math.ceil(min(block, m) / batch_size)) * batch_size if batch_size < m else m
     for place in rng.permutation(math.ceil(m / block)):
         start = int(place) * block
@@ -141,9 +143,9 @@ class Training:
     def __post_init__(self) -> None:
         if not 0.0 < self.learning_rate < math.inf:
             raise ValueError(f"learning_rate: must be positive and finite, got {self.learning_rate}")
-        if self.batch_size is not None and self.batch_size < 1:
-            raise ValueError(f"batch_size: must be 1 or more, got {self.batch_size}")
-        self._own = self.theta = self.theta.copy()
+        if self.batch_size is not None:
+            check_batch_size(self.batch_size)
+        self._own = self.theta = _floats(self.theta)
         self._moments = self.optimizer.init(self.theta)
         self._quiet = _without_warnings()
         self._begin()
@@ -159,18 +161,23 @@ class Training:
         """Start from a copy of theta where another one was assigned. Raises ValueError for other shapes."""
         if self.theta is self._own:
             return
-        if self.theta.shape != self._own.shape:
-            raise ValueError(f"theta: expected the shape {self._own.shape}, got {self.theta.shape}")
-        self._own = self.theta = self.theta.astype(self._own.dtype)
+        theta = np.array(self.theta, self._own.dtype)
+        if theta.shape != self._own.shape:
+            raise ValueError(f"theta: expected the shape {self._own.shape}, got {theta.shape}")
+        self._own = self.theta = theta
         self._begin()
 
-    def run(self, X: Matrix, Y: Matrix, epochs: int, rng: np.random.Generator) -> Iterator[Progress]:
+    def size_of(self, m: int, n_x: int) -> int:
+        """Return how many of m examples a mini-batch holds: batch_size or the rule's, and never above m."""
+        return min(self.batch_size or batch_size_rule(m, n_x), m)
+
+    def run(self, X: ArrayLike, Y: ArrayLike, epochs: int, rng: np.random.Generator) -> Iterator[Progress]:
         """Train for so many epochs, yielding after each step; may be called again to go on.
 
         Raises ValueError where X and Y do not fit each other, are empty, or hold NaN or infinity.
         """
-        m = _count(X, Y)
-        size = min(self.batch_size or batch_size_rule(m, len(X)), m)
+        X, Y, m = _examples(X, Y)
+        size = self.size_of(m, len(X))
         batches = math.ceil(m / size)
         every = min(WATCH_EVERY, batches)
         self._take_over()
@@ -296,10 +303,25 @@ def check_finite(X: Matrix, Y: Matrix) -> None:
             )
 
 
-def _count(X: Matrix, Y: Matrix) -> int:
-    """Return m. Raises ValueError where X and Y are not matrices of as many columns, one or more."""
+def check_batch_size(batch_size: Any) -> None:
+    """Raise ValueError where it is no whole number of 1 or more."""
+    if not isinstance(batch_size, int | np.integer) or batch_size < 1:
+        raise ValueError(f"batch_size: must be a whole number of 1 or more, got {batch_size!r}")
+
+
+def _floats(theta: ArrayLike) -> Array:
+    """Return a copy of theta that steps can change: float32 where it is that, else float64."""
+    theta = np.array(theta)
+    return theta if theta.dtype.kind == "f" else theta.astype(np.float64)
+
+
+def _examples(X: ArrayLike, Y: ArrayLike) -> tuple[Matrix, Matrix, int]:
+    """Return X, Y as arrays, uncopied where they are, and m. Raises ValueError where they are not matrices of
+    as many columns, one or more.
+    """
+    X, Y = np.asarray(X), np.asarray(Y)
     if X.ndim != 2 or Y.ndim != 2 or X.shape[1] != Y.shape[1]:
         raise ValueError(f"X and Y: expected (n_x, m) and (n_y, m), got {X.shape} and {Y.shape}")
     if X.shape[1] == 0:
         raise ValueError("X: expected examples, got none")
-    return int(X.shape[1])
+    return X, Y, X.shape[1]

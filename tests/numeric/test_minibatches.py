@@ -209,6 +209,18 @@ class TestTraining:
         assert np.linalg.norm(training.theta) == pytest.approx(0.01)
         assert step.gradient_norm > 0.1
 
+    def test_takes_lists_as_it_does_arrays(self):
+        net, X, Y, _ = regression(m=20)
+        lists, arrays = Training(net.gradient, [0] * 5), Training(net.gradient, np.zeros(5))
+        assert trained(lists, X.tolist(), Y.tolist(), 2) == trained(arrays, X, Y, 2)
+        np.testing.assert_array_equal(lists.theta, arrays.theta)
+        for X_t, Y_t in (
+            shuffled([[1, 2]], [[10, 20]], rng()),
+            *partition([[1, 2]], [[10, 20]], np.int64(2)),
+            *epoch([[1, 2]], [[10, 20]], 2, rng()),
+        ):
+            np.testing.assert_array_equal(10 * X_t, Y_t)
+
     def test_keeps_float32(self):
         net = Network([4, 1], dtype=np.float32)
         _, X, Y, _ = regression()
@@ -337,11 +349,16 @@ class TestRejects:
         with pytest.raises(ValueError, match="learning_rate: must be positive and finite"):
             Training(Network([1, 1]).gradient, np.zeros(2), learning_rate=rate)
 
-    def test_batch_sizes_below_1(self):
-        with pytest.raises(ValueError, match="batch_size: must be 1 or more, got 0"):
-            Training(Network([1, 1]).gradient, np.zeros(2), batch_size=0)
-        with pytest.raises(ValueError, match="batch_size: must be 1 or more"):
-            list(partition(*numbered(3), 0))
+    @pytest.mark.parametrize("size", [0, -1, 2.5, "2"])
+    def test_batch_sizes_that_are_none(self, size):
+        message = f"batch_size: must be a whole number of 1 or more, got {size!r}"
+        for call in (
+            lambda: Training(Network([1, 1]).gradient, np.zeros(2), batch_size=size),
+            lambda: list(partition(*numbered(3), size)),
+            lambda: list(epoch(*numbered(3), size, rng())),
+        ):
+            with pytest.raises(ValueError, match=message):
+                call()
 
 
 class TestLargeData:
