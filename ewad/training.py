@@ -215,13 +215,16 @@ def examples_of(times: Floats, values: Floats, model: ModelSettings) -> Examples
 
 
 def split(examples: Examples, validation: float) -> tuple[Examples, Examples]:
-    """Return what ends before the last part of the time, and what begins in it; between them, neither."""
+    """Return what ends before the last part of the time, and what begins in it; between them, neither.
+
+    Samples may carry the same time: those of the border count as before it, with their targets.
+    """
     if not 0.0 < validation < 1.0:
         raise ConfigError(f"validation: must be in (0, 1), got {validation}")
     if not len(examples):
         return examples, examples
     border = np.quantile(examples.end, 1.0 - validation)
-    return examples.where(examples.end <= border), examples.where(examples.origin >= border)
+    return examples.where(examples.end <= border), examples.where(examples.origin > border)
 
 
 def _all_examples(

@@ -4,6 +4,8 @@ import sys
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ewad.engine import Batch, Engine, GroupSettings, ModelSettings
 from ewad.engine.forecaster import Forecaster
@@ -76,6 +78,17 @@ class TestExamples:
         assert train.end.max() <= validation.origin.min()
         assert len(validation) == pytest.approx(0.2 * len(examples), abs=4)
         assert len(train) == pytest.approx(0.8 * len(examples), abs=1)
+
+    @given(st.integers(1, 60), st.floats(0.05, 0.95), st.integers(1, 4), st.integers(0, 9))
+    def test_share_no_time_with_training_where_samples_carry_the_same_one(self, same, share, ahead, seed):
+        # by the day, say: `same` samples carry each time
+        model = ModelSettings(lags=4, horizons=(1, ahead) if ahead > 1 else (1,))
+        times = np.arange(100) // same * 86_400.0
+        train, validation = split(examples_of(times, walk(100, seed), model), share)
+        assert len(train)
+        border = train.end.max()
+        assert not (validation.origin <= border).any()
+        assert not (validation.end <= border).any()
 
 
 class TestReadSeries:
