@@ -33,8 +33,10 @@ SIZES = (64, 128, 256, 512, 1024)
 MEMORY_BYTES = 256 * 1024
 # So many examples are shuffled among themselves: all of most data sets, and no memory to speak of.
 SHUFFLE_BLOCK = 65_536
-# A cost a million times the first one, or no number, is the mark of a learning rate that is too large.
+# A cost a million times the first one, or no number, is the mark of a learning rate that is too large: if the
+# parameters of the lowest loss do not cost as much on the same examples, and on this many of them in a row.
 DIVERGED = 1e6
+WITNESSES = 20
 # The loss averages the costs of about the last 1 / (1 - 0.9) = 10 mini-batches.
 LOSS_BETA = 0.9
 # The plateau detector looks at the means of so many mini-batches: it must cost less than they do.
@@ -119,8 +121,8 @@ class Training:
     theta may be assigned between runs: the next one starts there, with a loss of its own and the moments
     that the optimizer has.
 
-    outcome: "plateau" if it stopped there (stop_on_plateau), "diverged" if the cost left all bounds; theta is
-    then that of the lowest loss so far. reason: the outcome in words, for people; empty if all went well.
+    outcome: "plateau" if it stopped there (stop_on_plateau), "diverged" if the costs left all bounds; theta
+    is then that of the lowest loss so far. reason: the outcome in words, for people; empty if all went well.
     epochs, steps: completed.  plateaus: answered by ReduceOnPlateau.
     """
 
@@ -190,8 +192,10 @@ class Training:
                 norm = math.sqrt(quiet.run(gradient.dot, gradient))
                 if not math.isfinite(cost + norm) or cost > loss.limit:
                     check_finite(X_t, Y_t)
-                    self._diverge(cost)
-                    return
+                    if self._has_diverged(cost + norm, X_t, Y_t):
+                        self._diverge(cost)
+                        return
+                    cost, gradient = quiet.run(self.gradient, theta, X_t, Y_t)
                 if loss.add(cost):
                     self._lowest[:] = theta
                 rate = next(rates)
@@ -207,9 +211,20 @@ class Training:
         if not np.isfinite(theta).all():  # by the very last step
             self._diverge(math.nan)
 
+    def _has_diverged(self, cost: float, X: Matrix, Y: Matrix) -> bool:
+        """Return whether a cost past the limit comes from the parameters, not from outlying examples."""
+        if not math.isfinite(cost):
+            return True
+        usual, _ = self._quiet.run(self.gradient, self._lowest, X, Y)
+        return self._loss.leaves(cost, usual, X.shape[1], self.steps)
+
+    def keep_lowest(self) -> None:
+        """Go back to the theta of the lowest loss so far."""
+        np.copyto(self.theta, self._lowest)
+
     def _diverge(self, cost: float) -> None:
         self.outcome = "diverged"
-        np.copyto(self.theta, self._lowest)
+        self.keep_lowest()
         self.reason = (
             f"diverged in epoch {self.epochs + 1}: cost {cost:.3g} after {self._loss.lowest:.3g}, whose "
             f"parameters are kept; try a learning rate below {self.learning_rate:g}"
@@ -248,11 +263,23 @@ def _without_warnings() -> Context:
 
 
 class _Loss:
-    """The bias-corrected EWA of the costs, its lowest value, and the bound of all costs."""
+    """The bias-corrected EWA of the costs, its lowest value, and the bound above which no costs may stay."""
 
     def __init__(self) -> None:
         self._sum = self._weight = 0.0
         self.value = self.lowest = self.limit = math.inf
+        self._witnesses, self._last = 0, -1
+
+    def leaves(self, cost: float, usual: float, examples: int, step: int) -> bool:
+        """Raise the limit by what good parameters cost on the same examples; return whether enough examples
+        in a row have cost more.
+        """
+        self.limit = max(self.limit, DIVERGED * usual)
+        if cost <= self.limit:
+            return False
+        self._witnesses = examples + (self._witnesses if step == self._last + 1 else 0)
+        self._last = step
+        return self._witnesses >= WITNESSES
 
     def add(self, cost: float) -> bool:
         """Take a cost in; return whether the loss is the lowest so far."""

@@ -242,6 +242,36 @@ class TestOutcome:
         assert len(progress) < 200
         assert net.cost(training.theta, X, Y) <= 1.5 * net.cost(start, X, Y)
 
+    def test_a_rate_that_diverges_slowly_is_told_before_it_overflows(self):
+        net, X, Y, _ = regression()
+        training = Training(net.gradient, np.zeros(5), GradientDescent(), learning_rate=1.25)
+        progress = trained(training, X, Y, epochs=2000)
+        assert training.outcome == "diverged"
+        assert progress[-1].cost < 1e30
+        assert training.theta.tolist() == [0.0] * 5
+
+    @pytest.mark.parametrize("tail", ["zeros", "cauchy"])
+    def test_examples_far_apart_in_size_are_no_divergence(self, tail):
+        # at batch size 1: 0 while a sensor stands still, or one in 10^3 that is 10^6 times the median
+        net = Network([4, 1])
+        for seed in range(20):
+            random = rng(seed)
+            X, noise = random.standard_normal((4, 500)), random.standard_cauchy((1, 500))
+            if tail == "zeros":
+                moves = random.random(500) < 0.2
+                X, noise = X * moves, 3.0 * random.standard_normal((1, 500)) * moves
+            training = Training(net.gradient, np.zeros(5), batch_size=1)
+            trained(training, X, 0.5 * X[:1] + noise, epochs=1, seed=seed)
+            assert training.outcome == "trained"
+
+    def test_can_go_back_to_the_parameters_of_its_lowest_loss(self):
+        net, X, Y, _ = regression()
+        training = Training(net.gradient, np.zeros(5), GradientDescent(), learning_rate=3.0)
+        trained(training, X, Y, epochs=3)
+        assert net.cost(training.theta, X, Y) > 100.0 * net.cost(np.zeros(5), X, Y)
+        training.keep_lowest()
+        assert (training.outcome, training.theta.tolist()) == ("trained", [0.0] * 5)
+
     def test_how_the_caller_treats_overflow_stays_between_steps(self):
         net, X, Y, _ = regression()
         training = Training(net.gradient, np.zeros(5), batch_size=64)
