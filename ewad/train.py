@@ -46,8 +46,9 @@ def train(
     if output is not None:  # first of all: it is what the time went into
         save(report, output)
         path = output.resolve()  # start_from counts from the configuration's folder, not from this one
+        but = ", though it forecasts worse than persistence" if report.best_is_worse_than_persistence else ""
         lines.append(
-            f"{report.best.optimizer}'s model saved in {output}: start_from = {quoted(str(path), 4096)}"
+            f"{report.best.optimizer}'s model saved in {output}{but}: start_from = {quoted(str(path), 4096)}"
         )
     if plot is not None:
         draw_costs(report, plot)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -64,6 +65,11 @@ class Examples:
     def __len__(self) -> int:
         return len(self.end)
 
+    @property
+    def persistence(self) -> float:
+        """What it costs to forecast no change, as every training begins."""
+        return float(np.mean(self.Y**2))
+
     def where(self, chosen: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Examples:
         """Return the chosen examples, (m,) True or False."""
         return Examples(self.X[:, chosen], self.Y[:, chosen], self.origin[chosen], self.end[chosen])
@@ -71,10 +77,10 @@ class Examples:
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """How one optimizer did. Costs are mean squared errors, without L2, of the parameters it ended with.
+    """How one optimizer did. Costs are mean squared errors, without L2, of the parameters that are kept.
 
     train_costs, validation_costs: after each epoch (train: the mean over the epoch). reason: why it ended
-    early, or empty. seconds: spent on training alone.
+    early, and what is wrong with what came out; or empty. seconds: spent on training alone.
     """
 
     optimizer: str
@@ -105,8 +111,13 @@ class Report:
         """The result with the lowest validation cost."""
         return min(self.results, key=lambda result: result.validation_cost)
 
+    @property
+    def best_is_worse_than_persistence(self) -> bool:
+        """Whether forecasting no change would have cost less, in validation, than each of the results."""
+        return _worse(self.best.validation_cost, self.validation_persistence)
+
     def __str__(self) -> str:
-        """The table, with what ended early below it."""
+        """The table; below it what ended early or badly."""
         rows = [("optimizer", "batch size", "epochs", "seconds", "train cost", "validation cost")]
         for r in self.results:
             costs = (f"{r.train_cost:.5g}", f"{r.validation_cost:.5g}")
@@ -145,8 +156,8 @@ def train_files(
             f"{_names(paths)}: too few samples to train on and to validate: {len(examples)} examples"
         )
     results = [_train(name, train, validation, settings, on_progress) for name in optimizers]
-    no_change, no_change_later = float(np.mean(train.Y**2)), float(np.mean(validation.Y**2))
-    return Report(tuple(results), no_change, no_change_later, len(train), len(validation), len(series))
+    counts = len(train), len(validation), len(series)
+    return Report(tuple(results), train.persistence, validation.persistence, *counts)
 
 
 def save(report: Report, path: Path) -> None:
@@ -262,22 +273,8 @@ def _train(
 ) -> Result:
     model = settings.model
     hidden = model.hidden if model.expert == "network" else ()
-    n_x = columns(model, seasonal=False).n
-    network = Network([n_x, *hidden, len(model.horizons)])
-    kind = OPTIMIZERS[name]
-    try:
-        training = Training(
-            partial(network.gradient, l2=model.l2, out=np.empty(network.n_params)),
-            _start(model, network),
-            model.optimizer if type(model.optimizer) is kind else kind(),
-            model.learning_rate,
-            model.schedule,
-            settings.batch_size,
-            max_norm=model.max_gradient_norm,
-            stop_on_plateau=settings.stop_on_plateau,
-        )
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
+    network = Network([columns(model, seasonal=False).n, *hidden, len(model.horizons)])
+    training = _training(name, network, settings)
     train_costs, validation_costs, seconds = [], [], 0.0
     rng = np.random.default_rng(settings.seed)
     for _ in range(settings.epochs):
@@ -290,28 +287,75 @@ def _train(
         seconds += time.perf_counter() - begin
         if costs:
             train_costs.append(float(np.mean(costs)))
-            validation_costs.append(network.cost(training.theta, validation.X, validation.Y))
+            validation_costs.append(_cost(network, training.theta, validation))
         if training.outcome != "trained":
             break
+    reason = _judge(training, network, train, validation)
+    theta = _as_expert(model, network, training.theta)
     return Result(
         name,
-        training.size_of(len(train), n_x),
+        training.size_of(len(train), len(train.X)),
         len(train_costs),
         seconds,
-        network.cost(training.theta, train.X, train.Y),
-        network.cost(training.theta, validation.X, validation.Y),
+        _cost(network, training.theta, train),
+        _cost(network, training.theta, validation),
         tuple(train_costs),
         tuple(validation_costs),
-        training.reason,
-        TrainedModel(
-            model.expert,
-            model.lags,
-            model.horizons,
-            hidden,
-            _as_expert(model, network, training.theta),
-            model.features,
-        ),
+        reason,
+        TrainedModel(model.expert, model.lags, model.horizons, hidden, theta, model.features),
     )
+
+
+def _training(name: str, network: Network, settings: TrainSettings) -> Training:
+    """Return a training that is about to begin. Raises ConfigError for settings that can't be."""
+    model, kind = settings.model, OPTIMIZERS[name]
+    try:
+        return Training(
+            partial(network.gradient, l2=model.l2, out=np.empty(network.n_params)),
+            _start(model, network),
+            model.optimizer if type(model.optimizer) is kind else kind(),
+            model.learning_rate,
+            model.schedule,
+            settings.batch_size,
+            max_norm=model.max_gradient_norm,
+            stop_on_plateau=settings.stop_on_plateau,
+        )
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+
+
+def _judge(training: Training, network: Network, train: Examples, validation: Examples) -> str:
+    """Return what is to be said of a training; go back to its lowest loss where it ended worse than it began.
+
+    That is judged on all examples, where neither an outlier nor the order of the mini-batches can mislead.
+    """
+    said = [training.reason] if training.reason else []
+    later = _cost(network, training.theta, validation)
+    costs = f"validation cost {later:.5g}, persistence's {validation.persistence:.5g}"
+    advice = f"try a learning rate below {training.learning_rate:g}"
+    if training.outcome == "diverged":
+        if _worse(later, validation.persistence):
+            said.append(f"forecasts worse than persistence: {costs}")
+    elif _worse(_cost(network, training.theta, train), train.persistence):
+        training.keep_lowest()
+        said.append(
+            f"ended worse than it began: {costs}; the parameters of the lowest loss are kept; {advice}"
+        )
+    elif _worse(later, validation.persistence):
+        said.append(f"forecasts worse than persistence: {costs}; {advice}")
+    return "; ".join(said)
+
+
+def _worse(cost: float, persistence: float) -> bool:
+    """Return whether a cost is higher than that of persistence, by more than rounding."""
+    return cost > persistence * (1.0 + 1e-9)
+
+
+def _cost(network: Network, theta: Floats, examples: Examples) -> float:
+    """Return the mean squared error; inf where it overflows."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        cost = network.cost(theta, examples.X, examples.Y)
+    return cost if math.isfinite(cost) else math.inf
 
 
 def _start(model: ModelSettings, network: Network) -> Floats:

@@ -64,6 +64,23 @@ def test_a_trained_model_gives_replay_a_better_start(tmp_path):
     assert losses[1] < losses[0]
 
 
+def test_a_model_worse_than_persistence_is_saved_and_said_to_be(tmp_path):
+    # what is learnt of the first part, to go back and forth, is wrong for the last
+    path, config = tmp_path / "turn.csv", tmp_path / "ewad.toml"
+    path.write_text("time,a\n" + "".join(f"{i},{i % 2 if i < 300 else i}\n" for i in range(400)))
+    config.write_text(CONFIG.format(more="learning_rate = 0.1").replace("lags = 12", "lags = 1"))
+    result = ewad(
+        "train", path, "--optimizer", "adam,momentum", "--batch-size", "32", "-o", "m.npz", cwd=tmp_path
+    )
+    assert result.returncode == 0, result.stderr
+    *_, adam, momentum, saved = result.stdout.splitlines()
+    assert adam.startswith("adam: forecasts worse than persistence: validation cost ")
+    assert momentum.startswith("momentum: forecasts worse than persistence: validation cost ")
+    assert adam.endswith("; try a learning rate below 0.1")
+    assert "'s model saved in m.npz, though it forecasts worse than persistence: start_from = " in saved
+    assert (tmp_path / "m.npz").stat().st_size
+
+
 def test_a_model_that_does_not_fit_is_one_clear_line(tmp_path):
     config = tmp_path / "ewad.toml"
     config.write_text(CONFIG.format(more=""))

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from ewad.engine import Batch, Engine, GroupSettings, ModelSettings
 from ewad.engine.forecaster import Forecaster
 from ewad.errors import ConfigError, SourceError
+from ewad.numeric.optimizers import OPTIMIZERS
 from ewad.numeric.recurrence import Runs
 from ewad.numeric.schedules import Constant
+from ewad.samples import sample_path
 from ewad.store.model_file import load
 from ewad.training import (
     TrainSettings,
@@ -172,6 +174,48 @@ class TestTrainFiles:
         assert "try a learning rate below 100" in diverged.reason
         assert diverged.train_cost <= 1.5 * report.train_persistence
         assert "gradient_descent: diverged" in str(report)
+
+    def test_that_ends_worse_than_it_began_says_so_and_keeps_good_parameters(self):
+        model = ModelSettings(experts=("network",), lags=12, horizons=(1, 3), learning_rate=0.1)
+        (result,) = (
+            report := train_files(
+                [sample_path("ambient_temperature.csv")],
+                TrainSettings(model=model, optimizers=("rmsprop",), epochs=1),
+            )
+        ).results
+        assert result.validation_costs[0] > 100 * report.validation_persistence
+        said = (
+            f"ended worse than it began: validation cost {result.validation_costs[0]:.5g}, "
+            f"persistence's {report.validation_persistence:.5g}; the parameters of the lowest loss are kept; "
+            "try a learning rate below 0.1"
+        )
+        assert result.reason == said
+        assert str(report).endswith(f"\n\nrmsprop: {said}")
+        assert result.train_cost <= report.train_persistence
+        assert result.validation_cost <= report.validation_persistence
+
+    def test_that_forecasts_worse_than_persistence_says_so_and_is_kept(self, tmp_path):
+        # what is learnt of the first part is wrong for the last
+        path, values = tmp_path / "turn.csv", np.concatenate([np.arange(300) % 2, np.arange(100)])
+        path.write_text("time,a\n" + "".join(f"{i},{x}\n" for i, x in enumerate(values)))
+        report = train_files([path], settings(model=ModelSettings(lags=1, horizons=(1,), learning_rate=0.1)))
+        assert report.best.train_cost < report.train_persistence
+        assert report.best_is_worse_than_persistence
+        assert report.best.reason == (
+            f"forecasts worse than persistence: validation cost {report.best.validation_cost:.5g}, "
+            f"persistence's {report.validation_persistence:.5g}; try a learning rate below 0.1"
+        )
+        assert report.best.model.theta.any()
+
+    def test_at_a_rate_beyond_all_bounds_ends_in_a_table_without_warnings_of_numpy(self, path):
+        model = ModelSettings(lags=4, horizons=(1,), learning_rate=1e160)
+        report = train_files(
+            [path], settings(model=model, optimizers=tuple(OPTIMIZERS), epochs=1, batch_size=10**6)
+        )
+        for result in report.results:
+            assert "ended worse than it began: validation cost inf" in result.reason
+            assert result.validation_cost == pytest.approx(report.validation_persistence, rel=1e-12)
+        assert not report.best_is_worse_than_persistence
 
     def test_prints_an_aligned_table(self, path):
         report = train_files([path], settings(epochs=1, optimizers=("adam", "gradient_descent")))
