@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ import numpy as np
 
 from ewad.engine import ModelSettings
 from ewad.engine.features import Features, columns
+from ewad.engine.learner import PLATEAU
 from ewad.errors import ConfigError, SourceError
 from ewad.expose.pictures import COLOURS, OPTIMIZER_COLOURS, Axes, draw, readable
 from ewad.expose.text import aligned
@@ -318,6 +320,8 @@ def _training(name: str, network: Network, settings: TrainSettings) -> Training:
             model.schedule,
             settings.batch_size,
             max_norm=model.max_gradient_norm,
+            detector=PLATEAU,  # which is meant for the means of whole epochs, as in the daemon
+            watch_every=sys.maxsize,
             stop_on_plateau=settings.stop_on_plateau,
         )
     except ValueError as error:

@@ -162,10 +162,16 @@ class TestTrainFiles:
         name, epochs, progress = seen[-1]
         assert (name, epochs, progress.epoch, progress.batch) == ("adam", 2, 2, batches)
 
-    def test_stops_on_a_plateau_where_asked(self, path):
-        (result,) = train_files([path], settings(epochs=5000, stop_on_plateau=True)).results
-        assert result.epochs < 5000
-        assert "stopped on a plateau" in result.reason
+    def test_stops_on_a_plateau_within_the_default_epochs(self):
+        settings = TrainSettings(model=ModelSettings(learning_rate=0.03), stop_on_plateau=True)
+        (result,) = train_files([sample_path("ambient_temperature.csv")], settings).results
+        assert 10 < result.epochs < 20
+        assert f"stopped on a plateau in epoch {result.epochs}" in result.reason
+        assert result.train_costs[-1] > 0.99 * min(result.train_costs[:-10])
+
+    def test_takes_no_noise_of_mini_batches_for_a_plateau(self, path):
+        (result,) = train_files([path], settings(batch_size=1, epochs=11, stop_on_plateau=True)).results
+        assert result.epochs > 10
 
     def test_that_diverges_says_so_and_keeps_good_parameters(self, path):
         model = ModelSettings(lags=4, horizons=(1,), learning_rate=100.0)

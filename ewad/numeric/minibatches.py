@@ -135,6 +135,7 @@ class Training:
     block: int = SHUFFLE_BLOCK
     max_norm: float | None = None  # of the gradient
     detector: PlateauDetector = field(default_factory=PlateauDetector)
+    watch_every: int = WATCH_EVERY  # mini-batches whose means the detector sees; an epoch's at most
     stop_on_plateau: bool = False
     outcome: Literal["trained", "plateau", "diverged"] = field(default="trained", init=False)
     reason: str = field(default="", init=False)
@@ -181,7 +182,7 @@ class Training:
         X, Y, m = _examples(X, Y)
         size = self.size_of(m, len(X))
         batches = math.ceil(m / size)
-        every = min(WATCH_EVERY, batches)
+        every = min(self.watch_every, batches)
         self._take_over()
         quiet, theta, loss = self._quiet, self.theta, self._loss
         update = self.optimizer.bind(theta, self._moments)
