@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 
 from ewad.engine import Batch, Engine, GroupSettings, ModelSettings
 from ewad.engine.forecaster import Forecaster
-from ewad.errors import ConfigError, SourceError
-from ewad.numeric.optimizers import OPTIMIZERS
+from ewad.errors import ConfigError, SourceError, StateError
+from ewad.numeric.optimizers import OPTIMIZERS, Adam, GradientDescent, Momentum, RMSprop
 from ewad.numeric.recurrence import Runs
-from ewad.numeric.schedules import Constant
+from ewad.numeric.schedules import Constant, InverseTime
 from ewad.samples import sample_path
 from ewad.store.model_file import load
 from ewad.training import (
+    Examples,
     TrainSettings,
     draw_costs,
     examples_of,
@@ -223,6 +224,15 @@ class TestTrainFiles:
             assert result.validation_cost == pytest.approx(report.validation_persistence, rel=1e-12)
         assert not report.best_is_worse_than_persistence
 
+    def test_gives_the_best_of_its_results(self, path, tmp_path):
+        report = train_files([path], settings(epochs=5, optimizers=("gradient_descent", "adam", "momentum")))
+        costs = {result.validation_cost: result for result in report.results}
+        assert len(costs) == 3
+        assert report.best is costs[min(costs)]
+        save(report, tmp_path / "model")
+        np.testing.assert_array_equal(load(tmp_path / "model").theta, report.best.model.theta)
+        assert not report.best_is_worse_than_persistence
+
     def test_prints_an_aligned_table(self, path):
         report = train_files([path], settings(epochs=1, optimizers=("adam", "gradient_descent")))
         counts, _, header, *rows = str(report).splitlines()
@@ -233,6 +243,75 @@ class TestTrainFiles:
         assert " ".join(header.split()) == "optimizer batch size epochs seconds train cost validation cost"
         assert [row.split()[0] for row in rows] == ["adam", "gradient_descent", "(persistence)"]
         assert len({len(line) for line in (header, *rows)}) == 1
+
+
+def by_hand(train, steps, rate, l2=0.0, max_norm=np.inf, decay_rate=0.0, beta1=0.0):
+    """Return theta of a linear model, (n_x + 1, n_y) flat, after steps of momentum on all examples."""
+    m, X, Y = len(train), np.vstack([train.X, np.ones(len(train))]), train.Y
+    theta, velocity = np.zeros((len(X), len(Y))), 0.0
+    for step in range(steps):
+        gradient = 2.0 * X @ (X.T @ theta - Y.T) / Y.size
+        gradient[:-1] += l2 / m * theta[:-1]
+        gradient *= min(1.0, max_norm / np.linalg.norm(gradient))
+        velocity = beta1 * velocity + (1.0 - beta1) * gradient
+        theta = theta - rate / (1.0 + decay_rate * step) * velocity
+    return theta.ravel()
+
+
+class TestSettingsOfTheModel:
+    @pytest.mark.parametrize(
+        ("changes", "constants"),
+        [
+            ({}, {}),
+            ({"l2": 100.0}, {"l2": 100.0}),
+            ({"max_gradient_norm": 0.05}, {"max_norm": 0.05}),
+            ({"schedule": InverseTime(2.0)}, {"decay_rate": 2.0}),
+            ({"optimizer": Momentum(beta1=0.3)}, {"beta1": 0.3}),
+            ({"learning_rate": 0.2}, {"rate": 0.2}),
+        ],
+        ids=str,
+    )
+    def test_are_those_of_the_training(self, path, changes, constants):
+        plain = {"learning_rate": 0.1, "schedule": Constant(), "optimizer": GradientDescent()}
+        model = ModelSettings(lags=4, horizons=(1, 3), **{**plain, **changes})
+        report = train_files([path], settings(model=model, epochs=5, batch_size=10**6))
+        series = read_series([path]).values()
+        parts = [examples_of(times, values, model) for times, values in series]
+        every = Examples(
+            np.hstack([part.X for part in parts]),
+            np.hstack([part.Y for part in parts]),
+            np.concatenate([part.origin for part in parts]),
+            np.concatenate([part.end for part in parts]),
+        )
+        train, _ = split(every, 0.2)
+        expected = by_hand(train, 5, **{"rate": 0.1, **constants})
+        np.testing.assert_allclose(report.best.model.theta, expected, rtol=1e-9)
+
+    @pytest.mark.parametrize("own", [RMSprop(beta2=0.9), Adam(epsilon=1.0), Momentum(beta1=0.5)], ids=repr)
+    def test_hold_for_the_optimizer_that_is_the_model_s_own_among_others(self, path, own):
+        name = next(name for name, kind in OPTIMIZERS.items() if kind is type(own))
+        chosen = settings(model=ModelSettings(lags=4, horizons=(1,), optimizer=own), epochs=2)
+        alone = train_files([path], chosen).results[0]
+        others = settings(model=chosen.model, epochs=2, optimizers=tuple(OPTIMIZERS))
+        theirs = {result.optimizer: result for result in train_files([path], others).results}
+        assert alone.optimizer == name
+        np.testing.assert_array_equal(theirs[name].model.theta, alone.model.theta)
+        model = ModelSettings(lags=4, horizons=(1,))
+        usual = train_files([path], settings(model=model, optimizers=(name,), epochs=2)).results[0]
+        assert not np.allclose(usual.model.theta, alone.model.theta, rtol=1e-3)
+
+    def test_say_what_a_model_was_trained_on(self, path, tmp_path):
+        full = ModelSettings(lags=4, horizons=(1,), features="full")
+        save(train_files([path], settings(model=full, epochs=1)), tmp_path / "model")
+        trained = load(tmp_path / "model")
+        assert trained.features == "full"
+        assert len(trained.theta_for(full)) == 4 + 11 + 1
+        with pytest.raises(StateError, match="features: trained with full"):
+            trained.theta_for(ModelSettings(lags=4, horizons=(1,)))
+
+    def test_of_the_shuffling_is_the_seed(self, path):
+        zero, one = (train_files([path], settings(epochs=2, seed=seed)).best.model.theta for seed in (0, 1))
+        assert not np.allclose(zero, one, rtol=1e-6)
 
 
 class TestRejects:
