@@ -158,7 +158,7 @@ def replay(files: tuple[Path, ...], config: Path | None, **options: Any) -> None
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @CONFIG
 @click.option("--model", "name", help="Which [model.NAME] of the configuration; default: its only one.")
-@click.option("--optimizer", default="", metavar="NAME,...", help="Compare these; default: the model's own.")
+@click.option("--optimizer", metavar="NAME,...", help="Compare these; default: the model's own.")
 @click.option("--epochs", type=click.IntRange(1), default=20, show_default=True, help="Passes over the data.")
 @click.option("--batch-size", type=click.IntRange(1), help="Default: the course's rule.")
 @click.option("--validation", type=float, default=0.2, show_default=True, help="Last part of the time.")

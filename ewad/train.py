@@ -14,10 +14,11 @@ from ewad.config import Settings
 from ewad.config.syntax import quoted
 from ewad.engine import ModelSettings
 from ewad.errors import ConfigError
-from ewad.expose.output import Output, refuse_overlaps
+from ewad.expose.output import Output, refuse_overlaps, refuse_repeats
 from ewad.expose.pictures import check_picture
 from ewad.ingest.csv import CsvOptions
 from ewad.numeric.minibatches import Progress
+from ewad.numeric.names import lookup
 from ewad.training import TrainSettings, draw_costs, save, train_files
 
 
@@ -26,7 +27,7 @@ def train(
     settings: Settings | None,
     name: str | None,
     *,
-    optimizer: str = "",
+    optimizer: str | None = None,
     output: Path | None = None,
     plot: Path | None = None,
     csv_options: CsvOptions | None = None,
@@ -38,8 +39,8 @@ def train(
     name: of the model of the settings; None: its only one, or the default one.  options: of TrainSettings.
     """
     _check_outputs([*files, *([config_file] if config_file else [])], output, plot)
-    names = tuple(part.strip() for part in optimizer.split(",") if part.strip())
-    chosen = TrainSettings(model=_chosen(settings, name), optimizers=names, **options)
+    refuse_repeats(files)
+    chosen = TrainSettings(model=_chosen(settings, name), optimizers=_optimizers(optimizer), **options)
     with _Bars() as bars:
         report = train_files(files, chosen, csv_options, on_progress=bars.show)
     lines = [str(report)]
@@ -68,15 +69,26 @@ def _check_outputs(inputs: Sequence[Path], output: Path | None, plot: Path | Non
             Output(path).discard()
 
 
+def _optimizers(names: str | None) -> tuple[str, ...]:
+    """Return the names between the commas; none where none were asked for. Raises ConfigError."""
+    if names is None:
+        return ()
+    optimizers = tuple(name.strip() for name in names.split(","))
+    if not all(optimizers):
+        raise ConfigError(f'--optimizer: expected names between commas, such as adam,momentum, got "{names}"')
+    return optimizers
+
+
 def _chosen(settings: Settings | None, name: str | None) -> ModelSettings:
     models = {} if settings is None else settings.models
     if name is None:
         if len(models) > 1:
             raise ConfigError(f"--model: expected one of {', '.join(models)}")
         return next(iter(models.values()), ModelSettings())
-    if name not in models:
-        raise ConfigError(f'--model: unknown "{name}"; known: {", ".join(models) or "none"}')
-    return models[name]
+    try:
+        return lookup(models, name, "--model")
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
 
 
 class _Bars:

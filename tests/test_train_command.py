@@ -93,13 +93,43 @@ def test_a_model_that_does_not_fit_is_one_clear_line(tmp_path):
     ("arguments", "words"),
     [
         (["--optimizer", "adm"], 'did you mean "adam"'),
-        (["--model", "outdoor"], 'unknown "outdoor"'),
+        (["--optimizer", ","], 'expected names between commas, such as adam,momentum, got ","'),
+        (["--optimizer", ""], 'expected names between commas, such as adam,momentum, got ""'),
+        (["--model", "outdoor"], '--model: unknown "outdoor"; known: none'),
         (["--validation", "1.5"], "must be in (0, 1)"),
         (["-o", "/dev/full"], "/dev/full: can't write there"),
     ],
 )
 def test_bad_arguments_are_one_clear_line(arguments, words):
     assert words in failed(ewad("train", OFFICE, *arguments), 2)
+
+
+def test_a_model_that_is_not_known_is_told_with_the_nearest_name(tmp_path):
+    config = tmp_path / "ewad.toml"
+    config.write_text(
+        CONFIG.format(more="").replace("[model.m]", "[model.outdoor]").replace('"m"', '"outdoor"')
+    )
+    said = failed(ewad("train", OFFICE, "-c", config, "--model", "outdor"), 2)
+    assert said == 'ewad: --model: unknown "outdor"; did you mean "outdoor"? known: outdoor\n'
+
+
+@pytest.mark.parametrize("name", ["wave.csv", "./wave.csv", "link.csv", "hard.csv"])
+def test_a_file_named_twice_is_refused(wave, tmp_path, name):
+    (tmp_path / "link.csv").symlink_to(wave)
+    (tmp_path / "hard.csv").hardlink_to(wave)
+    said = failed(ewad("train", "wave.csv", name, cwd=tmp_path), 2)
+    assert said == f"ewad: {Path(name)}: expected each file once, got the same one as wave.csv\n"
+
+
+def test_the_seed_is_that_of_the_shuffling(wave):
+    rows = [
+        ewad("train", wave, "--seed", seed, "--batch-size", "16", "--epochs", "1")
+        .stdout.splitlines()[3]
+        .split()
+        for seed in "001"
+    ]
+    costs = [row[-2:] for row in rows]
+    assert costs[0] == costs[1] != costs[2]
 
 
 def test_figures_are_drawn_into_a_folder(tmp_path):

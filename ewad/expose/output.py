@@ -1,4 +1,4 @@
-"""Files that a command writes: whole or not at all, and never over what it reads."""
+"""Files that a command writes: whole or not at all, and never over what it reads, which it reads once."""
 
 from __future__ import annotations
 
@@ -75,6 +75,20 @@ def refuse_overlaps(inputs: Sequence[Path], outputs: Mapping[str, Path | None]) 
             if _same(path, other):
                 raise ConfigError(f"{option} {path}: expected a file of its own, got the same one as {name}")
         taken.append((f"{option} {path}", path))
+
+
+def refuse_repeats(inputs: Sequence[Path]) -> None:
+    """Raise ConfigError where a file is named twice, by whatever names."""
+    seen: dict[object, Path] = {}
+    for path in inputs:
+        try:
+            status = path.stat()
+            identity: object = status.st_dev, status.st_ino
+        except OSError:  # whoever reads it says so
+            identity = os.path.realpath(path)
+        if identity in seen:
+            raise ConfigError(f"{path}: expected each file once, got the same one as {seen[identity]}")
+        seen[identity] = path
 
 
 def _same(a: Path, b: Path) -> bool:

@@ -15,4 +15,4 @@ def lookup(table: Mapping[str, Entry], name: str, what: str) -> Entry:
         return table[name]
     near = difflib.get_close_matches(name.lower(), table, n=1)
     guess = f'; did you mean "{near[0]}"?' if near else ";"
-    raise ValueError(f'{what}: unknown "{name}"{guess} known: {", ".join(sorted(table))}')
+    raise ValueError(f'{what}: unknown "{name}"{guess} known: {", ".join(sorted(table)) or "none"}')
