@@ -63,9 +63,14 @@ def shown(value: object) -> str:
 def unknown(name: str, known: Iterable[str], what: str = "") -> Invalid:
     """Return the finding that name is none of known, with the nearest of them."""
     names = sorted(known)
-    near = difflib.get_close_matches(name.lower(), names, n=1)
-    guess = f'; did you mean "{near[0]}"?' if near else ";"
+    guess = nearest(name, names) or ";"
     return fail(f"unknown {what}{quoted(name)}{guess} known: {', '.join(names) or 'none'}")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return '; did you mean "..."?' of the known name that is the nearest, or "" where none is near."""
+    near = difflib.get_close_matches(name.lower(), list(known), n=1)
+    return f"; did you mean {quoted(near[0])}?" if near else ""
 
 
 def text(value: Any) -> str:

@@ -21,6 +21,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from ewad.config.checks import nearest
 from ewad.config.syntax import quoted
 from ewad.engine import VALUE_LIMIT
 from ewad.errors import SourceError
@@ -245,7 +246,8 @@ class CsvFile:
         chosen = self.options.time_column
         for name in (*(self.options.columns or ()), *((chosen,) if chosen else ())):
             if name not in self.header:
-                self._fail(f"expected a column named {quoted(name)}, got {', '.join(self.header)}", 1)
+                guess = nearest(name, self.header)
+                self._fail(f"expected a column named {quoted(name)}, got {', '.join(self.header)}{guess}", 1)
         if self.options.columns and self.layout != "wide":
             self._fail(f"expected a wide file to take columns of, got a {self.layout} one", 1)
         if chosen:

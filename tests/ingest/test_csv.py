@@ -195,6 +195,9 @@ def test_unknown_columns_in_options_are_told(write):
     assert 'expected a column named "x", got time, a' in error(path, time_column="x")
     assert 'expected a column named "y", got time, a' in error(path, columns=("y",))
     assert "expected a column named stream, got time, a" in error(path, layout="long")
+    path = write("time,indoor,outdoor\n0,1,2\n")
+    said = error(path, columns=("outdor",))
+    assert 'expected a column named "outdor", got time, indoor, outdoor; did you mean "outdoor"?' in said
 
 
 @given(st.binary(max_size=60))
