@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ from ewad.ingest.csv import CsvOptions
 from ewad.numeric.minibatches import Progress
 from ewad.numeric.names import lookup
 from ewad.training import TrainSettings, draw_costs, save, train_files
+
+# Ten times a second looks smooth; each mini-batch drawn is a line of 100 bytes.
+REDRAW_SECONDS = 0.1
 
 
 def train(
@@ -92,31 +96,53 @@ def _chosen(settings: Settings | None, name: str | None) -> ModelSettings:
 
 
 class _Bars:
-    """A progress bar for each optimizer in turn; none where stderr is no terminal."""
+    """A progress bar for each optimizer in turn; none where stderr is no terminal.
 
-    def __init__(self) -> None:
+    clock: seconds that never go back.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._shown = sys.stderr.isatty()
         self._stack = ExitStack()
         self._optimizer = ""
         self._bar: Any = None
+        self._drawn = 0.0
+        self._steps = 0  # since it was drawn
+        self._progress: Progress | None = None
 
     def __enter__(self) -> _Bars:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._stack.close()
+        self._close()
 
     def show(self, optimizer: str, epochs: int, progress: Progress) -> None:
-        """Advance the bar by a step."""
-        if not sys.stderr.isatty():
+        """Advance the bar by a step, to be seen with the next drawing."""
+        if not self._shown:
             return
+        now = self._clock()
         if optimizer != self._optimizer:
-            self._stack.close()
-            self._optimizer = optimizer
+            self._close()
+            self._optimizer, self._drawn = optimizer, now
             bar = click.progressbar(
                 length=epochs * progress.batches, label=optimizer, file=sys.stderr, item_show_func=_told
             )
             self._bar = self._stack.enter_context(bar)
-        self._bar.update(1, progress)
+        self._steps += 1
+        self._progress = progress
+        if now - self._drawn >= REDRAW_SECONDS:
+            self._drawn = now
+            self._draw()
+
+    def _draw(self) -> None:
+        self._bar.update(self._steps, self._progress)
+        self._steps = 0
+
+    def _close(self) -> None:
+        if self._steps:
+            self._draw()
+        self._stack.close()
 
 
 def _told(progress: Progress | None) -> str:

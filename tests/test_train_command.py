@@ -4,10 +4,13 @@ import csv
 import os
 import pty
 import subprocess
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from ewad.numeric.minibatches import Progress
 from ewad.samples import sample_path
 from tests.system.daemon import EWAD, environment, ewad, failed
 
@@ -223,6 +226,32 @@ def test_a_terminal_shows_the_progress_of_training_with_loss_and_rate(wave):
     said = on_a_terminal("train", wave, "--epochs", "2", "--optimizer", "adam,momentum")
     for words in ("adam", "momentum", "100%", "epoch 2", "loss ", "rate "):
         assert words in said
+
+
+def test_the_bar_is_drawn_ten_times_a_second_and_at_the_end_of_each_optimizer(monkeypatch):
+    from ewad import train
+
+    now, drawn = [0.0], []
+
+    @contextmanager
+    def bar(length, label, **_):
+        yield SimpleNamespace(
+            update=lambda steps, progress: drawn.append((label, now[0], steps, progress.batch))
+        )
+
+    monkeypatch.setattr(train.click, "progressbar", bar)
+    monkeypatch.setattr(train.sys.stderr, "isatty", lambda: True, raising=False)
+    with train._Bars(clock=lambda: now[0]) as bars:
+        for name in ("adam", "momentum"):
+            for batch in range(1, 1001):
+                now[0] = batch / 1024
+                bars.show(name, 1, Progress(1, batch, 1000, 1.0, 1.0, 0.1, 1.0, False))
+            now[0] = 0.0
+    for name in ("adam", "momentum"):
+        of_one = [entry for entry in drawn if entry[0] == name]
+        assert 9 <= len(of_one) <= 11
+        assert sum(steps for _, _, steps, _ in of_one) == 1000
+        assert of_one[-1][-1] == 1000
 
 
 def test_a_terminal_shows_the_progress_of_a_replay(wave):
