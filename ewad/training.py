@@ -16,7 +16,7 @@ from ewad.engine import ModelSettings
 from ewad.engine.features import Features, columns
 from ewad.engine.learner import PLATEAU
 from ewad.errors import ConfigError, SourceError
-from ewad.expose.pictures import COLOURS, OPTIMIZER_COLOURS, Axes, draw, readable
+from ewad.expose.costs import Curve, draw_curves
 from ewad.expose.text import aligned
 from ewad.ingest import csv
 from ewad.numeric.experts import GRADIENT_EXPERTS
@@ -168,26 +168,12 @@ def save(report: Report, path: Path) -> None:
 
 
 def draw_costs(report: Report, path: Path) -> None:
-    """Draw the cost after each epoch, in training and validation. Raises what `draw` does."""
-
-    def costs(left: Axes, right: Axes) -> None:
-        for i, result in enumerate(report.results):
-            colour = OPTIMIZER_COLOURS.get(result.optimizer, COLOURS[i % len(COLOURS)])
-            epochs = np.arange(1, len(result.train_costs) + 1)
-            style = {
-                "color": colour,
-                "marker": "o" if len(epochs) == 1 else "",
-                "label": readable(result.optimizer),
-            }
-            left.plot(epochs, result.train_costs, **style)
-            right.plot(epochs, result.validation_costs, **style)
-        left.axhline(report.train_persistence, color="black", lw=1, ls=":", label="persistence")
-        right.axhline(report.validation_persistence, color="black", lw=1, ls=":")
-        left.set(title="Cost in training", xlabel="epoch", ylabel="mean squared error, standardised")
-        right.set(title="Cost in validation", xlabel="epoch")
-        left.legend()
-
-    draw(path, costs, columns=2)
+    """Draw what each optimizer's epochs cost. Raises what `draw_curves` does."""
+    curves = [
+        Curve(r.optimizer, r.train_costs, r.validation_costs, r.reason.startswith("diverged"))
+        for r in report.results
+    ]
+    draw_curves(curves, report.train_persistence, report.validation_persistence, path)
 
 
 def read_series(
