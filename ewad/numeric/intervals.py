@@ -21,13 +21,14 @@ from ewad.numeric.rows import RowState
 
 # A value outside widens its side by about this share; over the fourth root of the horizon, since what is
 # learnt of a step comes as much later.
-STEP = 0.05
+STEP = 0.01
 SIDES = np.array([-1.0, 1.0])
 # The first steps are larger: one over two horizons and a quarter of the forecasts scored so far.
 EAGER = 0.25
-# Widths follow the size of the last 1 / (1 - 0.998) = 500 errors. None counts as more than so many units: one
-# spike would widen intervals for as long, and what larger errors there are the widths learn by themselves.
-SIZE_BETA, ERROR_LIMIT = 0.998, 6.0
+# Widths follow the size of the last 1 / (1 - 0.98) = 50 errors: quick enough for feeds whose noise comes and
+# goes, so that the widths themselves, in such sizes, need only move slowly. No error counts as more than so
+# many units: one spike would widen intervals for as long; larger errors the widths learn by themselves.
+SIZE_BETA, ERROR_LIMIT = 0.98, 3.0
 # Widths before anything is known: 1.645 deviations, 90 % of a normal distribution.
 FIRST_WIDTH = 1.645
 # In sizes of the errors: no narrower, no wider than this.

@@ -89,6 +89,20 @@ def test_a_spike_and_the_way_back_widen_intervals_by_less_than_a_fifth():
     assert (after < 1.2 * plain).all()
 
 
+@pytest.mark.parametrize("horizon", [1, 24])
+def test_coverage_is_kept_where_noise_comes_and_goes(horizon):
+    rng = np.random.default_rng(6)
+    loud = np.where(np.arange(20_000) // 500 % 2, 4.0, 1.0)
+    steps = loud * rng.normal(size=20_000)
+    # What a forecast of no change misses, in the units that it is given in.
+    error = np.convolve(steps, np.ones(horizon))[:20_000] / np.sqrt(horizon * np.mean(loud**2))
+    covered = inside(error, horizon=horizon)[2000:]
+    assert 0.885 <= covered.mean() <= 0.915
+    for kind in (1.0, 4.0):
+        there = covered[loud[2000 + horizon :] == kind].mean()
+        assert 0.85 <= there <= 0.95
+
+
 def test_what_one_side_can_not_miss_the_other_makes_up_for():
     # Below, all but a few values lie on one point: no width there leaves out one in twenty.
     error = np.where(np.random.default_rng(4).random(1500) < 0.6, -2.0, 0.0)
@@ -152,11 +166,11 @@ class Naive:
 
     def observe(self, error, unit):
         if not math.isnan(error):
-            bounded = min(max(error / unit, -6.0), 6.0)
-            self.square = 0.998 * self.square + bounded**2
-            self.weight = 0.998 * self.weight + 1.0
+            bounded = min(max(error / unit, -3.0), 3.0)
+            self.square = 0.98 * self.square + bounded**2
+            self.weight = 0.98 * self.weight + 1.0
         else:
-            self.square, self.weight = 0.998 * self.square, 0.998 * self.weight
+            self.square, self.weight = 0.98 * self.square, 0.98 * self.weight
         n = len(self.given)
         was = self.given[n - self.horizon] if n >= self.horizon else (math.nan, math.nan)
         self.score = COOLING * self.score
@@ -165,7 +179,7 @@ class Naive:
         self.inside = 0.995 * self.inside + (known and -was[0] <= error <= was[1])
         self.total = 0.995 * self.total + known
         if known:
-            step = max(0.05 / self.horizon**0.25, 1.0 / (2.0 * self.horizon + 0.25 * self.scored))
+            step = max(0.01 / self.horizon**0.25, 1.0 / (2.0 * self.horizon + 0.25 * self.scored))
             for i, far in enumerate((-error, error)):
                 move = step * ((far > was[i]) - share)
                 self.factors[i] = min(max(self.factors[i] * math.exp(move), 1e-3), 1e3)
