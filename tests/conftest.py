@@ -6,11 +6,17 @@ import subprocess
 from collections.abc import Callable
 
 import pytest
+from hypothesis import settings
 
 from ewad.cli import THREADS
 
 for _variable in THREADS:  # as ewad has it, here before anything loads numpy
     os.environ.setdefault(_variable, "1")
+
+
+# The same examples in every run. HYPOTHESIS_PROFILE=default looks for others.
+settings.register_profile("same", derandomize=True, database=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 
 @pytest.fixture(scope="session")

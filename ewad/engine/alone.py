@@ -13,7 +13,8 @@ from ewad.engine.rounds import Members, Rounds
 from ewad.numeric.recurrence import Floats, Integers
 from ewad.numeric.rows import Removal, RowState
 
-# So many models keep what is bound to their rows: 20 to 60 KiB each with 60 lags.
+# So many models keep what is bound to their rows: about as much as two more copies of their parameters, and a
+# recursive one's covariance.
 MAX_BOUND = 64
 _ALL = slice(None)
 
@@ -99,11 +100,11 @@ class LearnsAlone(RowState, ABC, Generic[Kind]):
         one = self._bound.get(row)
         if one is None:
             if len(self._bound) == MAX_BOUND:
-                self._bound.clear()
+                self._bound.popitem()  # the latest: of more models that take turns, most stay
             one = self._bound[row] = self.bind(row)
         return one
 
 
 def is_of_one(model: Integers) -> bool:
     """Return whether these samples, of ascending models, are all of one."""
-    return len(model) == 1 or bool(model[0] == model[-1])
+    return bool(model[0] == model[-1])

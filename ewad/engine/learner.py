@@ -357,7 +357,7 @@ class Learner(LearnsAlone[_Alone]):
             good = costs <= COST_LIMIT  # not NaN either: no step
             sums[1:, 0], sums[1:, 1] = np.where(good, costs, 0.0), good
             sums[1:] = advance(LOSS_BETA, sums[1:], sums[:1], Runs.of_one(n))
-            last = sums[n] if len(steps) == 1 else sums[steps, :, np.arange(len(steps))].T
+            last = sums[steps, :, np.arange(len(steps))].T
             self.loss_sum[rows], self.loss_weight[rows] = last
         return sums
 

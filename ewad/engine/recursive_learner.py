@@ -20,9 +20,10 @@ FORGETTING = 0.9999
 
 
 class _Alone(NamedTuple):
-    """Views on the row of one model that comes alone, and what lets it learn from one example.
+    """Views on the row of one model that comes alone.
 
     theta: all parameters, flat.  x, y: of the first example of its block; x ends with the intercept's 1.
+    learn: from one example, where a block has no more; else None.
     """
 
     theta: Floats
@@ -30,7 +31,7 @@ class _Alone(NamedTuple):
     intercept: Floats
     x: Floats
     y: Floats
-    learn: Callable[[Floats, Floats], None]
+    learn: Callable[[Floats, Floats], None] | None
 
     def predict(self, X: Floats) -> Floats:
         """Return Y: (m, n_y)."""
@@ -97,10 +98,11 @@ class RecursiveLearner(LearnsAlone[_Alone]):
 
     def take(self, row: int, one: _Alone, X: Floats, Y: Floats) -> None:
         """Put examples into a model's block; learn from it if they complete it."""
-        if self.batch_size == 1:
+        if one.learn is not None:
             one.x[:-1], one.y[:] = X[0], Y[0]
             one.learn(one.x, one.y)
-            self._check_alone(row, one)
+            if not math.isfinite(one.theta.dot(one.theta)):
+                self._start_anew(np.array([row]))
             return
         collected = self.collected.item(row)
         place = slice(collected, collected + len(X))
@@ -109,16 +111,18 @@ class RecursiveLearner(LearnsAlone[_Alone]):
         if place.stop == self.batch_size:
             self._step(np.array([row]))
 
-    def _check_alone(self, row: int, one: _Alone) -> None:
-        """Let a model without finite parameters start anew."""
-        if not math.isfinite(one.theta.dot(one.theta)):
-            one.theta[:], self.covariance[row] = 0.0, self._initial
-            self.diverged[row] += 1
+    def _start_anew(self, models: Integers) -> None:
+        """Let those of these models start anew whose parameters are not finite."""
+        bad = models[~np.isfinite(self.theta[models]).all(axis=(1, 2))]
+        self.theta[bad], self.covariance[bad] = 0.0, self._initial
+        self.diverged[bad] += 1
 
     def bind(self, row: int) -> _Alone:
         """Return what serves the model of a row."""
         theta, x, y = self.theta[row], self.waiting_x[row, 0], self.waiting_y[row, 0]
-        learn = recursive.bind(self.covariance[row], theta, self._forgetting, self._trace_bound)
+        learn = None
+        if self.batch_size == 1:
+            learn = recursive.bind(self.covariance[row], theta, self._forgetting, self._trace_bound)
         return _Alone(theta.reshape(-1), theta[:-1], theta[-1], x, y, learn)
 
     def _forecast(self, model: Integers, X: Floats, forecast: Floats, members: Members) -> None:
@@ -138,9 +142,7 @@ class RecursiveLearner(LearnsAlone[_Alone]):
         covariance, theta = self.covariance[rows], self.theta[rows]
         X, Y = self.waiting_x[rows], self.waiting_y[rows]
         recursive.update(covariance, theta, X, Y, self._forgetting, self._trace_bound)
-        if not math.isfinite(np.vdot(theta, theta)):
-            bad = ~np.isfinite(theta).all(axis=(1, 2))
-            theta[bad], covariance[bad] = 0.0, self._initial
-            self.diverged[models[bad]] += 1
         if not isinstance(rows, slice):
             self.covariance[rows], self.theta[rows] = covariance, theta
+        if not math.isfinite(np.vdot(theta, theta)):
+            self._start_anew(models)

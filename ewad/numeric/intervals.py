@@ -21,7 +21,7 @@ from ewad.numeric.rows import RowState
 
 # A value outside widens its side by about this share; over the fourth root of the horizon, since what is
 # learnt of a step comes as much later.
-STEP = 0.01
+STEP = 0.03
 SIDES = np.array([-1.0, 1.0])
 # The first steps are larger: one over two horizons and a quarter of the forecasts scored so far.
 EAGER = 0.25

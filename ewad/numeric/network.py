@@ -122,7 +122,7 @@ COSTS: dict[str, Cost] = {
 }
 
 
-class _Pass(NamedTuple):
+class _Way(NamedTuple):
     """The way of m examples forward through the layers and back: buffers, and views on theta and gradient.
 
     up: (W, b, Z) of each layer; A takes the place of Z.  down: (dW, db, A, W', dA) of each layer above the
@@ -158,8 +158,8 @@ class Network:
     The cost is J = 1/m * sum of losses + l2 / (2m) * sum of ||W[l]||**2 (biases are free). The loss of an
     example is, for mean_squared_error, the mean over its n_y outputs of (a - y)**2, without the half; for
     binary_cross_entropy the sum over its outputs of -y log(a) - (1 - y) log(1 - a), with output="sigmoid".
-    It keeps buffers for, and views on, its last arguments, nothing else: parameters are passed in. Not for
-    two threads at once.
+    It keeps buffers for, and views on, its arguments of the last sizes, nothing else: parameters are passed
+    in. Not for two threads at once.
     """
 
     def __init__(
@@ -186,8 +186,7 @@ class Network:
         self.n_params = sum((n_in + 1) * n_out for n_in, n_out in pairwise(self.layers))
         self._spans = layout(self.layers)
         self._gain = np.array(self._cost.gain, self.dtype)
-        self._passes: dict[int, _Pass] = {}
-        self._unused = np.empty(self.n_params, self.dtype)  # the gradient of who goes forward only
+        self._ways: dict[int, _Way] = {}
         self._losses = self.layers[-1] if self._cost.per_output else 1  # of an example
 
     def initial(self, rng: np.random.Generator) -> Matrix:
@@ -243,8 +242,11 @@ class Network:
     ) -> tuple[float, Matrix]:
         """Return J and its gradient: (n_params,), written to `out` where given. Raises as cost does.
 
-        total: the losses' sum over examples and outputs, not their mean: parts of a mini-batch add up.
+        total: the losses' sum over examples and outputs, not their mean: parts of a mini-batch add up. Raises
+        ValueError with l2 then, of which each part would have all.
         """
+        if total and l2:
+            raise ValueError(f"l2: expected 0 for sums over a part of a mini-batch, got {l2}")
         X, Y = self._examples(X, Y)
         m: int = X.shape[1]
         gradient = np.empty(self.n_params, dtype=self.dtype) if out is None else out
@@ -272,7 +274,7 @@ class Network:
         self._output.apply(Z)
         return Z
 
-    def _forward(self, way: _Pass, X: Matrix) -> Matrix:
+    def _forward(self, way: _Way, X: Matrix) -> Matrix:
         """Fill the buffers with A; return the last layer's Z, not yet activated."""
         A = X
         for W, b, Z in way.up:
@@ -283,14 +285,14 @@ class Network:
             A = Z
         return A
 
-    def _backward(self, way: _Pass, X: Matrix, Y: Matrix) -> float:
+    def _backward(self, way: _Way, X: Matrix, Y: Matrix) -> float:
         """Write the gradient of these examples' losses over the cost's gain, and return the sum of losses."""
         dZ, ones = way.errors, way.ones
         total = self._cost.total(self._output, self._forward(way, X), Y, dZ)
-        for dW, db, A, W, dA in way.down:
+        for dW, db, A, W_T, dA in way.down:
             dZ.dot(A.T, dW)
             dZ.dot(ones, db)  # the sum over examples
-            W.dot(dZ, dA)
+            W_T.dot(dZ, dA)
             self._hidden.back(dA, A)
             dZ = dA
         dW, db = way.first
@@ -298,19 +300,21 @@ class Network:
         dZ.dot(ones, db)
         return total
 
-    def _way(self, theta: Matrix, gradient: Matrix | None, m: int) -> _Pass:
+    def _way(self, theta: Matrix, gradient: Matrix | None, m: int) -> _Way:
         """Return the way of m examples; the same again where the very same arrays come again, as in training.
 
         gradient: None where nobody goes back.
         """
-        way = self._passes.get(m)
+        way = self._ways.get(m)
         if way is None or way.theta is not theta or (gradient is not None and way.gradient is not gradient):
-            if len(self._passes) == _KEPT_SIZES:
-                self._passes.clear()
-            way = self._passes[m] = self._new_way(theta, self._unused if gradient is None else gradient, m)
+            if m not in self._ways and len(self._ways) == _KEPT_SIZES:
+                self._ways.clear()
+            if gradient is None:
+                gradient = _unwritten(self.n_params, self.dtype)
+            way = self._ways[m] = self._new_way(theta, gradient, m)
         return way
 
-    def _new_way(self, theta: Matrix, gradient: Matrix, m: int) -> _Pass:
+    def _new_way(self, theta: Matrix, gradient: Matrix, m: int) -> _Way:
         layers, gradients = self.parameters(theta), self.parameters(gradient)
         buffers = [(np.empty((n, m), self.dtype), np.empty((n, m), self.dtype)) for n in self.layers[1:]]
         if (
@@ -326,7 +330,7 @@ class Network:
         ]
         factor = np.array(self._cost.gain / (max(m, 1) * self._losses), self.dtype)
         ones = np.ones((m, 1), self.dtype)
-        return _Pass(theta, gradient, up, down[::-1], gradients[0], buffers[-1][1], ones, factor)
+        return _Way(theta, gradient, up, down[::-1], gradients[0], buffers[-1][1], ones, factor)
 
     def _penalty(self, theta: Matrix, m: int, l2: float) -> float:
         return l2 / (2 * m) * sum(float(np.vdot(W, W)) for W, _ in self.parameters(theta)) if l2 else 0.0
@@ -343,8 +347,16 @@ class Network:
         return X, Y
 
 
-def _blocks(m: int, first: int = 0) -> Iterator[tuple[int, int]]:
-    for start in range(first, m, BLOCK):
+@lru_cache(maxsize=64)
+def _unwritten(n_params: int, dtype: np.dtype[Any]) -> Matrix:
+    """Return what stands for a gradient where nobody goes back; shared, since nothing is written to it."""
+    nowhere = np.empty(n_params, dtype)
+    nowhere.flags.writeable = False
+    return nowhere
+
+
+def _blocks(m: int) -> Iterator[tuple[int, int]]:
+    for start in range(0, m, BLOCK):
         yield start, min(start + BLOCK, m)
 
 

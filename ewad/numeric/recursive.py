@@ -23,30 +23,32 @@ def initial_covariance(n_x: int, ridge: float) -> Floats:
     return np.eye(n_x) / ridge
 
 
-def update(covariance: Floats, theta: Floats, X: Floats, Y: Floats, forgetting: float, bound: float) -> None:
+def update(
+    covariance: Floats, theta: Floats, X: Floats, Y: Floats, forgetting: float, trace_bound: float
+) -> None:
     """Let each model learn from its block of examples; covariance and theta change in place.
 
     covariance: (k, n_x, n_x) symmetric.  theta: (k, n_x, n_y).  X: (k, size, n_x).  Y: (k, size, n_y).
-    forgetting: the weight that all earlier examples keep, in (0, 1]. A model forgets nothing while the trace
-    of its covariance is above bound: where the input has stopped moving, forgetting would only inflate it.
+    forgetting: the weight that all earlier examples keep, in (0, 1]. A model forgets nothing while the trace of
+    its covariance is above trace_bound: where the input has stopped moving, forgetting would only inflate it.
     """
-    bound *= _AT_BOUND
+    trace_bound *= _AT_BOUND
     for first in range(0, len(theta), _CACHED):
         part = slice(first, first + _CACHED)
         step = _by_one if X.shape[1] == 1 else _by_block
-        step(covariance[part], theta[part], X[part], Y[part], forgetting, bound)
+        step(covariance[part], theta[part], X[part], Y[part], forgetting, trace_bound)
 
 
-def bind(P: Floats, theta: Floats, forgetting: float, bound: float) -> Callable[[Floats, Floats], None]:
+def bind(P: Floats, theta: Floats, forgetting: float, trace_bound: float) -> Callable[[Floats, Floats], None]:
     """Return what lets one model learn from one example, x: (n_x,) and y: (n_y,): `update` on arrays that are
     always the same ones, in a third of its time. Not for two threads at once.
     """
-    bound *= _AT_BOUND
+    trace_bound *= _AT_BOUND
     diagonal, ones = P.reshape(-1)[:: len(P) + 1], np.ones(len(P))
     square, grow = np.empty_like(P), np.array(1.0 / forgetting)
 
     def learn(x: Floats, y: Floats) -> None:
-        keep = forgetting if diagonal.dot(ones) < bound else 1.0
+        keep = forgetting if diagonal.dot(ones) < trace_bound else 1.0
         Px = P.dot(x)
         s = float(x.dot(Px)) + keep
         column, row = Px[:, None], Px[None]
@@ -62,10 +64,10 @@ def bind(P: Floats, theta: Floats, forgetting: float, bound: float) -> Callable[
     return learn
 
 
-def _by_one(P: Floats, theta: Floats, X: Floats, Y: Floats, forgetting: float, bound: float) -> None:
+def _by_one(P: Floats, theta: Floats, X: Floats, Y: Floats, forgetting: float, trace_bound: float) -> None:
     """Learn from one example a model: a rank-one update."""
     PX = P @ X.transpose(0, 2, 1)  # (k, n_x, 1)
-    keep = _kept(P, forgetting, bound)
+    keep = _kept(P, forgetting, trace_bound)
     S = X @ PX
     S += keep
     error = Y - X @ theta  # (k, 1, n_y)
@@ -77,10 +79,10 @@ def _by_one(P: Floats, theta: Floats, X: Floats, Y: Floats, forgetting: float, b
         P /= keep
 
 
-def _by_block(P: Floats, theta: Floats, X: Floats, Y: Floats, forgetting: float, bound: float) -> None:
+def _by_block(P: Floats, theta: Floats, X: Floats, Y: Floats, forgetting: float, trace_bound: float) -> None:
     """Learn from a block of examples a model: an update of the block's rank."""
     PX = P @ X.transpose(0, 2, 1)  # (k, n_x, size)
-    keep = _kept(P, forgetting, bound)
+    keep = _kept(P, forgetting, trace_bound)
     S = X @ PX
     diagonal = np.arange(S.shape[1])
     S[:, diagonal, diagonal] += keep[:, :, 0]
@@ -101,9 +103,9 @@ def _squared(columns: Floats) -> Floats:
     return products
 
 
-def _kept(P: Floats, forgetting: float, bound: float) -> Floats:
+def _kept(P: Floats, forgetting: float, trace_bound: float) -> Floats:
     """Return the weight, (k, 1, 1), that earlier examples keep; one object where no model forgets."""
     trace = np.einsum("kii->k", P)
-    if forgetting == 1.0 or np.minimum.reduce(trace) >= bound:
+    if forgetting == 1.0 or np.minimum.reduce(trace) >= trace_bound:
         return _ALL_KEPT
-    return np.where(trace < bound, forgetting, 1.0)[:, None, None]
+    return np.where(trace < trace_bound, forgetting, 1.0)[:, None, None]

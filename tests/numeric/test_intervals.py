@@ -179,7 +179,7 @@ class Naive:
         self.inside = 0.995 * self.inside + (known and -was[0] <= error <= was[1])
         self.total = 0.995 * self.total + known
         if known:
-            step = max(0.01 / self.horizon**0.25, 1.0 / (2.0 * self.horizon + 0.25 * self.scored))
+            step = max(0.03 / self.horizon**0.25, 1.0 / (2.0 * self.horizon + 0.25 * self.scored))
             for i, far in enumerate((-error, error)):
                 move = step * ((far > was[i]) - share)
                 self.factors[i] = min(max(self.factors[i] * math.exp(move), 1e-3), 1e3)
