@@ -16,7 +16,7 @@ from ewad.engine.settings import ModelSettings
 from ewad.numeric.calibration import Calibration
 from ewad.numeric.experts import GRADIENT_EXPERTS, RECURSIVE_EXPERTS
 from ewad.numeric.intervals import ConformalIntervals
-from ewad.numeric.mixture import Hedge, over_experts
+from ewad.numeric.mixture import Hedge, decay_after, decays_after, over_experts
 from ewad.numeric.pending import Due, DueOne, Pending
 from ewad.numeric.recurrence import Floats, Integers, Runs, advance
 from ewad.numeric.robust import Believed, RobustScale
@@ -208,12 +208,11 @@ class Forecaster(RowState):
             doubted = x != believed.steady.item()
             came = self.pending_experts.exchange_one(due, [math.nan] * len(made) if doubted else made)
             errors = [math.nan if doubted else (x - each) / unit for each in came]
-            shares = self.hedge.update_one(due.row, number.item(), errors)
+            decay = decay_after(number.item())
+            shares = self.hedge.update_one(due.row, decay, errors)
             forecast = sum(map(operator.mul, shares, made))
             if self.calibration is not None:
-                forecast = self._calibrated_one(
-                    self.calibration, due, number.item(), x, unit, forecast, doubted
-                )
+                forecast = self._calibrated_one(self.calibration, due, decay, x, unit, forecast, doubted)
             if doubted and not math.isnan(forecast):
                 forecast = expected
         error = self._score_one(due, x, forecast)
@@ -315,9 +314,11 @@ class Forecaster(RowState):
         error /= unit[:, :, None]
         if some_doubted:
             error[doubted] = np.nan
-        mixed = over_experts(np.add, hedge.update(runs, number, error) * made)
+        decay = decays_after(number)
+        mixed = over_experts(np.add, hedge.update(runs, decay, error) * made)
         if self.calibration is not None:
-            mixed = self._calibrated(self.calibration, runs, due, number, value, unit, mixed, doubted)
+            unknown = doubted if some_doubted else None
+            mixed = self._calibrated(self.calibration, runs, due, decay, value, unit, mixed, unknown)
         if some_doubted:
             mixed[doubted] = np.where(np.isnan(mixed[doubted]), np.nan, believed.expected[doubted, None])
         return mixed
@@ -327,34 +328,39 @@ class Forecaster(RowState):
         calibration: Calibration,
         runs: Runs,
         due: Due,
-        number: Integers,
+        decay: Floats | float,
         value: Floats,
         unit: Floats,
         mixed: Floats,
-        doubted: NDArray[np.bool_],
+        doubted: NDArray[np.bool_] | None,
     ) -> Floats:
         """Return the mixed forecasts as far as they are to be followed, (n, n_horizons).
 
-        unit: (n, n_horizons) what changes are measured in.  doubted: (n,) nothing is to be learnt from.
+        unit: (n, n_horizons) what changes are measured in.  doubted: (n,) what is nothing to learn from;
+        None: no sample is.
         """
+        last = value[:, None]
         made = np.empty((*mixed.shape, 2))
-        made[:, :, 0], made[:, :, 1] = mixed, value[:, None]
-        made[doubted] = np.nan
-        came = calibration.pending.exchange(due, made)
-        last = came[:, :, 1]
-        moved = value[:, None] - last
-        moved[doubted] = np.nan
-        share = calibration.update(runs, number, (came[:, :, 0] - last) / unit, moved / unit)
-        change = mixed - value[:, None]
-        change *= share
-        change += value[:, None]
-        return np.asarray(change)
+        made[:, :, 0], made[:, :, 1] = mixed, last
+        if doubted is not None:
+            made[doubted] = np.nan
+        changes = calibration.pending.exchange(due, made)  # forecasts for these samples, and values before
+        before = changes[:, :, 1:].copy()
+        changes[:, :, 1] = last
+        changes -= before
+        changes /= unit[:, :, None]
+        if doubted is not None:
+            changes[doubted] = np.nan
+        followed = mixed - last
+        followed *= calibration.update(runs, decay, changes)
+        followed += last
+        return followed
 
     def _calibrated_one(
         self,
         calibration: Calibration,
         due: DueOne,
-        number: int,
+        decay: float,
         value: float,
         unit: float,
         mixed: float,
@@ -363,7 +369,7 @@ class Forecaster(RowState):
         """As `_calibrated`, of one sample and one horizon."""
         was, last = calibration.pending.exchange_one(due, (math.nan, math.nan) if doubted else (mixed, value))
         moved = math.nan if doubted else (value - last) / unit
-        share = calibration.update_one(due.row, number, (was - last) / unit, moved)
+        share = calibration.update_one(due.row, decay, (was - last) / unit, moved)
         return value + share * (mixed - value)
 
     def _score_one(self, due: DueOne, value: float, forecast: float) -> float:
@@ -378,9 +384,10 @@ class Forecaster(RowState):
 
     def _score(self, runs: Runs, due: Due, value: Floats, forecast: Floats) -> Floats:
         """Hold each value against the forecast made for it, and persistence; return value - forecast."""
-        last = np.where(np.isnan(forecast), np.nan, value[:, None])
         made = np.empty((*forecast.shape, 2))
-        made[:, :, 0], made[:, :, 1] = forecast, last
+        made[:, :, 0] = forecast
+        np.multiply(forecast, 0.0, out=made[:, :, 1])  # NaN where that is
+        made[:, :, 1] += value[:, None]
         miss = value[:, None, None] - self.pending.exchange(due, made)  # (n, n_horizons, 2)
         squares, unknown = miss * miss, np.isnan(miss[:, :, 0])
         decay: Floats | float = SKILL_BETA

@@ -13,11 +13,10 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ewad.numeric.mixture import RECORD_BETA, young_decay
+from ewad.numeric.mixture import RECORD_BETA
 from ewad.numeric.pending import Pending
-from ewad.numeric.recurrence import Floats, Integers, Runs, advance
+from ewad.numeric.recurrence import Floats, Runs, advance
 from ewad.numeric.rows import RowState
 
 # Changes are bounded, in scales times the root of the horizon: a spike must not outweigh the whole record.
@@ -32,46 +31,39 @@ TINY = 1e-300
 class Calibration(RowState):
     """The record of what forecasts of each stream and horizon promised, and what came.
 
-    promised, agreed, moved: (n_streams, n_horizons) discounted sums of promised**2, promised * came, came**2.
-    weight: what a discounted sum of ones would be.  pending: forecast and last value when it was made.
+    record: (n_streams, n_horizons, 4) discounted sums of promised**2, came**2, promised * came, and of ones.
+    pending: forecasts, and the last values when they were made.
     """
 
-    promised: Floats
-    agreed: Floats
-    moved: Floats
-    weight: Floats
+    record: Floats
 
     def __init__(self, horizons: Sequence[int], n_streams: int = 0) -> None:
         super().__init__(n_streams)
         self._horizons = np.array(horizons, dtype=np.float64)
         self.pending = Pending(horizons, 2, n_streams)
-        for name in ("promised", "agreed", "moved", "weight"):
-            self.add_rows(name, len(horizons))
+        self.add_rows("record", len(horizons), 4)
 
-    def update(self, runs: Runs, number: Integers, promised: Floats, came: Floats) -> Floats:
+    def update(self, runs: Runs, decay: Floats | float, changes: Floats) -> Floats:
         """Return how much of its change a forecast made after each sample is followed by, (n, n_horizons).
 
-        number: (n,) of each sample in its stream, from 0.  promised: (n, n_horizons) the change that was
-        forecast for it, came: the one that came, in scales times the root of the horizon; NaN: unknown.
+        decay: see `decays_after`.  changes: (n, n_horizons, 2) the change that was
+        forecast for it, and the one that came, in scales times the root of the horizon; NaN: unknown. They
+        are bounded in place.
         """
-        rows, unknown = runs.rows, np.isnan(promised) | np.isnan(came)
-        known = (~unknown).astype(np.float64)
-        promised, came = (_bounded(change, unknown) for change in (promised, came))
-        decay = np.minimum(RECORD_BETA, young_decay(number))[:, None]
-        square, agreed, moved, weight = (
-            advance(decay, increment, state[rows], runs)
-            for increment, state in (
-                (promised * promised, self.promised),
-                (promised * came, self.agreed),
-                (came * came, self.moved),
-                (known, self.weight),
-            )
-        )
-        self.promised[rows], self.agreed[rows] = runs.last(square), runs.last(agreed)
-        self.moved[rows], self.weight[rows] = runs.last(moved), runs.last(weight)
-        return _share(square, agreed, moved, weight, self._horizons)
+        rows = runs.rows
+        np.minimum(np.maximum(changes, -CHANGE_LIMIT, out=changes), CHANGE_LIMIT, out=changes)
+        terms = np.empty((*changes.shape[:2], 4))
+        np.multiply(changes, changes, out=terms[:, :, :2])
+        np.multiply(changes[:, :, 0], changes[:, :, 1], out=terms[:, :, 2])
+        terms[:, :, 3] = 1.0
+        unknown = np.isnan(terms[:, :, 2])
+        if unknown.any():
+            terms[unknown] = 0.0
+        record = advance(decay, terms, self.record[rows], runs)
+        self.record[rows] = runs.last(record)
+        return _share(record, self._horizons)
 
-    def update_one(self, row: int, number: int, promised: float, came: float) -> float:
+    def update_one(self, row: int, decay: float, promised: float, came: float) -> float:
         """As `update`, of one sample and one horizon: quicker with numbers."""
         known = not math.isnan(promised + came)
         if known:
@@ -79,34 +71,37 @@ class Calibration(RowState):
             came = min(max(came, -CHANGE_LIMIT), CHANGE_LIMIT)
         else:
             promised = came = 0.0
-        decay: float = min(RECORD_BETA, young_decay(number))
-        square = decay * self.promised.item(row, 0) + promised * promised
-        agreed = decay * self.agreed.item(row, 0) + promised * came
-        moved = decay * self.moved.item(row, 0) + came * came
-        weight = decay * self.weight.item(row, 0) + known
-        self.promised[row, 0], self.agreed[row, 0] = square, agreed
-        self.moved[row, 0], self.weight[row, 0] = moved, weight
+        square, moved, agreed, weight = self.record[row, 0].tolist()
+        square = decay * square + promised * promised
+        moved = decay * moved + came * came
+        agreed = decay * agreed + promised * came
+        weight = decay * weight + known
+        self.record[row, 0] = square, moved, agreed, weight
         if square == 0.0:
             return 1.0
         noise = self._horizons.item(0) * moved / max(weight, TINY)
-        slope = min(max(agreed / (square + noise), 0.0), 1.0)
         evidence = agreed / math.sqrt(max(square * noise, TINY))
-        mature = min((1.0 - RECORD_BETA) * weight, 1.0) ** 2
-        return 1.0 - (1.0 - slope) * mature * min(max(CHANCE - evidence, 0.0), 1.0)
+        if evidence >= CHANCE:
+            return 1.0
+        mature = min((1.0 - RECORD_BETA) * weight, 1.0)
+        slope: float = max(agreed, 0.0) / (square + noise)
+        doubt: float = mature * mature * min(CHANCE - evidence, 1.0)
+        return 1.0 - (1.0 - slope) * doubt
 
 
-def _bounded(change: Floats, unknown: NDArray[np.bool_]) -> Floats:
-    """Return the changes within CHANGE_LIMIT, zeros where they are unknown."""
-    bounded = np.where(unknown, 0.0, change)
-    np.minimum(np.maximum(bounded, -CHANGE_LIMIT, out=bounded), CHANGE_LIMIT, out=bounded)
-    return bounded
-
-
-def _share(promised: Floats, agreed: Floats, moved: Floats, weight: Floats, horizons: Floats) -> Floats:
+def _share(record: Floats, horizons: Floats) -> Floats:
     """Return the share after each sample: 1, less what slope, evidence and the record's age leave open."""
-    noise = horizons * moved / np.maximum(weight, TINY)  # errors of forecasts h ahead overlap h times
-    slope = np.minimum(np.maximum(agreed / np.maximum(promised + noise, TINY), 0.0), 1.0)
-    evidence = agreed / np.sqrt(np.maximum(promised * noise, TINY))
-    doubt = np.minimum(np.maximum(CHANCE - evidence, 0.0), 1.0)
-    doubt *= np.square(np.minimum((1.0 - RECORD_BETA) * weight, 1.0))
-    return np.where(promised > 0.0, 1.0 - (1.0 - slope) * doubt, 1.0)
+    promised, moved, agreed, weight = record[:, :, 0], record[:, :, 1], record[:, :, 2], record[:, :, 3]
+    noise = horizons * moved  # errors of forecasts h ahead overlap h times
+    noise /= np.maximum(weight, TINY)
+    right = np.maximum(agreed, 0.0)
+    # The slope is at most 1 where evidence is less than CHANCE = 2: a sum is at least two geometric means.
+    doubt = CHANCE - right / np.sqrt(np.maximum(promised * noise, TINY))
+    np.minimum(np.maximum(doubt, 0.0, out=doubt), 1.0, out=doubt)
+    mature = np.minimum((1.0 - RECORD_BETA) * weight, 1.0)
+    doubt *= mature
+    doubt *= mature
+    noise += promised
+    doubt *= 1.0 - right / np.maximum(noise, TINY)
+    doubt *= promised > 0.0
+    return np.subtract(1.0, doubt, out=doubt)

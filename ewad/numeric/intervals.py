@@ -81,9 +81,12 @@ class ConformalIntervals(RowState):
         """
         size = (self._size(runs, error / unit) * unit)[:, :, None]
         given = self.pending.take(due)  # the widths given out for each sample
-        if due.some_lost:
+        if due.lost is not None:
             given[due.lost] = np.nan
-        known = ~np.isnan(error) & (~np.isnan(given[:, :, 0]) | (runs.rank[:, None] >= self._horizons))
+        if runs.longest == 1:
+            known = ~np.isnan(error + given[:, :, 0])
+        else:
+            known = ~np.isnan(error) & (~np.isnan(given[:, :, 0]) | (runs.rank[:, None] >= self._horizons))
         step, aim = self._steps(runs, known), self._aims(runs, known)
         widths = np.empty_like(given)
         sides = error[:, :, None] * SIDES  # how far below, how far above
@@ -162,13 +165,14 @@ class ConformalIntervals(RowState):
 
     def _steps(self, runs: Runs, known: NDArray[np.bool_]) -> Floats:
         """Return (n, n_horizons) how far each sample moves widths; count the intervals scored."""
-        rows, total = runs.rows, known.astype(np.int64)
+        rows, before = runs.rows, runs.spread(self.scored[runs.rows])
         if runs.longest > 1:
-            total = total.cumsum(axis=0)
-            total -= runs.spread(runs.first(total - known))
-        total += runs.spread(self.scored[rows])
-        self.scored[rows] = runs.last(total)
-        return np.maximum(self._step_size, 1.0 / (self._twice + EAGER * (total - known))) * known
+            total = known.cumsum(axis=0)
+            before = before + total - known - runs.spread(runs.first(total - known))
+        step = np.maximum(self._step_size, 1.0 / (self._twice + EAGER * before))
+        step *= known
+        self.scored[rows] = runs.last(before) + runs.last(known)
+        return step
 
     def _aims(self, runs: Runs, known: NDArray[np.bool_]) -> Floats:
         """Return (n, n_horizons) the share to fall outside each side, if no value had been inside of late."""
@@ -193,6 +197,8 @@ class ConformalIntervals(RowState):
         square = advance(SIZE_BETA, bounded * bounded, self.square[rows], runs)
         weight = advance(SIZE_BETA, (~unknown).astype(np.float64), self.square_weight[rows], runs)
         self.square[rows], self.square_weight[rows] = runs.last(square), runs.last(weight)
+        if weight.all():
+            return np.sqrt(square / weight)
         return np.sqrt(np.divide(square, weight, out=np.ones(square.shape), where=weight > 0.0))
 
     def _widen(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -31,6 +30,7 @@ LOSS_LIMIT = 100.0
 # What even the best of them loses beyond this, as where a step came, says nothing of the experts, and would
 # make every margin larger.
 COMMON_LIMIT = 3.0
+FEW = 256  # values that one call reduces as quickly as it takes to call once an expert
 # A smaller mean loss is none: whoever has lost anything is far behind. Nothing overflows when divided by it.
 NO_LOSS = 1e-300
 
@@ -60,10 +60,10 @@ class Hedge(RowState):
         self.add_rows("record", n_horizons, n_experts)
         self.add_rows("weight", n_horizons)
 
-    def update(self, runs: Runs, number: Integers, error: Floats) -> Floats:
+    def update(self, runs: Runs, decay: Floats | float, error: Floats) -> Floats:
         """Return the experts' weights after each sorted sample, (n, n_horizons, n_experts).
 
-        number: (n,) of each sample in its stream, from 0.
+        decay: see `decays_after`.
         error: (n, n_horizons, n_experts) what each expert missed the sample by, in scales times the root
         of the horizon; NaN where there was no forecast for it.
         """
@@ -73,18 +73,17 @@ class Hedge(RowState):
         loss -= np.maximum(over_experts(np.minimum, loss) - COMMON_LIMIT, 0.0)[..., None]
         unknown = np.isnan(loss @ self._ones)
         loss[unknown] = 0.0
-        decay: Floats = np.minimum(RECORD_BETA, young_decay(number))
-        record = advance(decay[:, None, None], loss, self.record[rows], runs)
-        weight = advance(decay[:, None], (~unknown).astype(np.float64), self.weight[rows], runs)
+        record = advance(decay, loss, self.record[rows], runs)
+        of_ones = decay if isinstance(decay, float) else decay[:, :, 0]
+        weight = advance(of_ones, (~unknown).astype(np.float64), self.weight[rows], runs)
         self.record[rows] = runs.last(record)
         self.weight[rows] = runs.last(weight)
         return self._shares(record, weight)
 
-    def update_one(self, row: int, number: int, errors: Sequence[float]) -> list[float]:
+    def update_one(self, row: int, decay: float, errors: Sequence[float]) -> list[float]:
         """As `update`, of one sample and one horizon: quicker with numbers.  errors: of each expert."""
         losses = [min(error * error, LOSS_LIMIT) for error in errors]
         known = not math.isnan(sum(losses))
-        decay = min(RECORD_BETA, young_decay(number))
         record: list[float] = self.record[row, 0].tolist()
         if not known:
             losses = [0.0] * len(record)
@@ -110,9 +109,17 @@ class Hedge(RowState):
         return shares(record * (1.0 + full * self._margin), weight)
 
 
-def young_decay(number: Any) -> Any:
-    """Return what a record decays by at a sample of this number while it is young: an int's or an array's."""
-    return 1.0 - YOUNG / (number + YOUNG + 1.0)
+def decay_after(number: int) -> float:
+    """Return what a record decays by at a sample, the number of its stream from 0: less while it is young."""
+    return min(RECORD_BETA, 1.0 - YOUNG / (number + YOUNG + 1.0))
+
+
+def decays_after(number: Integers) -> Floats | float:
+    """Return `decay_after` of each sample, (n, 1, 1); of a single one as a number.  number: (n,)."""
+    if len(number) == 1:
+        return decay_after(number.item())
+    decay: Floats = np.minimum(RECORD_BETA, 1.0 - YOUNG / (number + YOUNG + 1.0))
+    return decay[:, None, None]
 
 
 def shares(record: Floats, weight: Floats) -> Floats:
@@ -131,7 +138,9 @@ def shares(record: Floats, weight: Floats) -> Floats:
 
 
 def over_experts(combine: np.ufunc, values: Floats) -> Floats:
-    """Return combine.reduce over the last axis, of few entries each, in a tenth of its time."""
+    """Return combine.reduce over the last axis, of few entries each; of many rows in a tenth of its time."""
+    if values.size <= FEW:
+        return np.asarray(combine.reduce(values, axis=-1))
     combined: Floats = values[..., 0].copy()
     for i in range(1, values.shape[-1]):
         combine(combined, values[..., i], out=combined)

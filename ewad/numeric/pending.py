@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ewad.numeric.recurrence import Floats, Integers, Runs
 from ewad.numeric.rows import RowState
@@ -21,10 +22,15 @@ class Due:
         steps, first = _places(tuple(horizons))
         self.runs = runs
         self.horizons = horizons
-        stream = runs.spread(runs.series)[:, None]
-        self.at = stream * (first[-1] + steps[-1]) + first + number[:, None] % steps  # (n, n_horizons)
-        self.lost = position[:, None] < steps  # made before the window began
-        self.some_lost = bool(self.lost.any())
+        self.farthest = max(horizons)
+        places = first[-1] + steps[-1]  # a stream
+        if len(number) == 1:  # quicker with numbers
+            self.at = ((runs.series.item() * places + first) + number.item() % steps)[None]
+        else:
+            self.at = runs.spread(runs.series)[:, None] * places + first + number[:, None] % steps
+        self.lost: NDArray[np.bool_] | None = None  # what was made before the window began; None: nothing
+        if np.minimum.reduce(position, initial=self.farthest) < self.farthest:
+            self.lost = position[:, None] < steps
         self.late: tuple[Integers, ...] | None = (
             None  # what this batch's later samples do not use up; None: all
         )
@@ -66,7 +72,7 @@ class Pending(RowState):
             if horizon < due.runs.longest:
                 inside = np.flatnonzero(due.runs.rank >= horizon)  # made within this very batch
                 came[inside, i] = made[inside - horizon, i]
-        if due.some_lost:
+        if due.lost is not None:
             came[due.lost] = np.nan
         self.keep(due, made)
         return came
@@ -84,14 +90,15 @@ class Pending(RowState):
 
     def take(self, due: Due) -> Floats:
         """Return the forecasts made before the batch; without meaning where it has made newer ones."""
-        return np.asarray(np.take(self._in_turn, due.at, axis=0))
+        found: Floats = self._in_turn.take(due.at, axis=0)
+        return found
 
     def keep(self, due: Due, made: Floats) -> None:
         """Keep those of the forecasts that are for samples after the batch."""
         items = np.ascontiguousarray(made).view(_item(made.itemsize * made.shape[2]))[..., 0]
         kept = self._in_turn.view(items.dtype)[:, 0]
         if due.late is None:
-            np.put(kept, due.at, items)
+            kept.put(due.at, items)
         else:
             kept[due.at[due.late]] = items[due.late]
 

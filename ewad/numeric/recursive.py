@@ -29,8 +29,8 @@ def update(
     """Let each model learn from its block of examples; covariance and theta change in place.
 
     covariance: (k, n_x, n_x) symmetric.  theta: (k, n_x, n_y).  X: (k, size, n_x).  Y: (k, size, n_y).
-    forgetting: the weight that all earlier examples keep, in (0, 1]. A model forgets nothing while the trace of
-    its covariance is above trace_bound: where the input has stopped moving, forgetting would only inflate it.
+    forgetting: the weight that all earlier examples keep, in (0, 1]. A model forgets nothing while the trace
+    of its covariance is above trace_bound: where the input has stopped moving, it would only be inflated.
     """
     trace_bound *= _AT_BOUND
     for first in range(0, len(theta), _CACHED):

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ewad.numeric.calibration import Calibration
+from ewad.numeric.mixture import decay_after, decays_after
 from ewad.numeric.recurrence import Runs
 
 
@@ -18,7 +19,8 @@ def shares(promised, came, horizons=(1,), cuts=()):
     calibration, found = Calibration(horizons, 1), []
     for a, z in pairwise(sorted({0, len(promised), *cuts})):
         runs = Runs.of(np.zeros(z - a, np.int64))
-        found.append(calibration.update(runs, np.arange(a, z), promised[a:z], came[a:z]))
+        changes = np.stack([promised[a:z], came[a:z]], axis=2)
+        found.append(calibration.update(runs, decays_after(np.arange(a, z)), changes))
     return np.concatenate(found)
 
 
@@ -69,9 +71,12 @@ def test_one_sample_at_a_time_gives_the_same():
     promised, came = rng.normal(size=400), rng.normal(size=400)
     promised[::7], came[5] = np.nan, 1e9
     calibration = Calibration((3,), 2)
-    alone = [calibration.update_one(1, i, *pair) for i, pair in enumerate(zip(promised, came, strict=True))]
+    alone = [
+        calibration.update_one(1, decay_after(i), *pair)
+        for i, pair in enumerate(zip(promised, came, strict=True))
+    ]
     np.testing.assert_allclose(alone, shares(promised, came, (3,))[:, 0], rtol=1e-9)
-    assert not calibration.promised[0].any()  # the other stream knows of nothing
+    assert not calibration.record[0].any()  # the other stream knows of nothing
 
 
 def test_what_comes_true_is_followed_in_full():

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ewad.numeric.mixture import LOSS_LIMIT, Hedge, shares
+from ewad.numeric.mixture import LOSS_LIMIT, Hedge, decays_after, shares
 from ewad.numeric.recurrence import Runs
 
 
@@ -18,7 +18,7 @@ def weights_after(errors, hedge=None, first=0):
     n = len(errors)
     hedge = hedge or Hedge((1,), errors.shape[1], 1)
     number = np.arange(first, first + n)
-    return hedge.update(Runs.of(np.zeros(n, int)), number, errors[:, None, :])[:, 0]
+    return hedge.update(Runs.of(np.zeros(n, int)), decays_after(number), errors[:, None, :])[:, 0]
 
 
 def test_shares_by_hand():
@@ -72,7 +72,7 @@ def test_what_all_suffer_makes_no_margin_larger():
         hedge = Hedge((48,), 2, 1, persistence=0)
         errors = np.tile([1.0, 0.7], (4000, 1, 1))
         errors[3000:3048] += step
-        hedge.update(Runs.of(np.zeros(4000, np.int64)), np.arange(4000), errors)
+        hedge.update(Runs.of(np.zeros(4000, np.int64)), decays_after(np.arange(4000)), errors)
         return float(hedge.shares()[0, 0, 0])
 
     assert share_of_persistence(9.0) == pytest.approx(share_of_persistence(0.0), abs=0.02)
@@ -81,7 +81,7 @@ def test_what_all_suffer_makes_no_margin_larger():
 def test_streams_and_horizons_have_records_of_their_own():
     hedge = Hedge((1, 2), 2, 3)
     error = np.array([[[1.0, 5.0], [5.0, 1.0]]] * 20)
-    hedge.update(Runs.of(np.ones(20, int)), np.arange(20), error)
+    hedge.update(Runs.of(np.ones(20, int)), decays_after(np.arange(20)), error)
     share = hedge.shares()
     assert share[0].tolist() == share[2].tolist() == [[0.5, 0.5], [0.5, 0.5]]
     assert share[1, 0, 0] == share[1, 1, 1] > 0.9
@@ -132,7 +132,7 @@ def test_persistence_is_left_only_for_experts_that_are_ahead_of_it_by_a_margin_t
     def share_of_persistence(better: float, **kinds: int) -> list[float]:
         hedge = Hedge((1, 48), 2, 1, **kinds)
         errors = np.tile([1.0, math.sqrt(better)], (6000, 2, 1))
-        hedge.update(Runs.of(np.zeros(6000, np.int64)), np.arange(6000), errors)
+        hedge.update(Runs.of(np.zeros(6000, np.int64)), decays_after(np.arange(6000)), errors)
         return hedge.shares()[0, :, 0].tolist()
 
     equal = share_of_persistence(1.0)
