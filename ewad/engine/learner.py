@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +17,7 @@ from ewad.numeric.optimizers import Update, clip_by_norm
 from ewad.numeric.plateau import PlateauDetector, PlateauState
 from ewad.numeric.recurrence import Floats, Integers, Runs, advance, rows_of
 from ewad.numeric.rows import Part
-from ewad.numeric.schedules import ReduceOnPlateau, Schedule
+from ewad.numeric.schedules import ReduceOnPlateau
 
 # The reported loss averages the costs of about the last 1 / (1 - 0.9) = 10 mini-batches.
 LOSS_BETA = 0.9
@@ -147,11 +146,6 @@ class Learner(LearnsAlone[_Alone]):
         self._initial = theta
         self.set_fill("theta", theta)
         self.theta[:] = theta
-
-    def set_rates(self, learning_rate: float, schedule: Schedule) -> None:
-        """Go on at other learning rates; what has been learnt stays."""
-        self.settings = replace(self.settings, learning_rate=learning_rate, schedule=schedule)
-        self._rated = None
 
     def learn(
         self,

@@ -1,9 +1,11 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
-from ewad.engine import GroupSettings, ModelSettings
+from ewad.engine import Batch, GroupSettings, ModelSettings
 from ewad.numeric.optimizers import Adam, GradientDescent, Momentum, RMSprop
-from ewad.numeric.schedules import Constant, InverseTime, Manual, ReduceOnPlateau
+from ewad.numeric.schedules import Constant, InverseSqrt, InverseTime, Manual, ReduceOnPlateau
 from tests.engine.scenarios import Samples, new_engine, observe_in_pieces
 
 
@@ -217,16 +219,52 @@ def test_a_model_starts_from_given_parameters_and_so_do_those_of_streams_to_come
     np.testing.assert_array_equal(engine.groups[0].forecaster.learner.theta[:41], np.tile(theta, (41, 1)))
 
 
-def test_rates_can_be_set_while_learning_and_nothing_else_changes():
-    settings = group(lags=2, batch_size=4, batches_per_epoch=10, learning_rate=0.01, schedule=Constant())
+@pytest.mark.parametrize("cuts", [[], range(60)], ids=["at once", "one by one"])
+def test_a_rate_that_falls_with_each_mini_batch_is_told_and_taken(cuts):
+    schedule = InverseSqrt(per="batch")
+    settings = group(
+        lags=1, batch_size=1, batches_per_epoch=1000, learning_rate=0.1, optimizer=GradientDescent()
+    )
+    settings = dataclasses.replace(settings, model=dataclasses.replace(settings.model, schedule=schedule))
     engine = new_engine(settings, 1)
-    observe_in_pieces(engine, stream_of(autoregression(400)))
+    found = observe_in_pieces(engine, stream_of(np.random.default_rng(4).normal(size=60).cumsum()), cuts)
+    taken = np.maximum(np.arange(60) - 1, 0)  # the third sample completes the first example
+    np.testing.assert_allclose(found["learning_rate"], 0.1 / np.sqrt(taken + 1.0), rtol=1e-12)
+
+
+@pytest.mark.parametrize("beside", [1, 2])
+def test_plateaus_lower_the_rate_of_a_model_alone_as_of_one_beside_others(beside):
+    # A stream that does not move costs nothing: each eleven epochs without progress are a plateau.
+    settings = group(
+        lags=1,
+        share="stream",
+        batch_size=1,
+        batches_per_epoch=2,
+        learning_rate=0.1,
+        schedule=ReduceOnPlateau(floor=1e-9),
+    )
+    engine = new_engine(settings, 2)
+    for i in range(203):
+        rows = np.arange(beside, dtype=np.int32)
+        engine.observe(Batch(0, rows, np.full(beside, float(i)), np.full(beside, 5.0)))
     learner = engine.groups[0].forecaster.learner
-    theta, batches = learner.theta.copy(), learner.batches.copy()
-    learner.set_rates(0.2, InverseTime(1.0))
-    assert learner.learning_rate[0] == 0.2 / (1 + batches[0] // 10)
-    np.testing.assert_array_equal(learner.theta, theta)
-    np.testing.assert_array_equal(learner.batches, batches)
+    assert learner.plateaus[0] == 9  # of 100 epochs
+    assert learner.learning_rate[0] == 0.1 * 0.5**9
+
+
+@pytest.mark.parametrize("n_streams", [1, 2])
+def test_a_recursive_model_without_finite_parameters_starts_anew(n_streams):
+    settings = group(lags=2, share="stream", experts=("rls",), batch_size=1)
+    engine = new_engine(settings, n_streams)
+    value = np.random.default_rng(5).normal(size=(40, n_streams)).cumsum(axis=0)
+    rls = engine.groups[0].forecaster.learners["rls"]
+    for i, row in enumerate(value):
+        if i == 20:
+            rls.theta[0] = np.nan
+        engine.observe(Batch(0, np.arange(n_streams, dtype=np.int32), np.full(n_streams, float(i)), row))
+    assert rls.diverged[:n_streams].tolist() == [1, 0][:n_streams]
+    assert np.isfinite(rls.theta).all()
+    assert np.abs(rls.theta[0]).max() > 0.0  # and has learnt again
 
 
 def test_a_gradient_is_clipped_to_its_greatest_norm_and_told_whole():

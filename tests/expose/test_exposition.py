@@ -128,6 +128,17 @@ def test_a_shared_model_has_series_of_its_own_without_stream(openmetrics):
     assert found[key("ewad_gradient_norm", **labels)] == learner.gradient_norm[0]
 
 
+def test_a_plateau_is_1_while_it_lasts():
+    engine = model_engine("stream")
+    labels = {"model": "outdoor", "stream": "a", "room": "x", "group": "temperature"}
+    assert series(render(engine))[key("ewad_plateau", **labels)] == 0.0
+    learner = engine.groups[0].forecaster.learner
+    walk = np.random.default_rng(1).normal(size=20 * 100 * 4).cumsum()  # nothing to learn in 20 epochs
+    feed(engine, 0, "a", walk, labels=(("room", "x"),), at=1e6)
+    assert learner.plateau[0]
+    assert series(render(engine))[key("ewad_plateau", **labels)] == 1.0
+
+
 def test_a_model_of_each_stream_has_series_with_its_labels():
     engine = model_engine("stream")
     learner = engine.groups[0].forecaster.learner
