@@ -212,7 +212,9 @@ class Forecaster(RowState):
             shares = self.hedge.update_one(due.row, decay, errors)
             forecast = sum(map(operator.mul, shares, made))
             if self.calibration is not None:
-                forecast = self._calibrated_one(self.calibration, due, decay, x, unit, forecast, doubted)
+                forecast = self._calibrated_one(
+                    self.calibration, due, number.item(), decay, x, unit, forecast, doubted
+                )
             if doubted and not math.isnan(forecast):
                 forecast = expected
         error = self._score_one(due, x, forecast)
@@ -318,7 +320,7 @@ class Forecaster(RowState):
         mixed = over_experts(np.add, hedge.update(runs, decay, error) * made)
         if self.calibration is not None:
             unknown = doubted if some_doubted else None
-            mixed = self._calibrated(self.calibration, runs, due, decay, value, unit, mixed, unknown)
+            mixed = self._calibrated(self.calibration, runs, due, number, decay, value, unit, mixed, unknown)
         if some_doubted:
             mixed[doubted] = np.where(np.isnan(mixed[doubted]), np.nan, believed.expected[doubted, None])
         return mixed
@@ -328,6 +330,7 @@ class Forecaster(RowState):
         calibration: Calibration,
         runs: Runs,
         due: Due,
+        number: Integers,
         decay: Floats | float,
         value: Floats,
         unit: Floats,
@@ -352,7 +355,7 @@ class Forecaster(RowState):
         if doubted is not None:
             changes[doubted] = np.nan
         followed = mixed - last
-        followed *= calibration.update(runs, decay, changes)
+        followed *= calibration.update(runs, number, decay, changes)
         followed += last
         return followed
 
@@ -360,6 +363,7 @@ class Forecaster(RowState):
         self,
         calibration: Calibration,
         due: DueOne,
+        number: int,
         decay: float,
         value: float,
         unit: float,
@@ -369,7 +373,7 @@ class Forecaster(RowState):
         """As `_calibrated`, of one sample and one horizon."""
         was, last = calibration.pending.exchange_one(due, (math.nan, math.nan) if doubted else (mixed, value))
         moved = math.nan if doubted else (value - last) / unit
-        share = calibration.update_one(due.row, decay, (was - last) / unit, moved)
+        share = calibration.update_one(due.row, number, decay, (was - last) / unit, moved)
         return value + share * (mixed - value)
 
     def _score_one(self, due: DueOne, value: float, forecast: float) -> float:

@@ -16,7 +16,7 @@ import numpy as np
 
 from ewad.numeric.mixture import RECORD_BETA
 from ewad.numeric.pending import Pending
-from ewad.numeric.recurrence import Floats, Runs, advance
+from ewad.numeric.recurrence import Floats, Integers, Runs, advance
 from ewad.numeric.rows import RowState
 
 # Changes are bounded, in scales times the root of the horizon: a spike must not outweigh the whole record.
@@ -25,6 +25,9 @@ CHANGE_LIMIT = 3.0
 CHANCE = 2.0
 # A young record is no reason to doubt: its errors overlap, and a season has to be believed before it has been
 # seen several times. Doubt grows with the weight of the record, squared.
+# A record of hundreds of samples says hardly anything else after a few more: the share is worked out at each
+# eighth sample of a stream, and stands until the next.
+STANDS = 8
 TINY = 1e-300
 
 
@@ -32,23 +35,26 @@ class Calibration(RowState):
     """The record of what forecasts of each stream and horizon promised, and what came.
 
     record: (n_streams, n_horizons, 4) discounted sums of promised**2, came**2, promised * came, and of ones.
+    share: (n_streams, n_horizons) how much of its change a forecast is followed by.
     pending: forecasts, and the last values when they were made.
     """
 
     record: Floats
+    share: Floats
 
     def __init__(self, horizons: Sequence[int], n_streams: int = 0) -> None:
         super().__init__(n_streams)
         self._horizons = np.array(horizons, dtype=np.float64)
         self.pending = Pending(horizons, 2, n_streams)
         self.add_rows("record", len(horizons), 4)
+        self.add_rows("share", len(horizons), fill=1.0)
 
-    def update(self, runs: Runs, decay: Floats | float, changes: Floats) -> Floats:
-        """Return how much of its change a forecast made after each sample is followed by, (n, n_horizons).
+    def update(self, runs: Runs, number: Integers, decay: Floats | float, changes: Floats) -> Floats:
+        """Return the share that stands after each sample, (n, n_horizons).
 
-        decay: see `decays_after`.  changes: (n, n_horizons, 2) the change that was
-        forecast for it, and the one that came, in scales times the root of the horizon; NaN: unknown. They
-        are bounded in place.
+        number: (n,) of each sample in its stream, from 0.  decay: see `decays_after`.
+        changes: (n, n_horizons, 2) the change that was forecast for it, and the one that came, in scales
+        times the root of the horizon; NaN: unknown. They are bounded in place.
         """
         rows = runs.rows
         np.minimum(np.maximum(changes, -CHANGE_LIMIT, out=changes), CHANGE_LIMIT, out=changes)
@@ -61,9 +67,17 @@ class Calibration(RowState):
             terms[unknown] = 0.0
         record = advance(decay, terms, self.record[rows], runs)
         self.record[rows] = runs.last(record)
-        return _share(record, self._horizons)
+        since = number % STANDS
+        share: Floats = self.share[rows]
+        if runs.longest == 1 and since.all():
+            return share.copy()
+        share = _share(record, self._horizons)[np.maximum(np.arange(len(number)) - since, 0)]
+        earlier = since > runs.rank  # worked out before this batch
+        share[earlier] = self.share[runs.series[runs.run[earlier]]]
+        self.share[rows] = runs.last(share)
+        return share
 
-    def update_one(self, row: int, decay: float, promised: float, came: float) -> float:
+    def update_one(self, row: int, number: int, decay: float, promised: float, came: float) -> float:
         """As `update`, of one sample and one horizon: quicker with numbers."""
         known = not math.isnan(promised + came)
         if known:
@@ -77,6 +91,12 @@ class Calibration(RowState):
         agreed = decay * agreed + promised * came
         weight = decay * weight + known
         self.record[row, 0] = square, moved, agreed, weight
+        if number % STANDS == 0:
+            self.share[row, 0] = self._share_of(square, moved, agreed, weight)
+        return self.share.item(row, 0)
+
+    def _share_of(self, square: float, moved: float, agreed: float, weight: float) -> float:
+        """As `_share`, of one horizon."""
         if square == 0.0:
             return 1.0
         noise = self._horizons.item(0) * moved / max(weight, TINY)

@@ -20,27 +20,28 @@ def shares(promised, came, horizons=(1,), cuts=()):
     for a, z in pairwise(sorted({0, len(promised), *cuts})):
         runs = Runs.of(np.zeros(z - a, np.int64))
         changes = np.stack([promised[a:z], came[a:z]], axis=2)
-        found.append(calibration.update(runs, decays_after(np.arange(a, z)), changes))
+        found.append(calibration.update(runs, np.arange(a, z), decays_after(np.arange(a, z)), changes))
     return np.concatenate(found)
 
 
 def naive(promised, came, horizon):
     square = agreed = moved = weight = 0.0
-    found = []
+    found, share = [], 1.0
     for number, (p, c) in enumerate(zip(promised, came, strict=True)):
         known = not (math.isnan(p) or math.isnan(c))
         p, c = (min(max(x, -3.0), 3.0) if known else 0.0 for x in (p, c))
         decay = min(0.9985, 1.0 - 3.0 / (number + 4.0))
         square, agreed = decay * square + p * p, decay * agreed + p * c
         moved, weight = decay * moved + c * c, decay * weight + known
-        if square == 0.0:
-            found.append(1.0)
-            continue
-        noise = horizon * moved / weight
-        slope = min(max(agreed / (square + noise), 0.0), 1.0)
-        evidence = agreed / math.sqrt(square * noise) if noise else 0.0
-        doubt = min(max(2.0 - evidence, 0.0), 1.0) * min(0.0015 * weight, 1.0) ** 2
-        found.append(1.0 - (1.0 - slope) * doubt)
+        if number % 8 == 0:
+            share = 1.0
+            if square > 0.0:
+                noise = horizon * moved / weight
+                slope = min(max(agreed / (square + noise), 0.0), 1.0)
+                evidence = agreed / math.sqrt(square * noise) if noise else 0.0
+                doubt = min(max(2.0 - evidence, 0.0), 1.0) * min(0.0015 * weight, 1.0) ** 2
+                share = 1.0 - (1.0 - slope) * doubt
+        found.append(share)
     return found
 
 
@@ -72,7 +73,7 @@ def test_one_sample_at_a_time_gives_the_same():
     promised[::7], came[5] = np.nan, 1e9
     calibration = Calibration((3,), 2)
     alone = [
-        calibration.update_one(1, decay_after(i), *pair)
+        calibration.update_one(1, i, decay_after(i), *pair)
         for i, pair in enumerate(zip(promised, came, strict=True))
     ]
     np.testing.assert_allclose(alone, shares(promised, came, (3,))[:, 0], rtol=1e-9)
