@@ -26,8 +26,8 @@ CHANCE = 2.0
 # A young record is no reason to doubt: its errors overlap, and a season has to be believed before it has been
 # seen several times. Doubt grows with the weight of the record, squared.
 # A record of hundreds of samples says hardly anything else after a few more: the share is worked out at each
-# eighth sample of a stream, and stands until the next.
-STANDS = 8
+# fourth sample of a stream, and stands until the next.
+STANDS = 4
 TINY = 1e-300
 
 

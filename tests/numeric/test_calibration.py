@@ -33,7 +33,7 @@ def naive(promised, came, horizon):
         decay = min(0.9985, 1.0 - 3.0 / (number + 4.0))
         square, agreed = decay * square + p * p, decay * agreed + p * c
         moved, weight = decay * moved + c * c, decay * weight + known
-        if number % 8 == 0:
+        if number % 4 == 0:
             share = 1.0
             if square > 0.0:
                 noise = horizon * moved / weight
