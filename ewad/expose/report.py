@@ -82,7 +82,8 @@ class _GroupReport:
             return [f"{self._group.name}: no samples"]
         score = scores.score(score_from)
         table = aligned([HEADER, *self._rows(score)])
-        return [*self._heading(score_from), "", *table, *self._too_short(scores, score), *self._weights()]
+        said = [*self._too_short(scores, score), *self._diverged(), *self._weights()]
+        return [*self._heading(score_from), "", *table, *said]
 
     def _end_waiting(self) -> Scores:
         """Let the first intervals tell the season, and score what has waited; return the scores."""
@@ -176,6 +177,17 @@ class _GroupReport:
         unit = "samples" if self._model.every_seconds is None else "intervals"
         needed = f"{lags + 1 + ahead} {unit} in a row: {lags} lags, 1 to forecast from, {ahead} ahead"
         return ["", f"every horizon needs at least {needed}; {', '.join(some)}"]
+
+    def _diverged(self) -> list[str]:
+        """Tell of models that had to start anew."""
+        forecaster = self._group.forecaster
+        learners = {} if forecaster is None else forecaster.learners
+        restarts = {name: int(learner.diverged.sum()) for name, learner in learners.items()}
+        some = [f"{name} {count} times" for name, count in restarts.items() if count]
+        if not some:
+            return []
+        rate = f"try a learning_rate below {self._model.learning_rate:g}"
+        return ["", f"diverged, and started anew: {', '.join(some)}; {rate}"]
 
     def _weights(self) -> list[str]:
         """Return the experts' weights as they are now, where there are several."""

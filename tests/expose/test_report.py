@@ -1,11 +1,15 @@
 """The report of a replay: against scores computed from the whole series at once."""
 
+import re
+
 import numpy as np
 import pytest
 
 from ewad.engine import Batch, Engine, GroupSettings, ModelSettings
 from ewad.engine.settings import auto
 from ewad.expose.report import Report
+from ewad.numeric.optimizers import GradientDescent
+from ewad.numeric.schedules import Constant
 
 LINEAR = {"experts": ("linear",), "lags": 3}
 
@@ -125,3 +129,13 @@ def test_what_a_series_is_too_short_for_is_said_once():
     assert "every horizon needs" not in text
     on_grid, _, _ = replayed(ModelSettings("m", every_seconds=7200.0, **LINEAR), *walk(5))
     assert "at least 5 intervals in a row: 3 lags, 1 to forecast from, 1 ahead; a stream has 2" in on_grid
+
+
+def test_models_that_diverged_are_told():
+    time, value = walk(400)
+    model = ModelSettings(
+        "m", batch_size=4, optimizer=GradientDescent(), learning_rate=50.0, schedule=Constant(), **LINEAR
+    )
+    text, _, _ = replayed(model, time, value)
+    assert re.search(r"diverged, and started anew: linear \d+ times; try a learning_rate below 50\n?", text)
+    assert "diverged" not in replayed(ModelSettings("m", **LINEAR), time, value)[0]
