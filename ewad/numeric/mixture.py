@@ -22,7 +22,7 @@ YOUNG = 3.0
 LEARNING_RATE = 0.15
 # Persistence is left for those only who are ahead of it by a margin. Errors of forecasts h ahead overlap: a
 # record of n samples holds about n / h independent ones, in which chance makes an expert look better.
-MARGIN = 0.3
+MARGIN = 0.35
 # Below this share of the best's weight an expert is left out, until its record is better.
 DROPPED = 1e-3
 # Losses are bounded, as Hedge wants them: one spike must not outweigh the whole record. In squared scales.
