@@ -92,7 +92,11 @@ def replay(
     try:
         _open_sinks(sinks, run, output, plot, openmetrics)
         started = time.perf_counter()
-        asyncio.run(_replay(run, files, sinks, publish, speed))
+        work = _replay(run, files, sinks, publish, speed)
+        try:
+            asyncio.run(work)
+        finally:
+            work.close()  # what an interrupt has kept from beginning would end with a warning
         for each in sinks:
             each.close()
     finally:

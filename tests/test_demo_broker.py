@@ -72,6 +72,8 @@ async def refuses(url: str) -> bool:
         _, writer = await asyncio.open_connection("127.0.0.1", port_of(url))
     except ConnectionRefusedError:
         return True
+    except ConnectionResetError:  # it is ending at this very moment
+        return False
     writer.close()
     return False
 
