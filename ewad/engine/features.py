@@ -20,6 +20,9 @@ from ewad.numeric.windows import Windows, positions
 LAG_LIMIT = 4.0
 LEVEL_LIMIT = 8.0
 _LAG_BOUNDS, _LEVEL_BOUNDS = ((np.array(-limit), np.array(limit)) for limit in (LAG_LIMIT, LEVEL_LIMIT))
+# The averages and the level follow no single change further than so many scales: two spikes in a row, or a
+# step, would otherwise be in them for thousands of samples.
+JUMP_LIMIT = 10.0
 # A target of more scales than this, times the root of its horizon, teaches no more than that.
 TARGET_LIMIT = 5.0
 # How far the value is from its averages over about 10, 100 and 500 samples, and from where it began.
@@ -92,8 +95,8 @@ class Features(RowState):
 
     count: (n_streams,) samples ever.  position: (n_streams,) samples since the window's (re)start.
     history: (n_streams, depth) last values, newest last.  context: (n_streams, ahead, 14) what else was
-    seen with each of the last samples.  sums: (n_streams, 3) averages' sums; weights alike.  origin:
-    (n_streams,) the first value.
+    seen with each of the last samples.  level: (n_streams,) the sum of all changes since the first value, as
+    far as they are followed.  sums: (n_streams, 3) averages' sums of it; weights alike.
     """
 
     count: Integers
@@ -102,7 +105,7 @@ class Features(RowState):
     context: Floats
     sums: Floats
     weights: Floats
-    origin: Floats
+    level: Floats
 
     def __init__(self, settings: ModelSettings, n_streams: int = 0) -> None:
         super().__init__(n_streams)
@@ -121,7 +124,7 @@ class Features(RowState):
             self.add_rows("context", self._ahead, _N_CONTEXT)
             self.add_rows("sums", len(AVERAGE_BETAS))
             self.add_rows("weights", len(AVERAGE_BETAS))
-            self.add_rows("origin", fill=np.nan)
+            self.add_rows("level")
 
     def parts(self, n_rows: int) -> list[Part]:
         """Return the parts of its state. Windows outlive a change of the model."""
@@ -131,7 +134,7 @@ class Features(RowState):
             settings = self._settings
             meaning = f"ahead={self._ahead}" + (f", season={settings.season}" if settings.season else "")
             meaning += f", {settings.grid}" if settings.grid else ""
-            parts.append(self.part("context", meaning, n_rows, "context", "sums", "weights", "origin"))
+            parts.append(self.part("context", meaning, n_rows, "context", "level", "sums", "weights"))
         return parts
 
     def _fit_window(self, arrays: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
@@ -183,10 +186,11 @@ class Features(RowState):
         settings, ahead = self._settings, self._ahead
         difference = windows.differences(settings.lags + ahead)
         difference /= scale[:, None] if len(scale) > 1 else scale.reshape(())  # quicker without axes
+        moved = np.minimum(np.maximum(difference[:, -1], -JUMP_LIMIT), JUMP_LIMIT) * scale
         _bound(difference, *_LAG_BOUNDS)
         X, X_now = difference[:, : settings.lags], difference[:, ahead:]
         if self._full:
-            context = self._see(runs, time, number, steady)
+            context = self._see(runs, time, number, moved)
             before = Windows.of(self.context[runs.rows], runs, context)
             X, X_now = self._with(X, before.back(ahead), scale), self._with(X_now, context, scale)
             before.keep(self.context, runs)
@@ -218,22 +222,25 @@ class Features(RowState):
             fixed["seasonal_naive"] = np.where(position[:, None] >= ago, same, last[:, None])
         return fixed
 
-    def _see(self, runs: Runs, time: Floats, number: Integers, steady: Floats) -> Floats:
-        """Return the context of each sample, (n, 14), its measured part in units of the value."""
+    def _see(self, runs: Runs, time: Floats, number: Integers, moved: Floats) -> Floats:
+        """Return the context of each sample, (n, 14), its measured part in units of the value.
+
+        moved: (n,) the change that came with it, as far as it is followed.
+        """
         rows = runs.rows
-        began = np.where(np.isnan(self.origin[rows]), runs.first(steady), self.origin[rows])
-        self.origin[rows] = began
-        sums = advance_all(AVERAGE_BETAS, steady, self.sums[rows], runs)
-        weights = advance_all(AVERAGE_BETAS, np.ones(len(steady)), self.weights[rows], runs)
-        self.sums[rows], self.weights[rows] = runs.last(sums), runs.last(weights)
+        level = advance(1.0, moved * (number > 0), self.level[rows], runs)
+        sums = advance_all(AVERAGE_BETAS, level, self.sums[rows], runs)
+        weights = advance_all(AVERAGE_BETAS, np.ones(len(level)), self.weights[rows], runs)
+        self.level[rows], self.sums[rows] = runs.last(level), runs.last(sums)
+        self.weights[rows] = runs.last(weights)
         day, season = time / DAY, self._settings.season
         context = np.empty((len(time), _N_CONTEXT))
         context[:, _WEEK] = harmonics(day / 7.0, 1)
-        context[:, _DEVIATIONS] = (steady[:, None] - sums / weights) / SPREADS[:3]
+        context[:, _DEVIATIONS] = (level[:, None] - sums / weights) / SPREADS[:3]
         context[:, _SEASON] = harmonics(day if season is None else number / season, 2)
         year = harmonics(day / 365.25, 2)
         context[:, _YEAR], context[:, _YEAR_SHAPE] = year[:, ::2], year[:, 1::2]
-        context[:, _LEVEL] = (steady - runs.spread(began)) / SPREADS[3]
+        context[:, _LEVEL] = level / SPREADS[3]
         return context
 
     def _with(self, lags: Floats, context: Floats, scale: Floats) -> Floats:

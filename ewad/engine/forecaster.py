@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,20 @@ from ewad.numeric.rows import Part, Removal, RowState
 
 # Skill compares about the last 1 / (1 - 0.995) = 200 scored forecasts.
 SKILL_BETA = 0.995
+
+
+class Samples(NamedTuple):
+    """A batch as it goes through a forecaster, sorted, (n,) each.
+
+    time: Unix seconds.  value: as it came.  number: of each sample in its stream, from 0.  position: in its
+    window.
+    """
+
+    runs: Runs
+    time: Floats
+    value: Floats
+    number: Integers
+    position: Integers
 
 
 # Forecasts, and the lower and upper ends of their intervals, (n, n_horizons); None: there are none.
@@ -68,10 +83,9 @@ class Forecaster(RowState):
         self.calibration: Calibration | None = None
         if len(settings.experts) > 1:
             names = settings.experts
-            persistence = names.index("persistence") if "persistence" in names else None
-            self.hedge = Hedge(settings.horizons, len(names), n_streams, persistence)
+            self.hedge = Hedge(n, len(names), n_streams)
             self.pending_experts = Pending(settings.horizons, len(names), n_streams)
-            if persistence is not None:
+            if "persistence" in names:
                 self.calibration = Calibration(settings.horizons, n_streams)
         self.intervals: ConformalIntervals | None = None
         if settings.interval is not None:
@@ -151,24 +165,17 @@ class Forecaster(RowState):
         believed = self.scale.update(runs, position > 0, value)
         examples = self.features.update(runs, time, number, position, value, believed)
         changes, progress = self._changes(runs, position >= self.depth, examples)
-        stage = (
-            self._made_one if len(value) == len(self.horizons) == 1 else self._made
-        )  # quicker with numbers
-        made = stage(runs, number, position, value, believed, changes)
+        alone = len(value) == len(self.horizons) == 1  # quicker with numbers
+        made = (self._made_one if alone else self._made)(
+            Samples(runs, time, value, number, position), believed, changes
+        )
         forecasts = Forecasts(*made, *progress)
         self.let_stand(runs, forecasts)
         return forecasts
 
-    def _made(
-        self,
-        runs: Runs,
-        number: Integers,
-        position: Integers,
-        value: Floats,
-        believed: Believed,
-        changes: Floats,
-    ) -> Made:
+    def _made(self, samples: Samples, believed: Believed, changes: Floats) -> Made:
         """Mix what the experts say, (n, n_horizons, n_experts), and score what they said of these samples."""
+        runs, _, value, number, position = samples
         changes[position < self.settings.lags] = np.nan
         due = Due(self.horizons, runs, number, position)
         scale = believed.scale
@@ -176,7 +183,7 @@ class Forecaster(RowState):
         unit = scale[:, None] * self._roots  # what errors are measured in
         forecast = made[:, :, 0]
         if self.hedge is not None:
-            forecast = self._mixed(self.hedge, runs, due, number, value, believed, made)
+            forecast = self._mixed(self.hedge, samples, due, believed, made)
         error = self._score(runs, due, value, forecast)
         lower = upper = None
         if self.intervals is not None:
@@ -184,21 +191,14 @@ class Forecaster(RowState):
             lower, upper = forecast - width[:, :, 0], forecast + width[:, :, 1]
         return forecast, lower, upper
 
-    def _made_one(
-        self,
-        runs: Runs,
-        number: Integers,
-        position: Integers,
-        value: Floats,
-        believed: Believed,
-        changes: Floats,
-    ) -> Made:
+    def _made_one(self, samples: Samples, believed: Believed, changes: Floats) -> Made:
         """As `_made`, of one sample and one horizon."""
-        expected, scale, x = believed.expected.item(), believed.scale.item(), value.item()
-        if position.item() < self.settings.lags:
+        expected, scale, x = believed.expected.item(), believed.scale.item(), samples.value.item()
+        number, position = samples.number.item(), samples.position.item()
+        if position < self.settings.lags:
             changes.fill(np.nan)
         (horizon,) = self.horizons
-        due = DueOne(runs.series.item(), number.item() % horizon, position.item() < horizon)
+        due = DueOne(samples.runs.series.item(), number % horizon, position < horizon)
         made, unit = (
             [expected + change * scale for change in changes[0, 0].tolist()],
             scale * math.sqrt(horizon),
@@ -208,12 +208,12 @@ class Forecaster(RowState):
             doubted = x != believed.steady.item()
             came = self.pending_experts.exchange_one(due, [math.nan] * len(made) if doubted else made)
             errors = [math.nan if doubted else (x - each) / unit for each in came]
-            decay = decay_after(number.item())
-            shares = self.hedge.update_one(due.row, decay, errors)
+            shares = self.hedge.update_one(due.row, decay_after(number), errors)
             forecast = sum(map(operator.mul, shares, made))
             if self.calibration is not None:
+                time = samples.time.item()
                 forecast = self._calibrated_one(
-                    self.calibration, due, number.item(), decay, x, unit, forecast, doubted
+                    self.calibration, due, number, time, x, unit, forecast, doubted
                 )
             if doubted and not math.isnan(forecast):
                 forecast = expected
@@ -246,6 +246,19 @@ class Forecaster(RowState):
         """Return 1 - MSE / MSE of persistence, (n_streams, n_horizons); NaN while there is no such ratio."""
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.where(self.squared_change > 0.0, 1.0 - self.squared_error / self.squared_change, np.nan)
+
+    def weights(self) -> Floats | None:
+        """Return what the experts weigh in the forecasts, (n_streams, n_horizons, n_experts); None if alone.
+
+        As far as the mixed forecast is not followed, persistence stands in its place.
+        """
+        if self.hedge is None:
+            return None
+        weights = self.hedge.shares()
+        if self.calibration is not None:
+            weights *= self.calibration.share[:, :, None]
+            weights[:, :, self.settings.experts.index("persistence")] += 1.0 - self.calibration.share
+        return weights
 
     def coverage(self) -> Floats:
         """Return the share of values inside their intervals, (n_streams, n_horizons); NaN without any."""
@@ -294,20 +307,12 @@ class Forecaster(RowState):
             progress = Progress(progress.loss[runs.order], progress.learning_rate[runs.order])
         return changes, progress
 
-    def _mixed(
-        self,
-        hedge: Hedge,
-        runs: Runs,
-        due: Due,
-        number: Integers,
-        value: Floats,
-        believed: Believed,
-        made: Floats,
-    ) -> Floats:
+    def _mixed(self, hedge: Hedge, samples: Samples, due: Due, believed: Believed, made: Floats) -> Floats:
         """Return the forecasts mixed, (n, n_horizons).
 
         What is doubted tells nothing of the experts: neither how they forecast it, nor what they make of it.
         """
+        value = samples.value
         doubted = value != believed.steady
         some_doubted = bool(doubted.any())
         kept = np.where(doubted[:, None, None], np.nan, made) if some_doubted else made
@@ -316,11 +321,11 @@ class Forecaster(RowState):
         error /= unit[:, :, None]
         if some_doubted:
             error[doubted] = np.nan
-        decay = decays_after(number)
-        mixed = over_experts(np.add, hedge.update(runs, decay, error) * made)
+        share = hedge.update(samples.runs, decays_after(samples.number), error)
+        mixed = over_experts(np.add, share * made)
         if self.calibration is not None:
             unknown = doubted if some_doubted else None
-            mixed = self._calibrated(self.calibration, runs, due, number, decay, value, unit, mixed, unknown)
+            mixed = self._calibrated(self.calibration, samples, due, unit, mixed, unknown)
         if some_doubted:
             mixed[doubted] = np.where(np.isnan(mixed[doubted]), np.nan, believed.expected[doubted, None])
         return mixed
@@ -328,11 +333,8 @@ class Forecaster(RowState):
     def _calibrated(
         self,
         calibration: Calibration,
-        runs: Runs,
+        samples: Samples,
         due: Due,
-        number: Integers,
-        decay: Floats | float,
-        value: Floats,
         unit: Floats,
         mixed: Floats,
         doubted: NDArray[np.bool_] | None,
@@ -342,7 +344,7 @@ class Forecaster(RowState):
         unit: (n, n_horizons) what changes are measured in.  doubted: (n,) what is nothing to learn from;
         None: no sample is.
         """
-        last = value[:, None]
+        last = samples.value[:, None]
         made = np.empty((*mixed.shape, 2))
         made[:, :, 0], made[:, :, 1] = mixed, last
         if doubted is not None:
@@ -355,7 +357,7 @@ class Forecaster(RowState):
         if doubted is not None:
             changes[doubted] = np.nan
         followed = mixed - last
-        followed *= calibration.update(runs, number, decay, changes)
+        followed *= calibration.update(samples.runs, samples.number, samples.time, changes)
         followed += last
         return followed
 
@@ -364,7 +366,7 @@ class Forecaster(RowState):
         calibration: Calibration,
         due: DueOne,
         number: int,
-        decay: float,
+        time: float,
         value: float,
         unit: float,
         mixed: float,
@@ -373,7 +375,7 @@ class Forecaster(RowState):
         """As `_calibrated`, of one sample and one horizon."""
         was, last = calibration.pending.exchange_one(due, (math.nan, math.nan) if doubted else (mixed, value))
         moved = math.nan if doubted else (value - last) / unit
-        share = calibration.update_one(due.row, number, decay, (was - last) / unit, moved)
+        share = calibration.update_one(due.row, number, time, (was - last) / unit, moved)
         return value + share * (mixed - value)
 
     def _score_one(self, due: DueOne, value: float, forecast: float) -> float:

@@ -54,6 +54,33 @@ def from_version_2(
     return header | {"groups": groups}, moved
 
 
+def from_version_3(
+    header: dict[str, Any], arrays: Mapping[str, NDArray[Any]]
+) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Return header and arrays in the form of version 4.
+
+    Averages are of the level relative to the first value. The calibration keeps more of what came, and when a
+    stream began; what it did not keep is filled in as if it had come evenly.
+    """
+    moved = dict(arrays)
+    for i, entry in enumerate(header["groups"]):
+        places = {kind: f"{i}/{j}/" for j, (kind, _) in enumerate(entry["parts"])}
+        if "context" in places:
+            context, steady = places["context"], arrays[places["scale"] + "steady"]
+            origin = np.where(np.isnan(arrays[context + "origin"]), steady, arrays[context + "origin"])
+            moved[context + "level"] = steady - origin
+            moved[context + "sums"] = arrays[context + "sums"] - origin[:, None] * arrays[context + "weights"]
+        if "calibration" in places:
+            record = arrays[places["calibration"] + "record"]
+            promised, came, agreed, weight = (record[:, :, i] for i in range(4))
+            spread = promised * came / np.maximum(weight, 1.0)
+            moved[places["calibration"] + "record"] = np.stack(
+                [promised, came, agreed, spread, weight, promised, agreed], axis=2
+            )
+            moved[places["calibration"] + "began"] = np.full(len(record), np.nan)
+    return header, moved
+
+
 def _followed(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     steady, square, weight = (arrays[prefix + name] for name in ("steady", "square", "weight"))
     nothing = np.zeros(len(steady), dtype=np.int64)

@@ -65,11 +65,11 @@ def _by_horizon(values: Callable[[Forecaster], Array]) -> Callable[[Group], Iter
 def _by_expert(group: Group) -> Iterator[Column]:
     """Yield a column for each horizon and expert of a group whose model mixes several."""
     forecaster = group.forecaster
-    if forecaster is not None and forecaster.hedge is not None:
-        shares = forecaster.hedge.shares()
+    weights = None if forecaster is None else forecaster.weights()
+    if forecaster is not None and weights is not None:
         for index, horizon in enumerate(forecaster.horizons):
             for i, expert in enumerate(forecaster.settings.experts):
-                yield f',horizon="{horizon}",expert="{expert}"', shares[:, index, i]
+                yield f',horizon="{horizon}",expert="{expert}"', weights[:, index, i]
 
 
 def _anomaly(group: Group) -> Iterator[Column]:

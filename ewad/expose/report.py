@@ -192,11 +192,11 @@ class _GroupReport:
     def _weights(self) -> list[str]:
         """Return the experts' weights as they are now, where there are several."""
         forecaster = self._group.forecaster
-        if forecaster is None or forecaster.hedge is None:
+        weights = None if forecaster is None else forecaster.weights()
+        if weights is None:
             return []
-        shares = forecaster.hedge.shares()
         rows = [
-            (quoted(name)[1:-1], str(horizon), *(f"{share:.3f}" for share in shares[row, i]))
+            (quoted(name)[1:-1], str(horizon), *(f"{weight:.3f}" for weight in weights[row, i]))
             for row, name in enumerate(self._group.streams.names)
             for i, horizon in enumerate(self._model.horizons)
         ]

@@ -1,10 +1,11 @@
-"""How far to follow a forecast away from persistence: less where chance alone could have made it look right.
+"""How far to follow a forecast away from persistence: not at all where chance could have made it look right.
 
 On a random walk nothing can be learnt, yet of several forecasts by many features one looks right for a while.
-So what forecasts promised is regressed on what came. While the slope is less than two standard errors above
-zero a forecast is followed by no more than that slope, held back as by one independent sample that came to
-nothing; beyond that it is followed in full.
-Source: Mincer & Zarnowitz 1969 (the slope of a forecast, here without an intercept).
+So what forecasts promised is regressed on what came. A forecast is followed from 1.7 standard errors of that
+regression on, from 2.7 on by its whole slope: what promises twice of what comes is followed half.
+Sources: Mincer & Zarnowitz 1969 (the slope of a forecast, here without an intercept); White 1980 (its
+standard error where noise comes and goes); Lo & MacKinlay 1988 (the variance ratio: how far changes over many
+steps are sums of unrelated changes over one).
 """
 
 from __future__ import annotations
@@ -13,18 +14,29 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ewad.numeric.mixture import RECORD_BETA
+from ewad.numeric.calendar import DAY
+from ewad.numeric.mixture import YOUNG
 from ewad.numeric.pending import Pending
 from ewad.numeric.recurrence import Floats, Integers, Runs, advance
 from ewad.numeric.rows import RowState
 
 # Changes are bounded, in scales times the root of the horizon: a spike must not outweigh the whole record.
 CHANGE_LIMIT = 3.0
-# Doubt fades between one and two standard errors: what was right beyond them was no chance.
-CHANCE = 2.0
-# A young record is no reason to doubt: its errors overlap, and a season has to be believed before it has been
-# seen several times. Doubt grows with the weight of the record, squared.
+# Trust grows from 0 to 1 over the last standard error before this many.
+CHANCE = 2.7
+# Whether there is anything in the forecasts is asked of about the last 5,000 samples, how much of it of the
+# last 250, and of the last third of them while they are few.
+RECORD_BETA = 0.9998
+RECENT_BETA = 0.996
+_BETAS = np.array([RECORD_BETA] * 5 + [RECENT_BETA] * 2)
+# A slope is as large as half a standard error above it allows: few samples are no reason to hold back.
+BENEFIT = 0.5
+# Samples more than half a day apart have a season that takes a year: it has to be believed before it has been
+# seen twice, so that there is no doubt in the first year and a half.
+SEASONAL_INTERVAL = DAY / 2.0
+PATIENCE = 1.5 * 365.25 * DAY
 # A record of hundreds of samples says hardly anything else after a few more: the share is worked out at each
 # fourth sample of a stream, and stands until the next.
 STANDS = 4
@@ -34,50 +46,60 @@ TINY = 1e-300
 class Calibration(RowState):
     """The record of what forecasts of each stream and horizon promised, and what came.
 
-    record: (n_streams, n_horizons, 4) discounted sums of promised**2, came**2, promised * came, and of ones.
+    record: (n_streams, n_horizons, 7) discounted sums of promised**2, came**2, promised * came, its square,
+    and of ones; then more quickly discounted ones of promised**2 and promised * came.
     share: (n_streams, n_horizons) how much of its change a forecast is followed by.
+    began: (n_streams,) the time of the first sample, Unix seconds.
     pending: forecasts, and the last values when they were made.
     """
 
     record: Floats
     share: Floats
+    began: Floats
 
     def __init__(self, horizons: Sequence[int], n_streams: int = 0) -> None:
         super().__init__(n_streams)
         self._horizons = np.array(horizons, dtype=np.float64)
         self.pending = Pending(horizons, 2, n_streams)
-        self.add_rows("record", len(horizons), 4)
-        self.add_rows("share", len(horizons), fill=1.0)
+        self.add_rows("record", len(horizons), 7)
+        self.add_rows("share", len(horizons))
+        self.add_rows("began", fill=np.nan)
 
-    def update(self, runs: Runs, number: Integers, decay: Floats | float, changes: Floats) -> Floats:
+    def update(self, runs: Runs, number: Integers, time: Floats, changes: Floats) -> Floats:
         """Return the share that stands after each sample, (n, n_horizons).
 
-        number: (n,) of each sample in its stream, from 0.  decay: see `decays_after`.
+        number: (n,) of each sample in its stream, from 0.  time: (n,) Unix seconds.
         changes: (n, n_horizons, 2) the change that was forecast for it, and the one that came, in scales
         times the root of the horizon; NaN: unknown. They are bounded in place.
         """
         rows = runs.rows
         np.minimum(np.maximum(changes, -CHANGE_LIMIT, out=changes), CHANGE_LIMIT, out=changes)
-        terms = np.empty((*changes.shape[:2], 4))
+        terms = np.empty((*changes.shape[:2], 7))
         np.multiply(changes, changes, out=terms[:, :, :2])
         np.multiply(changes[:, :, 0], changes[:, :, 1], out=terms[:, :, 2])
-        terms[:, :, 3] = 1.0
+        np.multiply(terms[:, :, 0], terms[:, :, 1], out=terms[:, :, 3])
+        terms[:, :, 4] = 1.0
+        terms[:, :, 5:] = terms[:, :, 0:3:2]
         unknown = np.isnan(terms[:, :, 2])
         if unknown.any():
             terms[unknown] = 0.0
+        decay = np.minimum(_BETAS, 1.0 - YOUNG / (number[:, None, None] + (YOUNG + 1.0)))
         record = advance(decay, terms, self.record[rows], runs)
         self.record[rows] = runs.last(record)
+        began = self.began[rows]
+        self.began[rows] = began = np.where(np.isnan(began), runs.first(time), began)
         since = number % STANDS
-        share: Floats = self.share[rows]
-        if runs.longest == 1 and since.all():
-            return share.copy()
-        share = _share(record, self._horizons)[np.maximum(np.arange(len(number)) - since, 0)]
-        earlier = since > runs.rank  # worked out before this batch
-        share[earlier] = self.share[runs.series[runs.run[earlier]]]
-        self.share[rows] = runs.last(share)
+        share = runs.spread(self.share[rows]).copy()
+        fresh = since == 0
+        if fresh.any():
+            worked_out = _share(record[fresh], self._horizons)
+            worked_out[_patient(number, time - runs.spread(began))[fresh]] = 1.0
+            within = since <= runs.rank  # worked out in this batch, at the last fresh sample
+            share[within] = worked_out[np.cumsum(fresh)[within] - 1]
+            self.share[rows] = runs.last(share)
         return share
 
-    def update_one(self, row: int, number: int, decay: float, promised: float, came: float) -> float:
+    def update_one(self, row: int, number: int, time: float, promised: float, came: float) -> float:
         """As `update`, of one sample and one horizon: quicker with numbers."""
         known = not math.isnan(promised + came)
         if known:
@@ -85,43 +107,71 @@ class Calibration(RowState):
             came = min(max(came, -CHANGE_LIMIT), CHANGE_LIMIT)
         else:
             promised = came = 0.0
-        square, moved, agreed, weight = self.record[row, 0].tolist()
+        square, moved, agreed, spread, weight, lately, rightly = self.record[row, 0].tolist()
+        young = 1.0 - YOUNG / (number + (YOUNG + 1.0))
+        decay, quick = min(RECORD_BETA, young), min(RECENT_BETA, young)
         square = decay * square + promised * promised
         moved = decay * moved + came * came
         agreed = decay * agreed + promised * came
+        spread = decay * spread + (promised * came) ** 2
         weight = decay * weight + known
-        self.record[row, 0] = square, moved, agreed, weight
-        if number % STANDS == 0:
-            self.share[row, 0] = self._share_of(square, moved, agreed, weight)
-        return self.share.item(row, 0)
+        lately = quick * lately + promised * promised
+        rightly = quick * rightly + promised * came
+        self.record[row, 0] = square, moved, agreed, spread, weight, lately, rightly
+        if number % STANDS:
+            return self.share.item(row, 0)
+        began = self.began.item(row)
+        if math.isnan(began):
+            self.began[row] = began = time
+        share = 1.0
+        if not _is_patient(number, time - began):
+            share = self._share_of(square, moved, agreed, spread, weight, lately, rightly)
+        self.share[row, 0] = share
+        return share
 
-    def _share_of(self, square: float, moved: float, agreed: float, weight: float) -> float:
+    def _share_of(
+        self,
+        square: float,
+        moved: float,
+        agreed: float,
+        spread: float,
+        weight: float,
+        lately: float,
+        rightly: float,
+    ) -> float:
         """As `_share`, of one horizon."""
-        if square == 0.0:
-            return 1.0
-        noise = self._horizons.item(0) * moved / max(weight, TINY)
-        evidence = agreed / math.sqrt(max(square * noise, TINY))
-        if evidence >= CHANCE:
-            return 1.0
-        mature = min((1.0 - RECORD_BETA) * weight, 1.0)
-        slope: float = max(agreed, 0.0) / (square + noise)
-        doubt: float = mature * mature * min(CHANCE - evidence, 1.0)
-        return 1.0 - (1.0 - slope) * doubt
+        spread *= self._horizons.item(0) * min(moved / max(weight, TINY), 1.0)
+        trust = agreed / math.sqrt(max(spread, TINY)) - (CHANCE - 1.0)
+        if trust <= 0.0:
+            return 0.0
+        slope = (rightly + BENEFIT * math.sqrt(lately * spread / max(square, TINY))) / max(lately, TINY)
+        return min(trust, 1.0) * min(max(slope, 0.0), 1.0)
 
 
 def _share(record: Floats, horizons: Floats) -> Floats:
-    """Return the share after each sample: 1, less what slope, evidence and the record's age leave open."""
-    promised, moved, agreed, weight = record[:, :, 0], record[:, :, 1], record[:, :, 2], record[:, :, 3]
-    noise = horizons * moved  # errors of forecasts h ahead overlap h times
-    noise /= np.maximum(weight, TINY)
-    right = np.maximum(agreed, 0.0)
-    # The slope is at most 1 where evidence is less than CHANCE = 2: a sum is at least two geometric means.
-    doubt = CHANCE - right / np.sqrt(np.maximum(promised * noise, TINY))
-    np.minimum(np.maximum(doubt, 0.0, out=doubt), 1.0, out=doubt)
-    mature = np.minimum((1.0 - RECORD_BETA) * weight, 1.0)
-    doubt *= mature
-    doubt *= mature
-    noise += promised
-    doubt *= 1.0 - right / np.maximum(noise, TINY)
-    doubt *= promised > 0.0
-    return np.subtract(1.0, doubt, out=doubt)
+    """Return the share after each sample, (n, n_horizons): trust, as evidence allows, times the slope."""
+    square, moved, agreed, spread, weight, lately, rightly = (record[:, :, i] for i in range(7))
+    # Errors of forecasts h ahead overlap h times where a change is a sum of h unrelated ones, as in a walk,
+    # and the mean of its squares is 1. Where values come back to a level that is less, and so is the overlap.
+    spread = np.minimum(moved / np.maximum(weight, TINY), 1.0) * spread
+    spread *= horizons
+    trust = agreed / np.sqrt(np.maximum(spread, TINY))
+    trust -= CHANCE - 1.0
+    np.minimum(np.maximum(trust, 0.0, out=trust), 1.0, out=trust)
+    slope = np.sqrt(lately * spread / np.maximum(square, TINY))
+    slope *= BENEFIT
+    slope += rightly
+    slope /= np.maximum(lately, TINY)
+    np.minimum(np.maximum(slope, 0.0, out=slope), 1.0, out=slope)
+    trust *= slope
+    return trust
+
+
+def _patient(number: Integers, elapsed: Floats) -> NDArray[np.bool_]:
+    """Return whether each stream is too young for its season to be doubted, (n,)."""
+    return (elapsed > SEASONAL_INTERVAL * number) & (elapsed < PATIENCE)
+
+
+def _is_patient(number: int, elapsed: float) -> bool:
+    """As `_patient`, of one stream."""
+    return SEASONAL_INTERVAL * number < elapsed < PATIENCE

@@ -20,15 +20,12 @@ RECORD_BETA = 0.9985
 YOUNG = 3.0
 # An expert whose discounted loss is ahead of the best's by one mean loss of the best weighs exp(-0.15) of it.
 LEARNING_RATE = 0.15
-# Persistence is left for those only who are ahead of it by a margin. Errors of forecasts h ahead overlap: a
-# record of n samples holds about n / h independent ones, in which chance makes an expert look better.
-MARGIN = 0.35
 # Below this share of the best's weight an expert is left out, until its record is better.
 DROPPED = 1e-3
 # Losses are bounded, as Hedge wants them: one spike must not outweigh the whole record. In squared scales.
 LOSS_LIMIT = 100.0
 # What even the best of them loses beyond this, as where a step came, says nothing of the experts, and would
-# make every margin larger.
+# make all their losses alike.
 COMMON_LIMIT = 3.0
 FEW = 256  # values that one call reduces as quickly as it takes to call once an expert
 # A smaller mean loss is none: whoever has lost anything is far behind. Nothing overflows when divided by it.
@@ -45,18 +42,9 @@ class Hedge(RowState):
     record: Floats
     weight: Floats
 
-    def __init__(
-        self, horizons: Sequence[int], n_experts: int, n_streams: int = 0, persistence: int | None = None
-    ) -> None:
-        """persistence: which of the experts it is; None: it is not among them."""
+    def __init__(self, n_horizons: int, n_experts: int, n_streams: int = 0) -> None:
         super().__init__(n_streams)
-        n_horizons = len(horizons)
         self._ones = np.ones(n_experts)
-        self._margin = np.zeros((n_horizons, n_experts))
-        if persistence is not None:
-            self._margin[:] = MARGIN * np.sqrt((1.0 - RECORD_BETA) * np.array(horizons))[:, None]
-            self._margin[:, persistence] = 0.0
-        self._margins: list[list[float]] = self._margin.tolist()
         self.add_rows("record", n_horizons, n_experts)
         self.add_rows("weight", n_horizons)
 
@@ -78,7 +66,7 @@ class Hedge(RowState):
         weight = advance(of_ones, (~unknown).astype(np.float64), self.weight[rows], runs)
         self.record[rows] = runs.last(record)
         self.weight[rows] = runs.last(weight)
-        return self._shares(record, weight)
+        return shares(record, weight)
 
     def update_one(self, row: int, decay: float, errors: Sequence[float]) -> list[float]:
         """As `update`, of one sample and one horizon: quicker with numbers.  errors: of each expert."""
@@ -92,21 +80,15 @@ class Hedge(RowState):
         record = [decay * was + loss for was, loss in zip(record, losses, strict=True)]
         weight = known + decay * self.weight.item(row, 0)
         self.record[row, 0], self.weight[row, 0] = record, weight
-        full = ((1.0 - RECORD_BETA) * weight) ** 2
-        held = [it * (1.0 + full * margin) for it, margin in zip(record, self._margins[0], strict=True)]
-        best = min(held)
+        best = min(record)
         pace = -LEARNING_RATE / max(best / max(weight, 1.0), NO_LOSS)
-        shares = [share if (share := math.exp(pace * (it - best))) >= DROPPED else 0.0 for it in held]
+        shares = [share if (share := math.exp(pace * (it - best))) >= DROPPED else 0.0 for it in record]
         total = sum(shares)
         return [share / total for share in shares]
 
     def shares(self) -> Floats:
         """Return the weights in force, (n_streams, n_horizons, n_experts)."""
-        return self._shares(self.record, self.weight)
-
-    def _shares(self, record: Floats, weight: Floats) -> Floats:
-        full = np.square((1.0 - RECORD_BETA) * weight)[..., None]  # a young record is no hindrance
-        return shares(record * (1.0 + full * self._margin), weight)
+        return shares(self.record, self.weight)
 
 
 def decay_after(number: int) -> float:

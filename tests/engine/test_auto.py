@@ -175,6 +175,16 @@ def test_what_was_learnt_is_back_soon_after_a_change_of_unit(undisturbed, unit, 
     assert (error <= 1.01 * persistence).all()
 
 
+@pytest.mark.parametrize("every", [60.0, HOUR])
+def test_short_records_of_walks_are_no_reason_to_leave_persistence(every):
+    value = walks("random walk", 2000, 12)
+    said = forecast(value, auto("m", horizons=(1, 48)), every)[0]
+    origin = np.arange(500, 1952)
+    truth = value[origin + 48]
+    error, persistence = ((told - truth) ** 2 for told in (said[origin, :, 1], value[origin]))
+    assert (error.mean(axis=0) <= 1.01 * persistence.mean(axis=0)).all()
+
+
 TAILS = {"heavy-tailed walk": 3.0, "Cauchy walk": 1.0}  # degrees of freedom
 
 
@@ -189,9 +199,17 @@ def walks(kind, n=N, n_streams=6):
 @pytest.mark.parametrize("kind", ["random walk", "quantised walk", *TAILS])
 def test_where_nothing_can_be_learnt_persistence_is_hardly_ever_beaten_and_never_much_better(kind):
     value = walks(kind)
-    said, lower, upper, _ = forecast(value)
+    said, lower, upper, forecaster = forecast(value)
     error, persistence = mse(value, said, 1, N // 4)
     assert (error <= 1.01 * persistence).all()
+    weights = forecaster.weights()
+    np.testing.assert_allclose(weights.sum(axis=2), 1.0)
+    if kind != "quantised walk":  # its values return at once from half of its steps
+        error, persistence = mse(
+            value, said, 24, N // 4
+        )  # one stream in a hundred looks otherwise for a while
+        assert error.sum() <= 1.01 * persistence.sum()
+        assert weights[:, :, 0].mean() > 0.95
     inside = (lower[N // 4 : -1, :, 0] <= value[N // 4 + 1 :]) & (
         value[N // 4 + 1 :] <= upper[N // 4 : -1, :, 0]
     )

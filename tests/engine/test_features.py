@@ -100,9 +100,15 @@ def test_a_restarted_window_counts_its_samples_anew_and_averages_go_on():
         got, _, features = seen(VALUE, restart=restart, cuts=cuts)
         assert (features.position[0], features.count[0]) == (4, 7)
         assert features.weights[0, 0] == pytest.approx(np.sum(0.9 ** np.arange(7)))
-        assert features.origin[0] == 10.0
+        assert features.level[0] == pytest.approx(VALUE[-1] - VALUE[0])
         plain, _, _ = seen(VALUE)
         np.testing.assert_allclose(got["X_now"], plain["X_now"], atol=1e-12)
+
+
+def test_averages_and_the_level_follow_no_change_further_than_ten_scales():
+    spiked = [*VALUE, 1e6, 1e6, 31.0]
+    level = seen(spiked)[0]["X_now"][:, -11]  # before the year's shape and what is crossed
+    np.testing.assert_allclose(level[-4:], [21.0 / 10.0, 41.0 / 10.0, 41.0 / 10.0, 21.0 / 10.0])
 
 
 @pytest.mark.parametrize("cuts", [(1,), (2, 5), range(7)])

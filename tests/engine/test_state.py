@@ -216,6 +216,31 @@ def test_of_a_dump_of_version_2_all_but_what_the_seasonal_expert_knew_is_loaded(
         engine.observe(replace(random_samples(9, 100, 3).batch(), group=i))
 
 
+def test_a_dump_of_version_3_is_loaded_whole():
+    model = replace(
+        MODEL, experts=("persistence", "linear", "seasonal"), features="full", share="stream", interval=0.9
+    )
+    settings = replace(GROUP, model=model, topics=())
+    engine = Engine([settings])
+    what = engine.load((Path(__file__).parent / "version3.npz").read_bytes())
+    assert what.dropped == []
+    # What both versions keep of the same samples; forecasts, and what follows from them, may differ.
+    got, expected = (
+        {
+            name: array
+            for name, array in state_of(each).items()
+            if re.search("context|window|theta|scale/", name)
+        }
+        for each in (engine, used(settings))
+    )
+    assert {"level", "sums", "weights"} <= {name.split("/")[-1] for name in got}
+    assert_close(got, expected, rel=1e-9)
+    calibration = engine.groups[0].forecaster.calibration
+    assert (calibration.record[:3, :, 4] > 0.0).all()
+    engine.observe(random_samples(9, 100, 3).batch())
+    assert np.isfinite(calibration.record).all()
+
+
 def test_after_an_outage_averages_by_time_have_decayed_by_it_and_those_by_count_have_not():
     engine = new_engine(GroupSettings("plant", (ByCount(0.9), ByTime(60.0))), 1)
     engine.observe(Samples(np.zeros(2, int), np.array([0.0, 60.0]), np.array([1.0, 1.0])).batch())
