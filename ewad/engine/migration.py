@@ -75,7 +75,7 @@ def from_version_3(
             promised, came, agreed, weight = (record[:, :, i] for i in range(4))
             spread = promised * came / np.maximum(weight, 1.0)
             moved[places["calibration"] + "record"] = np.stack(
-                [promised, came, agreed, spread, weight, promised, agreed], axis=2
+                [promised, came, agreed, spread, weight, promised, agreed], axis=1
             )
             moved[places["calibration"] + "began"] = np.full(len(record), np.nan)
     return header, moved

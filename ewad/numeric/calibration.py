@@ -30,7 +30,7 @@ CHANCE = 2.7
 # last 250, and of the last third of them while they are few.
 RECORD_BETA = 0.9998
 RECENT_BETA = 0.996
-_BETAS = np.array([RECORD_BETA] * 5 + [RECENT_BETA] * 2)
+_BETAS = np.array([RECORD_BETA] * 5 + [RECENT_BETA] * 2)[:, None]
 # A slope is as large as half a standard error above it allows: few samples are no reason to hold back.
 BENEFIT = 0.5
 # Samples more than half a day apart have a season that takes a year: it has to be believed before it has been
@@ -46,7 +46,7 @@ TINY = 1e-300
 class Calibration(RowState):
     """The record of what forecasts of each stream and horizon promised, and what came.
 
-    record: (n_streams, n_horizons, 7) discounted sums of promised**2, came**2, promised * came, its square,
+    record: (n_streams, 7, n_horizons) discounted sums of promised**2, came**2, promised * came, its square,
     and of ones; then more quickly discounted ones of promised**2 and promised * came.
     share: (n_streams, n_horizons) how much of its change a forecast is followed by.
     began: (n_streams,) the time of the first sample, Unix seconds.
@@ -61,7 +61,7 @@ class Calibration(RowState):
         super().__init__(n_streams)
         self._horizons = np.array(horizons, dtype=np.float64)
         self.pending = Pending(horizons, 2, n_streams)
-        self.add_rows("record", len(horizons), 7)
+        self.add_rows("record", 7, len(horizons))
         self.add_rows("share", len(horizons))
         self.add_rows("began", fill=np.nan)
 
@@ -74,29 +74,35 @@ class Calibration(RowState):
         """
         rows = runs.rows
         np.minimum(np.maximum(changes, -CHANGE_LIMIT, out=changes), CHANGE_LIMIT, out=changes)
-        terms = np.empty((*changes.shape[:2], 7))
-        np.multiply(changes, changes, out=terms[:, :, :2])
-        np.multiply(changes[:, :, 0], changes[:, :, 1], out=terms[:, :, 2])
-        np.multiply(terms[:, :, 0], terms[:, :, 1], out=terms[:, :, 3])
-        terms[:, :, 4] = 1.0
-        terms[:, :, 5:] = terms[:, :, 0:3:2]
-        unknown = np.isnan(terms[:, :, 2])
+        promised, came = changes[:, :, 0], changes[:, :, 1]
+        terms = np.empty((len(changes), 7, changes.shape[1]))
+        np.multiply(promised, promised, out=terms[:, 0])
+        np.multiply(came, came, out=terms[:, 1])
+        np.multiply(promised, came, out=terms[:, 2])
+        np.multiply(terms[:, 0], terms[:, 1], out=terms[:, 3])
+        terms[:, 4] = 1.0
+        terms[:, 5:] = terms[:, 0:3:2]
+        unknown = np.isnan(terms[:, 2])
         if unknown.any():
-            terms[unknown] = 0.0
+            terms.transpose(0, 2, 1)[unknown] = 0.0
         decay = np.minimum(_BETAS, 1.0 - YOUNG / (number[:, None, None] + (YOUNG + 1.0)))
         record = advance(decay, terms, self.record[rows], runs)
         self.record[rows] = runs.last(record)
+        since = number % STANDS
+        fresh = since == 0
+        if not fresh.any():
+            return runs.spread(self.share[rows]).copy()
         began = self.began[rows]
         self.began[rows] = began = np.where(np.isnan(began), runs.first(time), began)
-        since = number % STANDS
-        share = runs.spread(self.share[rows]).copy()
-        fresh = since == 0
-        if fresh.any():
-            worked_out = _share(record[fresh], self._horizons)
-            worked_out[_patient(number, time - runs.spread(began))[fresh]] = 1.0
+        worked_out = _share(record[fresh], self._horizons)
+        worked_out[_patient(number, time - runs.spread(began))[fresh]] = 1.0
+        if len(worked_out) == len(number):
+            share = worked_out
+        else:
+            share = runs.spread(self.share[rows]).copy()
             within = since <= runs.rank  # worked out in this batch, at the last fresh sample
             share[within] = worked_out[np.cumsum(fresh)[within] - 1]
-            self.share[rows] = runs.last(share)
+        self.share[rows] = runs.last(share)
         return share
 
     def update_one(self, row: int, number: int, time: float, promised: float, came: float) -> float:
@@ -107,7 +113,7 @@ class Calibration(RowState):
             came = min(max(came, -CHANGE_LIMIT), CHANGE_LIMIT)
         else:
             promised = came = 0.0
-        square, moved, agreed, spread, weight, lately, rightly = self.record[row, 0].tolist()
+        square, moved, agreed, spread, weight, lately, rightly = self.record[row, :, 0].tolist()
         young = 1.0 - YOUNG / (number + (YOUNG + 1.0))
         decay, quick = min(RECORD_BETA, young), min(RECENT_BETA, young)
         square = decay * square + promised * promised
@@ -117,7 +123,7 @@ class Calibration(RowState):
         weight = decay * weight + known
         lately = quick * lately + promised * promised
         rightly = quick * rightly + promised * came
-        self.record[row, 0] = square, moved, agreed, spread, weight, lately, rightly
+        self.record[row, :, 0] = square, moved, agreed, spread, weight, lately, rightly
         if number % STANDS:
             return self.share.item(row, 0)
         began = self.began.item(row)
@@ -150,7 +156,7 @@ class Calibration(RowState):
 
 def _share(record: Floats, horizons: Floats) -> Floats:
     """Return the share after each sample, (n, n_horizons): trust, as evidence allows, times the slope."""
-    square, moved, agreed, spread, weight, lately, rightly = (record[:, :, i] for i in range(7))
+    square, moved, agreed, spread, weight, lately, rightly = (record[:, i] for i in range(7))
     # Errors of forecasts h ahead overlap h times where a change is a sum of h unrelated ones, as in a walk,
     # and the mean of its squares is 1. Where values come back to a level that is less, and so is the overlap.
     spread = np.minimum(moved / np.maximum(weight, TINY), 1.0) * spread

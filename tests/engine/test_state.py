@@ -236,7 +236,7 @@ def test_a_dump_of_version_3_is_loaded_whole():
     assert {"level", "sums", "weights"} <= {name.split("/")[-1] for name in got}
     assert_close(got, expected, rel=1e-9)
     calibration = engine.groups[0].forecaster.calibration
-    assert (calibration.record[:3, :, 4] > 0.0).all()
+    assert (calibration.record[:3, 4] > 0.0).all()
     engine.observe(random_samples(9, 100, 3).batch())
     assert np.isfinite(calibration.record).all()
 
