@@ -22,9 +22,9 @@ DOUBT_LIMIT = 50.0
 # more often than each 49 samples still do, and come to be believed. From the third in a row on it is twice as
 # much each time: the stream moves otherwise now.
 LONE_LIMIT = 7.0
-# Where about the last 1 / (1 - 0.95) = 20 moves were smaller than a twentieth of the scale, as after a change
+# Where about the last 1 / (1 - 0.9) = 10 moves were smaller than a twentieth of the scale, as after a change
 # of unit, it is measured anew from here on. Samples that do not move at all tell nothing.
-QUIET_BETA, QUIET = 0.95, 20.0
+QUIET_BETA, QUIET = 0.9, 20.0
 
 
 class Believed(NamedTuple):

@@ -157,7 +157,7 @@ def naive(value, known):
             if wild:
                 move = min(move, 7.0 * scale * 2.0 ** max(0, streak - 2))
             square, weight = 0.9999 * square + move**2, 0.9999 * weight + 1.0
-            recent = 0.95 * recent + 0.05 * move**2 if move else recent
+            recent = 0.9 * recent + 0.1 * move**2 if move else recent
             if move and recent < square / weight / 400.0:
                 square, weight = move**2, 1.0
         expected = steady + (x - steady) * (1 + stayed) / (1 + stayed + returned)
