@@ -320,8 +320,6 @@ def _model(name: str, base: pathlib.Path, values: dict[str, Any]) -> ModelSettin
     model = ModelSettings(name, **values) if "experts" in values else auto(name, **values)
     if "seasonal" in model.experts and model.features != "full":
         raise fail('expected features = "full" beside "seasonal", got "lags"', "experts")
-    if "seasonal_naive" in model.experts and model.season is None:
-        raise fail('expected season, in samples, beside "seasonal_naive", got none', "experts")
     return model
 
 

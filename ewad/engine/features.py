@@ -14,6 +14,7 @@ from ewad.numeric.calendar import DAY, harmonics
 from ewad.numeric.recurrence import Floats, Integers, Runs, advance
 from ewad.numeric.robust import Believed
 from ewad.numeric.rows import Part, RowState
+from ewad.numeric.seasons import Seasons
 from ewad.numeric.windows import Windows, positions
 
 # Features are bounded: an outlier says that something happened, not how much to multiply it by.
@@ -114,8 +115,9 @@ class Features(RowState):
         self._target_ago = self._ahead - np.array(settings.horizons)
         self._target_limit = TARGET_LIMIT * np.sqrt(settings.horizons)
         self.depth = settings.lags + self._ahead
-        if settings.season is not None:
-            self.depth = max(self.depth, settings.season)
+        self.seasons: Seasons | None = None
+        if settings.season is not None or "seasonal_naive" in settings.experts:
+            self.seasons = Seasons(settings.horizons, settings.season, n_streams)
         for name in ("count", "position"):
             self.add_rows(name, dtype=np.int64)
         self.add_rows("history", self.depth)
@@ -135,6 +137,10 @@ class Features(RowState):
             meaning = f"ahead={self._ahead}" + (f", season={settings.season}" if settings.season else "")
             meaning += f", {settings.grid}" if settings.grid else ""
             parts.append(self.part("context", meaning, n_rows, "context", "level", "sums", "weights"))
+        if self.seasons is not None:
+            meaning = f"season={self._settings.season}"  # the same for all horizons
+            meaning += f", {self._settings.grid}" if self._settings.grid else ""
+            parts.append(self.seasons.part("season", meaning, n_rows))
         return parts
 
     def _fit_window(self, arrays: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
@@ -181,7 +187,7 @@ class Features(RowState):
 
         number: (n,) of each sample in its stream, from 0.  position: (n,) in its window.
         """
-        steady, expected, scale = believed
+        steady, scale = believed.steady, believed.scale
         windows = Windows.of(self.history[runs.rows], runs, steady)
         settings, ahead = self._settings, self._ahead
         difference = windows.differences(settings.lags + ahead)
@@ -195,7 +201,7 @@ class Features(RowState):
             X, X_now = self._with(X, before.back(ahead), scale), self._with(X_now, context, scale)
             before.keep(self.context, runs)
         Y = self._targets(windows, scale)
-        fixed = self._fixed(windows, position, raw, expected, scale)
+        fixed = self._fixed(runs, time, number, position, raw, believed)
         windows.keep(self.history, runs)
         return Examples(X, Y, X_now, fixed)
 
@@ -210,16 +216,22 @@ class Features(RowState):
         return _bound(target, -self._target_limit, self._target_limit)
 
     def _fixed(
-        self, windows: Windows, position: Integers, raw: Floats, expected: Floats, scale: Floats
+        self,
+        runs: Runs,
+        time: Floats,
+        number: Integers,
+        position: Integers,
+        raw: Floats,
+        believed: Believed,
     ) -> dict[str, Floats]:
         """Return the forecasts of the last value, and of the value a season before."""
+        steady, expected, scale = believed
         last = (raw - expected) / scale
         fixed = {"persistence": last[:, None]}
-        season = self._settings.season
-        if season is not None:
-            ago = [-horizon % season for horizon in self._settings.horizons]
-            same = (windows.back_all(np.array(ago)) - expected[:, None]) / scale[:, None]
-            fixed["seasonal_naive"] = np.where(position[:, None] >= ago, same, last[:, None])
+        if self.seasons is not None:
+            before = self.seasons.update(runs, time, number, position, steady)
+            same = (before - expected[:, None]) / scale[:, None]
+            fixed["seasonal_naive"] = np.where(np.isnan(same), last[:, None], same)
         return fixed
 
     def _see(self, runs: Runs, time: Floats, number: Integers, moved: Floats) -> Floats:

@@ -146,6 +146,8 @@ class Forecaster(RowState):
     def _owners(self) -> list[RowState]:
         """Return all other owners of rows that are streams."""
         owners: list[RowState] = [self.scale, self.features, self.pending]
+        if self.features.seasons is not None:
+            owners.append(self.features.seasons)
         if self.hedge is not None:
             owners += [self.hedge, self.pending_experts]
         if self.calibration is not None:

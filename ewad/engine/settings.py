@@ -21,7 +21,7 @@ class ModelSettings:
 
     experts: one, or several whose forecasts are mixed by their track record (numeric/experts.py).
     features: what they see: "lags" alone, or "full": averages, level and calendar too (engine/features.py).
-    season: samples a season, for the seasonal experts; None: that of the day.
+    season: samples a season, for the seasonal experts; None: a day's, or of daily samples a week's.
     interval: the coverage of prediction intervals; None: there are none.
     every_seconds, resample: lags and horizons count intervals of a regular grid, see ewad.numeric.grid.
     max_gap_seconds: a stream's lag window restarts after a longer gap; None: never, or on a grid after as
@@ -82,8 +82,7 @@ def auto(name: str, **chosen: Any) -> ModelSettings:
     experts = ["persistence", "linear", "rls", "network"]
     if chosen.get("features", "full") == "full":
         experts.append("seasonal")
-    if chosen.get("season") is not None:
-        experts.append("seasonal_naive")
+    experts.append("seasonal_naive")
     own: dict[str, Any] = {
         "share": "stream",
         "experts": tuple(experts),

@@ -263,6 +263,6 @@ RECURSIVE_EXPERTS: dict[str, float] = {
     "rls": 100.0,  # many features: held back firmly, or it learns the noise of the first thousand samples
     "seasonal": 3.0,  # a handful of features, averages and calendar: it has to be quick
 }
-# name -> whether it needs to be told a season
-FIXED_EXPERTS: dict[str, bool] = {"persistence": False, "seasonal_naive": True}
+# What needs no learning.
+FIXED_EXPERTS = ("persistence", "seasonal_naive")
 EXPERTS: tuple[str, ...] = (*FIXED_EXPERTS, *GRADIENT_EXPERTS, *RECURSIVE_EXPERTS)

@@ -52,7 +52,7 @@ def test_an_empty_model_and_model_auto_are_the_model_that_needs_no_tuning():
     (empty,) = parse(MODEL, "ewad.toml", {}).group_settings()
     (named,) = parse(STREAM + 'model = "auto"', "ewad.toml", {}).group_settings()
     assert empty.model == dataclasses.replace(named.model, name="m")
-    assert named.model.experts == ("persistence", "linear", "rls", "network", "seasonal")
+    assert named.model.experts == ("persistence", "linear", "rls", "network", "seasonal", "seasonal_naive")
     assert (named.model.share, named.model.features, named.model.interval) == ("stream", "full", 0.9)
 
 
@@ -162,7 +162,6 @@ def test_every_schedule_is_known_and_survives_the_effective_text(kind):
         (MODEL + "learning_rate = 0", "ewad.toml: model.m.learning_rate: must be in (0, inf), got 0"),
         (MODEL + 'experts = ["linear", "linear"]', 'ewad.toml: model.m.experts[1]: expected different values, got "linear" twice'),
         (MODEL + 'experts = ["seasonal"]', 'ewad.toml: model.m.experts: expected features = "full" beside "seasonal", got "lags"'),
-        (MODEL + 'experts = ["seasonal_naive"]', 'ewad.toml: model.m.experts: expected season, in samples, beside "seasonal_naive", got none'),
         (MODEL + 'interval = 1.0', "ewad.toml: model.m.interval: must be in (0, 1), got 1.0"),
         (MODEL + 'schedule = { kind = "inverse_tme" }', 'ewad.toml: model.m.schedule.kind: unknown "inverse_tme"; did you mean "inverse_time"?'),
         (MODEL + 'schedule = { kind = "constant", base = 1 }', 'ewad.toml: model.m.schedule.base: unknown key "base"; known: kind'),
