@@ -73,9 +73,10 @@ async def _run(seconds: float | None, listen: str) -> None:
                     await stop.wait()
             except TimeoutError:
                 pass
-            for task in running:
-                task.cancel()
-            await _insist(running[1])
+            finally:  # also where a task has failed, as when nobody reads what the teller prints
+                for task in running:
+                    task.cancel()
+                await _insist(running[1])
     click.echo(f"done: {daemon.intake.received} messages")
 
 
