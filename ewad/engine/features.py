@@ -82,13 +82,15 @@ class Examples:
 
     X_now: (n, n_x) the features at the sample.  fixed: name -> the forecasts that need no learning,
     (n, n_horizons), or (n, 1) the same for all. All in scales, relative to the steady value;
-    `fixed` to the one expected to stay.
+    `fixed` to the one expected to stay.  no_season: (n, n_horizons) where the seasonal naive forecast is but
+    the last value, since none a season before is known; None: nowhere.
     """
 
     X: Floats
     Y: Floats
     X_now: Floats
     fixed: dict[str, Floats]
+    no_season: NDArray[np.bool_] | None
 
 
 class Features(RowState):
@@ -201,9 +203,9 @@ class Features(RowState):
             X, X_now = self._with(X, before.back(ahead), scale), self._with(X_now, context, scale)
             before.keep(self.context, runs)
         Y = self._targets(windows, scale)
-        fixed = self._fixed(runs, time, number, position, raw, believed)
+        fixed, no_season = self._fixed(runs, time, number, position, raw, believed)
         windows.keep(self.history, runs)
-        return Examples(X, Y, X_now, fixed)
+        return Examples(X, Y, X_now, fixed, no_season)
 
     def _targets(self, windows: Windows, scale: Floats) -> Floats:
         if len(scale) == len(self._target_limit) == 1:  # quicker with numbers
@@ -223,16 +225,19 @@ class Features(RowState):
         position: Integers,
         raw: Floats,
         believed: Believed,
-    ) -> dict[str, Floats]:
-        """Return the forecasts of the last value, and of the value a season before."""
+    ) -> tuple[dict[str, Floats], NDArray[np.bool_] | None]:
+        """Return the forecasts of the last value, and of the value a season before; where there is none."""
         steady, expected, scale = believed
         last = (raw - expected) / scale
         fixed = {"persistence": last[:, None]}
         if self.seasons is not None:
             before = self.seasons.update(runs, time, number, position, steady)
             same = (before - expected[:, None]) / scale[:, None]
-            fixed["seasonal_naive"] = np.where(np.isnan(same), last[:, None], same)
-        return fixed
+            unknown = np.isnan(same)
+            fixed["seasonal_naive"] = np.where(unknown, last[:, None], same)
+            if unknown.any():
+                return fixed, unknown
+        return fixed, None
 
     def _see(self, runs: Runs, time: Floats, number: Integers, moved: Floats) -> Floats:
         """Return the context of each sample, (n, 14), its measured part in units of the value.

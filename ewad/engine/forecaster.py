@@ -85,6 +85,7 @@ class Forecaster(RowState):
             names = settings.experts
             self.hedge = Hedge(n, len(names), n_streams)
             self.pending_experts = Pending(settings.horizons, len(names), n_streams)
+            self._seasonal_naive = names.index("seasonal_naive") if "seasonal_naive" in names else -1
             if "persistence" in names:
                 self.calibration = Calibration(settings.horizons, n_streams)
         self.intervals: ConformalIntervals | None = None
@@ -169,13 +170,19 @@ class Forecaster(RowState):
         changes, progress = self._changes(runs, position >= self.depth, examples)
         alone = len(value) == len(self.horizons) == 1  # quicker with numbers
         made = (self._made_one if alone else self._made)(
-            Samples(runs, time, value, number, position), believed, changes
+            Samples(runs, time, value, number, position), believed, changes, examples.no_season
         )
         forecasts = Forecasts(*made, *progress)
         self.let_stand(runs, forecasts)
         return forecasts
 
-    def _made(self, samples: Samples, believed: Believed, changes: Floats) -> Made:
+    def _made(
+        self,
+        samples: Samples,
+        believed: Believed,
+        changes: Floats,
+        no_season: NDArray[np.bool_] | None,
+    ) -> Made:
         """Mix what the experts say, (n, n_horizons, n_experts), and score what they said of these samples."""
         runs, _, value, number, position = samples
         changes[position < self.settings.lags] = np.nan
@@ -185,7 +192,7 @@ class Forecaster(RowState):
         unit = scale[:, None] * self._roots  # what errors are measured in
         forecast = made[:, :, 0]
         if self.hedge is not None:
-            forecast = self._mixed(self.hedge, samples, due, believed, made)
+            forecast = self._mixed(self.hedge, samples, due, believed, made, no_season)
         error = self._score(runs, due, value, forecast)
         lower = upper = None
         if self.intervals is not None:
@@ -193,7 +200,13 @@ class Forecaster(RowState):
             lower, upper = forecast - width[:, :, 0], forecast + width[:, :, 1]
         return forecast, lower, upper
 
-    def _made_one(self, samples: Samples, believed: Believed, changes: Floats) -> Made:
+    def _made_one(
+        self,
+        samples: Samples,
+        believed: Believed,
+        changes: Floats,
+        no_season: NDArray[np.bool_] | None,
+    ) -> Made:
         """As `_made`, of one sample and one horizon."""
         expected, scale, x = believed.expected.item(), believed.scale.item(), samples.value.item()
         number, position = samples.number.item(), samples.position.item()
@@ -208,7 +221,11 @@ class Forecaster(RowState):
         forecast = made[0]
         if self.hedge is not None:
             doubted = x != believed.steady.item()
-            came = self.pending_experts.exchange_one(due, [math.nan] * len(made) if doubted else made)
+            kept = [math.nan] * len(made) if doubted else made
+            if no_season is not None and not doubted:
+                kept = made.copy()
+                kept[self._seasonal_naive] = math.nan
+            came = self.pending_experts.exchange_one(due, kept)
             errors = [math.nan if doubted else (x - each) / unit for each in came]
             shares = self.hedge.update_one(due.row, decay_after(number), errors)
             forecast = sum(map(operator.mul, shares, made))
@@ -309,7 +326,15 @@ class Forecaster(RowState):
             progress = Progress(progress.loss[runs.order], progress.learning_rate[runs.order])
         return changes, progress
 
-    def _mixed(self, hedge: Hedge, samples: Samples, due: Due, believed: Believed, made: Floats) -> Floats:
+    def _mixed(
+        self,
+        hedge: Hedge,
+        samples: Samples,
+        due: Due,
+        believed: Believed,
+        made: Floats,
+        no_season: NDArray[np.bool_] | None,
+    ) -> Floats:
         """Return the forecasts mixed, (n, n_horizons).
 
         What is doubted tells nothing of the experts: neither how they forecast it, nor what they make of it.
@@ -318,6 +343,9 @@ class Forecaster(RowState):
         doubted = value != believed.steady
         some_doubted = bool(doubted.any())
         kept = np.where(doubted[:, None, None], np.nan, made) if some_doubted else made
+        if no_season is not None:
+            kept = kept.copy()
+            kept[:, :, self._seasonal_naive][no_season] = np.nan
         error = value[:, None, None] - self.pending_experts.exchange(due, kept)
         unit = believed.scale[:, None] * self._roots
         error /= unit[:, :, None]

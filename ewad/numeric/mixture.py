@@ -27,6 +27,9 @@ LOSS_LIMIT = 100.0
 # What even the best of them loses beyond this, as where a step came, says nothing of the experts, and would
 # make all their losses alike.
 COMMON_LIMIT = 3.0
+# An expert that said nothing, as one without a season yet, is counted as twice as far off as the worst of
+# those that did: it has to earn its weight from then on.
+SILENT = 4.0  # times its loss
 FEW = 256  # values that one call reduces as quickly as it takes to call once an expert
 # A smaller mean loss is none: whoever has lost anything is far behind. Nothing overflows when divided by it.
 NO_LOSS = 1e-300
@@ -53,14 +56,18 @@ class Hedge(RowState):
 
         decay: see `decays_after`.
         error: (n, n_horizons, n_experts) what each expert missed the sample by, in scales times the root
-        of the horizon; NaN where there was no forecast for it.
+        of the horizon; NaN where it had no forecast for it. Where none had, nothing is learnt.
         """
         rows = runs.rows
         loss = np.square(error)
         np.minimum(loss, LOSS_LIMIT, out=loss)
-        loss -= np.maximum(over_experts(np.minimum, loss) - COMMON_LIMIT, 0.0)[..., None]
         unknown = np.isnan(loss @ self._ones)
-        loss[unknown] = 0.0
+        if unknown.any():
+            some = loss[unknown]
+            worst = np.nan_to_num(over_experts(np.fmax, some))  # 0 where none said anything
+            loss[unknown] = np.where(np.isnan(some), SILENT * worst[:, None], some)
+            unknown[unknown] = np.isnan(some).all(axis=1)
+        loss -= np.maximum(over_experts(np.minimum, loss) - COMMON_LIMIT, 0.0)[..., None]
         record = advance(decay, loss, self.record[rows], runs)
         of_ones = decay if isinstance(decay, float) else decay[:, :, 0]
         weight = advance(of_ones, (~unknown).astype(np.float64), self.weight[rows], runs)
@@ -71,11 +78,13 @@ class Hedge(RowState):
     def update_one(self, row: int, decay: float, errors: Sequence[float]) -> list[float]:
         """As `update`, of one sample and one horizon: quicker with numbers.  errors: of each expert."""
         losses = [min(error * error, LOSS_LIMIT) for error in errors]
-        known = not math.isnan(sum(losses))
         record: list[float] = self.record[row, 0].tolist()
-        if not known:
-            losses = [0.0] * len(record)
-        elif (common := min(losses) - COMMON_LIMIT) > 0.0:
+        known = True
+        if math.isnan(sum(losses)):
+            said = [loss for loss in losses if not math.isnan(loss)]
+            known, silent = bool(said), SILENT * max(said, default=0.0)
+            losses = [silent if math.isnan(loss) else loss for loss in losses]
+        if (common := min(losses) - COMMON_LIMIT) > 0.0:
             losses = [loss - common for loss in losses]
         record = [decay * was + loss for was, loss in zip(record, losses, strict=True)]
         weight = known + decay * self.weight.item(row, 0)

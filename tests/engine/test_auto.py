@@ -175,6 +175,18 @@ def test_what_was_learnt_is_back_soon_after_a_change_of_unit(undisturbed, unit, 
     assert (error <= 1.01 * persistence).all()
 
 
+@pytest.mark.parametrize("one_by_one", [False, True])
+def test_a_season_that_is_found_changes_no_forecast_at_once(one_by_one):
+    rng = np.random.default_rng(1)
+    value = np.cumsum(np.repeat(rng.normal(0.0, 0.3, 20), 200) + 0.5 * rng.normal(size=4000))[:2400]
+    engine = new_engine(GroupSettings("g", model=auto("m")), 1)
+    cuts = range(0, 2400, 1 if one_by_one else 1024)
+    said = observe_in_pieces(engine, samples_of(value, 60.0), cuts)["forecast"][:, 0]
+    seasons = engine.groups[0].forecaster.features.seasons
+    assert seasons.season[0] == 1440
+    assert np.abs(said[2000:] - value[2000:]).max() < 5.0  # the value a day before is up to 60 away
+
+
 @pytest.mark.parametrize("every", [60.0, HOUR])
 def test_short_records_of_walks_are_no_reason_to_leave_persistence(every):
     value = walks("random walk", 2000, 12)

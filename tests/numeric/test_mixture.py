@@ -39,6 +39,17 @@ def test_all_experts_weigh_the_same_before_anything_is_known():
     assert weights_after(np.full((3, 4), np.nan)).tolist() == [[0.25] * 4] * 3
 
 
+def test_an_expert_that_has_said_nothing_yet_has_to_earn_its_weight():
+    rng = np.random.default_rng(1)
+    errors = np.tile(rng.normal(size=(4000, 1)), (1, 3))
+    errors[:, 2] *= 0.5  # better than the others, but not there before
+    errors[:1500, 2] = np.nan
+    weight = weights_after(errors)
+    assert weight[100:1500, 2].max() < 0.01
+    assert weight[1500, 2] == 0.0
+    assert weight[-1, 2] > 0.99
+
+
 def test_a_perfect_expert_takes_all():
     assert weights_after([[0.0, 1e-6, 1.0]])[-1].tolist() == [1.0, 0.0, 0.0]
 
@@ -91,8 +102,9 @@ def naive(errors):
     record, weight, found = [0.0] * len(errors[0]), 0.0, []
     for number, row in enumerate(errors):
         decay = min(0.9985, 1.0 - 3.0 / (number + 4.0))
-        known = not any(math.isnan(e) for e in row)
-        losses = [min(e * e, 100.0) if known else 0.0 for e in row]
+        said = [min(e * e, 100.0) for e in row if not math.isnan(e)]
+        known = bool(said)
+        losses = [4.0 * max(said, default=0.0) if math.isnan(e) else min(e * e, 100.0) for e in row]
         common = max(min(losses) - 3.0, 0.0)  # what all of them suffer says nothing of any
         record = [decay * r + loss - common for r, loss in zip(record, losses, strict=True)]
         weight = decay * weight + known
@@ -114,6 +126,7 @@ def test_any_split_gives_what_a_plain_loop_gives(seed, n, cuts, size):
     rng = np.random.default_rng(seed)
     errors = size * rng.standard_t(2, size=(n, 3))
     errors[rng.random(n) < 0.2, 1] = np.nan
+    errors[rng.random(n) < 0.2] = np.nan
     hedge, found = Hedge(1, 3, 1), []
     for a, z in pairwise(sorted({0, n, *(cut for cut in cuts if cut < n)})):
         found += weights_after(errors[a:z], hedge, a).tolist()
