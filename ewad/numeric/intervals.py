@@ -3,7 +3,8 @@
 Each side of an interval is as wide as a quantile of the errors, tracked online: it widens by a step when a
 value falls outside, and narrows by a small one when not, so that over time the share outside is what was
 asked for. While more were inside of late, both narrow faster, and slower while there were less: where one
-side is hardly ever missed, as of rain that is often none, the other makes up for it.
+side is hardly ever missed, as of rain that is often none, the other makes up for it. A value that was
+forecast exactly is inside of any interval and tells nothing of widths: it moves none.
 Source: Gibbs & Candes 2021; Angelopoulos, Candes & Tibshirani 2023 (quantile tracking, error integration).
 """
 
@@ -88,6 +89,7 @@ class ConformalIntervals(RowState):
         else:
             known = ~np.isnan(error) & (~np.isnan(given[:, :, 0]) | (runs.rank[:, None] >= self._horizons))
         step, aim = self._steps(runs, known), self._aims(runs, known)
+        step *= error != 0.0
         widths = np.empty_like(given)
         sides = error[:, :, None] * SIDES  # how far below, how far above
         if len(runs.series) == len(self._horizons) == 1:
@@ -110,7 +112,9 @@ class ConformalIntervals(RowState):
         sides, given = (-error, error), self.pending.take_one(due)
         known = not (math.isnan(error) or math.isnan(given[0]))
         scored, weight, inside = self.scored.item(row, 0), self.weight.item(row, 0), self.inside.item(row, 0)
-        step = known * max(self._step_size.item(0), 1.0 / (self._twice.item(0) + EAGER * scored))
+        step = (known and error != 0.0) * max(
+            self._step_size.item(0), 1.0 / (self._twice.item(0) + EAGER * scored)
+        )
         aim = self._outside - (1.0 - COVERAGE_BETA) * self._coverage * weight
         width, self.inside[row, 0] = _widened(
             self.width[row, 0].tolist(), inside, sides, given, known, step, aim

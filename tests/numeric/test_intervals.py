@@ -115,6 +115,16 @@ def test_without_errors_an_interval_is_as_narrow_as_it_gets():
     assert width[-1].tolist() == [[0.0, 0.0]]
 
 
+def test_what_is_said_exactly_moves_no_width():
+    # As of a switch that rests: the widths learnt while it moved are there when it moves again.
+    intervals, rng = ConformalIntervals(0.9, (1,), 1), np.random.default_rng(6)
+    given_out(intervals, rng.normal(size=(1000, 1)))
+    width = intervals.width.copy()
+    given_out(intervals, np.zeros((1000, 1)), first=1000)
+    np.testing.assert_array_equal(intervals.width, width)
+    assert intervals.coverage()[0, 0] > 0.99
+
+
 def scores(errors, width=1.0):
     """Return the anomaly score after each sample, if each had the interval -width .. width."""
     found, intervals = [], ConformalIntervals(0.9, (1,), 1)
@@ -180,11 +190,12 @@ class Naive:
         self.total = 0.995 * self.total + known
         if known:
             step = max(0.03 / self.horizon**0.25, 1.0 / (2.0 * self.horizon + 0.25 * self.scored))
+            step *= error != 0.0
             for i, far in enumerate((-error, error)):
                 move = step * ((far > was[i]) - share)
                 self.factors[i] = min(max(self.factors[i] * math.exp(move), 1e-3), 1e3)
             self.scored += 1
-            now = min(abs(error) / was[1 if error > 0 else 0], 10.0)
+            now = min(abs(error) / was[1 if error > 0 else 0], 10.0) if error else 0.0
             self.score = now if math.isnan(self.score) else max(now, self.score)
         size = unit * (math.sqrt(self.square / self.weight) if self.weight else 1.0)
         self.given.append((self.factors[0] * size, self.factors[1] * size))
@@ -202,6 +213,7 @@ class Naive:
 def test_any_split_gives_what_a_plain_loop_gives(seed, n, horizons, cuts, tail):
     rng = np.random.default_rng(seed)
     error = rng.standard_t(tail, size=(n, len(horizons)))
+    error[rng.random(error.shape) < 0.2] = 0.0
     error[np.arange(n)[:, None] < np.array(horizons)] = np.nan
     intervals, found = ConformalIntervals(0.9, horizons, 1), []
     for a, z in pairwise(sorted({0, n, *(cut for cut in cuts if cut < n)})):
