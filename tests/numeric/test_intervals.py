@@ -195,7 +195,8 @@ class Naive:
                 move = step * ((far > was[i]) - share)
                 self.factors[i] = min(max(self.factors[i] * math.exp(move), 1e-3), 1e3)
             self.scored += 1
-            now = min(abs(error) / was[1 if error > 0 else 0], 10.0) if error else 0.0
+            room = was[1 if error > 0 else 0]
+            now = min(abs(error) / room, 10.0) if room else 10.0 * (error != 0.0)
             self.score = now if math.isnan(self.score) else max(now, self.score)
         size = unit * (math.sqrt(self.square / self.weight) if self.weight else 1.0)
         self.given.append((self.factors[0] * size, self.factors[1] * size))
