@@ -77,14 +77,13 @@ class Seasons(RowState):
         if not len(first):
             return season
         run = runs.run[first]
-        # where the day before began: at the one before in this list, or before this batch
-        began = np.empty(len(first))
-        began[1:] = number[first[:-1]]
         opens = np.ones(len(first), np.bool_)
         opens[1:] = run[1:] != run[:-1]
+        # the numbers of these samples; a stream may have begun within its first day
+        known = np.where(np.isnan(before[first]), np.nan, number[first])
+        began = np.empty(len(first))  # and of the first samples of the days before
+        began[1:] = known[:-1]
         began[opens] = self.opened[runs.series[run[opens]]]
-        known = np.where(np.isnan(before[first]), np.nan, number[first])  # a stream may begin within a day
-        began[1:][~opens[1:]] = known[:-1][~opens[1:]]
         closes = np.append(opens[1:], True)
         self.opened[runs.series[run[closes]]] = known[closes]
         told = (day[first] == before[first] + 1.0) & ~np.isnan(began)
