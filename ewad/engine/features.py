@@ -194,7 +194,8 @@ class Features(RowState):
         settings, ahead = self._settings, self._ahead
         difference = windows.differences(settings.lags + ahead)
         difference /= scale[:, None] if len(scale) > 1 else scale.reshape(())  # quicker without axes
-        moved = np.minimum(np.maximum(difference[:, -1], -JUMP_LIMIT), JUMP_LIMIT) * scale
+        if self._full:
+            moved = np.minimum(np.maximum(difference[:, -1], -JUMP_LIMIT), JUMP_LIMIT) * scale
         _bound(difference, *_LAG_BOUNDS)
         X, X_now = difference[:, : settings.lags], difference[:, ahead:]
         if self._full:
