@@ -1,7 +1,8 @@
 """The cost of forecasting live, a step per sample, beside river's models on the same series.
 
 Run: python -m tests.bench forecast [--samples N]
-The model mixes persistence, linear, RLS and network on 60 lags. Cost is CPU per sample after the warm-up.
+The model mixes persistence, linear, RLS and network on 60 lags. Cost is CPU per sample after the warm-up, in
+the median lap of 100 samples a stream, ewad's and river's alike: on a shared machine some laps are slower.
 Live means that a call takes one sample of each stream; a stream alone is also measured catching up, many
 samples a call.
 """
@@ -116,7 +117,7 @@ def cost(case: Case, horizons: tuple[int, ...], n_samples: int) -> float:
     n_batches = warm_up + max(100 // case.samples, n_samples // a_call)
     batches = live(model(case, horizons), case.n_streams, n_batches, case.samples)
     seconds = [each[0] for each in batches][warm_up:]
-    return sum(seconds) / (len(seconds) * a_call) * 1e6
+    return statistics.median(seconds) / a_call * 1e6
 
 
 def mean_squared_error(values: np.ndarray, forecasts: np.ndarray) -> float:
@@ -125,33 +126,42 @@ def mean_squared_error(values: np.ndarray, forecasts: np.ndarray) -> float:
     return float(np.mean(error**2))
 
 
+def a_sample(stamps: list[float]) -> float:
+    """Return the microseconds a sample of the median lap of WARM_UP samples, between these times."""
+    return float(np.median(np.diff(stamps))) / WARM_UP * 1e6
+
+
 def river_linear(river: ModuleType, values: np.ndarray) -> tuple[float, float]:
     """Return microseconds a sample, and MSE, of LinearRegression with Adam on differenced, scaled lags."""
     regression = river.linear_model.LinearRegression(optimizer=river.optim.Adam(RIVER_RATE))
     pipeline = river.preprocessing.StandardScaler() | regression
     window: list[float] = []
     forecasts, x = np.full(len(values), np.nan), None
-    started = time.process_time()
+    stamps: list[float] = []
     for i, value in enumerate(values.tolist()):
+        if i % WARM_UP == 0:
+            stamps.append(time.process_time())
         if x is not None:
             pipeline.learn_one(x, value - window[-1])
         window = [*window[-LAGS:], value]
         if len(window) > LAGS:
             x = {lag: window[lag + 1] - window[lag] for lag in range(LAGS)}
             forecasts[i] = value + pipeline.predict_one(x)
-    return (time.process_time() - started) / len(values) * 1e6, mean_squared_error(values, forecasts)
+    return a_sample(stamps), mean_squared_error(values, forecasts)
 
 
 def river_snarimax(river: ModuleType, values: np.ndarray) -> tuple[float, float]:
     """Return microseconds a sample, and MSE, of SNARIMAX(60, 1, 0)."""
     snarimax = river.time_series.SNARIMAX(p=LAGS, d=1, q=0)
     forecasts = np.full(len(values), np.nan)
-    started = time.process_time()
+    stamps: list[float] = []
     for i, value in enumerate(values.tolist()):
+        if i % WARM_UP == 0:
+            stamps.append(time.process_time())
         snarimax.learn_one(value)
         if i > LAGS:
             forecasts[i] = snarimax.forecast(horizon=1)[0]
-    return (time.process_time() - started) / len(values) * 1e6, mean_squared_error(values, forecasts)
+    return a_sample(stamps), mean_squared_error(values, forecasts)
 
 
 def beside_river(n: int, costs: dict[str, float]) -> None:
@@ -164,7 +174,7 @@ def beside_river(n: int, costs: dict[str, float]) -> None:
     values = found[:, 1]
     error = mean_squared_error(values, found[:, 2])
     print(f"one stream, {len(values):,} samples, horizon 1: MSE of the last 75 %, us a sample")
-    print(f"  {'ewad, the mixture':34}{error:8.4f} {1e6 * float(found[WARM_UP:, 0].mean()):8.1f}")
+    print(f"  {'ewad, the mixture':34}{error:8.4f} {1e6 * float(np.median(found[WARM_UP:, 0])):8.1f}")
     river = peer("river.time_series") and peer("river.linear_model") and peer("river")
     if river is None:
         return
