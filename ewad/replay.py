@@ -89,19 +89,20 @@ def replay(
             if publish is not None:
                 _check_topics(file, file.names)
     sinks: list[Sink] = []
-    try:
-        _open_sinks(sinks, run, output, plot, openmetrics)
-        started = time.perf_counter()
-        work = _replay(run, files, sinks, publish, speed)
+    with asyncio.Runner() as runner:  # made first: an interrupt in its making would end with a traceback
         try:
-            asyncio.run(work)
+            _open_sinks(sinks, run, output, plot, openmetrics)
+            started = time.perf_counter()
+            work = _replay(run, files, sinks, publish, speed)
+            try:
+                runner.run(work)
+            finally:
+                work.close()  # what an interrupt has kept from beginning would end with a warning
+            for each in sinks:
+                each.close()
         finally:
-            work.close()  # what an interrupt has kept from beginning would end with a warning
-        for each in sinks:
-            each.close()
-    finally:
-        for each in sinks:
-            each.discard()
+            for each in sinks:
+                each.discard()
     return run.summary(time.perf_counter() - started), str(run.report or "")
 
 
