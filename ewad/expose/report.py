@@ -12,7 +12,7 @@ from ewad.engine.group import Group
 from ewad.engine.resampled import grid_of
 from ewad.engine.settings import ModelSettings
 from ewad.expose.text import aligned
-from ewad.numeric.calendar import season_of
+from ewad.numeric.calendar import WEEK, season_of
 from ewad.numeric.recurrence import Floats, Runs, previous
 from ewad.numeric.scores import Score, Scores
 
@@ -97,7 +97,7 @@ class _GroupReport:
 
     def _begin_by(self, interval_seconds: float) -> Scores:
         season = season_of(interval_seconds)
-        what = "a week" if season == 7 and interval_seconds > 43200.0 else "a day"
+        what = "a week" if season == WEEK and interval_seconds > 43200.0 else "a day"
         return self._begin(season, f"{what}, at an interval of {interval_seconds:g} s")
 
     def _begin(self, season: int | None, why: str) -> Scores:

@@ -7,6 +7,7 @@ import numpy as np
 from ewad.numeric.recurrence import Floats
 
 DAY = 86_400.0
+WEEK = 7  # samples a season, where a day has one
 # A season of more samples than this has no use as a whole: minutes have a day, seconds have none.
 LONGEST_SEASON = 1440
 # A season's shape is drawn by its first harmonics.
@@ -25,5 +26,5 @@ def season_of(interval_seconds: float) -> int | None:
         return None
     day = round(DAY / interval_seconds)
     if day == 1:
-        return 7
+        return WEEK
     return day if 2 <= day <= LONGEST_SEASON else None

@@ -11,11 +11,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ewad.numeric.calendar import DAY, LONGEST_SEASON
+from ewad.numeric.calendar import DAY, LONGEST_SEASON, WEEK
 from ewad.numeric.recurrence import Floats, Integers, Runs, previous
 from ewad.numeric.rows import RowState
-
-WEEK = 7
 
 
 class Seasons(RowState):
