@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,20 @@ _N_CONTEXT = 14
 _SEASONAL_LAGS = 2
 _N_CROSSED = 8
 CROSSED = 0.4
+
+
+class Samples(NamedTuple):
+    """A batch as it goes through a forecaster, sorted, (n,) each.
+
+    time: Unix seconds.  value: as it came.  number: of each sample in its stream, from 0.  position: in its
+    window.
+    """
+
+    runs: Runs
+    time: Floats
+    value: Floats
+    number: Integers
+    position: Integers
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,38 +171,30 @@ class Features(RowState):
         position = np.minimum(arrays["position"], reach)
         return {"count": arrays["count"], "position": position, "history": history}
 
-    def places(self, runs: Runs, restart: NDArray[np.bool_] | None) -> tuple[Integers, Integers]:
-        """Return the number of each sorted sample in its stream, and its place in its window, both from 0.
+    def placed(
+        self, runs: Runs, time: Floats, value: Floats, restart: NDArray[np.bool_] | None = None
+    ) -> Samples:
+        """Return sorted samples with the places they have in their streams and windows.
 
         restart: (n,) sorted, whether the sample begins a new window; None: none does.
         """
         rows = runs.rows
-        if len(runs.order) == 1:  # quicker with numbers
+        if len(value) == 1:  # quicker with numbers
             row = rows.start if isinstance(rows, slice) else rows.item()
             at, place = self.count.item(row), self.position.item(row)
             if restart is not None and restart[0]:
                 place = 0
             self.count[row], self.position[row] = at + 1, place + 1
-            return np.array([at]), np.array([place])
+            return Samples(runs, time, value, np.array([at]), np.array([place]))
         number = runs.spread(self.count[rows]) + runs.rank
         position = positions(self.position[rows], runs, restart)
         self.count[rows] += runs.length
         self.position[rows] = runs.last(position) + 1
-        return number, position
+        return Samples(runs, time, value, number, position)
 
-    def update(
-        self,
-        runs: Runs,
-        time: Floats,
-        number: Integers,
-        position: Integers,
-        raw: Floats,
-        believed: Believed,
-    ) -> Examples:
-        """Return the examples of the sorted samples, and keep what later ones need.
-
-        number: (n,) of each sample in its stream, from 0.  position: (n,) in its window.
-        """
+    def update(self, samples: Samples, believed: Believed) -> Examples:
+        """Return the examples of the samples, and keep what later ones need."""
+        runs = samples.runs
         steady, scale = believed.steady, believed.scale
         windows = Windows.of(self.history[runs.rows], runs, steady)
         settings, ahead = self._settings, self._ahead
@@ -199,12 +205,12 @@ class Features(RowState):
         _bound(difference, *_LAG_BOUNDS)
         X, X_now = difference[:, : settings.lags], difference[:, ahead:]
         if self._full:
-            context = self._see(runs, time, number, moved)
+            context = self._see(runs, samples.time, samples.number, moved)
             before = Windows.of(self.context[runs.rows], runs, context)
             X, X_now = self._with(X, before.back(ahead), scale), self._with(X_now, context, scale)
             before.keep(self.context, runs)
         Y = self._targets(windows, scale)
-        fixed, no_season = self._fixed(runs, time, number, position, raw, believed)
+        fixed, no_season = self._fixed(samples, believed)
         windows.keep(self.history, runs)
         return Examples(X, Y, X_now, fixed, no_season)
 
@@ -219,20 +225,15 @@ class Features(RowState):
         return _bound(target, -self._target_limit, self._target_limit)
 
     def _fixed(
-        self,
-        runs: Runs,
-        time: Floats,
-        number: Integers,
-        position: Integers,
-        raw: Floats,
-        believed: Believed,
+        self, samples: Samples, believed: Believed
     ) -> tuple[dict[str, Floats], NDArray[np.bool_] | None]:
         """Return the forecasts of the last value, and of the value a season before; where there is none."""
-        steady, expected, scale = believed
-        last = (raw - expected) / scale
+        runs, time, value, number, position = samples
+        expected, scale = believed.expected, believed.scale
+        last = (value - expected) / scale
         fixed = {"persistence": last[:, None]}
         if self.seasons is not None:
-            before = self.seasons.update(runs, time, number, position, steady)
+            before = self.seasons.update(runs, time, number, position, believed.steady)
             same = (before - expected[:, None]) / scale[:, None]
             unknown = np.isnan(same)
             fixed["seasonal_naive"] = np.where(unknown, last[:, None], same)

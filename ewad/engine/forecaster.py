@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 import operator
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ewad.engine.batch import Forecasts
-from ewad.engine.features import Columns, Examples, Features, columns
+from ewad.engine.features import Columns, Examples, Features, Samples, columns
 from ewad.engine.learner import Learner, Progress
 from ewad.engine.recursive_learner import RecursiveLearner
 from ewad.engine.settings import ModelSettings
@@ -25,21 +24,6 @@ from ewad.numeric.rows import Part, Removal, RowState
 
 # Skill compares about the last 1 / (1 - 0.995) = 200 scored forecasts.
 SKILL_BETA = 0.995
-
-
-class Samples(NamedTuple):
-    """A batch as it goes through a forecaster, sorted, (n,) each.
-
-    time: Unix seconds.  value: as it came.  number: of each sample in its stream, from 0.  position: in its
-    window.
-    """
-
-    runs: Runs
-    time: Floats
-    value: Floats
-    number: Integers
-    position: Integers
-
 
 # Forecasts, and the lower and upper ends of their intervals, (n, n_horizons); None: there are none.
 Made = tuple[Floats, Floats | None, Floats | None]
@@ -164,14 +148,12 @@ class Forecaster(RowState):
 
         time, value: (n,) sorted.  restart: (n,) sorted, whether the sample begins a new window; None: none.
         """
-        number, position = self.features.places(runs, restart)
-        believed = self.scale.update(runs, position > 0, value)
-        examples = self.features.update(runs, time, number, position, value, believed)
-        changes, progress = self._changes(runs, position >= self.depth, examples)
+        samples = self.features.placed(runs, time, value, restart)
+        believed = self.scale.update(runs, samples.position > 0, value)
+        examples = self.features.update(samples, believed)
+        changes, progress = self._changes(runs, samples.position >= self.depth, examples)
         alone = len(value) == len(self.horizons) == 1  # quicker with numbers
-        made = (self._made_one if alone else self._made)(
-            Samples(runs, time, value, number, position), believed, changes, examples.no_season
-        )
+        made = (self._made_one if alone else self._made)(samples, believed, changes, examples.no_season)
         forecasts = Forecasts(*made, *progress)
         self.let_stand(runs, forecasts)
         return forecasts
@@ -230,9 +212,8 @@ class Forecaster(RowState):
             shares = self.hedge.update_one(due.row, decay_after(number), errors)
             forecast = sum(map(operator.mul, shares, made))
             if self.calibration is not None:
-                time = samples.time.item()
                 forecast = self._calibrated_one(
-                    self.calibration, due, number, time, x, unit, forecast, doubted
+                    self.calibration, samples, due, believed.evenness, unit, forecast, doubted
                 )
             if doubted and not math.isnan(forecast):
                 forecast = expected
@@ -355,7 +336,7 @@ class Forecaster(RowState):
         mixed = over_experts(np.add, share * made)
         if self.calibration is not None:
             unknown = doubted if some_doubted else None
-            mixed = self._calibrated(self.calibration, samples, due, unit, mixed, unknown)
+            mixed = self._calibrated(self.calibration, samples, due, believed.evenness, unit, mixed, unknown)
         if some_doubted:
             mixed[doubted] = np.where(np.isnan(mixed[doubted]), np.nan, believed.expected[doubted, None])
         return mixed
@@ -365,14 +346,15 @@ class Forecaster(RowState):
         calibration: Calibration,
         samples: Samples,
         due: Due,
+        evenness: Floats,
         unit: Floats,
         mixed: Floats,
         doubted: NDArray[np.bool_] | None,
     ) -> Floats:
         """Return the mixed forecasts as far as they are to be followed, (n, n_horizons).
 
-        unit: (n, n_horizons) what changes are measured in.  doubted: (n,) what is nothing to learn from;
-        None: no sample is.
+        evenness: (n,) of moves.  unit: (n, n_horizons) what changes are measured in.  doubted: (n,) what is
+        nothing to learn from; None: no sample is.
         """
         last = samples.value[:, None]
         made = np.empty((*mixed.shape, 2))
@@ -387,25 +369,25 @@ class Forecaster(RowState):
         if doubted is not None:
             changes[doubted] = np.nan
         followed = mixed - last
-        followed *= calibration.update(samples.runs, samples.number, samples.time, changes)
+        followed *= calibration.update(samples.runs, samples.number, samples.time, evenness, changes)
         followed += last
         return followed
 
     def _calibrated_one(
         self,
         calibration: Calibration,
+        samples: Samples,
         due: DueOne,
-        number: int,
-        time: float,
-        value: float,
+        evenness: Floats,
         unit: float,
         mixed: float,
         doubted: bool,
     ) -> float:
         """As `_calibrated`, of one sample and one horizon."""
+        number, time, value = samples.number.item(), samples.time.item(), samples.value.item()
         was, last = calibration.pending.exchange_one(due, (math.nan, math.nan) if doubted else (mixed, value))
         moved = math.nan if doubted else (value - last) / unit
-        share = calibration.update_one(due.row, number, time, (was - last) / unit, moved)
+        share = calibration.update_one(due.row, number, time, evenness.item(), (was - last) / unit, moved)
         return value + share * (mixed - value)
 
     def _score_one(self, due: DueOne, value: float, forecast: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -78,6 +79,22 @@ def from_version_3(
                 [promised, came, agreed, spread, weight, promised, agreed], axis=1
             )
             moved[places["calibration"] + "began"] = np.full(len(record), np.nan)
+    return header, moved
+
+
+def from_version_4(
+    header: dict[str, Any], arrays: Mapping[str, NDArray[Any]]
+) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Return header and arrays in the form of version 5.
+
+    The scale keeps the sizes of moves too: as if they had been normal.
+    """
+    moved = dict(arrays)
+    for i, entry in enumerate(header["groups"]):
+        for j, (kind, _) in enumerate(entry["parts"]):
+            if kind == "scale":
+                square, weight = (arrays[f"{i}/{j}/{name}"] for name in ("square", "weight"))
+                moved[f"{i}/{j}/size"] = np.sqrt(square) * np.sqrt(weight) * math.sqrt(2.0 / math.pi)
     return header, moved
 
 

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from ewad.engine.cut import HEADER, Cut
 from ewad.engine.group import Group
-from ewad.engine.migration import from_version_1, from_version_2, from_version_3
+from ewad.engine.migration import from_version_1, from_version_2, from_version_3, from_version_4
 from ewad.errors import StateError
 
 FORMAT = "ewad-engine"
-VERSION = 4
+VERSION = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +93,8 @@ def _load(groups: Sequence[Group], header: dict[str, Any], arrays: Mapping[str, 
         header, arrays = from_version_2(header, arrays)
     if header["version"] <= 3:
         header, arrays = from_version_3(header, arrays)
+    if header["version"] <= 4:
+        header, arrays = from_version_4(header, arrays)
     loaded = Loaded()
     homes = _homes(groups, header["groups"])
     for i, (entry, home) in enumerate(zip(header["groups"], homes, strict=True)):

@@ -5,13 +5,14 @@ So what forecasts promised is regressed on what came. A forecast is followed fro
 regression on, from 2.7 on by its whole slope: what promises twice of what comes is followed half.
 Sources: Mincer & Zarnowitz 1969 (the slope of a forecast, here without an intercept); White 1980 (its
 standard error where noise comes and goes); Lo & MacKinlay 1988 (the variance ratio: how far changes over many
-steps are sums of unrelated changes over one).
+steps are sums of unrelated changes over one, and how it scatters).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,10 +34,12 @@ RECENT_BETA = 0.996
 _BETAS = np.array([RECORD_BETA] * 5 + [RECENT_BETA] * 2)[:, None]
 # A slope is as large as half a standard error above it allows: few samples are no reason to hold back.
 BENEFIT = 0.5
-# Samples more than half a day apart have a season that takes a year: it has to be believed before it has been
-# seen twice, so that there is no doubt in the first year and a half.
+# Samples more than half a day apart may have a season that takes a year: it has to be believed before it has
+# been seen twice. In the first two years they are not doubted where they keep to a level: where of 100 walks
+# one has so small a variance ratio.
 SEASONAL_INTERVAL = DAY / 2.0
-PATIENCE = 1.5 * 365.25 * DAY
+TWO_YEARS = 2.0 * 365.25 * DAY
+RARE = 2.33
 # A record of hundreds of samples says hardly anything else after a few more: the share is worked out at each
 # fourth sample of a stream, and stands until the next.
 STANDS = 4
@@ -65,10 +68,11 @@ class Calibration(RowState):
         self.add_rows("share", len(horizons))
         self.add_rows("began", fill=np.nan)
 
-    def update(self, runs: Runs, number: Integers, time: Floats, changes: Floats) -> Floats:
+    def update(self, runs: Runs, number: Integers, time: Floats, evenness: Floats, changes: Floats) -> Floats:
         """Return the share that stands after each sample, (n, n_horizons).
 
-        number: (n,) of each sample in its stream, from 0.  time: (n,) Unix seconds.
+        number: (n,) of each sample in its stream, from 0.  time: (n,) Unix seconds.  evenness: (n,) of moves
+        (`Believed`).
         changes: (n, n_horizons, 2) the change that was forecast for it, and the one that came, in scales
         times the root of the horizon; NaN: unknown. They are bounded in place.
         """
@@ -94,8 +98,13 @@ class Calibration(RowState):
             return runs.spread(self.share[rows]).copy()
         began = self.began[rows]
         self.began[rows] = began = np.where(np.isnan(began), runs.first(time), began)
-        worked_out = _share(record[fresh], self._horizons)
-        worked_out[_patient(number, time - runs.spread(began))[fresh]] = 1.0
+        standing = record[fresh]
+        ratio = _variance_ratio(standing, evenness[fresh])
+        worked_out = _share(standing, self._horizons, ratio)
+        young = _is_young(number[fresh], (time - runs.spread(began))[fresh])
+        if young.any():
+            level = ratio < _least_ratio(standing[:, 4], self._horizons)
+            worked_out[young[:, None] & level] = 1.0
         if len(worked_out) == len(number):
             share = worked_out
         else:
@@ -105,7 +114,9 @@ class Calibration(RowState):
         self.share[rows] = runs.last(share)
         return share
 
-    def update_one(self, row: int, number: int, time: float, promised: float, came: float) -> float:
+    def update_one(
+        self, row: int, number: int, time: float, evenness: float, promised: float, came: float
+    ) -> float:
         """As `update`, of one sample and one horizon: quicker with numbers."""
         known = not math.isnan(promised + came)
         if known:
@@ -129,37 +140,35 @@ class Calibration(RowState):
         began = self.began.item(row)
         if math.isnan(began):
             self.began[row] = began = time
-        share = 1.0
-        if not _is_patient(number, time - began):
-            share = self._share_of(square, moved, agreed, spread, weight, lately, rightly)
+        horizon = self._horizons.item(0)
+        ratio = moved / max(weight, TINY) / evenness
+        if _is_young(number, time - began) and ratio < _least_ratio(weight, horizon):
+            share = 1.0
+        else:
+            spread *= horizon * min(ratio, 1.0)
+            share = _one_share(square, agreed, spread, lately, rightly)
         self.share[row, 0] = share
         return share
 
-    def _share_of(
-        self,
-        square: float,
-        moved: float,
-        agreed: float,
-        spread: float,
-        weight: float,
-        lately: float,
-        rightly: float,
-    ) -> float:
-        """As `_share`, of one horizon."""
-        spread *= self._horizons.item(0) * min(moved / max(weight, TINY), 1.0)
-        trust = agreed / math.sqrt(max(spread, TINY)) - (CHANCE - 1.0)
-        if trust <= 0.0:
-            return 0.0
-        slope = (rightly + BENEFIT * math.sqrt(lately * spread / max(square, TINY))) / max(lately, TINY)
-        return min(trust, 1.0) * min(max(slope, 0.0), 1.0)
+
+def _variance_ratio(record: Floats, evenness: Floats) -> Floats:
+    """Return how large the variance of changes over a horizon is beside that of a walk, (n, n_horizons).
+
+    A walk in coarse steps moves as far as one in fine steps, but by few large moves: their mean square, which
+    is what changes are measured in, is too large by as much as they are uneven.
+    """
+    return np.asarray(record[:, 1] / np.maximum(record[:, 4], TINY) / evenness[:, None])
 
 
-def _share(record: Floats, horizons: Floats) -> Floats:
-    """Return the share after each sample, (n, n_horizons): trust, as evidence allows, times the slope."""
-    square, moved, agreed, spread, weight, lately, rightly = (record[:, i] for i in range(7))
-    # Errors of forecasts h ahead overlap h times where a change is a sum of h unrelated ones, as in a walk,
-    # and the mean of its squares is 1. Where values come back to a level that is less, and so is the overlap.
-    spread = np.minimum(moved / np.maximum(weight, TINY), 1.0) * spread
+def _share(record: Floats, horizons: Floats, ratio: Floats) -> Floats:
+    """Return the share after each sample, (n, n_horizons): trust, as evidence allows, times the slope.
+
+    ratio: (n, n_horizons) of variances.
+    """
+    square, agreed, spread, lately, rightly = (record[:, i] for i in (0, 2, 3, 5, 6))
+    # Errors of forecasts h ahead overlap h times where a change is a sum of h unrelated ones, as in a walk.
+    # Where values come back to a level the ratio is less than 1, and so is the overlap.
+    spread = np.minimum(ratio, 1.0) * spread
     spread *= horizons
     trust = agreed / np.sqrt(np.maximum(spread, TINY))
     trust -= CHANCE - 1.0
@@ -173,11 +182,30 @@ def _share(record: Floats, horizons: Floats) -> Floats:
     return trust
 
 
-def _patient(number: Integers, elapsed: Floats) -> NDArray[np.bool_]:
-    """Return whether each stream is too young for its season to be doubted, (n,)."""
-    return (elapsed > SEASONAL_INTERVAL * number) & (elapsed < PATIENCE)
+def _one_share(square: float, agreed: float, spread: float, lately: float, rightly: float) -> float:
+    """As `_share`, of one horizon.  spread: as far as errors overlap."""
+    trust = agreed / math.sqrt(max(spread, TINY)) - (CHANCE - 1.0)
+    if trust <= 0.0:
+        return 0.0
+    slope = (rightly + BENEFIT * math.sqrt(lately * spread / max(square, TINY))) / max(lately, TINY)
+    return min(trust, 1.0) * min(max(slope, 0.0), 1.0)
 
 
-def _is_patient(number: int, elapsed: float) -> bool:
-    """As `_patient`, of one stream."""
-    return SEASONAL_INTERVAL * number < elapsed < PATIENCE
+@overload
+def _is_young(number: int, elapsed: float) -> bool: ...
+@overload
+def _is_young(number: Integers, elapsed: Floats) -> NDArray[np.bool_]: ...
+def _is_young(number: int | Integers, elapsed: float | Floats) -> bool | NDArray[np.bool_]:
+    """Return whether a season of a year can't have been seen twice."""
+    return (elapsed > SEASONAL_INTERVAL * number) & (elapsed < TWO_YEARS)
+
+
+def _least_ratio(weight: float | Floats, horizon: float | Floats) -> Floats:
+    """Return the variance ratio that one walk in 100 falls short of; weight: of the record.
+
+    A young record weighs a sample by the cube of its number, so that the ratio of n samples has a variance of
+    about 3 * horizon / n; its logarithm is nearly normal. Measured on walks of 8 to 170 horizons.
+    """
+    n = np.maximum((YOUNG + 1.0) * weight, TINY)
+    variance = np.log1p(3.0 * horizon / n)
+    return np.asarray(np.exp(-0.5 * variance - RARE * np.sqrt(variance)))

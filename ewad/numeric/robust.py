@@ -1,4 +1,8 @@
-"""The unit that a stream's changes are measured in, and its values with lone spikes held back."""
+"""The unit that a stream's changes are measured in, how even they are, and its values with lone spikes held
+back.
+
+Sources: Geary 1935 (the mean of absolute deviations beside the root mean square, a measure of heavy tails).
+"""
 
 from __future__ import annotations
 
@@ -25,6 +29,8 @@ LONE_LIMIT = 7.0
 # Where about the last 1 / (1 - 0.9) = 10 moves were smaller than a twentieth of the scale, as after a change
 # of unit, it is measured anew from here on. Samples that do not move at all tell nothing.
 QUIET_BETA, QUIET = 0.9, 20.0
+# The mean square of normal moves, to the square of the mean of their sizes.
+NORMAL = math.pi / 2.0
 
 
 class Believed(NamedTuple):
@@ -32,25 +38,29 @@ class Believed(NamedTuple):
 
     steady: the value as believed.  expected: where the stream is expected to stay: at the value; if that is
     doubted, as far towards it as doubted values have proved true.  scale: 1 where nothing has moved yet.
+    evenness: how large the square of the mean move is beside the mean square, 1 as of normal moves, or where
+    nothing has moved; small where few moves make the scale, as in values of coarse steps.
     """
 
     steady: Floats
     expected: Floats
     scale: Floats
+    evenness: Floats
 
 
 class RobustScale(RowState):
     """Values without those that nothing confirms, and the root mean square of their moves.
 
-    State, (n_streams,) each: steady: the last value as believed.  last: as it came.  square, weight: what
-    the scale is made of.  recent: what the last moves alone would make of it, squared.  streak: samples in a
-    row that came by too large a change.  stayed, returned: how often what was doubted proved true, and
-    how often not.
+    State, (n_streams,) each: steady: the last value as believed.  last: as it came.  square, size, weight:
+    what the scale is made of, sums of moves squared, of moves and of ones.  recent: what the last moves alone
+    would make of it, squared.  streak: samples in a row that came by too large a change.  stayed, returned:
+    how often what was doubted proved true, and how often not.
     """
 
     steady: Floats
     last: Floats
     square: Floats
+    size: Floats
     weight: Floats
     recent: Floats
     streak: NDArray[np.int64]
@@ -59,7 +69,7 @@ class RobustScale(RowState):
 
     def __init__(self, n_streams: int = 0) -> None:
         super().__init__(n_streams)
-        for name in ("steady", "last", "square", "weight", "recent"):
+        for name in ("steady", "last", "square", "size", "weight", "recent"):
             self.add_rows(name)
         for name in ("streak", "stayed", "returned"):
             self.add_rows(name, dtype=np.int64)
@@ -71,27 +81,34 @@ class RobustScale(RowState):
         """
         if len(value) == 1:  # quicker with numbers
             return self._update_one(runs.series.item(), bool(known[0]), value.item())
-        steady, expected, square, weight, recent = self._columns(runs, known, value)
+        steady, expected, square, size, weight, recent = self._columns(runs, known, value)
         for mine, column in (
             (self.steady, steady),
             (self.last, value),
             (self.square, square),
+            (self.size, size),
             (self.weight, weight),
             (self.recent, recent),
         ):
             mine[runs.rows] = runs.last(column)
         root = np.sqrt(square / np.maximum(weight, 1.0))
-        return Believed(steady, expected, np.where(root > 0.0, root, 1.0))
+        moves = root > 0.0
+        evenness = np.ones_like(root)
+        np.divide(size, weight * root, out=evenness, where=moves)
+        evenness = np.minimum(NORMAL * evenness * evenness, 1.0)
+        return Believed(steady, expected, np.where(moves, root, 1.0), evenness)
 
     def _update_one(self, row: int, known: bool, value: float) -> Believed:
         """As `update`, of one sample."""
         stream = self._stream(row)
         stream.take(value, known)
         self.steady[row], self.last[row] = stream.steady, value
-        self.square[row], self.weight[row], self.recent[row] = stream.square, stream.weight, stream.recent
+        self.square[row], self.size[row] = stream.square, stream.size
+        self.weight[row], self.recent[row] = stream.weight, stream.recent
         self.streak[row], self.stayed[row], self.returned[row] = stream.streak, stream.stayed, stream.returned
-        scale = math.sqrt(stream.square / max(stream.weight, 1.0)) or 1.0
-        return Believed(*np.array((stream.steady, stream.expected, scale)).reshape(3, 1))
+        scale = math.sqrt(stream.square / max(stream.weight, 1.0))
+        evenness = min(NORMAL * (stream.size / (stream.weight * scale)) ** 2, 1.0) if scale > 0.0 else 1.0
+        return Believed(*np.array((stream.steady, stream.expected, scale or 1.0, evenness)).reshape(4, 1))
 
     def _stream(self, row: int) -> _Stream:
         """Return the numbers of a row."""
@@ -99,6 +116,7 @@ class RobustScale(RowState):
             self.steady.item(row),
             self.last.item(row),
             self.square.item(row),
+            self.size.item(row),
             self.weight.item(row),
             self.recent.item(row),
             self.streak.item(row),
@@ -107,36 +125,39 @@ class RobustScale(RowState):
         )
 
     def _columns(self, runs: Runs, known: NDArray[np.bool_], value: Floats) -> tuple[Floats, ...]:
-        """Return steady, expected, square, weight and recent after each sample."""
-        change = value - previous(value, self.steady[runs.rows], runs)
+        """Return steady, expected, square, size, weight and recent after each sample."""
+        move = np.abs(value - previous(value, self.steady[runs.rows], runs))
         if not known.all():
-            change = np.where(known, change, 0.0)
-        change *= change
-        sums = self._sums(runs, known, change)
+            move = np.where(known, move, 0.0)
+        square = move * move
+        sums = self._sums(runs, known, move, square)
         columns = value.copy(), value.copy(), *sums
-        odd = self._odd(runs, change, *sums)
+        odd = self._odd(runs, square, *sums)
         if odd.any():
             for run in np.unique(runs.run[odd]).tolist():
                 self._follow(runs, run, known, value, columns)
         return columns
 
-    def _sums(self, runs: Runs, known: NDArray[np.bool_], change: Floats) -> tuple[Floats, Floats, Floats]:
-        """Return square, weight and recent after each sample, if nothing is odd.  change: (n,) squared."""
+    def _sums(
+        self, runs: Runs, known: NDArray[np.bool_], move: Floats, its_square: Floats
+    ) -> tuple[Floats, Floats, Floats, Floats]:
+        """Return square, size, weight and recent after each sample, if nothing is odd."""
         decay = SCALE_BETA if known.all() else np.where(known, SCALE_BETA, 1.0)
-        fading = np.where(change > 0.0, QUIET_BETA, 1.0)
+        fading = np.where(move > 0.0, QUIET_BETA, 1.0)
         return (
-            advance(decay, change, self.square[runs.rows], runs),
+            advance(decay, its_square, self.square[runs.rows], runs),
+            advance(decay, move, self.size[runs.rows], runs),
             advance(decay, known.astype(np.float64), self.weight[runs.rows], runs),
-            advance(fading, (1.0 - QUIET_BETA) * change, self.recent[runs.rows], runs),
+            advance(fading, (1.0 - QUIET_BETA) * its_square, self.recent[runs.rows], runs),
         )
 
     def _odd(
-        self, runs: Runs, change: Floats, square: Floats, weight: Floats, recent: Floats
+        self, runs: Runs, its_square: Floats, square: Floats, size: Floats, weight: Floats, recent: Floats
     ) -> NDArray[np.bool_]:
         """Return (n,) whether a sample is doubted, or the scale measured anew, or its run began so."""
         was_square = previous(square, self.square[runs.rows], runs)
         was_weight = previous(weight, self.weight[runs.rows], runs)
-        odd = (change * np.maximum(was_weight, 1.0) > DOUBT_LIMIT**2 * was_square) & (was_square > 0.0)
+        odd = (its_square * np.maximum(was_weight, 1.0) > DOUBT_LIMIT**2 * was_square) & (was_square > 0.0)
         odd |= QUIET**2 * recent * weight < square
         odd[runs.start] |= self.streak[runs.rows] > 0
         return odd
@@ -150,7 +171,7 @@ class RobustScale(RowState):
         followed = []
         for x, here in zip(value[members].tolist(), known[members].tolist(), strict=True):
             stream.take(x, here)
-            followed.append((stream.steady, stream.expected, stream.square, stream.weight, stream.recent))
+            followed.append(stream.told)
         self.streak[row], self.stayed[row], self.returned[row] = stream.streak, stream.stayed, stream.returned
         for column, those in zip(columns, zip(*followed, strict=True), strict=True):
             column[members] = those
@@ -163,6 +184,7 @@ class _Stream:
     steady: float
     last: float
     square: float
+    size: float
     weight: float
     recent: float
     streak: int
@@ -174,6 +196,11 @@ class _Stream:
         """As `Believed` has it; before anything was doubted all that comes is expected to stay."""
         trust = (self.stayed + 1.0) / (self.stayed + self.returned + 1.0)
         return self.last if self.last == self.steady else self.steady + trust * (self.last - self.steady)
+
+    @property
+    def told(self) -> tuple[float, ...]:
+        """What `RobustScale._columns` returns of it."""
+        return self.steady, self.expected, self.square, self.size, self.weight, self.recent
 
     def take(self, x: float, known: bool) -> None:
         """Take in one sample."""
@@ -197,8 +224,9 @@ class _Stream:
     def _count(self, move: float) -> None:
         """Let the scale know of a move."""
         self.square = SCALE_BETA * self.square + move * move
+        self.size = SCALE_BETA * self.size + move
         self.weight = SCALE_BETA * self.weight + 1.0
         if move > 0.0:
             self.recent = QUIET_BETA * self.recent + (1.0 - QUIET_BETA) * move * move
             if QUIET**2 * self.recent * self.weight < self.square:
-                self.square, self.weight = move * move, 1.0
+                self.square, self.size, self.weight = move * move, move, 1.0

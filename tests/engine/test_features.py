@@ -22,11 +22,9 @@ def seen(value, time=None, restart=None, cuts=(), scale=2.0, **model):
     edges = sorted({0, len(value), *cuts})
     for a, z in pairwise(edges):
         runs = Runs.of(np.zeros(z - a, int))
-        number, position = features.places(runs, None if restart is None else restart[a:z])
         x = value[a:z]
-        parts.append(
-            features.update(runs, time[a:z], number, position, x, Believed(x, x, np.full(z - a, scale)))
-        )
+        samples = features.placed(runs, time[a:z], x, None if restart is None else restart[a:z])
+        parts.append(features.update(samples, Believed(x, x, np.full(z - a, scale), np.ones(z - a))))
     joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ("X", "Y", "X_now")}
     joined |= {name: np.concatenate([part.fixed[name] for part in parts]) for name in parts[0].fixed}
     return joined, settings, features

@@ -190,7 +190,11 @@ def test_of_a_dump_of_version_1_all_but_pending_forecasts_and_the_newest_moves_i
     what = engine.load((Path(__file__).parent / "version1.npz").read_bytes())
     assert what.dropped == []
     got, expected = (
-        {name: array for name, array in state_of(each).items() if not re.search("pending|scale/recent", name)}
+        {
+            name: array
+            for name, array in state_of(each).items()
+            if not re.search("pending|scale/(recent|size)", name)
+        }
         for each in (engine, used(*settings))
     )
     assert_close(got, expected, rel=1e-12)
@@ -216,25 +220,30 @@ def test_of_a_dump_of_version_2_all_but_what_the_seasonal_expert_knew_is_loaded(
         engine.observe(replace(random_samples(9, 100, 3).batch(), group=i))
 
 
-def test_a_dump_of_version_3_is_loaded_whole():
+@pytest.mark.parametrize("version", [3, 4])
+def test_a_dump_of_version_3_or_4_is_loaded_whole(version):
     model = replace(
         MODEL, experts=("persistence", "linear", "seasonal"), features="full", share="stream", interval=0.9
     )
     settings = replace(GROUP, model=model, topics=())
     engine = Engine([settings])
-    what = engine.load((Path(__file__).parent / "version3.npz").read_bytes())
+    what = engine.load((Path(__file__).parent / f"version{version}.npz").read_bytes())
     assert what.dropped == []
     # What both versions keep of the same samples; forecasts, and what follows from them, may differ.
     got, expected = (
         {
             name: array
             for name, array in state_of(each).items()
-            if re.search("context|window|theta|scale/(?!recent)", name)
+            if re.search("context|window|theta|scale/(?!recent|size)", name)
         }
         for each in (engine, used(settings))
     )
     assert {"level", "sums", "weights"} <= {name.split("/")[-1] for name in got}
     assert_close(got, expected, rel=1e-9)
+    scale = engine.groups[0].forecaster.scale
+    np.testing.assert_allclose(
+        scale.size, np.sqrt(2.0 / np.pi * scale.square * scale.weight)
+    )  # of normal moves
     calibration = engine.groups[0].forecaster.calibration
     assert (calibration.record[:3, 4] > 0.0).all()
     engine.observe(random_samples(9, 100, 3).batch())

@@ -8,24 +8,32 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ewad.numeric.calibration import Calibration
+from ewad.numeric.calibration import Calibration, _least_ratio
 from ewad.numeric.recurrence import Runs
 
 HOUR, DAY, YEAR = 3600.0, 86_400.0, 365.25 * 86_400.0
 
 
-def shares(promised, came, horizons=(1,), cuts=(), every=HOUR):
+def shares(promised, came, horizons=(1,), cuts=(), every=HOUR, evenness=1.0):
     """Return the share after each sample of one stream; promised, came: (n,) or (n, n_horizons)."""
     promised, came = (np.asarray(change, float).reshape(len(change), -1) for change in (promised, came))
     calibration, found = Calibration(horizons, 1), []
     for a, z in pairwise(sorted({0, len(promised), *cuts})):
         runs = Runs.of(np.zeros(z - a, np.int64))
         changes = np.stack([promised[a:z], came[a:z]], axis=2)
-        found.append(calibration.update(runs, np.arange(a, z), 1e9 + every * np.arange(a, z), changes))
+        number = np.arange(a, z)
+        even = np.full(z - a, evenness)
+        found.append(calibration.update(runs, number, 1e9 + every * number, even, changes))
     return np.concatenate(found)
 
 
-def naive(promised, came, horizon, every=HOUR):
+def rare_ratio(samples, horizon):
+    """Return the variance ratio that one walk in 100 falls short of."""
+    variance = math.log(1.0 + 3.0 * horizon / samples)
+    return math.exp(-variance / 2 - 2.33 * math.sqrt(variance))
+
+
+def naive(promised, came, horizon, every=HOUR, evenness=1.0):
     square = agreed = moved = spread = weight = lately = rightly = 0.0
     found, share = [], 0.0
     for number, (p, c) in enumerate(zip(promised, came, strict=True)):
@@ -39,10 +47,12 @@ def naive(promised, came, horizon, every=HOUR):
         lately, rightly = quick * lately + p * p, quick * rightly + p * c
         if number % 4 == 0:
             share = 0.0
-            if every > DAY / 2 and 0 < every * number < 1.5 * YEAR:
+            ratio = moved / weight / evenness if weight else 0.0
+            young = every > DAY / 2 and 0 < every * number < 2 * YEAR
+            if young and weight and ratio < rare_ratio(4 * weight, horizon):
                 share = 1.0
             elif square > 0.0 and moved > 0.0:
-                variance = horizon * min(moved / weight, 1.0) * spread  # of the sum of p * c
+                variance = horizon * min(ratio, 1.0) * spread  # of the sum of p * c
                 trust = min(max(agreed / math.sqrt(variance) - 1.7, 0.0), 1.0) if variance else 0.0
                 slope = (rightly + 0.5 * math.sqrt(lately * variance / square)) / lately
                 share = trust * min(max(slope, 0.0), 1.0)
@@ -58,16 +68,18 @@ def naive(promised, came, horizon, every=HOUR):
     slope=st.sampled_from([-1.0, 0.0, 0.3, 1.0]),
     size=st.sampled_from([1e-6, 1.0, 20.0]),
     every=st.sampled_from([60.0, 5 * DAY]),
+    evenness=st.sampled_from([0.1, 1.0]),
 )
-def test_any_split_gives_what_a_plain_loop_gives(seed, n, cuts, slope, size, every):
+def test_any_split_gives_what_a_plain_loop_gives(seed, n, cuts, slope, size, every, evenness):
     rng = np.random.default_rng(seed)
     promised = size * rng.normal(size=(n, 2))
     came = slope * promised + rng.normal(size=(n, 2))
     promised[rng.random((n, 2)) < 0.2] = np.nan
     came[rng.random((n, 2)) < 0.1] = 0.0
-    found = shares(promised, came, (1, 6), [cut for cut in cuts if cut < n], every)
+    came[:, 1] *= 0.4
+    found = shares(promised, came, (1, 6), [cut for cut in cuts if cut < n], every, evenness)
     for i, horizon in enumerate((1, 6)):
-        expected = naive(promised[:, i], came[:, i], horizon, every)
+        expected = naive(promised[:, i], came[:, i], horizon, every, evenness)
         np.testing.assert_allclose(found[:, i], expected, rtol=1e-7, atol=1e-9)
     assert ((found >= 0.0) & (found <= 1.0)).all()
 
@@ -80,10 +92,12 @@ def test_one_sample_at_a_time_gives_the_same(every):
     promised[::7], came[5] = np.nan, 1e9
     calibration = Calibration((3,), 2)
     alone = [
-        calibration.update_one(1, i, 1e9 + every * i, *pair)
+        calibration.update_one(1, i, 1e9 + every * i, 0.7, *pair)
         for i, pair in enumerate(zip(promised, came, strict=True))
     ]
-    np.testing.assert_allclose(alone, shares(promised, came, (3,), every=every)[:, 0], rtol=1e-9)
+    np.testing.assert_allclose(
+        alone, shares(promised, came, (3,), every=every, evenness=0.7)[:, 0], rtol=1e-9
+    )
     assert not calibration.record[0].any()  # the other stream knows of nothing
 
 
@@ -101,7 +115,9 @@ def test_streams_of_one_batch_have_records_of_their_own():
         number = n[series] + runs.rank
         changes = np.stack([promised[series, number], came[series, number]], axis=1)[:, None]
         for stream, share in zip(
-            series, calibration.update(runs, number, HOUR * number, changes), strict=True
+            series,
+            calibration.update(runs, number, HOUR * number, np.ones(len(series)), changes),
+            strict=True,
         ):
             found[stream].append(share[0])
         n += np.bincount(series, minlength=2)
@@ -128,12 +144,23 @@ def test_what_does_not_come_true_is_not_followed(slope):
     assert shares(promised, slope * promised + rng.normal(size=6000)).mean() < 0.01
 
 
-def test_of_daily_samples_there_is_no_doubt_before_a_year_and_a_half():
+def test_daily_samples_that_keep_to_a_level_are_not_doubted_for_two_years():
     rng = np.random.default_rng(3)
     promised, came = rng.normal(size=(2, 2000))
-    found = shares(promised, came, every=DAY)[:, 0]
-    assert found[4:548].tolist() == [1.0] * 544
-    assert found[552:].mean() < 0.01
+    level, walk = (shares(promised, size * came, (48,), every=DAY)[:, 0] for size in (48**-0.5, 1.0))
+    assert level[128:728].tolist() == [1.0] * 600
+    assert level[732:].mean() < 0.05
+    assert walk.mean() < 0.01
+    assert shares(promised, came, every=DAY).mean() < 0.01  # nor the next one
+
+
+@pytest.mark.parametrize(("samples", "horizon"), [(100, 6), (365, 48), (547, 6), (2000, 48)])
+def test_of_100_walks_one_has_so_small_a_variance_ratio(samples, horizon):
+    # As the record sees it: weighted by the cube of the number, of overlapping changes.
+    walks = np.cumsum(np.random.default_rng(1).normal(size=(2000, samples)), axis=1)
+    change = walks[:, horizon:] - walks[:, :-horizon]
+    ratio = np.average(change**2, axis=1, weights=np.arange(horizon, samples) ** 3.0) / horizon
+    assert 0.003 < np.mean(ratio < _least_ratio(samples / 4, horizon)) < 0.03
 
 
 def test_of_forecasts_further_ahead_more_is_asked():

@@ -28,16 +28,31 @@ def walk(n, seed=1, size=1.0):
 
 
 def test_the_scale_is_the_root_mean_square_of_the_moves():
-    steady, expected, scale = followed([5.0, 8.0, 4.0])
+    steady, expected, scale, _ = followed([5.0, 8.0, 4.0])
     assert steady.tolist() == expected.tolist() == [5.0, 8.0, 4.0]
     mean = (0.9999 * 9.0 + 16.0) / 1.9999
     np.testing.assert_allclose(scale, [1.0, 3.0, math.sqrt(mean)])
 
 
 def test_a_constant_stream_is_believed_and_has_scale_1():
-    steady, _, scale = followed(np.full(100, 21.5))
+    steady, _, scale, evenness = followed(np.full(100, 21.5))
     assert set(steady) == {21.5}
-    assert set(scale) == {1.0}
+    assert set(scale) == set(evenness) == {1.0}
+
+
+def test_normal_moves_are_even_and_those_of_heavy_tails_are_not():
+    # Of Student's t with 3 degrees of freedom: (pi / 2) (2 sqrt(3) / pi)**2 / 3 = 2 / pi.
+    rng = np.random.default_rng(1)
+    assert followed(np.cumsum(rng.normal(size=20_000))).evenness[-1] == pytest.approx(1.0, abs=0.02)
+    assert followed(np.cumsum(rng.standard_t(3, 20_000))).evenness[-1] == pytest.approx(2 / math.pi, abs=0.06)
+
+
+def test_in_coarse_steps_a_walk_moves_as_far_in_the_mean_but_less_evenly():
+    # A step of 5 in a fifth of the moves at most: the mean square is larger than it is without steps.
+    fine = walk(20_000)
+    got = followed(5.0 * np.round(fine / 5.0))
+    assert got.scale[-1] > 1.8
+    assert got.scale[-1] * math.sqrt(got.evenness[-1]) == pytest.approx(1.0, rel=0.05)
 
 
 def test_the_first_move_of_a_constant_stream_is_believed():
@@ -59,7 +74,7 @@ def test_of_doubted_values_as_many_are_expected_to_stay_as_have_stayed():
     value[100:700:100] = 1021.0  # six spikes
     value[800:] += 1000.0  # and a step
     value[900] = 3020.0
-    steady, expected, _ = followed(value)
+    steady, expected, *_ = followed(value)
     at = [100, 200, 300, 400, 500, 600, 800, 900]
     towards = (expected - steady)[at] / (value - steady)[at]
     np.testing.assert_allclose(towards, 1 / np.array([1, 2, 3, 4, 5, 6, 7, 4]))
@@ -98,7 +113,7 @@ def test_a_step_is_believed_with_the_second_sample_and_hardly_widens_the_scale(j
     value = walk(1000)
     scale = followed(value).scale
     value[500:] += jump
-    steady, _, got = followed(value)
+    steady, _, got, _ = followed(value)
     assert np.flatnonzero(steady != value).tolist() == [500]
     np.testing.assert_allclose(got, scale, rtol=0.12)
 
@@ -106,7 +121,7 @@ def test_a_step_is_believed_with_the_second_sample_and_hardly_widens_the_scale(j
 def test_a_change_of_unit_upwards_takes_the_scale_along():
     value = walk(1000)
     value[500:] *= 1000.0
-    steady, _, scale = followed(value)
+    steady, _, scale, _ = followed(value)
     assert np.array_equal(steady[520:], value[520:])
     assert 100.0 < scale[520] / scale[499] < 10_000.0
 
@@ -115,7 +130,7 @@ def test_a_change_of_unit_upwards_takes_the_scale_along():
 def test_a_change_of_unit_downwards_has_taken_the_scale_along_after_200_samples(unit):
     value = walk(3000)
     value[500:] /= unit
-    steady, _, scale = followed(value)
+    steady, _, scale, _ = followed(value)
     assert np.array_equal(steady[502:], value[502:])
     moves = np.diff(value)[500:]
     np.testing.assert_allclose(scale[700:], math.sqrt((moves**2).mean()), rtol=0.35)
@@ -136,14 +151,14 @@ def test_a_sample_that_continues_nothing_is_believed_as_it_is_and_moves_no_scale
     value[100:] += 1e6
     known = np.arange(200) > 0
     known[100] = False
-    steady, _, scale = followed(value, known=known)
+    steady, _, scale, _ = followed(value, known=known)
     assert np.array_equal(steady, value)
     np.testing.assert_allclose(scale[-1], followed(walk(200)).scale[-1], rtol=0.02)
 
 
 def naive(value, known):
     """One stream, sample by sample: its state are the samples, and what is made of them."""
-    steady, last, square, weight, recent, streak, stayed, returned = *[0.0] * 5, 0, 0, 0
+    steady, last, square, size, weight, recent, streak, stayed, returned = *[0.0] * 6, 0, 0, 0
     for x, here in zip(value, known, strict=True):
         move = abs(x - steady) if here else 0.0
         scale = math.sqrt(square / max(weight, 1.0))
@@ -157,11 +172,13 @@ def naive(value, known):
             if wild:
                 move = min(move, 7.0 * scale * 2.0 ** max(0, streak - 2))
             square, weight = 0.9999 * square + move**2, 0.9999 * weight + 1.0
+            size = 0.9999 * size + move
             recent = 0.9 * recent + 0.1 * move**2 if move else recent
             if move and recent < square / weight / 400.0:
-                square, weight = move**2, 1.0
+                square, size, weight = move**2, move, 1.0
         expected = steady + (x - steady) * (1 + stayed) / (1 + stayed + returned)
-        yield steady, expected, math.sqrt(square / max(weight, 1.0)) if square else 1.0
+        even = min(math.pi / 2 * (size / weight) ** 2 / (square / weight), 1.0) if square else 1.0
+        yield steady, expected, math.sqrt(square / max(weight, 1.0)) if square else 1.0, even
 
 
 @settings(max_examples=100, deadline=None)
