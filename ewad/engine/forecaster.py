@@ -67,7 +67,7 @@ class Forecaster(RowState):
         self.calibration: Calibration | None = None
         if len(settings.experts) > 1:
             names = settings.experts
-            self.hedge = Hedge(n, len(names), n_streams)
+            self.hedge = Hedge(settings.horizons, len(names), n_streams)
             self.pending_experts = Pending(settings.horizons, len(names), n_streams)
             self._seasonal_naive = names.index("seasonal_naive") if "seasonal_naive" in names else -1
             if "persistence" in names:

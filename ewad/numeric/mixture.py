@@ -22,8 +22,9 @@ YOUNG = 3.0
 LEARNING_RATE = 0.15
 # Below this share of the best's weight an expert is left out, until its record is better.
 DROPPED = 1e-3
-# Losses are bounded, as Hedge wants them: one spike must not outweigh the whole record. In squared scales.
-LOSS_LIMIT = 100.0
+# Losses are bounded, as Hedge wants them: a spike or a step must not outweigh the whole record. In scales,
+# whatever the horizon.
+ERROR_LIMIT = 10.0
 # What even the best of them loses beyond this, as where a step came, says nothing of the experts, and would
 # make all their losses alike.
 COMMON_LIMIT = 3.0
@@ -45,11 +46,12 @@ class Hedge(RowState):
     record: Floats
     weight: Floats
 
-    def __init__(self, n_horizons: int, n_experts: int, n_streams: int = 0) -> None:
+    def __init__(self, horizons: Sequence[int], n_experts: int, n_streams: int = 0) -> None:
         super().__init__(n_streams)
         self._ones = np.ones(n_experts)
-        self.add_rows("record", n_horizons, n_experts)
-        self.add_rows("weight", n_horizons)
+        self._loss_limit = ERROR_LIMIT**2 / np.array(horizons, dtype=np.float64)[:, None]
+        self.add_rows("record", len(horizons), n_experts)
+        self.add_rows("weight", len(horizons))
 
     def update(self, runs: Runs, decay: Floats | float, error: Floats) -> Floats:
         """Return the experts' weights after each sorted sample, (n, n_horizons, n_experts).
@@ -60,7 +62,7 @@ class Hedge(RowState):
         """
         rows = runs.rows
         loss = np.square(error)
-        np.minimum(loss, LOSS_LIMIT, out=loss)
+        np.minimum(loss, self._loss_limit, out=loss)
         unknown = np.isnan(loss @ self._ones)
         if unknown.any():
             some = loss[unknown]
@@ -77,7 +79,8 @@ class Hedge(RowState):
 
     def update_one(self, row: int, decay: float, errors: Sequence[float]) -> list[float]:
         """As `update`, of one sample and one horizon: quicker with numbers.  errors: of each expert."""
-        losses = [min(error * error, LOSS_LIMIT) for error in errors]
+        limit = self._loss_limit.item()
+        losses = [min(error * error, limit) for error in errors]
         record: list[float] = self.record[row, 0].tolist()
         known = True
         if math.isnan(sum(losses)):

@@ -8,15 +8,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ewad.numeric.mixture import LOSS_LIMIT, Hedge, decays_after, shares
+from ewad.numeric.mixture import ERROR_LIMIT, Hedge, decays_after, shares
 from ewad.numeric.recurrence import Runs
 
 
 def weights_after(errors, hedge=None, first=0):
-    """Feed one stream, one horizon with errors: (n, n_experts); return the weights, (n, n_experts)."""
+    """Feed one stream, one horizon with errors: (n, n_experts); return the weights, (n, n_experts).
+
+    The horizon is 1, unless the hedge has another.
+    """
     errors = np.asarray(errors, float)
     n = len(errors)
-    hedge = hedge or Hedge(1, errors.shape[1], 1)
+    hedge = hedge or Hedge((1,), errors.shape[1], 1)
     number = np.arange(first, first + n)
     return hedge.update(Runs.of(np.zeros(n, int)), decays_after(number), errors[:, None, :])[:, 0]
 
@@ -70,11 +73,20 @@ def test_a_hopeless_expert_is_dropped_and_returns_when_it_recovers():
 
 
 def test_one_spike_is_not_the_whole_record():
-    assert weights_after([[1.0, 1e150]])[-1].tolist() == weights_after([[1.0, LOSS_LIMIT**0.5]])[-1].tolist()
+    assert weights_after([[1.0, 1e150]])[-1].tolist() == weights_after([[1.0, ERROR_LIMIT]])[-1].tolist()
     calm = np.tile([[1.0, 2.0]], (500, 1))
     spiked = calm.copy()
     spiked[100] = 1e6, 1e6  # of both alike: no reason to trust the worse one
     assert weights_after(spiked)[-1][0] > 0.95
+
+
+def test_a_step_that_none_foresaw_does_not_favour_who_leant_towards_it():
+    # Far ahead errors are in units of many scales. One expert is twice as good, but the other's forecast lay
+    # on the side that a step of 68 scales went to.
+    errors = np.tile([0.1, 0.15], (600, 1))
+    errors[500] = 68.0 / 48**0.5 + np.array([0.1, -0.15])
+    weight = weights_after(errors, Hedge((48,), 2, 1))
+    assert weight[501:, 0].min() > 0.9
 
 
 def test_what_all_suffer_makes_no_expert_the_equal_of_a_better_one():
@@ -89,7 +101,7 @@ def test_what_all_suffer_makes_no_expert_the_equal_of_a_better_one():
 
 
 def test_streams_and_horizons_have_records_of_their_own():
-    hedge = Hedge(2, 2, 3)
+    hedge = Hedge((1, 2), 2, 3)
     error = np.array([[[1.0, 5.0], [5.0, 1.0]]] * 20)
     hedge.update(Runs.of(np.ones(20, int)), decays_after(np.arange(20)), error)
     share = hedge.shares()
@@ -97,14 +109,15 @@ def test_streams_and_horizons_have_records_of_their_own():
     assert share[1, 0, 0] == share[1, 1, 1] > 0.9
 
 
-def naive(errors):
+def naive(errors, horizon):
     """One stream: the discounted sums as the docstrings say, sample by sample."""
     record, weight, found = [0.0] * len(errors[0]), 0.0, []
     for number, row in enumerate(errors):
         decay = min(0.9985, 1.0 - 3.0 / (number + 4.0))
-        said = [min(e * e, 100.0) for e in row if not math.isnan(e)]
+        limit = 100.0 / horizon
+        said = [min(e * e, limit) for e in row if not math.isnan(e)]
         known = bool(said)
-        losses = [4.0 * max(said, default=0.0) if math.isnan(e) else min(e * e, 100.0) for e in row]
+        losses = [4.0 * max(said, default=0.0) if math.isnan(e) else min(e * e, limit) for e in row]
         common = max(min(losses) - 3.0, 0.0)  # what all of them suffer says nothing of any
         record = [decay * r + loss - common for r, loss in zip(record, losses, strict=True)]
         weight = decay * weight + known
@@ -121,16 +134,17 @@ def naive(errors):
     n=st.integers(1, 80),
     cuts=st.lists(st.integers(1, 79), max_size=5),
     size=st.sampled_from([0.01, 1.0, 50.0]),
+    horizon=st.sampled_from([1, 24]),
 )
-def test_any_split_gives_what_a_plain_loop_gives(seed, n, cuts, size):
+def test_any_split_gives_what_a_plain_loop_gives(seed, n, cuts, size, horizon):
     rng = np.random.default_rng(seed)
     errors = size * rng.standard_t(2, size=(n, 3))
     errors[rng.random(n) < 0.2, 1] = np.nan
     errors[rng.random(n) < 0.2] = np.nan
-    hedge, found = Hedge(1, 3, 1), []
+    hedge, found = Hedge((horizon,), 3, 1), []
     for a, z in pairwise(sorted({0, n, *(cut for cut in cuts if cut < n)})):
         found += weights_after(errors[a:z], hedge, a).tolist()
-    np.testing.assert_allclose(found, naive(errors.tolist()), rtol=1e-7, atol=1e-12)
+    np.testing.assert_allclose(found, naive(errors.tolist(), horizon), rtol=1e-7, atol=1e-12)
     np.testing.assert_allclose(np.sum(found, axis=1), 1.0)
 
 
