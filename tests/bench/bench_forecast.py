@@ -1,10 +1,11 @@
 """The cost of forecasting live, a step per sample, beside river's models on the same series.
 
 Run: python -m tests.bench forecast [--samples N]
-The model mixes persistence, linear, RLS and network on 60 lags. Cost is CPU per sample after the warm-up, in
-the median lap of 100 samples a stream, ewad's and river's alike: on a shared machine some laps are slower.
-Live means that a call takes one sample of each stream; a stream alone is also measured catching up, many
-samples a call.
+The model mixes persistence, linear, RLS and network on 60 lags, with intervals. Cost is CPU per sample after
+the warm-up, in the median lap of 100 samples a stream, ewad's and river's alike: on a shared machine some laps
+are slower. Live means that a call takes one sample of each stream; a stream alone is also measured catching up,
+many samples a call. River's models are one each, without intervals: beside them stands what the best of ewad's
+experts costs alone, without them too.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 
 from tests.bench.measure import at_least, at_most, peer
@@ -23,7 +24,7 @@ import numpy as np  # isort: skip
 from ewad.engine import Batch, Engine, GroupSettings, ModelSettings
 from ewad.engine.settings import auto
 
-LAGS, EXPERTS = 60, ("persistence", "linear", "rls", "network")
+LAGS, EXPERTS, BEST = 60, ("persistence", "linear", "rls", "network"), "rls"
 
 WARM_UP = LAGS + 40  # samples of each stream that are not timed
 N_STREAMS = 1000
@@ -66,6 +67,11 @@ def model(case: Case, horizons: tuple[int, ...]) -> ModelSettings:
         lags=LAGS,
         features="lags",
     )
+
+
+def best_expert() -> ModelSettings:
+    """Return the best of the experts alone, of one stream."""
+    return replace(model(CASES[0], (1,)), experts=(BEST,), interval=None)
 
 
 def series(n: int) -> np.ndarray:
@@ -164,17 +170,23 @@ def river_snarimax(river: ModuleType, values: np.ndarray) -> tuple[float, float]
     return a_sample(stamps), mean_squared_error(values, forecasts)
 
 
+def of_one_stream(settings: ModelSettings, n: int) -> tuple[np.ndarray, float, float]:
+    """Return the values of a stream, microseconds a sample, and MSE."""
+    seconds, values, forecasts = np.array(list(live(settings, 1, WARM_UP + n))).T
+    return values, float(np.median(seconds[WARM_UP:])) * 1e6, mean_squared_error(values, forecasts)
+
+
 def beside_river(n: int, costs: dict[str, float]) -> None:
     """Print error and cost of one stream by ewad and by river, to which many streams cost the same each.
 
-    costs: of the cases, in microseconds a sample. Where samples come in numbers ewad is held to river's time;
-    of one that comes alone the ratio is told.
+    costs: of the cases, in microseconds a sample. Where samples come in numbers the mixture is held to
+    river's time, and where they come alone its best expert is; the ratio of the mixture of four is told.
     """
-    found = np.array(list(live(model(CASES[0], (1,)), 1, WARM_UP + n)))
-    values = found[:, 1]
-    error = mean_squared_error(values, found[:, 2])
+    values, mixture, error = of_one_stream(model(CASES[0], (1,)), n)
+    _, best, best_error = of_one_stream(best_expert(), n)
     print(f"one stream, {len(values):,} samples, horizon 1: MSE of the last 75 %, us a sample")
-    print(f"  {'ewad, the mixture':34}{error:8.4f} {1e6 * float(np.median(found[WARM_UP:, 0])):8.1f}")
+    print(f"  {'ewad, the mixture':34}{error:8.4f} {mixture:8.1f}")
+    print(f"  {f'ewad, {BEST} alone':34}{best_error:8.4f} {best:8.1f}")
     river = peer("river.time_series") and peer("river.linear_model") and peer("river")
     if river is None:
         return
@@ -182,6 +194,8 @@ def beside_river(n: int, costs: dict[str, float]) -> None:
         microseconds, its_error = run(river, values)
         print(f"  {'river, ' + name:34}{its_error:8.4f} {microseconds:8.1f}")
         at_least(f"{name} / ewad, MSE", its_error / error, 1.0)
+        at_least(f"{name} / ewad's {BEST} alone, MSE", its_error / best_error, 1.0)
+        at_least(f"{name} / ewad's {BEST} alone, cost, one sample a call", microseconds / best, 1.0)
         for case in CASES:
             ratio = microseconds / costs[case.name]
             if case is CASES[0]:
