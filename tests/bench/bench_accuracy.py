@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import tests.bench.measure  # noqa: F401  (before numpy: one thread each)
@@ -70,18 +70,19 @@ class Accuracy:
     microseconds: float
 
 
-def ett(folder: Path, name: str) -> Series:
-    """Return the published cut of a file."""
-    frame = pd.read_csv(folder / f"{name}.csv", parse_dates=["date"]).iloc[:14400]
+def whole_ett(folder: Path, name: str) -> Series:
+    """Return all rows of a file, standardised by rows 0 to 2,880."""
+    frame = pd.read_csv(folder / f"{name}.csv", parse_dates=["date"])
     value = frame.iloc[:, 1:].to_numpy(np.float64)
     first = value[:2880]
-    return Series(
-        name,
-        unix(frame["date"]),
-        (value - first.mean(axis=0)) / first.std(axis=0),
-        tuple(frame.columns[1:]),
-        3600,
-    )
+    value = (value - first.mean(axis=0)) / first.std(axis=0)
+    return Series(name, unix(frame["date"]), value, tuple(frame.columns[1:]), 3600)
+
+
+def ett(folder: Path, name: str) -> Series:
+    """Return the published cut of a file."""
+    whole = whole_ett(folder, name)
+    return replace(whole, time=whole.time[:14400], value=whole.value[:14400])
 
 
 def column(frame: pd.DataFrame, times: pd.Series, column: str, name: str) -> Series:

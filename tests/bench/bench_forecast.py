@@ -2,10 +2,10 @@
 
 Run: python -m tests.bench forecast [--samples N]
 The model mixes persistence, linear, RLS and network on 60 lags, with intervals. Cost is CPU per sample after
-the warm-up, in the median lap of 100 samples a stream, ewad's and river's alike: on a shared machine some laps
-are slower. Live means that a call takes one sample of each stream; a stream alone is also measured catching up,
-many samples a call. River's models are one each, without intervals: beside them stands what the best of ewad's
-experts costs alone, without them too.
+the warm-up, in the median lap of 100 samples a stream, ewad's and river's alike: on a shared machine some
+laps are slower. Live means that a call takes one sample of each stream; a stream alone is also measured
+catching up, many samples a call. River's models are one each, without intervals: beside them stands what the
+best of ewad's experts costs alone, without them too.
 """
 
 from __future__ import annotations
