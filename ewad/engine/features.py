@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ewad.engine.settings import ModelSettings
 from ewad.numeric.calendar import DAY, harmonics
 from ewad.numeric.recurrence import Floats, Integers, Runs, advance
-from ewad.numeric.robust import Believed
+from ewad.numeric.robust import DOUBT_LIMIT, Believed
 from ewad.numeric.rows import Part, RowState
 from ewad.numeric.seasons import Seasons
 from ewad.numeric.windows import Windows, positions
@@ -21,8 +21,8 @@ from ewad.numeric.windows import Windows, positions
 LAG_LIMIT = 4.0
 LEVEL_LIMIT = 8.0
 _LAG_BOUNDS, _LEVEL_BOUNDS = ((np.array(-limit), np.array(limit)) for limit in (LAG_LIMIT, LEVEL_LIMIT))
-# The averages and the level follow no single change further than so many scales: two spikes in a row, or a
-# step, would otherwise be in them for thousands of samples.
+# The averages and the level follow no single change further than so many scales, and none that was doubted: a
+# step, or two spikes in a row, would otherwise be in them for thousands of samples.
 JUMP_LIMIT = 10.0
 # A target of more scales than this, times the root of its horizon, teaches no more than that.
 TARGET_LIMIT = 5.0
@@ -201,7 +201,7 @@ class Features(RowState):
         difference = windows.differences(settings.lags + ahead)
         difference /= scale[:, None] if len(scale) > 1 else scale.reshape(())  # quicker without axes
         if self._full:
-            moved = np.minimum(np.maximum(difference[:, -1], -JUMP_LIMIT), JUMP_LIMIT) * scale
+            moved = _followed(difference[:, -1]) * scale
         _bound(difference, *_LAG_BOUNDS)
         X, X_now = difference[:, : settings.lags], difference[:, ahead:]
         if self._full:
@@ -281,6 +281,13 @@ class Features(RowState):
         np.multiply(deviation, np.abs(deviation), out=crossed[:, 6:8])
         crossed *= CROSSED
         return X
+
+
+def _followed(change: Floats) -> Floats:
+    """Return how much of changes the averages and the level follow; all in scales, (n,)."""
+    followed = np.minimum(np.maximum(change, -JUMP_LIMIT), JUMP_LIMIT)
+    followed[np.abs(change) > DOUBT_LIMIT] = 0.0
+    return followed
 
 
 def _bound(values: Floats, lowest: Floats, highest: Floats) -> Floats:

@@ -128,7 +128,7 @@ class NaiveStream:
         self.scored = [[] for _ in settings.model.horizons] if settings.model else []
 
     def believe(self):
-        """Keep what is believed of the newest value: beyond 50 scales, only what the next one confirms."""
+        """Keep what is believed of the newest value: beyond 15 scales, only what the next one confirms."""
         now, value = len(self.values) - 1, self.values[-1]
         continues = now and now not in self.restarts
         change = value - self.steady[-1] if continues else 0.0
