@@ -132,7 +132,7 @@ class NaiveStream:
         now, value = len(self.values) - 1, self.values[-1]
         continues = now and now not in self.restarts
         change = value - self.steady[-1] if continues else 0.0
-        wild = self.moved() and abs(change) > 50.0 * self.scale()
+        wild = self.moved() and abs(change) > 15.0 * self.scale()
         self.streak = self.streak + 1 if wild else 0
         confirmed = doubted = False
         if continues:
