@@ -1,5 +1,6 @@
 """A real mosquitto for tests: its own configuration, its own free loopback port, its own process."""
 
+import itertools
 import os
 import shutil
 import signal
@@ -7,7 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -23,11 +24,19 @@ def require_mosquitto() -> str:
     return BINARY
 
 
+# Below those that Linux hands out: no server that asks for any port, and no connection, gets one of these.
+PORTS = range(20_000, 32_000)
+_places = itertools.count(os.getpid() * 12)  # runs side by side begin apart from each other
+
+
 def free_port() -> int:
-    """Return a loopback port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Return a loopback port that nothing listens on, each time another."""
+    for _ in PORTS:
+        port = PORTS[next(_places) % len(PORTS)]
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise OSError(f"no free port in {PORTS}")
 
 
 def accepts(port: int) -> bool:

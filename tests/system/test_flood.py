@@ -14,7 +14,7 @@ from tests.system.publisher import publish
 
 pytestmark = pytest.mark.system
 
-# A network that learns from each sample: some 160 us of CPU each, many times what publishing takes.
+# A network that learns from each sample: some 230 us of CPU each, many times what publishing takes.
 SETTINGS = """
 [[stream]]
 name = "plant"
@@ -25,7 +25,7 @@ time_field = "ts"
 model = "m"
 [model.m]
 experts = ["network"]
-hidden = [128, 128]
+hidden = [256, 256]
 batch_size = 1
 [state]
 path = "ewad.db"
