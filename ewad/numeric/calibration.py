@@ -101,10 +101,10 @@ class Calibration(RowState):
         standing = record[fresh]
         ratio = _variance_ratio(standing, evenness[fresh])
         worked_out = _share(standing, self._horizons, ratio)
-        young = _is_young(number[fresh], (time - runs.spread(began))[fresh])
-        if young.any():
+        unseen = _season_unseen(number[fresh], (time - runs.spread(began))[fresh])
+        if unseen.any():
             level = ratio < _least_ratio(standing[:, 4], self._horizons)
-            worked_out[young[:, None] & level] = 1.0
+            worked_out[unseen[:, None] & level] = 1.0
         if len(worked_out) == len(number):
             share = worked_out
         else:
@@ -142,7 +142,7 @@ class Calibration(RowState):
             self.began[row] = began = time
         horizon = self._horizons.item(0)
         ratio = moved / max(weight, TINY) / evenness
-        if _is_young(number, time - began) and ratio < _least_ratio(weight, horizon):
+        if _season_unseen(number, time - began) and ratio < _least_ratio(weight, horizon):
             share = 1.0
         else:
             spread *= horizon * min(ratio, 1.0)
@@ -192,11 +192,11 @@ def _one_share(square: float, agreed: float, spread: float, lately: float, right
 
 
 @overload
-def _is_young(number: int, elapsed: float) -> bool: ...
+def _season_unseen(number: int, elapsed: float) -> bool: ...
 @overload
-def _is_young(number: Integers, elapsed: Floats) -> NDArray[np.bool_]: ...
-def _is_young(number: int | Integers, elapsed: float | Floats) -> bool | NDArray[np.bool_]:
-    """Return whether a season of a year can't have been seen twice."""
+def _season_unseen(number: Integers, elapsed: Floats) -> NDArray[np.bool_]: ...
+def _season_unseen(number: int | Integers, elapsed: float | Floats) -> bool | NDArray[np.bool_]:
+    """Return whether a season of a year has not been seen twice: that of samples half a day apart."""
     return (elapsed > SEASONAL_INTERVAL * number) & (elapsed < TWO_YEARS)
 
 
