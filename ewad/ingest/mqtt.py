@@ -28,6 +28,8 @@ LONGEST_DELAY_SECONDS = 60.0
 # Only a connection that lasted resets the delay: two daemons that share a client id by mistake take over each
 # other's session at every connection, and would do so several times a second if SUBACK were enough.
 STEADY_SECONDS = 10.0
+# After so many connections in a row that did not last, the reason given says what it may be.
+SUSPICIOUS = 3
 
 
 class Backoff:
@@ -74,6 +76,7 @@ class MqttSource:
         self._subscribed_at: float | None = None
         self._last_failure = ""
         self._failures = 0  # since the last connection
+        self._short = 0  # connections in a row that did not last
         self._tried = asyncio.Event()
 
     def fits(self, settings: MqttSettings) -> bool:
@@ -125,9 +128,15 @@ class MqttSource:
     def _on_failure(self, reason: str) -> None:
         """Tell the failure: as a warning when it is a new one, otherwise for those who look closely."""
         now = asyncio.get_running_loop().time()
-        if self._subscribed_at is not None and now - self._subscribed_at >= STEADY_SECONDS:
-            self._backoff.reset()
-            self._last_failure = ""
+        if self._subscribed_at is not None:
+            if now - self._subscribed_at < STEADY_SECONDS:
+                self._short += 1
+            else:
+                self._backoff.reset()
+                self._last_failure = ""
+                self._short = 0
+        if self._short >= SUSPICIOUS:
+            reason += f'; is there another client with client_id "{self._settings.client_id}"?'
         event = "connection failed" if self._subscribed_at is None else "connection lost"
         self._failures += 1
         level = logging.DEBUG if reason == self._last_failure else logging.WARNING

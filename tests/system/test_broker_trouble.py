@@ -84,6 +84,18 @@ def test_an_absent_broker_is_a_state_with_a_reason_and_then_a_connection(tmp_pat
             broker.kill()
 
 
+def test_two_daemons_of_one_client_id_are_told_of_each_other(tmp_path: Path) -> None:
+    with (
+        mosquitto.running(tmp_path / "mosquitto") as broker,
+        daemons.running(
+            tmp_path / "a", url := f"mqtt://127.0.0.1:{broker.port}", STREAM, client_id="one"
+        ) as a,
+        daemons.running(tmp_path / "b", url, STREAM, client_id="one", ready=False) as b,
+    ):
+        hint = 'is there another client with client_id "one"?'
+        until(lambda: hint in a.stderr or hint in b.stderr, lambda: a.stderr + b.stderr)
+
+
 @contextmanager
 def silent_broker() -> Iterator[int]:
     """Yield a port where connections are made and nothing is ever said."""
