@@ -1,6 +1,7 @@
 """`ewad state`: what it says of a file that a daemon has open, and of one that isn't there."""
 
 import sqlite3
+import stat
 
 from tests.store.states import keep, running
 from tests.system.daemon import ewad, failed
@@ -41,6 +42,7 @@ async def test_show_export_and_backup_work_while_the_file_is_in_use(tmp_path):
         assert rows[0].split(",")[5] == repr(float(group.averages[0].mean[0]))
         copied = ewad("state", "backup", tmp_path / "copy.db", "-c", config)
         assert copied.returncode == 0, copied.stderr
+        assert stat.S_IMODE((tmp_path / "copy.db").stat().st_mode) == 0o600
         expected = store.engine.dump()
     async with running(tmp_path / "copy.db") as restored:
         assert restored.engine.dump() == expected
@@ -56,3 +58,5 @@ def test_no_section_no_file_and_a_target_that_exists_are_told_in_a_line(tmp_path
     (tmp_path / "ewad.db").touch()
     taken = ewad("state", "backup", config, "-c", config)
     assert "expected a file that does not exist yet" in failed(taken, 2)
+    nowhere = ewad("state", "backup", tmp_path / "no" / "copy.db", "-c", config)
+    assert "no/copy.db: No such file or directory" in failed(nowhere, 1)

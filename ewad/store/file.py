@@ -250,9 +250,14 @@ class StateFile:
         return sum(path.stat().st_size for path in (self.path, _wal(self.path)) if path.exists())
 
     def back_up(self, target: Path) -> None:
-        """Copy all into a new file, while others write."""
+        """Copy all into a new file, as private as this one, while others write."""
         with _told(target):
-            self._database.execute("VACUUM INTO ?", (str(target),))
+            os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            try:
+                self._database.execute("VACUUM INTO ?", (str(target),))
+            except BaseException:
+                target.unlink()
+                raise
 
     def _files(self) -> list[tuple[int, int] | None]:
         return [_inode(path) for path in (self.path, _wal(self.path))]
