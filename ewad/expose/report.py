@@ -63,7 +63,7 @@ class _GroupReport:
         if model.season is not None:
             self._begin(model.season, "as configured")
         elif model.every_seconds is not None:
-            self._begin_by(model.every_seconds)
+            self._begin_by(model.every_seconds, "intervals")
 
     def observe(self, batch: Batch, results: Results) -> None:
         """Score the batch, or keep it until there are enough intervals."""
@@ -88,17 +88,17 @@ class _GroupReport:
     def _end_waiting(self) -> Scores:
         """Let the first intervals tell the season, and score what has waited; return the scores."""
         intervals = np.concatenate([*self._intervals, np.zeros(0)])
-        scores = self._begin_by(float(np.median(intervals)) if len(intervals) else 0.0)
+        scores = self._begin_by(float(np.median(intervals)) if len(intervals) else 0.0, "the median interval")
         waiting, self._waiting, self._intervals = self._waiting, [], []
         self._time = np.zeros(0)
         for batch, results in waiting:
             self._score(scores, batch, results)
         return scores
 
-    def _begin_by(self, interval_seconds: float) -> Scores:
+    def _begin_by(self, interval_seconds: float, its_name: str) -> Scores:
         season = season_of(interval_seconds)
         what = "a week" if season == WEEK and interval_seconds > 43200.0 else "a day"
-        return self._begin(season, f"{what}, at an interval of {interval_seconds:g} s")
+        return self._begin(season, f"{what} at {its_name} of {interval_seconds:g} s")
 
     def _begin(self, season: int | None, why: str) -> Scores:
         self._season = "none is known" if season is None else f"{season} samples, {why}"

@@ -53,7 +53,7 @@ def test_the_numbers_are_those_of_the_forecasts(batch):
         seasonal = value[target] - value[target - 24]
         assert float(row[7]) == pytest.approx(1 - np.sum(error**2) / np.sum(seasonal**2), abs=1e-3)
         assert row[8:] == ["-", "-"]
-    assert "24 samples, a day, at an interval of 3600 s" in text
+    assert "24 samples, a day at the median interval of 3600 s" in text
 
 
 @pytest.mark.parametrize(
