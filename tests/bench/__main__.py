@@ -16,6 +16,12 @@ def main() -> int:
     known = sorted(path.stem.removeprefix("bench_") for path in FOLDER.glob("bench_*.py"))
     names = list(itertools.takewhile(lambda word: not word.startswith("-"), sys.argv[1:]))
     options = sys.argv[1 + len(names) :]
+    if options and not names:
+        print(
+            f"{__doc__}\nnames: {', '.join(known)}; options are those of a name: try NAME --help",
+            file=sys.stderr,
+        )
+        return 0 if options[0] in ("-h", "--help") else 2
     wanted = names or known
     unknown = [name for name in wanted if name not in known]
     if unknown:
