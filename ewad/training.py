@@ -206,7 +206,7 @@ def examples_of(times: Floats, values: Floats, model: ModelSettings) -> Examples
     if len(values) <= depth:
         return Examples(np.zeros((n_x, 0)), np.zeros((len(model.horizons), 0)), times[:0], times[:0])
     runs, features = Runs.of(np.zeros(len(values), dtype=np.int64)), Features(model, 1)
-    samples = features.placed(runs, times, values)
+    samples = features.place(runs, times, values)
     seen = features.update(samples, RobustScale(1).update(runs, samples.position > 0, values))
     X = columns(model, seasonal=False).of(seen.X)
     return Examples(X[depth:].T, seen.Y[depth:].T, times[depth - ahead : -ahead], times[depth:])

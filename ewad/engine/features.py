@@ -21,8 +21,8 @@ from ewad.numeric.windows import Windows, positions
 LAG_LIMIT = 4.0
 LEVEL_LIMIT = 8.0
 _LAG_BOUNDS, _LEVEL_BOUNDS = ((np.array(-limit), np.array(limit)) for limit in (LAG_LIMIT, LEVEL_LIMIT))
-# The averages and the level follow no single change further than so many scales, and none that was doubted: a
-# step, or two spikes in a row, would otherwise be in them for thousands of samples.
+# The averages and the level follow no single change further than so many scales, and none of so many as are
+# doubted: a step, or two spikes in a row, would otherwise be in them for thousands of samples.
 JUMP_LIMIT = 10.0
 # A target of more scales than this, times the root of its horizon, teaches no more than that.
 TARGET_LIMIT = 5.0
@@ -171,10 +171,10 @@ class Features(RowState):
         position = np.minimum(arrays["position"], reach)
         return {"count": arrays["count"], "position": position, "history": history}
 
-    def placed(
+    def place(
         self, runs: Runs, time: Floats, value: Floats, restart: NDArray[np.bool_] | None = None
     ) -> Samples:
-        """Return sorted samples with the places they have in their streams and windows.
+        """Count sorted samples in, and return them with the places they have in their streams and windows.
 
         restart: (n,) sorted, whether the sample begins a new window; None: none does.
         """

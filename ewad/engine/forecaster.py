@@ -148,7 +148,7 @@ class Forecaster(RowState):
 
         time, value: (n,) sorted.  restart: (n,) sorted, whether the sample begins a new window; None: none.
         """
-        samples = self.features.placed(runs, time, value, restart)
+        samples = self.features.place(runs, time, value, restart)
         believed = self.scale.update(runs, samples.position > 0, value)
         examples = self.features.update(samples, believed)
         changes, progress = self._changes(runs, samples.position >= self.depth, examples)

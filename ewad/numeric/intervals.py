@@ -164,7 +164,11 @@ class ConformalIntervals(RowState):
 
     def _score_one(self, row: int, miss: float, room: float) -> None:
         """As `_score`, of one sample."""
-        now, faded = miss / max(room, miss / HIGHEST_SCORE + NO_ROOM), COOLING * self.anomaly.item(row)
+        faded = COOLING * self.anomaly.item(row)
+        if math.isnan(miss):
+            self.anomaly[row] = faded
+            return
+        now = miss / max(room, miss / HIGHEST_SCORE + NO_ROOM)
         self.anomaly[row] = faded if math.isnan(now) or faded > now else now
 
     def _steps(self, runs: Runs, known: NDArray[np.bool_]) -> Floats:

@@ -22,9 +22,9 @@ YOUNG = 3.0
 LEARNING_RATE = 0.15
 # Below this share of the best's weight an expert is left out, until its record is better.
 DROPPED = 1e-3
-# Losses are bounded, as Hedge wants them: a spike or a step must not outweigh the whole record. In scales,
-# whatever the horizon.
-ERROR_LIMIT = 10.0
+# Losses are bounded, as Hedge wants them: a spike or a step must not outweigh the whole record. At this many
+# scales, or, far ahead where ordinary errors are as large, at so many scales times the root of the horizon.
+ERROR_LIMIT, FAR_ERROR_LIMIT = 10.0, 3.0
 # What even the best of them loses beyond this, as where a step came, says nothing of the experts, and would
 # make all their losses alike.
 COMMON_LIMIT = 3.0
@@ -49,7 +49,8 @@ class Hedge(RowState):
     def __init__(self, horizons: Sequence[int], n_experts: int, n_streams: int = 0) -> None:
         super().__init__(n_streams)
         self._ones = np.ones(n_experts)
-        self._loss_limit = ERROR_LIMIT**2 / np.array(horizons, dtype=np.float64)[:, None]
+        ahead = np.array(horizons, dtype=np.float64)[:, None]
+        self._loss_limit = np.maximum(ERROR_LIMIT**2 / ahead, FAR_ERROR_LIMIT**2)
         self.add_rows("record", len(horizons), n_experts)
         self.add_rows("weight", len(horizons))
 

@@ -1,7 +1,7 @@
 """The unit that a stream's changes are measured in, how even they are, and its values with lone spikes held
 back.
 
-Sources: Geary 1935 (the mean of absolute deviations beside the root mean square, a measure of heavy tails).
+Source: Geary 1935 (the mean size of deviations beside their root mean square tells heavy tails).
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from ewad.numeric.rows import RowState
 # The scale is slow on purpose: about the last 10,000 samples. A window's own deviation would blow up on
 # near-constant stretches.
 SCALE_BETA = 0.9999
-# A change of more scales than this is doubted: the value is believed if the next one lies nearer to it than
-# to what was believed before. A spike is gone with the next sample, a step or a change of unit has come.
+# A change of more scales than this is doubted, if it is also as many times as large as the last few moves: a
+# stream that hardly ever moves is not doubted whenever it does. The value is believed if the next one lies
+# nearer to it than to what was believed before: a spike is gone with the next sample, a step or a change of
+# unit has come.
 DOUBT_LIMIT = 15.0
 # Such a change counts for the scale as no more than this: one spike would widen it for 10,000 samples. Pulses
 # more often than each 49 samples still do, and come to be believed. From the third in a row on it is twice as
@@ -38,8 +40,9 @@ class Believed(NamedTuple):
 
     steady: the value as believed.  expected: where the stream is expected to stay: at the value; if that is
     doubted, as far towards it as doubted values have proved true.  scale: 1 where nothing has moved yet.
-    evenness: how large the square of the mean move is beside the mean square, 1 as of normal moves, or where
-    nothing has moved; small where few moves make the scale, as in values of coarse steps.
+    evenness: the square of the moves' mean size, to their mean square, as a multiple of what it is of normal
+    moves; 1 at most, and where nothing has moved. It is small where few moves make the scale, as in values of
+    coarse steps.
     """
 
     steady: Floats
@@ -129,35 +132,36 @@ class RobustScale(RowState):
         move = np.abs(value - previous(value, self.steady[runs.rows], runs))
         if not known.all():
             move = np.where(known, move, 0.0)
-        square = move * move
-        sums = self._sums(runs, known, move, square)
+        move_squared = move * move
+        sums = self._sums(runs, known, move, move_squared)
         columns = value.copy(), value.copy(), *sums
-        odd = self._odd(runs, square, *sums)
+        odd = self._odd(runs, move_squared, *sums)
         if odd.any():
             for run in np.unique(runs.run[odd]).tolist():
                 self._follow(runs, run, known, value, columns)
         return columns
 
     def _sums(
-        self, runs: Runs, known: NDArray[np.bool_], move: Floats, its_square: Floats
+        self, runs: Runs, known: NDArray[np.bool_], move: Floats, move_squared: Floats
     ) -> tuple[Floats, Floats, Floats, Floats]:
         """Return square, size, weight and recent after each sample, if nothing is odd."""
         decay = SCALE_BETA if known.all() else np.where(known, SCALE_BETA, 1.0)
         fading = np.where(move > 0.0, QUIET_BETA, 1.0)
         return (
-            advance(decay, its_square, self.square[runs.rows], runs),
+            advance(decay, move_squared, self.square[runs.rows], runs),
             advance(decay, move, self.size[runs.rows], runs),
             advance(decay, known.astype(np.float64), self.weight[runs.rows], runs),
-            advance(fading, (1.0 - QUIET_BETA) * its_square, self.recent[runs.rows], runs),
+            advance(fading, (1.0 - QUIET_BETA) * move_squared, self.recent[runs.rows], runs),
         )
 
     def _odd(
-        self, runs: Runs, its_square: Floats, square: Floats, size: Floats, weight: Floats, recent: Floats
+        self, runs: Runs, move_squared: Floats, square: Floats, size: Floats, weight: Floats, recent: Floats
     ) -> NDArray[np.bool_]:
         """Return (n,) whether a sample is doubted, or the scale measured anew, or its run began so."""
         was_square = previous(square, self.square[runs.rows], runs)
-        was_weight = previous(weight, self.weight[runs.rows], runs)
-        odd = (its_square * np.maximum(was_weight, 1.0) > DOUBT_LIMIT**2 * was_square) & (was_square > 0.0)
+        usual = was_square / np.maximum(previous(weight, self.weight[runs.rows], runs), 1.0)
+        usual = np.maximum(usual, previous(recent, self.recent[runs.rows], runs))
+        odd = (move_squared > DOUBT_LIMIT**2 * usual) & (was_square > 0.0)
         odd |= QUIET**2 * recent * weight < square
         odd[runs.start] |= self.streak[runs.rows] > 0
         return odd
@@ -171,7 +175,7 @@ class RobustScale(RowState):
         followed = []
         for x, here in zip(value[members].tolist(), known[members].tolist(), strict=True):
             stream.take(x, here)
-            followed.append(stream.told)
+            followed.append(stream.columns)
         self.streak[row], self.stayed[row], self.returned[row] = stream.streak, stream.stayed, stream.returned
         for column, those in zip(columns, zip(*followed, strict=True), strict=True):
             column[members] = those
@@ -198,8 +202,8 @@ class _Stream:
         return self.last if self.last == self.steady else self.steady + trust * (self.last - self.steady)
 
     @property
-    def told(self) -> tuple[float, ...]:
-        """What `RobustScale._columns` returns of it."""
+    def columns(self) -> tuple[float, ...]:
+        """What `RobustScale._columns` has of it."""
         return self.steady, self.expected, self.square, self.size, self.weight, self.recent
 
     def take(self, x: float, known: bool) -> None:
@@ -207,7 +211,8 @@ class _Stream:
         change = x - self.steady if known else 0.0
         scale = math.sqrt(self.square / max(self.weight, 1.0))
         doubted, stays = self.last != self.steady, abs(x - self.last) < abs(change)
-        move, wild = abs(change), abs(change) > DOUBT_LIMIT * scale > 0.0
+        move, usual = abs(change), max(scale, math.sqrt(self.recent))
+        wild = scale > 0.0 and move > DOUBT_LIMIT * usual
         self.streak = self.streak + 1 if wild else 0
         if wild:
             move = min(move, LONE_LIMIT * scale * 2.0 ** min(max(self.streak - 2, 0), 1000))

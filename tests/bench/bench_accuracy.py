@@ -211,8 +211,8 @@ def show(series: Series, horizons: tuple[int, ...]) -> tuple[float, list[str]]:
         )
     rows["persistence"] = tuple(float(each.persistence.mean()) for each in found)
     for name, values in rows.items():
-        missed = name == "to reach" and any(mine > bound for mine, bound in zip(mse, values, strict=True))
-        print(f"  {name:12} {cells(values)}{'  MISSED' if missed else ''}")
+        late = name == "to reach" and any(mine > bound for mine, bound in zip(mse, values, strict=True))
+        print(f"  {name:12} {cells(values)}{'  MISSED' if late else ''}")
     ratios = [np.where(each.persistence > 0.0, each.squared / each.persistence, 1.0).max() for each in found]
     print(f"  worst horizon and channel, to persistence: {cells(tuple(ratios))}")
     print(f"  cost {cells(tuple(each.microseconds for each in found))} us a sample")

@@ -132,7 +132,7 @@ class NaiveStream:
         now, value = len(self.values) - 1, self.values[-1]
         continues = now and now not in self.restarts
         change = value - self.steady[-1] if continues else 0.0
-        wild = self.moved() and abs(change) > 15.0 * self.scale()
+        wild = self.moved() and abs(change) > 15.0 * max(self.scale(), math.sqrt(self.recent))
         self.streak = self.streak + 1 if wild else 0
         confirmed = doubted = False
         if continues:
@@ -151,7 +151,7 @@ class NaiveStream:
         """Forget all moves but the last one, if those of late are below a twentieth of the scale."""
         if self.moves[-1] == 0.0:
             return
-        self.recent = 0.95 * self.recent + 0.05 * self.moves[-1] ** 2
+        self.recent = 0.9 * self.recent + 0.1 * self.moves[-1] ** 2
         if self.recent < (self.scale() / 20.0) ** 2:
             del self.moves[:-1]
 

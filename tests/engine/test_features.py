@@ -23,7 +23,7 @@ def seen(value, time=None, restart=None, cuts=(), scale=2.0, **model):
     for a, z in pairwise(edges):
         runs = Runs.of(np.zeros(z - a, int))
         x = value[a:z]
-        samples = features.placed(runs, time[a:z], x, None if restart is None else restart[a:z])
+        samples = features.place(runs, time[a:z], x, None if restart is None else restart[a:z])
         parts.append(features.update(samples, Believed(x, x, np.full(z - a, scale), np.ones(z - a))))
     joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ("X", "Y", "X_now")}
     joined |= {name: np.concatenate([part.fixed[name] for part in parts]) for name in parts[0].fixed}

@@ -63,9 +63,10 @@ def test_one_by_one_gives_the_same_as_all_at_once_over_hundreds_of_mini_batches(
     batch_size=st.integers(1, 3),
     max_gap=st.sampled_from([None, 3.0]),
     spikes=st.lists(st.tuples(st.integers(0, 249), st.sampled_from([1e6, -1e4, 0.0, 1e-160])), max_size=4),
+    constant=st.booleans(),
 )
 def test_a_mixture_fed_sample_by_sample_gives_the_same(
-    seed, n, horizon, features, batch_size, max_gap, spikes
+    seed, n, horizon, features, batch_size, max_gap, spikes, constant
 ):
     model = auto(
         "m",
@@ -78,6 +79,8 @@ def test_a_mixture_fed_sample_by_sample_gives_the_same(
     )
     group = GroupSettings("plant", (ByCount(0.9), ByTime(30.0), ByCount(0.0)), model=model)
     samples = random_samples(seed, n, 2)
+    if constant:
+        samples.value[:] = 21.5
     for place, value in spikes:
         samples.value[place % n] = value
     whole, split = new_engine(group, 2), new_engine(group, 2)

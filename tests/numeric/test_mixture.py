@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ewad.numeric.mixture import ERROR_LIMIT, Hedge, decays_after, shares
+from ewad.numeric.mixture import ERROR_LIMIT, Hedge, decay_after, decays_after, shares
 from ewad.numeric.recurrence import Runs
 
 
@@ -114,7 +114,7 @@ def naive(errors, horizon):
     record, weight, found = [0.0] * len(errors[0]), 0.0, []
     for number, row in enumerate(errors):
         decay = min(0.9985, 1.0 - 3.0 / (number + 4.0))
-        limit = 100.0 / horizon
+        limit = max(100.0 / horizon, 9.0)
         said = [min(e * e, limit) for e in row if not math.isnan(e)]
         known = bool(said)
         losses = [4.0 * max(said, default=0.0) if math.isnan(e) else min(e * e, limit) for e in row]
@@ -146,6 +146,15 @@ def test_any_split_gives_what_a_plain_loop_gives(seed, n, cuts, size, horizon):
         found += weights_after(errors[a:z], hedge, a).tolist()
     np.testing.assert_allclose(found, naive(errors.tolist(), horizon), rtol=1e-7, atol=1e-12)
     np.testing.assert_allclose(np.sum(found, axis=1), 1.0)
+
+
+@pytest.mark.parametrize("horizon", [1, 24])
+def test_one_sample_at_a_time_gives_the_same(horizon):
+    errors = 5.0 * np.random.default_rng(2).standard_t(2, size=(300, 3)) / horizon**0.5
+    errors[::7, 1], errors[::11] = np.nan, np.nan
+    hedge = Hedge((horizon,), 3, 2)
+    alone = [hedge.update_one(1, decay_after(number), row) for number, row in enumerate(errors.tolist())]
+    np.testing.assert_allclose(alone, weights_after(errors, Hedge((horizon,), 3, 1)), atol=1e-12)
 
 
 @pytest.mark.parametrize("value", [0.0, 1e-200, 1e100])

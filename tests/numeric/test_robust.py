@@ -103,6 +103,13 @@ def test_opposite_spikes_in_a_row_are_not_believed():
     assert set(followed(spiked).steady[500:503]) == {value[499]}
 
 
+def test_a_switch_that_hardly_ever_moves_is_believed_and_keeps_its_scale():
+    value = (np.arange(200_000) // 300 % 2).astype(float)
+    steady, _, scale, _ = followed(value)
+    assert np.array_equal(steady, value)
+    assert scale[-1] > 0.5 * 300**-0.5
+
+
 @pytest.mark.parametrize("period", [2, 7])
 def test_pulses_that_go_on_come_to_be_believed(period):
     value = 20.0 + 0.01 * np.random.default_rng(1).normal(size=3000)
@@ -164,7 +171,7 @@ def naive(value, known):
     for x, here in zip(value, known, strict=True):
         move = abs(x - steady) if here else 0.0
         scale = math.sqrt(square / max(weight, 1.0))
-        wild = 0.0 < 15.0 * scale < move
+        wild = scale > 0.0 and move > 15.0 * max(scale, math.sqrt(recent))
         doubted = here and last != steady
         confirmed = doubted and abs(x - last) < abs(x - steady)
         stayed, returned = stayed + confirmed, returned + (doubted and not wild and not confirmed)
