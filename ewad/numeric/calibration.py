@@ -35,8 +35,8 @@ _BETAS = np.array([RECORD_BETA] * 5 + [RECENT_BETA] * 2)[:, None]
 # A slope is as large as half a standard error above it allows: few samples are no reason to hold back.
 BENEFIT = 0.5
 # Samples more than half a day apart may have a season that takes a year: it has to be believed before it has
-# been seen twice. In the first two years they are not doubted where they keep to a level: where of 100 walks
-# one has so small a variance ratio.
+# been seen twice. In the first two years they are not doubted while they keep to a level: while of 100 walks,
+# at any sample of theirs, one has so small a variance ratio.
 SEASONAL_INTERVAL = DAY / 2.0
 TWO_YEARS = 2.0 * 365.25 * DAY
 RARE = 2.33
@@ -62,7 +62,8 @@ class Calibration(RowState):
 
     def __init__(self, horizons: Sequence[int], n_streams: int = 0) -> None:
         super().__init__(n_streams)
-        self._horizons = np.array(horizons, dtype=np.float64)
+        self._overlaps = Overlaps(horizons)
+        self._horizons = self._overlaps.horizons
         self.pending = Pending(horizons, 2, n_streams)
         self.add_rows("record", 7, len(horizons))
         self.add_rows("share", len(horizons))
@@ -100,10 +101,12 @@ class Calibration(RowState):
         self.began[rows] = began = np.where(np.isnan(began), runs.first(time), began)
         standing = record[fresh]
         ratio = _variance_ratio(standing, evenness[fresh])
-        worked_out = _share(standing, self._horizons, ratio)
+        worked_out = _share(standing, self._overlaps.of(standing, ratio))
         unseen = _season_unseen(number[fresh], (time - runs.spread(began))[fresh])
         if unseen.any():
-            level = ratio < _least_ratio(standing[:, 4], self._horizons)
+            level = (ratio < _least_ratio(standing[:, 4], self._horizons)) & (
+                standing[:, 4] >= self._horizons
+            )
             worked_out[unseen[:, None] & level] = 1.0
         if len(worked_out) == len(number):
             share = worked_out
@@ -142,7 +145,8 @@ class Calibration(RowState):
             self.began[row] = began = time
         horizon = self._horizons.item(0)
         ratio = moved / max(weight, TINY) / evenness
-        if _season_unseen(number, time - began) and ratio < _least_ratio(weight, horizon):
+        unseen = weight >= horizon and _season_unseen(number, time - began)
+        if unseen and ratio < _least_ratio(weight, horizon):
             share = 1.0
         else:
             spread *= horizon * min(ratio, 1.0)
@@ -151,25 +155,49 @@ class Calibration(RowState):
         return share
 
 
-def _variance_ratio(record: Floats, evenness: Floats) -> Floats:
-    """Return how large the variance of changes over a horizon is beside that of a walk, (n, n_horizons).
+class Overlaps:
+    """How many times errors of forecasts h ahead overlap: h times in a walk, whose changes over h steps are
+    sums of h unrelated ones; less where values come back to a level.
+    """
 
-    A walk in coarse steps moves as far as one in fine steps, but by few large moves: their mean square, which
-    is what changes are measured in, is too large by as much as they are uneven.
+    def __init__(self, horizons: Sequence[int]) -> None:
+        self.horizons = np.array(horizons, dtype=np.float64)
+        # Each horizon is compared with the farthest one of half of it at most; 0: there is none.
+        near = [max((other for other in horizons if 2 * other <= each), default=0) for each in horizons]
+        self._near = np.array(near, dtype=np.float64)
+        self._at = np.array([list(horizons).index(each) if each else i for i, each in enumerate(near)])
+
+    def of(self, record: Floats, ratio: Floats) -> Floats:
+        """Return the overlaps, (n, n_horizons).  ratio: (n, n_horizons), of variances.
+
+        The ratio is too large for what moves in few large steps and still keeps to a level, such as the teeth
+        of a saw. It holds only where changes go on to grow with the horizon, at half a walk's pace or more.
+        """
+        moved = record[:, 1] / np.maximum(record[:, 4], TINY)
+        far = self.horizons * np.maximum(moved, TINY)
+        growth = 1.0 - self._near * moved[:, self._at] / far
+        growth *= 2.0 * self.horizons / (self.horizons - self._near)
+        np.maximum(growth, moved, out=growth)
+        np.minimum(growth, ratio, out=growth)
+        np.minimum(growth, 1.0, out=growth)
+        growth *= self.horizons
+        return growth
+
+
+def _variance_ratio(record: Floats, evenness: Floats) -> Floats:
+    """Return how large the variance of changes over a horizon is beside that of a walk of as large a mean
+    move, (n, n_horizons).
+
+    Not of as large a mean square, which is what changes are measured in: values in coarse steps move as far
+    as they would in fine ones, but by fewer and larger moves, whose mean square says too much.
     """
     return np.asarray(record[:, 1] / np.maximum(record[:, 4], TINY) / evenness[:, None])
 
 
-def _share(record: Floats, horizons: Floats, ratio: Floats) -> Floats:
-    """Return the share after each sample, (n, n_horizons): trust, as evidence allows, times the slope.
-
-    ratio: (n, n_horizons) of variances.
-    """
+def _share(record: Floats, overlaps: Floats) -> Floats:
+    """Return the share after each sample, (n, n_horizons): trust, as evidence allows, times the slope."""
     square, agreed, spread, lately, rightly = (record[:, i] for i in (0, 2, 3, 5, 6))
-    # Errors of forecasts h ahead overlap h times where a change is a sum of h unrelated ones, as in a walk.
-    # Where values come back to a level the ratio is less than 1, and so is the overlap.
-    spread = np.minimum(ratio, 1.0) * spread
-    spread *= horizons
+    spread = overlaps * spread
     trust = agreed / np.sqrt(np.maximum(spread, TINY))
     trust -= CHANCE - 1.0
     np.minimum(np.maximum(trust, 0.0, out=trust), 1.0, out=trust)

@@ -30,7 +30,6 @@ HORIZONS = (1, 24, 48)
 BATCH = 1024
 NEVER_WORSE = 1.01  # of persistence
 COVERAGE = (0.88, 0.92)
-ROUNDING = 0.01  # of what repeats
 
 # Mean squared errors at horizons 1, 24, 48 to reach.
 TARGETS = {
@@ -196,11 +195,14 @@ def cells(values: tuple[float, ...]) -> str:
     return " / ".join(f"{value:.3f}" for value in values)
 
 
-def show(series: Series, horizons: tuple[int, ...]) -> tuple[float, list[str]]:
-    """Measure and print a series; return the worst ratio to persistence, and the coverages out of bounds.
+def most_inside(repeated: float) -> float:
+    """Return the upper bound of the coverage: where more values repeat than it, of those that do not."""
+    highest = COVERAGE[1]
+    return highest if repeated <= highest else repeated + highest * (1.0 - repeated)
 
-    Where more values repeat than the upper bound asks for, so many may be inside.
-    """
+
+def show(series: Series, horizons: tuple[int, ...]) -> tuple[float, list[str]]:
+    """Measure and print a series; return the worst ratio to persistence, and the coverages out of bounds."""
     found = [measure(series, horizon) for horizon in horizons]
     mse = [float(each.squared.mean()) for each in found]
     print(f"{series.name}: {len(series.value):,} rows, {len(series.channels)} channels")
@@ -222,7 +224,7 @@ def show(series: Series, horizons: tuple[int, ...]) -> tuple[float, list[str]]:
             tuple(float(kind[i].mean()) for kind in kinds)
             for kinds in zip(*((each.coverage, each.repeated, each.width) for each in found), strict=True)
         )
-        low, high = COVERAGE[0], [max(COVERAGE[1], each + ROUNDING) for each in repeated]
+        low, high = COVERAGE[0], map(most_inside, repeated)
         line = f"{channel}: coverage {cells(covered)}"
         if max(repeated) > COVERAGE[1]:
             line += f", repeated {cells(repeated)}"

@@ -33,8 +33,9 @@ def rare_ratio(samples, horizon):
     return math.exp(-variance / 2 - 2.33 * math.sqrt(variance))
 
 
-def naive(promised, came, horizon, every=HOUR, evenness=1.0):
-    square = agreed = moved = spread = weight = lately = rightly = 0.0
+def naive(promised, came, horizon, every=HOUR, evenness=1.0, near=0, came_near=None):
+    """Return the share after each sample.  near: a horizon that was forecast too; came_near: its changes."""
+    square = agreed = moved = spread = weight = lately = rightly = moved_near = 0.0
     found, share = [], 0.0
     for number, (p, c) in enumerate(zip(promised, came, strict=True)):
         known = not (math.isnan(p) or math.isnan(c))
@@ -45,14 +46,18 @@ def naive(promised, came, horizon, every=HOUR, evenness=1.0):
         moved, weight = decay * moved + c * c, decay * weight + known
         spread = decay * spread + (p * c) ** 2
         lately, rightly = quick * lately + p * p, quick * rightly + p * c
+        if near:
+            moved_near = decay * moved_near + (min(max(came_near[number], -3.0), 3.0) ** 2 if known else 0.0)
         if number % 4 == 0:
             share = 0.0
             ratio = moved / weight / evenness if weight else 0.0
             young = every > DAY / 2 and 0 < every * number < 2 * YEAR
-            if young and weight and ratio < rare_ratio(4 * weight, horizon):
+            if young and weight >= horizon and ratio < rare_ratio(4 * weight, horizon):
                 share = 1.0
             elif square > 0.0 and moved > 0.0:
-                variance = horizon * min(ratio, 1.0) * spread  # of the sum of p * c
+                growth = 2.0 * horizon / (horizon - near) * (1.0 - near * moved_near / (horizon * moved))
+                overlap = horizon * min(ratio, 1.0, max(growth, moved / weight))
+                variance = overlap * spread  # of the sum of p * c
                 trust = min(max(agreed / math.sqrt(variance) - 1.7, 0.0), 1.0) if variance else 0.0
                 slope = (rightly + 0.5 * math.sqrt(lately * variance / square)) / lately
                 share = trust * min(max(slope, 0.0), 1.0)
@@ -74,30 +79,30 @@ def test_any_split_gives_what_a_plain_loop_gives(seed, n, cuts, slope, size, eve
     rng = np.random.default_rng(seed)
     promised = size * rng.normal(size=(n, 2))
     came = slope * promised + rng.normal(size=(n, 2))
-    promised[rng.random((n, 2)) < 0.2] = np.nan
+    promised[rng.random(n) < 0.2] = np.nan
     came[rng.random((n, 2)) < 0.1] = 0.0
     came[:, 1] *= 0.4
     found = shares(promised, came, (1, 6), [cut for cut in cuts if cut < n], every, evenness)
-    for i, horizon in enumerate((1, 6)):
-        expected = naive(promised[:, i], came[:, i], horizon, every, evenness)
+    for i, (horizon, near) in enumerate(((1, 0), (6, 1))):
+        expected = naive(promised[:, i], came[:, i], horizon, every, evenness, near, came[:, 0])
         np.testing.assert_allclose(found[:, i], expected, rtol=1e-7, atol=1e-9)
     assert ((found >= 0.0) & (found <= 1.0)).all()
 
 
-@pytest.mark.parametrize("every", [HOUR, DAY])
-def test_one_sample_at_a_time_gives_the_same(every):
+@pytest.mark.parametrize(("every", "size"), [(HOUR, 1.0), (DAY, 1.0), (DAY, 0.2)])
+def test_one_sample_at_a_time_gives_the_same(every, size):
     rng = np.random.default_rng(1)
-    promised = rng.normal(size=800)
-    came = 0.6 * promised + rng.normal(size=800)
+    promised = size * rng.normal(size=800)
+    came = 0.6 * promised + size * rng.normal(size=800)
     promised[::7], came[5] = np.nan, 1e9
     calibration = Calibration((3,), 2)
     alone = [
         calibration.update_one(1, i, 1e9 + every * i, 0.7, *pair)
         for i, pair in enumerate(zip(promised, came, strict=True))
     ]
-    np.testing.assert_allclose(
-        alone, shares(promised, came, (3,), every=every, evenness=0.7)[:, 0], rtol=1e-9
-    )
+    together = shares(promised, came, (3,), every=every, evenness=0.7)[:, 0]
+    assert (together[200:700] == 1.0).all() == (size < 1.0)  # a level, not doubted yet
+    np.testing.assert_allclose(alone, together, rtol=1e-9)
     assert not calibration.record[0].any()  # the other stream knows of nothing
 
 
@@ -148,10 +153,29 @@ def test_daily_samples_that_keep_to_a_level_are_not_doubted_for_two_years():
     rng = np.random.default_rng(3)
     promised, came = rng.normal(size=(2, 2000))
     level, walk = (shares(promised, size * came, (48,), every=DAY)[:, 0] for size in (48**-0.5, 1.0))
-    assert level[128:728].tolist() == [1.0] * 600
+    assert level[200:728].tolist() == [1.0] * 528
     assert level[732:].mean() < 0.05
     assert walk.mean() < 0.01
     assert shares(promised, came, every=DAY).mean() < 0.01  # nor the next one
+
+
+def test_daily_samples_are_doubted_before_anything_is_known():
+    assert not shares([np.nan] * 100, [1.0] * 100, (48,), every=DAY).any()
+    assert not shares([1.0] * 40, [0.0] * 40, (48,), every=DAY).any()
+
+
+def test_what_jumps_back_to_where_it_was_is_no_walk():
+    # Teeth of a saw, 50 samples long: their few large moves look like a walk's, but 24 and 48 steps ahead of
+    # a tooth lies the same tooth.
+    rng, n = np.random.default_rng(5), 4000
+    saw = np.arange(n + 48) % 50 / 5.0 + 0.1 * rng.normal(size=n + 48)
+    came = np.stack([saw[48:] - saw[48 - h : n + 48 - h] for h in (24, 48)], axis=1) / np.sqrt([24, 48]) / 1.4
+    promised = 0.5 * came + 0.3 * rng.normal(size=came.shape)
+    alone, beside = (
+        shares(promised[:, 1], came[:, 1], (48,), evenness=0.05),
+        shares(promised, came, (24, 48), evenness=0.05),
+    )
+    assert alone[2000:, 0].mean() < beside[2000:, 1].mean() - 0.1
 
 
 @pytest.mark.parametrize(("samples", "horizon"), [(100, 6), (365, 48), (547, 6), (2000, 48)])
