@@ -23,7 +23,6 @@ from ewad.numeric.rows import RowState
 # A value outside widens its side by about this share; over the fourth root of the horizon, since what is
 # learnt of a step comes as much later.
 STEP = 0.03
-SIDES = np.array([-1.0, 1.0])
 # The first steps are larger: one over two horizons and a quarter of the forecasts scored so far.
 EAGER = 0.25
 # Widths follow the size of the last 1 / (1 - 0.98) = 50 errors: quick enough for feeds whose noise comes and
@@ -91,7 +90,9 @@ class ConformalIntervals(RowState):
         step, aim = self._steps(runs, known), self._aims(runs, known)
         step *= error != 0.0
         widths = np.empty_like(given)
-        sides = error[:, :, None] * SIDES  # how far below, how far above
+        sides = np.empty_like(given)  # how far below, how far above
+        np.negative(error, out=sides[:, :, 0])
+        sides[:, :, 1] = error
         if len(runs.series) == len(self._horizons) == 1:
             self._follow(runs.series.item(), sides, given, known, step, aim, size, widths)
         else:

@@ -127,7 +127,7 @@ def shares(record: Floats, weight: Floats) -> Floats:
     share = record - best[..., None]
     share *= (-LEARNING_RATE / mean)[..., None]
     np.exp(share, out=share)
-    share[share < DROPPED] = 0.0
+    share *= share >= DROPPED
     share /= over_experts(np.add, share)[..., None]
     return share
 
