@@ -87,7 +87,7 @@ def from_version_4(
 ) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Return header and arrays in the form of version 5.
 
-    The scale keeps the sizes of moves too: as if they had been normal.
+    The scale keeps the sizes of moves too: as if they had been normal. The calibration counts who was nearer.
     """
     moved = dict(arrays)
     for i, entry in enumerate(header["groups"]):
@@ -95,6 +95,9 @@ def from_version_4(
             if kind == "scale":
                 square, weight = (arrays[f"{i}/{j}/{name}"] for name in ("square", "weight"))
                 moved[f"{i}/{j}/size"] = np.sqrt(square) * np.sqrt(weight) * math.sqrt(2.0 / math.pi)
+            if kind == "calibration":
+                record = arrays[f"{i}/{j}/record"]
+                moved[f"{i}/{j}/record"] = np.concatenate([record, np.zeros_like(record[:, :1])], axis=1)
     return header, moved
 
 

@@ -31,7 +31,12 @@ CHANCE = 2.7
 # last 250, and of the last third of them while they are few.
 RECORD_BETA = 0.9998
 RECENT_BETA = 0.996
-_BETAS = np.array([RECORD_BETA] * 5 + [RECENT_BETA] * 2)[:, None]
+# Sums of squares forget slowly that a pattern has stopped. So what was farther off than persistence in 96 %
+# of about the last 50 samples is not followed, from 90 % on less: by the sum of 1 where it was farther off,
+# and of -1 where not. What promises nothing, or as good as that, is neither.
+LOST_BETA, LOST, LOSING = 0.98, 46.0, 6.0
+NOTHING = 1e-9  # scales
+_BETAS = np.array([RECORD_BETA] * 5 + [RECENT_BETA] * 2 + [LOST_BETA])[:, None]
 # A slope is as large as half a standard error above it allows: few samples are no reason to hold back.
 BENEFIT = 0.5
 # Samples more than half a day apart may have a season that takes a year: it has to be believed before it has
@@ -49,8 +54,9 @@ TINY = 1e-300
 class Calibration(RowState):
     """The record of what forecasts of each stream and horizon promised, and what came.
 
-    record: (n_streams, 7, n_horizons) discounted sums of promised**2, came**2, promised * came, its square,
-    and of ones; then more quickly discounted ones of promised**2 and promised * came.
+    record: (n_streams, 8, n_horizons) discounted sums of promised**2, came**2, promised * came, its square,
+    and of ones; then more quickly discounted ones of promised**2 and promised * came; then of 1 where
+    persistence was nearer, of -1 where the forecast was.
     share: (n_streams, n_horizons) how much of its change a forecast is followed by.
     began: (n_streams,) the time of the first sample, Unix seconds.
     pending: forecasts, and the last values when they were made.
@@ -65,7 +71,7 @@ class Calibration(RowState):
         self._overlaps = Overlaps(horizons)
         self._horizons = self._overlaps.horizons
         self.pending = Pending(horizons, 2, n_streams)
-        self.add_rows("record", 7, len(horizons))
+        self.add_rows("record", 8, len(horizons))
         self.add_rows("share", len(horizons))
         self.add_rows("began", fill=np.nan)
 
@@ -80,13 +86,15 @@ class Calibration(RowState):
         rows = runs.rows
         np.minimum(np.maximum(changes, -CHANGE_LIMIT, out=changes), CHANGE_LIMIT, out=changes)
         promised, came = changes[:, :, 0], changes[:, :, 1]
-        terms = np.empty((len(changes), 7, changes.shape[1]))
+        terms = np.empty((len(changes), 8, changes.shape[1]))
         np.multiply(promised, promised, out=terms[:, 0])
         np.multiply(came, came, out=terms[:, 1])
         np.multiply(promised, came, out=terms[:, 2])
         np.multiply(terms[:, 0], terms[:, 1], out=terms[:, 3])
         terms[:, 4] = 1.0
-        terms[:, 5:] = terms[:, 0:3:2]
+        terms[:, 5:7] = terms[:, 0:3:2]
+        np.sign(terms[:, 0] - 2.0 * terms[:, 2], out=terms[:, 7])  # of the difference of squared errors
+        terms[:, 7] *= terms[:, 0] > NOTHING**2
         unknown = np.isnan(terms[:, 2])
         if unknown.any():
             terms.transpose(0, 2, 1)[unknown] = 0.0
@@ -108,6 +116,7 @@ class Calibration(RowState):
                 standing[:, 4] >= self._horizons
             )
             worked_out[unseen[:, None] & level] = 1.0
+        worked_out *= np.minimum(np.maximum((LOST - standing[:, 7]) / LOSING, 0.0), 1.0)
         if len(worked_out) == len(number):
             share = worked_out
         else:
@@ -127,7 +136,7 @@ class Calibration(RowState):
             came = min(max(came, -CHANGE_LIMIT), CHANGE_LIMIT)
         else:
             promised = came = 0.0
-        square, moved, agreed, spread, weight, lately, rightly = self.record[row, :, 0].tolist()
+        square, moved, agreed, spread, weight, lately, rightly, lost = self.record[row, :, 0].tolist()
         young = 1.0 - YOUNG / (number + (YOUNG + 1.0))
         decay, quick = min(RECORD_BETA, young), min(RECENT_BETA, young)
         square = decay * square + promised * promised
@@ -137,7 +146,11 @@ class Calibration(RowState):
         weight = decay * weight + known
         lately = quick * lately + promised * promised
         rightly = quick * rightly + promised * came
-        self.record[row, :, 0] = square, moved, agreed, spread, weight, lately, rightly
+        square_promised, gained = promised * promised, 2.0 * promised * came
+        lost *= min(LOST_BETA, young)
+        if square_promised > NOTHING**2 and square_promised != gained:
+            lost += 1.0 if square_promised > gained else -1.0
+        self.record[row, :, 0] = square, moved, agreed, spread, weight, lately, rightly, lost
         if number % STANDS:
             return self.share.item(row, 0)
         began = self.began.item(row)
@@ -151,8 +164,9 @@ class Calibration(RowState):
         else:
             spread *= horizon * min(ratio, 1.0)
             share = _one_share(square, agreed, spread, lately, rightly)
+        share *= min(max((LOST - lost) / LOSING, 0.0), 1.0)
         self.share[row, 0] = share
-        return share
+        return float(share)
 
 
 class Overlaps:

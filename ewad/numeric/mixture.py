@@ -50,7 +50,7 @@ class Hedge(RowState):
         super().__init__(n_streams)
         self._ones = np.ones(n_experts)
         ahead = np.array(horizons, dtype=np.float64)[:, None]
-        self._loss_limit = np.maximum(ERROR_LIMIT**2 / ahead, FAR_ERROR_LIMIT**2)
+        self._error_limit = np.maximum(ERROR_LIMIT / np.sqrt(ahead), FAR_ERROR_LIMIT)
         self.add_rows("record", len(horizons), n_experts)
         self.add_rows("weight", len(horizons))
 
@@ -62,8 +62,8 @@ class Hedge(RowState):
         of the horizon; NaN where it had no forecast for it. Where none had, nothing is learnt.
         """
         rows = runs.rows
-        loss = np.square(error)
-        np.minimum(loss, self._loss_limit, out=loss)
+        loss = np.minimum(np.abs(error), self._error_limit)
+        loss *= loss
         unknown = np.isnan(loss @ self._ones)
         if unknown.any():
             some = loss[unknown]
@@ -80,8 +80,8 @@ class Hedge(RowState):
 
     def update_one(self, row: int, decay: float, errors: Sequence[float]) -> list[float]:
         """As `update`, of one sample and one horizon: quicker with numbers.  errors: of each expert."""
-        limit = self._loss_limit.item()
-        losses = [min(error * error, limit) for error in errors]
+        limit = self._error_limit.item()
+        losses = [min(abs(error), limit) ** 2 for error in errors]  # NaN stays
         record: list[float] = self.record[row, 0].tolist()
         known = True
         if math.isnan(sum(losses)):

@@ -195,6 +195,12 @@ def cells(values: tuple[float, ...]) -> str:
     return " / ".join(f"{value:.3f}" for value in values)
 
 
+def to_persistence(squared: np.ndarray, persistence: np.ndarray) -> np.ndarray:
+    """Return the ratio of errors; where nothing has moved, infinity for any error."""
+    nothing_moved = np.where(squared > 0.0, np.inf, 1.0)
+    return np.divide(squared, persistence, out=nothing_moved, where=persistence > 0.0)
+
+
 def most_inside(repeated: float) -> float:
     """Return the upper bound of the coverage: where more values repeat than it, of those that do not."""
     highest = COVERAGE[1]
@@ -215,7 +221,7 @@ def show(series: Series, horizons: tuple[int, ...]) -> tuple[float, list[str]]:
     for name, values in rows.items():
         late = name == "to reach" and any(mine > bound for mine, bound in zip(mse, values, strict=True))
         print(f"  {name:12} {cells(values)}{'  MISSED' if late else ''}")
-    ratios = [np.where(each.persistence > 0.0, each.squared / each.persistence, 1.0).max() for each in found]
+    ratios = [to_persistence(each.squared, each.persistence).max() for each in found]
     print(f"  worst horizon and channel, to persistence: {cells(tuple(ratios))}")
     print(f"  cost {cells(tuple(each.microseconds for each in found))} us a sample")
     missed = []

@@ -13,7 +13,7 @@ import argparse
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.bench.bench_accuracy import HORIZONS, NEVER_WORSE, Series, measure, whole_ett
+from tests.bench.bench_accuracy import HORIZONS, NEVER_WORSE, Series, measure, to_persistence, whole_ett
 
 import numpy as np  # isort: skip
 
@@ -59,6 +59,17 @@ def moods(rng: Random, n: int) -> np.ndarray:
     return np.where(np.arange(n) // 700 % 2 == 0, walk(rng, n), level)
 
 
+def tank(rng: Random, n: int) -> np.ndarray:
+    """Return what falls at an uneven pace and is filled up now and then."""
+    value, level = np.empty(n), 100.0
+    for i in range(n):
+        level -= rng.exponential(0.3)
+        if level < 20.0 + 10.0 * rng.random():
+            level = 100.0
+        value[i] = level
+    return value
+
+
 KINDS: dict[str, Callable[[Random, int], np.ndarray]] = {
     "random walk": walk,
     "walk of heavy tails": lambda rng, n: np.cumsum(rng.standard_t(2.0, n)),
@@ -83,6 +94,10 @@ KINDS: dict[str, Callable[[Random, int], np.ndarray]] = {
     "square wave": lambda rng, n: np.sign(wave(n, 200.0) + 1e-9) + 0.01 * rng.normal(size=n),
     "clean teeth of a saw": lambda rng, n: (np.arange(n) + int(rng.integers(50))) % 50 / 5.0,
     "slow wave": lambda rng, n: wave(n, 500.0) + 0.001 * rng.normal(size=n),
+    "tank": tank,
+    "wave that stops": lambda rng, n: (
+        5.0 * wave(n, 24.0) * (np.arange(n) < n // 2) + 0.3 * rng.normal(size=n)
+    ),
     "levels": levels,
     "walk and level by turns": moods,
     "constant with rare steps": lambda rng, n: np.cumsum(rng.normal(size=n) * (rng.random(n) < 0.002)),
@@ -117,11 +132,8 @@ def ratios(series: Series) -> tuple[np.ndarray, np.ndarray]:
         (each.cumsum(axis=1) / np.arange(1, farthest + 1)) for each in (found.squared, found.persistence)
     ]
     at = np.array(HORIZONS) - 1
-    return ratio(means[0][:, at], means[1][:, at]), ratio(found.squared, found.persistence)
-
-
-def ratio(squared: np.ndarray, persistence: np.ndarray) -> np.ndarray:
-    return np.divide(squared, persistence, out=np.ones_like(squared), where=persistence > 0.0).max(axis=1)
+    worst = to_persistence(means[0][:, at], means[1][:, at]), to_persistence(found.squared, found.persistence)
+    return worst[0].max(axis=1), worst[1].max(axis=1)
 
 
 def main() -> None:

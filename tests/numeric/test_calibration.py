@@ -35,7 +35,7 @@ def rare_ratio(samples, horizon):
 
 def naive(promised, came, horizon, every=HOUR, evenness=1.0, near=0, came_near=None):
     """Return the share after each sample.  near: a horizon that was forecast too; came_near: its changes."""
-    square = agreed = moved = spread = weight = lately = rightly = moved_near = 0.0
+    square = agreed = moved = spread = weight = lately = rightly = moved_near = lost = 0.0
     found, share = [], 0.0
     for number, (p, c) in enumerate(zip(promised, came, strict=True)):
         known = not (math.isnan(p) or math.isnan(c))
@@ -46,6 +46,7 @@ def naive(promised, came, horizon, every=HOUR, evenness=1.0, near=0, came_near=N
         moved, weight = decay * moved + c * c, decay * weight + known
         spread = decay * spread + (p * c) ** 2
         lately, rightly = quick * lately + p * p, quick * rightly + p * c
+        lost = min(0.98, young) * lost + float(np.sign(abs(c - p) - abs(c)) if abs(p) > 1e-9 else 0.0)
         if near:
             moved_near = decay * moved_near + (min(max(came_near[number], -3.0), 3.0) ** 2 if known else 0.0)
         if number % 4 == 0:
@@ -61,6 +62,7 @@ def naive(promised, came, horizon, every=HOUR, evenness=1.0, near=0, came_near=N
                 trust = min(max(agreed / math.sqrt(variance) - 1.7, 0.0), 1.0) if variance else 0.0
                 slope = (rightly + 0.5 * math.sqrt(lately * variance / square)) / lately
                 share = trust * min(max(slope, 0.0), 1.0)
+            share *= min(max((46.0 - lost) / 6.0, 0.0), 1.0)
         found.append(share)
     return found
 
@@ -152,6 +154,7 @@ def test_what_does_not_come_true_is_not_followed(slope):
 def test_daily_samples_that_keep_to_a_level_are_not_doubted_for_two_years():
     rng = np.random.default_rng(3)
     promised, came = rng.normal(size=(2, 2000))
+    promised *= 0.03  # or else persistence would be nearer nearly always
     level, walk = (shares(promised, size * came, (48,), every=DAY)[:, 0] for size in (48**-0.5, 1.0))
     assert level[200:728].tolist() == [1.0] * 528
     assert level[732:].mean() < 0.05
@@ -185,6 +188,15 @@ def test_of_100_walks_one_has_so_small_a_variance_ratio(samples, horizon):
     change = walks[:, horizon:] - walks[:, :-horizon]
     ratio = np.average(change**2, axis=1, weights=np.arange(horizon, samples) ** 3.0) / horizon
     assert 0.003 < np.mean(ratio < _least_ratio(samples / 4, horizon)) < 0.03
+
+
+def test_a_pattern_that_has_stopped_is_not_followed_for_long():
+    # Nothing comes any more of what is still promised: the sums of squares of 250 samples would say so late.
+    rng = np.random.default_rng(6)
+    promised = np.where(np.arange(1400) < 1000, 1.0, 0.02) * rng.normal(size=1400)
+    found = shares(promised, np.where(np.arange(1400) < 1000, promised, 0.0))[:, 0]
+    assert (found[500:1000] == 1.0).all()
+    assert not found[1190:].any()
 
 
 def test_of_forecasts_further_ahead_more_is_asked():
