@@ -23,7 +23,7 @@ SCALE_BETA = 0.9999
 # stream that hardly ever moves is not doubted whenever it does. The value is believed if the next one lies
 # nearer to it than to what was believed before: a spike is gone with the next sample, a step or a change of
 # unit has come.
-DOUBT_LIMIT = 15.0
+DOUBT_LIMIT = 20.0
 # Such a change counts for the scale as no more than this: one spike would widen it for 10,000 samples. Pulses
 # more often than each 49 samples still do, and come to be believed. From the third in a row on it is twice as
 # much each time: the stream moves otherwise now.

@@ -201,12 +201,6 @@ def to_persistence(squared: np.ndarray, persistence: np.ndarray) -> np.ndarray:
     return np.divide(squared, persistence, out=nothing_moved, where=persistence > 0.0)
 
 
-def most_inside(repeated: float) -> float:
-    """Return the upper bound of the coverage: where more values repeat than it, of those that do not."""
-    highest = COVERAGE[1]
-    return highest if repeated <= highest else repeated + highest * (1.0 - repeated)
-
-
 def show(series: Series, horizons: tuple[int, ...]) -> tuple[float, list[str]]:
     """Measure and print a series; return the worst ratio to persistence, and the coverages out of bounds."""
     found = [measure(series, horizon) for horizon in horizons]
@@ -230,11 +224,10 @@ def show(series: Series, horizons: tuple[int, ...]) -> tuple[float, list[str]]:
             tuple(float(kind[i].mean()) for kind in kinds)
             for kinds in zip(*((each.coverage, each.repeated, each.width) for each in found), strict=True)
         )
-        low, high = COVERAGE[0], map(most_inside, repeated)
         line = f"{channel}: coverage {cells(covered)}"
         if max(repeated) > COVERAGE[1]:
             line += f", repeated {cells(repeated)}"
-        if not all(low <= each <= most for each, most in zip(covered, high, strict=True)):
+        if not all(COVERAGE[0] <= each <= COVERAGE[1] for each in covered):
             missed.append(line)
         print(f"  {line}, width {cells(width)}", flush=True)
     return float(max(ratios)), missed

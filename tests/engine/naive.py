@@ -128,11 +128,11 @@ class NaiveStream:
         self.scored = [[] for _ in settings.model.horizons] if settings.model else []
 
     def believe(self):
-        """Keep what is believed of the newest value: beyond 15 scales, only what the next one confirms."""
+        """Keep what is believed of the newest value: beyond 20 scales, only what the next one confirms."""
         now, value = len(self.values) - 1, self.values[-1]
         continues = now and now not in self.restarts
         change = value - self.steady[-1] if continues else 0.0
-        wild = self.moved() and abs(change) > 15.0 * max(self.scale(), math.sqrt(self.recent))
+        wild = self.moved() and abs(change) > 20.0 * max(self.scale(), math.sqrt(self.recent))
         self.streak = self.streak + 1 if wild else 0
         confirmed = doubted = False
         if continues:

@@ -112,7 +112,7 @@ def test_a_switch_that_hardly_ever_moves_is_believed_and_keeps_its_scale():
 
 @pytest.mark.parametrize("period", [2, 7])
 def test_pulses_that_go_on_come_to_be_believed(period):
-    value = 20.0 + 0.01 * np.random.default_rng(1).normal(size=3000)
+    value = 20.0 + 0.01 * np.random.default_rng(1).normal(size=2000)
     value[500::period] += 10.0
     assert np.array_equal(followed(value).steady[-500:], value[-500:])
 
@@ -171,7 +171,7 @@ def naive(value, known):
     for x, here in zip(value, known, strict=True):
         move = abs(x - steady) if here else 0.0
         scale = math.sqrt(square / max(weight, 1.0))
-        wild = scale > 0.0 and move > 15.0 * max(scale, math.sqrt(recent))
+        wild = scale > 0.0 and move > 20.0 * max(scale, math.sqrt(recent))
         doubted = here and last != steady
         confirmed = doubted and abs(x - last) < abs(x - steady)
         stayed, returned = stayed + confirmed, returned + (doubted and not wild and not confirmed)
