@@ -41,6 +41,8 @@ WITNESSES = 20
 LOSS_BETA = 0.9
 # The plateau detector looks at the means of so many mini-batches: it must cost less than they do.
 WATCH_EVERY = 10
+# Rates whose ratio is this near to 1 are the same: machines differ in the last bits of powers.
+SAME_RATE = 1e-9
 
 
 def batch_size_rule(m: int, n_x: int, memory_bytes: int = MEMORY_BYTES, itemsize: int = 8) -> int:
@@ -235,7 +237,7 @@ class Training:
         """Answer a plateau by a lower rate, where the schedule has one left; return whether training ends."""
         if isinstance(self.schedule, ReduceOnPlateau):
             rates = self.schedule.rate(1.0, np.array([self.plateaus, self.plateaus + 1]), 0)
-            if rates[1] < rates[0]:
+            if rates[1] < (1.0 - SAME_RATE) * rates[0]:
                 self.plateaus += 1
                 self._watch = _Watch(self.detector)
                 return False
