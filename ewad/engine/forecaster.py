@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,12 +10,11 @@ from numpy.typing import NDArray
 from ewad.engine.batch import Forecasts
 from ewad.engine.features import Columns, Examples, Features, Samples, columns
 from ewad.engine.learner import Learner, Progress
+from ewad.engine.mixer import Mixer
 from ewad.engine.recursive_learner import RecursiveLearner
 from ewad.engine.settings import ModelSettings
-from ewad.numeric.calibration import Calibration
 from ewad.numeric.experts import GRADIENT_EXPERTS, RECURSIVE_EXPERTS
 from ewad.numeric.intervals import ConformalIntervals
-from ewad.numeric.mixture import Hedge, decay_after, decays_after, over_experts
 from ewad.numeric.pending import Due, DueOne, Pending
 from ewad.numeric.recurrence import Floats, Integers, Runs, advance
 from ewad.numeric.robust import Believed, RobustScale
@@ -63,15 +61,7 @@ class Forecaster(RowState):
         self.scale = RobustScale(n_streams)
         self.features = Features(settings, n_streams)
         self.pending = Pending(settings.horizons, 2, n_streams)  # the forecast, and that of persistence
-        self.hedge: Hedge | None = None
-        self.calibration: Calibration | None = None
-        if len(settings.experts) > 1:
-            names = settings.experts
-            self.hedge = Hedge(settings.horizons, len(names), n_streams)
-            self.pending_experts = Pending(settings.horizons, len(names), n_streams)
-            self._seasonal_naive = names.index("seasonal_naive") if "seasonal_naive" in names else -1
-            if "persistence" in names:
-                self.calibration = Calibration(settings.horizons, n_streams)
+        self.mixer = Mixer(settings, n_streams) if len(settings.experts) > 1 else None
         self.intervals: ConformalIntervals | None = None
         if settings.interval is not None:
             self.intervals = ConformalIntervals(settings.interval, settings.horizons, n_streams)
@@ -92,12 +82,8 @@ class Forecaster(RowState):
         parts = self.features.parts(n_rows)
         parts += [self.scale.part("scale", self.settings.grid, n_rows), self.part("scores", layout, n_rows)]
         parts += [self.pending.part("pending", layout, n_rows)]
-        if self.hedge is not None:
-            parts += [self.hedge.part("track record", layout, n_rows)]
-            parts += [self.pending_experts.part("pending", f"experts of {layout}", n_rows)]
-        if self.calibration is not None:
-            parts += [self.calibration.part("calibration", layout, n_rows)]
-            parts += [self.calibration.pending.part("pending", f"mixture of {layout}", n_rows)]
+        if self.mixer is not None:
+            parts += self.mixer.parts(n_rows)
         if self.intervals is not None:
             meaning = f"coverage {self.settings.interval} of {layout}"
             parts += [self.intervals.part("intervals", meaning, n_rows)]
@@ -133,10 +119,8 @@ class Forecaster(RowState):
         owners: list[RowState] = [self.scale, self.features, self.pending]
         if self.features.seasons is not None:
             owners.append(self.features.seasons)
-        if self.hedge is not None:
-            owners += [self.hedge, self.pending_experts]
-        if self.calibration is not None:
-            owners += [self.calibration, self.calibration.pending]
+        if self.mixer is not None:
+            owners += self.mixer.owners()
         if self.intervals is not None:
             owners += [self.intervals, self.intervals.pending]
         return owners if self.shared else [*owners, *self.learners.values()]
@@ -173,8 +157,8 @@ class Forecaster(RowState):
         made = believed.expected[:, None, None] + changes * scale[:, None, None]  # (n, n_horizons, n_experts)
         unit = scale[:, None] * self._roots  # what errors are measured in
         forecast = made[:, :, 0]
-        if self.hedge is not None:
-            forecast = self._mixed(self.hedge, samples, due, believed, made, no_season)
+        if self.mixer is not None:
+            forecast = self.mixer.mix(samples, due, believed, made, unit, no_season)
         error = self._score(runs, due, value, forecast)
         lower = upper = None
         if self.intervals is not None:
@@ -201,22 +185,8 @@ class Forecaster(RowState):
             scale * math.sqrt(horizon),
         )
         forecast = made[0]
-        if self.hedge is not None:
-            doubted = x != believed.steady.item()
-            kept = [math.nan] * len(made) if doubted else made
-            if no_season is not None and not doubted:
-                kept = made.copy()
-                kept[self._seasonal_naive] = math.nan
-            came = self.pending_experts.exchange_one(due, kept)
-            errors = [math.nan if doubted else (x - each) / unit for each in came]
-            shares = self.hedge.update_one(due.row, decay_after(number), errors)
-            forecast = sum(map(operator.mul, shares, made))
-            if self.calibration is not None:
-                forecast = self._calibrated_one(
-                    self.calibration, samples, due, believed.evenness, unit, forecast, doubted
-                )
-            if doubted and not math.isnan(forecast):
-                forecast = expected
+        if self.mixer is not None:
+            forecast = self.mixer.mix_one(samples, due, believed, made, unit, no_season)
         error = self._score_one(due, x, forecast)
         if self.intervals is None:
             return np.array([[forecast]]), None, None
@@ -248,17 +218,8 @@ class Forecaster(RowState):
             return np.where(self.squared_change > 0.0, 1.0 - self.squared_error / self.squared_change, np.nan)
 
     def weights(self) -> Floats | None:
-        """Return what the experts weigh in the forecasts, (n_streams, n_horizons, n_experts); None if alone.
-
-        As far as the mixed forecast is not followed, persistence stands in its place.
-        """
-        if self.hedge is None:
-            return None
-        weights = self.hedge.shares()
-        if self.calibration is not None:
-            weights *= self.calibration.share[:, :, None]
-            weights[:, :, self.settings.experts.index("persistence")] += 1.0 - self.calibration.share
-        return weights
+        """Return what each expert weighs, (n_streams, n_horizons, n_experts); None of one alone."""
+        return None if self.mixer is None else self.mixer.weights()
 
     def coverage(self) -> Floats:
         """Return the share of values inside their intervals, (n_streams, n_horizons); NaN without any."""
@@ -306,89 +267,6 @@ class Forecaster(RowState):
         if arrived is not None:
             progress = Progress(progress.loss[runs.order], progress.learning_rate[runs.order])
         return changes, progress
-
-    def _mixed(
-        self,
-        hedge: Hedge,
-        samples: Samples,
-        due: Due,
-        believed: Believed,
-        made: Floats,
-        no_season: NDArray[np.bool_] | None,
-    ) -> Floats:
-        """Return the forecasts mixed, (n, n_horizons).
-
-        What is doubted tells nothing of the experts: neither how they forecast it, nor what they make of it.
-        """
-        value = samples.value
-        doubted = value != believed.steady
-        some_doubted = bool(doubted.any())
-        kept = np.where(doubted[:, None, None], np.nan, made) if some_doubted else made
-        if no_season is not None:
-            kept = kept.copy()
-            kept[:, :, self._seasonal_naive][no_season] = np.nan
-        error = value[:, None, None] - self.pending_experts.exchange(due, kept)
-        unit = believed.scale[:, None] * self._roots
-        error /= unit[:, :, None]
-        if some_doubted:
-            error[doubted] = np.nan
-        share = hedge.update(samples.runs, decays_after(samples.number), error)
-        mixed = over_experts(np.add, share * made)
-        if self.calibration is not None:
-            unknown = doubted if some_doubted else None
-            mixed = self._calibrated(self.calibration, samples, due, believed.evenness, unit, mixed, unknown)
-        if some_doubted:
-            mixed[doubted] = np.where(np.isnan(mixed[doubted]), np.nan, believed.expected[doubted, None])
-        return mixed
-
-    def _calibrated(
-        self,
-        calibration: Calibration,
-        samples: Samples,
-        due: Due,
-        evenness: Floats,
-        unit: Floats,
-        mixed: Floats,
-        doubted: NDArray[np.bool_] | None,
-    ) -> Floats:
-        """Return the mixed forecasts as far as they are to be followed, (n, n_horizons).
-
-        evenness: (n,) of moves.  unit: (n, n_horizons) what changes are measured in.  doubted: (n,) what is
-        nothing to learn from; None: no sample is.
-        """
-        last = samples.value[:, None]
-        made = np.empty((*mixed.shape, 2))
-        made[:, :, 0], made[:, :, 1] = mixed, last
-        if doubted is not None:
-            made[doubted] = np.nan
-        changes = calibration.pending.exchange(due, made)  # forecasts for these samples, and values before
-        before = changes[:, :, 1:].copy()
-        changes[:, :, 1] = last
-        changes -= before
-        changes /= unit[:, :, None]
-        if doubted is not None:
-            changes[doubted] = np.nan
-        followed = mixed - last
-        followed *= calibration.update(samples.runs, samples.number, samples.time, evenness, changes)
-        followed += last
-        return followed
-
-    def _calibrated_one(
-        self,
-        calibration: Calibration,
-        samples: Samples,
-        due: DueOne,
-        evenness: Floats,
-        unit: float,
-        mixed: float,
-        doubted: bool,
-    ) -> float:
-        """As `_calibrated`, of one sample and one horizon."""
-        number, time, value = samples.number.item(), samples.time.item(), samples.value.item()
-        was, last = calibration.pending.exchange_one(due, (math.nan, math.nan) if doubted else (mixed, value))
-        moved = math.nan if doubted else (value - last) / unit
-        share = calibration.update_one(due.row, number, time, evenness.item(), (was - last) / unit, moved)
-        return value + share * (mixed - value)
 
     def _score_one(self, due: DueOne, value: float, forecast: float) -> float:
         """As `_score`, of one sample and one horizon."""
