@@ -35,6 +35,15 @@ CONFIG = click.option(
 )
 
 
+def _whole_numbers(_context: click.Context, parameter: click.Parameter, given: str | None) -> list[int]:
+    """Return the numbers between commas. Raises ConfigError."""
+    try:
+        return [int(number) for number in given.split(",")] if given else []
+    except ValueError:
+        expected = f"--{parameter.name}: expected whole numbers between commas, such as 1,24"
+        raise ConfigError(f'{expected}, got "{given}"') from None
+
+
 def _stream_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that describe one block of streams without a configuration file."""
     for option in reversed(
@@ -44,6 +53,15 @@ def _stream_options(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--half-life", multiple=True, help='Decay by elapsed time, such as "10m".'),
             click.option("--format", type=click.Choice(["number", "json"]), help="Of the payloads."),
             click.option("--field", help="JSON pointer or dotted path of the value."),
+            click.option(
+                "--model", type=click.Choice(["linear", "auto"]), help="Of forecasts; replay: linear."
+            ),
+            click.option(
+                "--horizons",
+                metavar="N,...",
+                callback=_whole_numbers,
+                help="Steps it looks ahead; default: 1.",
+            ),
         )
     ):
         command = option(command)
@@ -133,9 +151,6 @@ def explain(topic: str, payload: str, config: Path | None) -> None:
 @click.option("--speed", type=float, help="So many times faster than recorded; default: as fast as can be.")
 @click.option("--report", is_flag=True, help="Print what the forecasts were worth.")
 @click.option("--score-from", type=float, default=0.25, show_default=True, help="Share that it leaves out.")
-@click.option(
-    "--model", type=click.Choice(["linear", "auto"]), help="Without a configuration; default: linear."
-)
 def replay(files: tuple[Path, ...], config: Path | None, **options: Any) -> None:
     """Put CSV files through the engine, as if their samples came in live."""
     from ewad import replay as replaying

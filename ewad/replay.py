@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 import numpy as np
 
 from ewad import config
 from ewad.config import Settings
 from ewad.config.syntax import MAX_TOPIC_BYTES, mask_url, parse_url, quoted
-from ewad.engine import REFUSED, VALUE_LIMIT, Batch, Engine, ModelSettings, Results
+from ewad.engine import REFUSED, VALUE_LIMIT, Batch, Engine, Results
 from ewad.errors import ConfigError, SourceError
 from ewad.expose.backfill import BackfillSink
 from ewad.expose.output import refuse_overlaps
@@ -45,14 +44,8 @@ Publisher = Callable[[str, str], Awaitable[None]]
 
 def default_settings(environ: Mapping[str, str], block: Mapping[str, Any]) -> Settings:
     """Return the settings of a replay without a configuration file: every stream smoothed and forecast."""
-    chosen = {key: value for key, value in block.items() if (key, value) != ("model", "linear")}
-    settings = config.from_options(None, ("#",), environ=environ, name="replay", **chosen)
-    models = settings.models or {"linear": ModelSettings(name="linear")}
-    streams = [
-        msgspec.structs.replace(stream, model=stream.model or next(iter(models)))
-        for stream in settings.streams
-    ]
-    return msgspec.structs.replace(settings, streams=tuple(streams), models=models)
+    chosen = {**block, "model": block.get("model") or "linear"}
+    return config.from_options(None, ("#",), environ=environ, name="replay", **chosen)
 
 
 def replay(

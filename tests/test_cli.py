@@ -292,6 +292,33 @@ def test_replay_takes_the_block_of_the_command_line_or_of_ewad_toml() -> None:
     assert "smoothed_0.75" in rows("out.csv")[0]
 
 
+def test_replay_forecasts_as_far_as_the_command_line_says() -> None:
+    Path("wide.csv").write_text(WIDE)
+    for model in ("linear", "auto"):
+        done = ewad("replay", "wide.csv", "--model", model, "--horizons", "1,24", "-o", "out.csv")
+        assert done.returncode == 0, done.stderr
+        forecasts = [name for name in rows("out.csv")[0] if name.startswith("forecast_")]
+        assert forecasts == ["forecast_1", "forecast_24"]
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("1,x", '--horizons: expected whole numbers between commas, such as 1,24, got "1,x"'),
+        ("0,5", "--horizons[0]: must be in 1..1000, got 0"),
+        ("6,5", "--horizons: expected them ascending, got [6, 5]"),
+    ],
+)
+def test_horizons_that_are_none_are_named(given: str, told: str) -> None:
+    Path("wide.csv").write_text(WIDE)
+    assert failed(ewad("replay", "wide.csv", "--horizons", given), 2) == f"ewad: {told}\n"
+
+
+def test_horizons_without_a_model_are_a_mistake() -> None:
+    said = failed(ewad("run", "--topic", "a", "--horizons", "3"), 2)
+    assert said == "ewad: --horizons: needs --model\n"
+
+
 def test_parquet_has_what_csv_has() -> None:
     pytest.importorskip("pyarrow")
     import pandas as pd

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ewad.config.checks import Invalid, Path, Problem
-from ewad.config.document import settings_of
+from ewad.config.document import AUTO, settings_of
 from ewad.config.environment import overrides
 from ewad.config.files import reason
 from ewad.config.settings import Settings
@@ -71,8 +71,14 @@ def from_options(
     field: str | None = None,
     listen: str | None = None,
     model: str | None = None,
+    horizons: Sequence[int] = (),
 ) -> Settings:
-    """Return the settings of a command line: one block of streams. Raises ConfigError naming the option."""
+    """Return the settings of a command line: one block of streams. Raises ConfigError naming the option.
+
+    model: "auto", or the name of a single expert that is all of it; None: no forecasts.
+    """
+    if horizons and model is None:
+        raise ConfigError("--horizons: needs --model")
     block = {
         "topic": list(topics),
         "beta": list(beta),
@@ -86,6 +92,10 @@ def from_options(
     raw: dict[str, Any] = {"stream": [{"name": name, **given}]}
     origins: Origins = {("stream", 0, key): f"--{key.replace('_', '-')}" for key in block}
     origins["stream", 0] = "command line"
+    if model is not None:
+        experts = {} if model == AUTO else {"experts": [model]}
+        raw["model"] = {model: experts | ({"horizons": list(horizons)} if horizons else {})}
+        origins["model", model, "horizons"] = "--horizons"
     for section, key, value in (("mqtt", "url", url), ("http", "listen", listen)):
         if value is not None:
             raw[section] = {key: value}

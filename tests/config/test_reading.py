@@ -323,6 +323,19 @@ def test_options_make_settings_without_a_file():
     assert settings.streams[0].fields == (("v", ""),)
 
 
+@pytest.mark.parametrize("model", ["auto", "linear"])
+def test_the_model_of_the_options_is_that_of_a_file_which_says_no_more(model):
+    experts = 'experts = ["linear"]\n' if model == "linear" else ""
+    file = parse(
+        f"[[stream]]\nname = 'a'\ntopic = '#'\nmodel = '{model}'\n[model.{model}]\n{experts}", "f", {}
+    )
+    settings = from_options(None, ["#"], environ={}, model=model)
+    assert settings.models == file.models
+    assert settings.streams[0].model == model
+    further = from_options(None, ["#"], environ={}, model=model, horizons=[1, 24]).models[model]
+    assert further == dataclasses.replace(file.models[model], horizons=(1, 24))
+
+
 def test_an_error_of_an_option_names_it():
     with pytest.raises(ConfigError) as caught:
         from_options("host", ["a/#/b"], environ={}, beta=[2], half_life=["x"], field="v", listen="x")
