@@ -15,6 +15,7 @@ from ewad.daemon import Daemon
 from ewad.demo_broker import embedded_broker
 from ewad.demo_publisher import SAMPLE_STREAMS, publish_samples
 from ewad.errors import ConfigError
+from ewad.expose.text import counted
 
 SAMPLES_PER_SECOND = 100.0  # a second shows four days of the office's hours
 SHOWN = "site/office/temperature"
@@ -77,7 +78,7 @@ async def _run(seconds: float | None, listen: str) -> None:
                 for task in running:
                     task.cancel()
                 await _insist(running[1])
-    click.echo(f"done: {daemon.intake.received} messages")
+    click.echo(f"done: {counted(daemon.intake.received, 'message')}")
 
 
 async def _insist(task: asyncio.Task[None]) -> None:

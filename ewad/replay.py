@@ -26,6 +26,7 @@ from ewad.expose.pictures import check_picture
 from ewad.expose.plot import PlotSink
 from ewad.expose.report import Report
 from ewad.expose.rows import FileSink, Sink, columns, sink, table
+from ewad.expose.text import counted
 from ewad.ingest.csv import Chunk, CsvFile, CsvMessage, CsvOptions, read
 from ewad.ingest.intake import Intake
 from ewad.ingest.topics import TopicTemplate
@@ -136,7 +137,7 @@ class Replay:
         """Return what was done, and what was left out."""
         engine = self.engine
         lines = [
-            f"{self.samples:,} samples of {engine.n_streams:,} streams in {seconds:.1f} s"
+            f"{counted(self.samples, 'sample')} of {counted(engine.n_streams, 'stream')} in {seconds:.1f} s"
             f" ({self.samples / max(seconds, 1e-9):,.0f}/s)"
         ]
         lines += self.notes

@@ -10,6 +10,7 @@ from typing import IO
 from ewad.config import Settings, StateSettings
 from ewad.engine import Engine
 from ewad.errors import ConfigError, StateError
+from ewad.expose.text import counted
 from ewad.store.file import StateFile
 from ewad.store.recovery import Recovered, read
 
@@ -23,12 +24,14 @@ def show(settings: Settings) -> str:
         for snapshot in file.snapshots():
             made = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(snapshot.time))
             lines.append(f"snapshot   {made}  after record {snapshot.sequence}")
-        lines.append(f"journal    {records:,} records, {samples:,} samples; {recovered.samples:,} to replay")
+        journalled = f"{counted(records, 'record')}, {counted(samples, 'sample')}"
+        lines.append(f"journal    {journalled}; {recovered.samples:,} to replay")
     finally:
         file.close()
     for group in recovered.engine.groups:
         n = len(group.streams)
-        lines.append(f"group      {group.name}: {n:,} streams, {int(group.count[:n].sum()):,} samples")
+        samples = int(group.count[:n].sum())
+        lines.append(f"group      {group.name}: {counted(n, 'stream')}, {counted(samples, 'sample')}")
     lines.append(f"damage     {recovered.damage or 'none'}")
     return "\n".join(lines)
 

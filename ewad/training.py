@@ -17,7 +17,7 @@ from ewad.engine.features import Features, columns
 from ewad.engine.learner import PLATEAU
 from ewad.errors import ConfigError, SourceError
 from ewad.expose.costs import Curve, draw_curves
-from ewad.expose.text import aligned
+from ewad.expose.text import aligned, counted
 from ewad.ingest import csv
 from ewad.numeric.experts import GRADIENT_EXPERTS
 from ewad.numeric.minibatches import Progress, Training
@@ -126,10 +126,8 @@ class Report:
             rows.append((r.optimizer, str(r.batch_size), str(r.epochs), f"{r.seconds:.2f}", *costs))
         costs = (f"{self.train_persistence:.5g}", f"{self.validation_persistence:.5g}")
         rows.append(("(persistence)", "", "", "", *costs))
-        counts = (
-            f"{self.streams} stream{'s' * (self.streams != 1)}: {self.train_examples} examples to train on, "
-        )
-        lines = [f"{counts}{self.validation_examples} later ones to validate", "", *aligned(rows)]
+        counts = f"{counted(self.streams, 'stream')}: {counted(self.train_examples, 'example')} to train on"
+        lines = [f"{counts}, {self.validation_examples:,} later ones to validate", "", *aligned(rows)]
         ended = [f"{r.optimizer}: {r.reason}" for r in self.results if r.reason]
         return "\n".join([*lines, *([""] if ended else []), *ended])
 

@@ -262,7 +262,7 @@ def test_a_terminal_shows_the_progress_of_a_replay(wave):
 
 def test_without_a_terminal_there_is_no_bar(wave):
     assert ewad("train", wave, "--epochs", "1").stderr == ""
-    assert ewad("replay", wave).stderr.startswith("200 samples of 1 streams in ")
+    assert ewad("replay", wave).stderr.startswith("200 samples of 1 stream in ")
 
 
 def test_the_seconds_are_those_of_training_alone(wave, monkeypatch):

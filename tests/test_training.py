@@ -237,7 +237,7 @@ class TestTrainFiles:
         report = train_files([path], settings(epochs=1, optimizers=("adam", "gradient_descent")))
         counts, _, header, *rows = str(report).splitlines()
         assert counts == (
-            f"2 streams: {report.train_examples} examples to train on, "
+            f"2 streams: {report.train_examples:,} examples to train on, "
             f"{report.validation_examples} later ones to validate"
         )
         assert " ".join(header.split()) == "optimizer batch size epochs seconds train cost validation cost"

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ewad.engine import Engine
 from ewad.engine.group import Group
+from ewad.expose.text import counted
 
 ROWS: Final = 20
 REFRESH_SECONDS: Final = 5
@@ -82,7 +83,7 @@ def render(version: str, streams: int, connected: bool, not_ready: str | None, r
 <body>
 <h1>ewad <small>{escape(version)}</small></h1>
 <p class="quiet">Smooths and forecasts MQTT streams online.</p>
-<p><span class="state{" on" if connected else ""}">{state}</span> {streams:,} stream{"s" * (streams != 1)}</p>
+<p><span class="state{" on" if connected else ""}">{state}</span> {counted(streams, "stream")}</p>
 {reason}<nav><a href="/metrics">/metrics</a><a href="/healthz">/healthz</a><a href="/readyz">/readyz</a></nav>
 {_table(rows, streams)}
 </body>

@@ -1,8 +1,13 @@
-"""Tables for people, as text."""
+"""Numbers and tables for people, as text."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+
+
+def counted(n: int, noun: str) -> str:
+    """Return so many of them: "1 stream", "2,000 streams"."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
