@@ -143,12 +143,12 @@ def rows_of(series: Integers) -> slice | Integers:
 
 
 def previous(values: Floats, first: Floats, runs: Runs) -> Floats:
-    """Return (n,), for each sorted sample, the value one sample earlier in its series.
+    """Return (n,), for each sorted sample, the value one sample earlier in its series: a new array.
 
     values: (n,), sorted.  first: (k,) what came before the first sample of each run.
     """
     if runs.longest == 1:
-        return first
+        return first.copy()  # it may be a view of what the caller is about to change
     shifted = np.empty_like(values)
     shifted[1:] = values[:-1]
     shifted[runs.start] = first

@@ -62,14 +62,15 @@ def test_any_split_gives_what_a_plain_loop_gives(seed, n, cuts, every, season):
         np.testing.assert_array_equal(found, np.array(expected))
 
 
-def test_streams_of_one_batch_do_not_mix():
+@pytest.mark.parametrize("most", [1, 15])
+def test_streams_of_one_batch_do_not_mix(most):
     rng = np.random.default_rng(3)
     times = [1.6e9 + 3 * HOUR * np.arange(60), 1.6e9 + 4 * HOUR * np.arange(60)]
     values = rng.normal(size=(2, 60))
     seasons, n = Seasons((1, 6), None, 2), np.zeros(2, np.int64)
     found: list[list[np.ndarray]] = [[], []]
     while n.min() < 60:
-        series = np.repeat([0, 1], np.minimum(rng.integers(0, 15, 2), 60 - n))
+        series = np.repeat([0, 1], np.minimum(rng.integers(most == 1, most + 1, 2), 60 - n))
         if not len(series):
             continue
         runs = Runs.of(series)
