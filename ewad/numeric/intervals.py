@@ -33,6 +33,8 @@ SIZE_BETA, ERROR_LIMIT = 0.98, 3.0
 FIRST_WIDTH = 1.645
 # In sizes of the errors: no narrower, no wider than this.
 NARROWEST, WIDEST = 1e-3, 1e3
+# A smaller error, in units, is none: it is but rounding.
+EXACT = 1e-9
 # Coverage is reported, and made up for, over about the last 1 / (1 - 0.995) = 200 scored intervals.
 COVERAGE_BETA = 0.995
 # A score is held at most this high, and cools by this factor a sample: a scrape sees what came between.
@@ -79,7 +81,8 @@ class ConformalIntervals(RowState):
         error: (n, n_horizons) value - forecast made for it; NaN where there was none.  unit: (n, n_horizons)
         of what order errors may be, such as the scale of the stream times the root of the horizon.
         """
-        size = (self._size(runs, error / unit) * unit)[:, :, None]
+        relative = error / unit
+        size = (self._size(runs, relative) * unit)[:, :, None]
         given = self.pending.take(due)  # the widths given out for each sample
         if due.lost is not None:
             given[due.lost] = np.nan
@@ -88,7 +91,7 @@ class ConformalIntervals(RowState):
         else:
             known = ~np.isnan(error) & (~np.isnan(given[:, :, 0]) | (runs.rank[:, None] >= self._horizons))
         step, aim = self._steps(runs, known), self._aims(runs, known)
-        step *= error != 0.0
+        step *= np.abs(relative) > EXACT
         widths = np.empty_like(given)
         sides = np.empty_like(given)  # how far below, how far above
         np.negative(error, out=sides[:, :, 0])
@@ -109,11 +112,12 @@ class ConformalIntervals(RowState):
     def update_one(self, due: DueOne, error: float, unit: float) -> tuple[float, float]:
         """As `update`, of one sample and one horizon: quicker with numbers. Returns below, above."""
         row = due.row
-        size = self._size_one(row, error / unit) * unit
+        relative = error / unit
+        size = self._size_one(row, relative) * unit
         sides, given = (-error, error), self.pending.take_one(due)
         known = not (math.isnan(error) or math.isnan(given[0]))
         scored, weight, inside = self.scored.item(row, 0), self.weight.item(row, 0), self.inside.item(row, 0)
-        step = (known and error != 0.0) * max(
+        step = (known and abs(relative) > EXACT) * max(
             self._step_size.item(0), 1.0 / (self._twice.item(0) + EAGER * scored)
         )
         aim = self._outside - (1.0 - COVERAGE_BETA) * self._coverage * weight

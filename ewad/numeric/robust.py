@@ -31,6 +31,9 @@ LONE_LIMIT = 7.0
 # Where about the last 1 / (1 - 0.9) = 10 moves were smaller than a twentieth of the scale, as after a change
 # of unit, it is measured anew from here on. Samples that do not move at all tell nothing.
 QUIET_BETA, QUIET = 0.9, 20.0
+# Values this near to each other, as a share of them, are the same: means of equal values, or what a sensor
+# has computed, may differ in the last bits. A unit is no finer either.
+ROUNDING = 2.0**-46
 # The mean square of normal moves, to the square of the mean of their sizes.
 NORMAL = math.pi / 2.0
 
@@ -39,7 +42,8 @@ class Believed(NamedTuple):
     """What is made of each sample, (n,) each.
 
     steady: the value as believed.  expected: where the stream is expected to stay: at the value; if that is
-    doubted, as far towards it as doubted values have proved true.  scale: 1 where nothing has moved yet.
+    doubted, as far towards it as doubted values have proved true.  scale: 1 where nothing has moved yet, and
+    no finer than the value's rounding.
     evenness: the square of the moves' mean size, to their mean square, as a multiple of what it is of normal
     moves; 1 at most, and where nothing has moved. It is small where few moves make the scale, as in values of
     coarse steps.
@@ -99,7 +103,8 @@ class RobustScale(RowState):
         evenness = np.ones_like(root)
         np.divide(size, weight * root, out=evenness, where=moves)
         evenness = np.minimum(NORMAL * evenness * evenness, 1.0)
-        return Believed(steady, expected, np.where(moves, root, 1.0), evenness)
+        scale = np.maximum(np.where(moves, root, 1.0), ROUNDING * np.abs(value))
+        return Believed(steady, expected, scale, evenness)
 
     def _update_one(self, row: int, known: bool, value: float) -> Believed:
         """As `update`, of one sample."""
@@ -111,7 +116,8 @@ class RobustScale(RowState):
         self.streak[row], self.stayed[row], self.returned[row] = stream.streak, stream.stayed, stream.returned
         scale = math.sqrt(stream.square / max(stream.weight, 1.0))
         evenness = min(NORMAL * (stream.size / (stream.weight * scale)) ** 2, 1.0) if scale > 0.0 else 1.0
-        return Believed(*np.array((stream.steady, stream.expected, scale or 1.0, evenness)).reshape(4, 1))
+        scale = max(scale or 1.0, ROUNDING * abs(value))
+        return Believed(*np.array((stream.steady, stream.expected, scale, evenness)).reshape(4, 1))
 
     def _stream(self, row: int) -> _Stream:
         """Return the numbers of a row."""
@@ -130,6 +136,7 @@ class RobustScale(RowState):
     def _columns(self, runs: Runs, known: NDArray[np.bool_], value: Floats) -> tuple[Floats, ...]:
         """Return steady, expected, square, size, weight and recent after each sample."""
         move = np.abs(value - previous(value, self.steady[runs.rows], runs))
+        move[move <= ROUNDING * np.abs(value)] = 0.0
         if not known.all():
             move = np.where(known, move, 0.0)
         move_squared = move * move
@@ -209,6 +216,8 @@ class _Stream:
     def take(self, x: float, known: bool) -> None:
         """Take in one sample."""
         change = x - self.steady if known else 0.0
+        if abs(change) <= ROUNDING * abs(x):
+            change = 0.0
         scale = math.sqrt(self.square / max(self.weight, 1.0))
         doubted, stays = self.last != self.steady, abs(x - self.last) < abs(change)
         move, usual = abs(change), max(scale, math.sqrt(self.recent))

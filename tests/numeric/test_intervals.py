@@ -115,12 +115,13 @@ def test_without_errors_an_interval_is_as_narrow_as_it_gets():
     assert width[-1].tolist() == [[0.0, 0.0]]
 
 
-def test_what_is_said_exactly_moves_no_width():
+@pytest.mark.parametrize("rounding", [0.0, 1e-14])
+def test_what_is_said_exactly_moves_no_width(rounding):
     # As of a switch that rests: the widths learnt while it moved are there when it moves again.
     intervals, rng = ConformalIntervals(0.9, (1,), 1), np.random.default_rng(6)
     given_out(intervals, rng.normal(size=(1000, 1)))
     width = intervals.width.copy()
-    given_out(intervals, np.zeros((1000, 1)), first=1000)
+    given_out(intervals, np.full((1000, 1), rounding), first=1000)
     np.testing.assert_array_equal(intervals.width, width)
     assert intervals.coverage()[0, 0] > 0.99
 

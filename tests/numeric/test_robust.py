@@ -40,6 +40,24 @@ def test_a_constant_stream_is_believed_and_has_scale_1():
     assert set(scale) == set(evenness) == {1.0}
 
 
+def test_values_that_differ_in_their_last_bits_have_not_moved():
+    rounded = np.tile([21.3, np.nextafter(21.3, 22.0), np.nextafter(21.3, 21.0), 21.3], 100)
+    assert set(followed(rounded).scale) == {1.0}
+    some = walk(100)
+    for cuts in ((), range(600)):
+        last_bits = followed([*some, *rounded, 21.6], cuts)
+        none = followed([*some, *np.full(400, 21.3), 21.6], cuts)
+        np.testing.assert_allclose(last_bits, none, rtol=1e-12)
+        assert last_bits.steady[-1] == 21.6
+
+
+def test_a_unit_is_no_finer_than_the_rounding_of_its_value():
+    tiny = 1e-160 * np.sin(np.arange(50.0))
+    for cuts in ((), range(60)):
+        scale = followed([*tiny, 1e150, 1.0], cuts).scale
+        assert scale[-2:].tolist() == [2.0**-46 * 1e150, 2.0**-46]
+
+
 def test_normal_moves_are_even_and_those_of_heavy_tails_are_not():
     # Of Student's t with 5 degrees of freedom the mean size is (8 / 3) sqrt(5) / (2 pi), the variance 5 / 3.
     rng = np.random.default_rng(1)

@@ -173,7 +173,7 @@ def test_the_demo_shows_loss_and_learning_rate_at_work_and_serves_them() -> None
         os.killpg(process.pid, signal.SIGINT)
         out, errors = process.communicate(timeout=30)
         assert (process.returncode, errors) == (0, "")
-        assert re.search(r"done: \d+ messages", out)
+        assert re.search(r"done: [\d,]+ messages", out)
         assert gone(broker)
 
 
@@ -182,7 +182,7 @@ def test_a_demo_with_a_duration_ends_by_itself_and_leaves_nothing_behind() -> No
         broker = broker_of(process)
         out, errors = process.communicate(timeout=60)
         assert (process.returncode, errors) == (0, "")
-        assert re.search(r"done: \d+ messages", out)
+        assert re.search(r"done: [\d,]+ messages", out)
         assert gone(broker)
 
 
