@@ -55,12 +55,14 @@ class Forecasts:
 class Results:
     """What stood after each accepted sample of a batch.
 
-    accepted: (m,) positions in the batch, ascending; the others came out of order.
+    accepted: (m,) positions in the batch, ascending; the others came out of order.  sorted_time: (m,) when
+    they count, sorted as runs says: their event time, or their stream's newest one if they are late.
     The properties are arrays over these m samples, in their order of arrival.
     """
 
     accepted: Integers
     runs: Runs
+    sorted_time: Floats
     sorted_averages: list[Averaged]
     sorted_forecasts: Forecasts | None
 
@@ -72,7 +74,7 @@ class Results:
         averages = [Averaged(none, none, none, none) for _ in settings.decays]
         model = settings.model
         forecasts = None if model is None else Forecasts.none(len(model.horizons), model.interval is not None)
-        return cls(runs.order, runs, averages, forecasts)
+        return cls(runs.order, runs, none, averages, forecasts)
 
     @property
     def mean(self) -> Floats:

@@ -165,7 +165,7 @@ class Group(RowState):
             else:
                 forecasts = on_grid(self.grid, self.forecaster, runs, newest, value)
         self._keep(runs, newest, value, batch.arrival)
-        return Results(accepted, runs, averages, forecasts)
+        return Results(accepted, runs, newest, averages, forecasts)
 
     def _keep(self, runs: Runs, newest: Floats, value: Floats, arrival: float | None) -> None:
         """Keep what is known of the streams after these sorted samples."""

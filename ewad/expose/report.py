@@ -71,7 +71,7 @@ class _GroupReport:
             self._score(self._scores, batch, results)
             return
         self._waiting.append((batch, results))
-        self._intervals.append(self._elapsed(results.runs, _sorted(batch.time, results)))
+        self._intervals.append(self._elapsed(results.runs, results.sorted_time))
         if sum(map(len, self._intervals)) >= ENOUGH_INTERVALS:
             self._end_waiting()
 
@@ -120,8 +120,8 @@ class _GroupReport:
 
     def _score(self, scores: Scores, batch: Batch, results: Results) -> None:
         """Hold what came against what was forecast, sample by sample or interval by interval."""
-        runs, made = results.runs, _made(results)
-        time, value = _sorted(batch.time, results), _sorted(batch.value, results)
+        runs, made, time = results.runs, _made(results), results.sorted_time
+        value = batch.value[results.accepted][runs.order]
         for owner in (scores, self._grid):
             if owner is not None and owner.n_rows < self._group.n_rows:
                 owner.grow(self._group.n_rows)
@@ -175,7 +175,10 @@ class _GroupReport:
         some += [f"and {len(short) - NAMED} more streams as few"] if len(short) > NAMED else []
         lags, ahead = self._model.lags, max(self._model.horizons)
         unit = "samples" if self._model.every_seconds is None else "intervals"
-        needed = f"{lags + 1 + ahead} {unit} in a row: {lags} lags, 1 to forecast from, {ahead} ahead"
+        n = lags + 1 + ahead
+        needed = f"{n} {unit} in a row: {lags} lags, 1 to forecast from, {ahead} ahead"
+        if (scores.count[short] >= n).any():  # enough, but for gaps among them, or for what is left out
+            needed += ", which is in the part that is scored"
         return ["", f"every horizon needs at least {needed}; {', '.join(some)}"]
 
     def _diverged(self) -> list[str]:
@@ -212,11 +215,6 @@ def _made(results: Results) -> Floats:
     ends = (forecasts.lower, forecasts.upper)
     nothing = np.full_like(forecasts.value, np.nan)
     return np.stack([forecasts.value, *(nothing if end is None else end for end in ends)], axis=2)
-
-
-def _sorted(column: Floats, results: Results) -> Floats:
-    """Return a column of a batch, of its accepted samples, sorted as the forecasts are."""
-    return column[results.accepted][results.runs.order]
 
 
 def _cell(number: float, form: str) -> str:

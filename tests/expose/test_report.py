@@ -14,9 +14,9 @@ from ewad.numeric.schedules import Constant
 LINEAR = {"experts": ("linear",), "lags": 3}
 
 
-def replayed(model, time, value, batch=50, score_from=0.25):
+def replayed(model, time, value, batch=50, score_from=0.25, out_of_order="drop"):
     """Return the report on one stream, its rows as lists of cells, and the forecasts."""
-    engine = Engine([GroupSettings("office", model=model)])
+    engine = Engine([GroupSettings("office", model=model, out_of_order=out_of_order)])
     report = Report(engine, score_from)
     engine.add_stream(0, "a stream")
     forecasts = []
@@ -98,6 +98,18 @@ def test_a_gap_is_not_scored_across():
     assert float(row[3]) == pytest.approx(np.mean((value[1:] - forecast[:-1, 0])[known] ** 2), rel=1e-4)
 
 
+def test_late_samples_that_are_accepted_are_scored_when_they_count():
+    time, value = walk(200, 600.0)
+    late = time.copy()
+    late[50::10] -= 1500.0
+    for further in ({"max_gap_seconds": 1200.0}, {"every_seconds": 600.0}):
+        model = ModelSettings("m", **further, **LINEAR)
+        newest, _, _ = replayed(model, np.maximum.accumulate(late), value)
+        for batch in (1, 50):
+            text, _, _ = replayed(model, late, value, batch, out_of_order="accept")
+            assert text == newest
+
+
 def test_what_there_is_nothing_to_say_of_is_said():
     assert (
         str(Report(Engine([GroupSettings("g")]), 0.25))
@@ -129,6 +141,8 @@ def test_what_a_series_is_too_short_for_is_said_once():
     assert "every horizon needs" not in text
     on_grid, _, _ = replayed(ModelSettings("m", every_seconds=7200.0, **LINEAR), *walk(5))
     assert "at least 5 intervals in a row: 3 lags, 1 to forecast from, 1 ahead; a stream has 2" in on_grid
+    text, _, _ = replayed(model, *walk(60), score_from=0.99999)
+    assert f"{needed}, which is in the part that is scored; a stream has 60" in text
 
 
 def test_models_that_diverged_are_told():
