@@ -132,6 +132,7 @@ class CsvFile:
         for block, frame in self._frames:
             time = self._times(block, frame).tolist()
             topics, payloads = frame[self._roles["topic"]], frame[self._roles["payload"]]
+            self._check(block, self._roles["topic"], (topics == "").to_numpy(), "expected a topic")
             rows = zip(time, topics.tolist(), payloads.tolist(), strict=True)
             yield [CsvMessage(time, topic, payload.encode()) for time, topic, payload in rows]
 
@@ -155,13 +156,14 @@ class CsvFile:
                 while content := file.read(BLOCK_BYTES):
                     content += file.readline()
                     if content.count(b'"') % 2:
-                        content += self._rest_of_quote(file, line)
+                        content += self._rest_of_quote(file, line + _open_quote(content))
                     yield _Block(line, content)
                     line += content.count(b"\n")
             except (OSError, EOFError) as error:
                 self._fail(f"can't read the file: {error}")
 
     def _rest_of_quote(self, file: IO[bytes], line: int) -> bytes:
+        """Return the lines up to the one that closes the quote of this line."""
         lines: list[bytes] = []
         size = 0
         for more in file:
@@ -248,6 +250,8 @@ class CsvFile:
             if name not in self.header:
                 guess = nearest(name, self.header)
                 self._fail(f"expected a column named {quoted(name)}, got {', '.join(self.header)}{guess}", 1)
+        if chosen and self.options.columns == (chosen,):
+            self._fail(f"expected columns beside that of the time, got {quoted(chosen)} alone", 1)
         if self.options.columns and self.layout != "wide":
             self._fail(f"expected a wide file to take columns of, got a {self.layout} one", 1)
         if chosen:
@@ -406,6 +410,11 @@ def _exact(pandas_version: str) -> dict[str, Any]:
     major, minor = (int(part) for part in pandas_version.split(".")[:2])
     # from 3.1 on always so, and the option warns
     return {} if (major, minor) >= (3, 1) else {"float_precision": "round_trip"}
+
+
+def _open_quote(content: bytes) -> int:
+    """Return in which line, from 0, the quote begins that the content does not close."""
+    return [i for i, line in enumerate(content.split(b"\n")) if line.count(b'"') % 2][-1]
 
 
 def _layout_of(header: list[str]) -> Layout:

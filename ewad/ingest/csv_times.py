@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 ISO = {"format": "ISO8601"}
 CLOCK_WORDS = ("now", "today")  # pandas would put in the time of the replay
+TIME_OF_DAY = r"\s*\d{1,2}:\d{2}(:\d{2}([.,]\d*)?)?\s*([AaPp]\.?[Mm]\.?)?\s*"  # and its day here
 
 
 class Clock:
@@ -54,6 +55,8 @@ class Clock:
         times = times.mask(times.isin(CLOCK_WORDS))
         best: NDArray[np.float64] = np.full(len(times), np.nan)
         for way in self._ways:
+            if "format" not in way:
+                times = times.mask(times.astype(str).str.fullmatch(TIME_OF_DAY))
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # pandas' remarks on formats it has to guess
                 try:
@@ -72,12 +75,11 @@ class Clock:
 
 
 def _are_dates(times: pd.Series[Any]) -> bool:
-    """Return whether all are integers such as 19790101: eight digits that are a calendar's day."""
-    import pandas as pd
-
-    if times.dtype.kind not in "iu" or not times.between(18000101, 22001231).all():
+    """Return whether all are integers such as 19790101: year, month and day, perhaps a 30 February."""
+    if times.dtype.kind not in "iu":
         return False
-    return bool(pd.to_datetime(times.astype(str), format="%Y%m%d", errors="coerce").notna().all())
+    month, day = times // 100 % 100, times % 100
+    return bool((times.between(18000101, 22001231) & month.between(1, 12) & day.between(1, 31)).all())
 
 
 def _divisor(times: pd.Series[Any]) -> float:

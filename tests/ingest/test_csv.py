@@ -170,7 +170,11 @@ def test_blocks_join_without_a_seam(write, monkeypatch):
         ("time,a,b\n0,1,2\n1,2\n", "line 3: expected 3 columns, got 2"),
         ("time,a,b\n0,1\n1,2,3,4\n", "line 2: expected 3 columns, got 2"),
         ("time,a\n0,1,2\n1\n", "line 2: expected 2 columns, got 3"),
-        ('time,a\n0,"1\n1,2\n', "expected every quote to be closed"),
+        ('time,a\n0,"1\n1,2\n', "line 2: expected every quote to be closed"),
+        ('time,a\n0,"1"\n1,"2\n"\n2,"3\n4,5', "line 5: expected every quote to be closed"),
+        ("time,a\n20240228,1\n20240230,2\n", 'line 3, column "time": expected a time, got "20240230"'),
+        ("time,a\n23:00,1\n00:00,2\n", 'line 2, column "time": expected a time, got "23:00"'),
+        ("time,a\n9:15:30 pm,1\n", 'line 2, column "time": expected a time, got "9:15:30 pm"'),
         ("time,stream,value\n0,a,1\n1,a,x\n", 'line 3, column "value": expected a number, got "x"'),
         ("time,stream,value\n0,a,1\n1,,2\n", 'line 3, column "stream": expected the name of a stream'),
         (b"time,a\n0,\xff\n", "line 2: expected UTF-8, got byte 0xff"),
@@ -185,6 +189,12 @@ def test_an_unreadable_file_is_told_with_its_place(write, monkeypatch, content, 
     assert says in error(write(content))
 
 
+def test_a_recorded_message_without_a_topic_is_told_with_its_place(write):
+    with read(write("time,topic,payload\n0,a,1\n1,,2\n")) as file, pytest.raises(SourceError) as caught:
+        list(file.messages())
+    assert str(caught.value).endswith('line 3, column "topic": expected a topic, got an empty cell')
+
+
 def test_unreadable_paths_are_told(tmp_path):
     assert error(tmp_path / "none.csv") == "samples.csv: can't read the file: No such file or directory"
     assert "Is a directory" in error(tmp_path)
@@ -195,6 +205,8 @@ def test_unknown_columns_in_options_are_told(write):
     assert 'expected a column named "x", got time, a' in error(path, time_column="x")
     assert 'expected a column named "y", got time, a' in error(path, columns=("y",))
     assert "expected a column named stream, got time, a" in error(path, layout="long")
+    said = error(path, time_column="time", columns=("time",))
+    assert said.endswith('expected columns beside that of the time, got "time" alone')
     path = write("time,indoor,outdoor\n0,1,2\n")
     said = error(path, columns=("outdor",))
     assert 'expected a column named "outdor", got time, indoor, outdoor; did you mean "outdoor"?' in said
