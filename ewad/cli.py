@@ -340,6 +340,8 @@ def _failed(error: Exception) -> int:
             return _told(str(error), USAGE)
         case EwadError():
             return _told(str(error), FAILED)
+        case MemoryError():
+            return _told(f"out of memory: {error}", FAILED)
         case BrokenPipeError():
             # whoever read our output has gone: what is left of it has no reader
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -319,6 +319,15 @@ def test_horizons_without_a_model_are_a_mistake() -> None:
     assert said == "ewad: --horizons: needs --model\n"
 
 
+def test_a_model_too_large_for_the_memory_ends_in_a_line() -> None:
+    Path("wide.csv").write_text(WIDE)
+    path = config(STREAM.replace("site/{room}/t", "#") + 'model = "m"\n[model.m]\nlags = 10000\n')
+    limited = f'ulimit -v 1500000; exec "{sys.executable}" -m ewad replay wide.csv -c {path}'
+    done = subprocess.run(["sh", "-c", limited], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+    assert done.stderr.startswith("ewad: out of memory: Unable to allocate ")
+
+
 def test_parquet_has_what_csv_has() -> None:
     pytest.importorskip("pyarrow")
     import pandas as pd

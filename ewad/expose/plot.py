@@ -54,8 +54,9 @@ class Forecast:
         error, change = self.forecast - self.value, self.last - self.value
         known, covered = ~np.isnan(error), ~np.isnan(self.upper - self.value)
         said = []
-        if np.any(change[known]):
-            said.append(f"skill {1.0 - np.sum(error[known] ** 2) / np.sum(change[known] ** 2):z.2f}")
+        persistence = np.sum(change[known] ** 2)
+        if persistence > 0.0:
+            said.append(f"skill {1.0 - np.sum(error[known] ** 2) / persistence:z.2f}")
         if covered.any():
             said.append(f"{100.0 * np.mean(~self.outside[covered]):.0f} % inside")
         return ", ".join(said)

@@ -105,8 +105,7 @@ class Calibration(RowState):
         fresh = since == 0
         if not fresh.any():
             return runs.spread(self.share[rows]).copy()
-        began = self.began[rows]
-        self.began[rows] = began = np.where(np.isnan(began), runs.first(time), began)
+        began = self._began(runs, time, np.flatnonzero(fresh))
         standing = record[fresh]
         ratio = _variance_ratio(standing, evenness[fresh])
         worked_out = _share(standing, self._overlaps.of(standing, ratio))
@@ -125,6 +124,15 @@ class Calibration(RowState):
             share[within] = worked_out[np.cumsum(fresh)[within] - 1]
         self.share[rows] = runs.last(share)
         return share
+
+    def _began(self, runs: Runs, time: Floats, at: Integers) -> Floats:
+        """Return (k,) when each stream began: with the first of these sorted samples, if not before."""
+        began = self.began[runs.rows].copy()
+        if np.isnan(began).any():
+            first = np.full(len(began), np.nan)
+            first[runs.run[at[::-1]]] = time[at[::-1]]  # the first one is written last
+            self.began[runs.rows] = began = np.where(np.isnan(began), first, began)
+        return began
 
     def update_one(
         self, row: int, number: int, time: float, evenness: float, promised: float, came: float

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-MIN_ROWS = 16
+MIN_ROWS = 1  # a row may be large: that of a model of 3,000 lags takes 72 MB
 
 
 class RowState:

@@ -89,6 +89,32 @@ def test_a_mixture_fed_sample_by_sample_gives_the_same(
     assert_close(state_of(split), state_of(whole))
 
 
+@settings(max_examples=20, deadline=None)
+@given(
+    seed=seeds,
+    n_streams=st.integers(1, 4),
+    hours=st.sampled_from([1.0, 5.0, 24.0]),
+    horizons=st.sampled_from([(1,), (1, 3)]),
+    features=st.sampled_from(["lags", "full"]),
+    share=st.sampled_from(["stream", "group"]),
+)
+def test_streams_that_report_together_come_to_the_same_in_any_batches(
+    seed, n_streams, hours, horizons, features, share
+):
+    n = 60
+    model = auto("m", horizons=horizons, features=features, share=share, lags=4, batch_size=2)
+    group = GroupSettings("plant", (ByCount(0.9), ByTime(30.0)), model=model)
+    value = np.random.default_rng(seed).normal(size=n * n_streams).cumsum()
+    time = 1.6e9 + 3600.0 * hours * np.repeat(np.arange(n), n_streams)
+    samples = Samples(np.tile(np.arange(n_streams), n), time, value)
+    whole = new_engine(group, n_streams)
+    outputs = observe_in_pieces(whole, samples)
+    for size in (1, n_streams, 2 * n_streams + 1):
+        split = new_engine(group, n_streams)
+        assert_close(observe_in_pieces(split, samples, range(0, len(samples), size)), outputs)
+        assert_close(state_of(split), state_of(whole))
+
+
 @pytest.mark.parametrize("most", [1, 2, 64])
 def test_streams_that_take_turns_alone_come_to_the_same(monkeypatch, most):
     # What is bound to a row is kept for so many models, and no longer than the rows stay where they are.

@@ -27,6 +27,20 @@ def shares(promised, came, horizons=(1,), cuts=(), every=HOUR, evenness=1.0):
     return np.concatenate(found)
 
 
+def test_a_record_begins_with_the_same_sample_in_any_batches():
+    # As of a model that is new where its streams are not: samples 5 to 11 come, and 8 is the first to count.
+    number, series = np.arange(5, 12), np.zeros(7, np.int64)
+    time, nothing = 1e9 + HOUR * number, np.full((7, 1, 2), np.nan)
+    together, apart, numbers = (Calibration((1,), 1) for _ in range(3))
+    together.update(Runs.of(series), number, time, np.ones(7), nothing)
+    for i in range(7):
+        at = slice(i, i + 1)
+        apart.update(Runs.of(series[at]), number[at], time[at], np.ones(1), nothing[at])
+        numbers.update_one(0, int(number[i]), float(time[i]), 1.0, math.nan, math.nan)
+    for calibration in (together, apart, numbers):
+        assert calibration.began.tolist() == [1e9 + 8 * HOUR]
+
+
 def rare_ratio(samples, horizon):
     """Return the variance ratio that one walk in 100 falls short of."""
     variance = math.log(1.0 + 3.0 * horizon / samples)
