@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import time
 from pathlib import Path
 from typing import IO
@@ -44,12 +45,16 @@ def export(settings: Settings, output: IO[str]) -> None:
     writer = csv.writer(output, lineterminator="\n")
     writer.writerow(["group", "stream", "samples", "time", "value", *(f"smoothed_{beta}" for beta in betas)])
     for group in recovered.engine.groups:
-        means = dict(zip(group.settings.beta_labels, (each.mean for each in group.averages), strict=True))
+        smoothed = {
+            beta: average.smoothed()
+            for beta, average in zip(group.settings.beta_labels, group.averages, strict=True)
+        }
         for row, name in enumerate(group.streams.names):
             known = bool(group.count[row])
             facts = [repr(float(group.time[row])), repr(float(group.value[row]))] if known else ["", ""]
-            smoothed = [repr(float(means[b][row])) if known and b in means else "" for b in betas]
-            writer.writerow([group.name, name, int(group.count[row]), *facts, *smoothed])
+            averages = (float(smoothed[beta][row]) if beta in smoothed else math.nan for beta in betas)
+            cells = ("" if math.isnan(average) else repr(average) for average in averages)
+            writer.writerow([group.name, name, int(group.count[row]), *facts, *cells])
 
 
 def back_up(settings: Settings, target: Path) -> str:

@@ -212,10 +212,13 @@ class Forecaster(RowState):
             self.lower[runs.rows] = runs.last(forecasts.lower)
             self.upper[runs.rows] = runs.last(forecasts.upper)
 
-    def skill(self) -> Floats:
-        """Return 1 - MSE / MSE of persistence, (n_streams, n_horizons); NaN while there is no such ratio."""
+    def skill(self, rows: slice | Integers = slice(None)) -> Floats:
+        """Return 1 - MSE / MSE of persistence of these streams, of all by default, (k, n_horizons); NaN while
+        there is no such ratio.
+        """
+        error, change = self.squared_error[rows], self.squared_change[rows]
         with np.errstate(invalid="ignore", divide="ignore"):
-            return np.where(self.squared_change > 0.0, 1.0 - self.squared_error / self.squared_change, np.nan)
+            return np.where(change > 0.0, 1.0 - error / change, np.nan)
 
     def weights(self) -> Floats | None:
         """Return what each expert weighs, (n_streams, n_horizons, n_experts); None of one alone."""

@@ -94,7 +94,7 @@ FAMILIES: Final = (
         "ewad_smoothed_value",
         "gauge",
         "Bias-corrected exponentially weighted average; beta weights the past.",
-        _by_beta(lambda average: average.mean),
+        _by_beta(lambda average: average.smoothed()),
     ),
     Family(
         "ewad_smoothed_stddev",

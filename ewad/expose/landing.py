@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from html import escape
 from typing import Final
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ewad.engine import Engine
 from ewad.engine.group import Group
 from ewad.expose.text import counted
+from ewad.numeric.recurrence import Integers
 
 ROWS: Final = 20
 REFRESH_SECONDS: Final = 5
@@ -40,36 +41,52 @@ HEADERS: Final = {
     "Refresh": str(REFRESH_SECONDS),
 }
 
+NOTHING = "–"
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What the page shows of one stream; NaN is a value that is not there yet."""
+    """What the page shows of one stream; NaN is a value that is not there yet.
+
+    horizon: of the forecast, its interval and its skill; None without a model.
+    """
 
     group: str
     stream: str
     value: float
     smoothed: float
-    forecast: float
+    horizon: int | None = None
+    forecast: float = math.nan
+    lower: float = math.nan
+    upper: float = math.nan
+    skill: float = math.nan
 
 
 def first_rows(engine: Engine, shown: Callable[[int], NDArray[np.bool_]], limit: int = ROWS) -> list[Row]:
-    """Return the first streams: last value, average at the first beta, forecast at the first horizon.
+    """Return the first streams: last value, average at the first beta, forecast at the first horizon, and
+    what it is worth.
 
     shown: which streams of a group, by its index, have series in /metrics; the page shows no others.
     """
     rows: list[Row] = []
     for index, group in enumerate(engine.groups):
         first = np.flatnonzero(shown(index))[: limit - len(rows)]
-        rows += [_row(group, row) for row in first.tolist()]
+        rows += _rows(group, first)
     return rows
 
 
-def _row(group: Group, row: int) -> Row:
-    forecast = group.forecaster.forecast[row, 0] if group.forecaster else math.nan
-    smoothed = group.averages[0].mean[row]
-    return Row(
-        group.name, group.streams.names[row], float(group.value[row]), float(smoothed), float(forecast)
-    )
+def _rows(group: Group, shown: Integers) -> Iterator[Row]:
+    """Yield what is to be shown of these streams of a group."""
+    names = [group.streams.names[row] for row in shown.tolist()]
+    columns = [group.value[shown], group.averages[0].smoothed(shown)]
+    horizon, forecaster = None, group.forecaster
+    if forecaster is not None:
+        horizon = forecaster.horizons[0]
+        columns += [each[shown, 0] for each in (forecaster.forecast, forecaster.lower, forecaster.upper)]
+        columns.append(forecaster.skill(shown)[:, 0])
+    for name, *numbers in zip(names, *(column.tolist() for column in columns), strict=True):
+        value, smoothed, *forecast = numbers
+        yield Row(group.name, name, value, smoothed, horizon, *forecast)
 
 
 def render(version: str, streams: int, connected: bool, not_ready: str | None, rows: list[Row]) -> str:
@@ -94,11 +111,13 @@ def render(version: str, streams: int, connected: bool, not_ready: str | None, r
 def _table(rows: list[Row], streams: int) -> str:
     if not rows:
         return '<p class="quiet">No samples yet.</p>'
-    lines = "\n".join(map(_table_row, rows))
     rest = f'<p class="quiet">and {streams - len(rows):,} more in /metrics</p>' if streams > len(rows) else ""
+    forecasts = any(row.horizon is not None for row in rows)
+    names = ("value", "smoothed", *(("ahead", "forecast", "interval", "skill") if forecasts else ()))
+    numbers = "".join(f'<th class="number">{name}</th>' for name in names)
+    lines = "\n".join(_table_row(row, len(names)) for row in rows)
     return f"""<table>
-<thead><tr><th>stream</th><th>group</th><th class="number">value</th><th class="number">smoothed</th>\
-<th class="number">forecast</th></tr></thead>
+<thead><tr><th>stream</th><th>group</th>{numbers}</tr></thead>
 <tbody>
 {lines}
 </tbody>
@@ -106,13 +125,16 @@ def _table(rows: list[Row], streams: int) -> str:
 {rest}"""
 
 
-def _table_row(row: Row) -> str:
+def _table_row(row: Row, n: int) -> str:
+    """Return the line of a stream, of so many columns beside its names."""
     names = "".join(f"<td><bdi>{escape(name)}</bdi></td>" for name in (row.stream, row.group))
-    numbers = "".join(
-        f'<td class="number">{_number(x)}</td>' for x in (row.value, row.smoothed, row.forecast)
-    )
+    ahead = NOTHING if row.horizon is None else str(row.horizon)
+    interval = NOTHING if math.isnan(row.lower) else f"{_number(row.lower)} to {_number(row.upper)}"
+    skill = NOTHING if math.isnan(row.skill) else f"{row.skill:z.2f}"
+    cells = (_number(row.value), _number(row.smoothed), ahead, _number(row.forecast), interval, skill)
+    numbers = "".join(f'<td class="number">{cell}</td>' for cell in cells[:n])
     return f"<tr>{names}{numbers}</tr>"
 
 
 def _number(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.6g}"
+    return NOTHING if math.isnan(value) else f"{value:.6g}"

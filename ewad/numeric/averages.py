@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ewad.numeric.recurrence import Floats, Runs, advance, previous
+from ewad.numeric.recurrence import Floats, Integers, Runs, advance, previous
 from ewad.numeric.rows import RowState
 
 
@@ -127,6 +127,10 @@ class ExponentialAverage(RowState):
         scatter = deviation * deviation * past / weight + decay * self.scatter.item(row)
         self.mean[row], self.weight[row], self.pairs[row], self.scatter[row] = mean, weight, pairs, scatter
         return Averaged(*np.array((mean, weight, pairs, scatter)).reshape(4, 1))
+
+    def smoothed(self, rows: slice | Integers = slice(None)) -> Floats:
+        """Return the mean of each of these streams, of all by default; NaN before the first sample."""
+        return np.where(self.weight[rows] > 0.0, self.mean[rows], np.nan)
 
     def stddev(self) -> Floats:
         """Return the unbiased weighted standard deviation, (n_streams,); NaN before two samples."""

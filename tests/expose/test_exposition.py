@@ -53,6 +53,20 @@ def test_every_stream_has_value_average_deviation_count_and_time(openmetrics):
     }
 
 
+def test_an_average_that_is_new_has_no_series_before_its_first_sample():
+    before = smoothing_engine()
+    feed(before, 0, "site/a", [40.0, 49.0], at=100.0)
+    engine = Engine([GroupSettings("temperature", (ByCount(0.98), ByCount(0.5)))])
+    engine.take_over(before.cut())
+    labels = {"stream": "site/a", "group": "temperature"}
+    old, new = (key("ewad_smoothed_value", beta=beta, **labels) for beta in ("0.98", "0.5"))
+    found = series(render(engine))
+    assert old in found
+    assert new not in found
+    feed(engine, 0, "site/a", [45.0], at=101.0)
+    assert series(render(engine))[new] == 45.0
+
+
 def test_text_is_what_prometheus_documents():
     engine = Engine([GroupSettings("g", (ByCount(0.9),))])
     feed(engine, 0, "s", [21.5], at=3.0)

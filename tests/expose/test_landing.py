@@ -9,7 +9,7 @@ import numpy as np
 from ewad.engine import Batch
 from ewad.expose import landing
 from ewad.expose.exposition import Exposition
-from tests.expose.engines import feed, model_engine, smoothing_engine, wide_engine
+from tests.expose.engines import feed, mixture_engine, model_engine, smoothing_engine, wide_engine
 
 
 class Page(HTMLParser):
@@ -64,6 +64,23 @@ def test_value_average_and_forecast_of_a_stream_are_shown():
     assert a.smoothed == group.averages[0].mean[0]
     assert a.forecast == group.forecaster.forecast[0, 0]
     assert landing._number(b.forecast) == "–"
+
+
+def test_a_forecast_is_shown_with_its_interval_and_its_skill():
+    engine = mixture_engine()
+    forecaster = engine.groups[0].forecaster
+    a, b = rows_of(engine)
+    assert (a.horizon, a.forecast) == (1, forecaster.forecast[0, 0])
+    assert (a.lower, a.upper) == (forecaster.lower[0, 0], forecaster.upper[0, 0])
+    assert a.skill == forecaster.skill()[0, 0]
+    assert math.isnan(b.skill)
+    texts = [text for text in Page(page(engine)).texts if text.strip()]
+    at = texts.index("skill")
+    assert texts[at - 3 : at + 1] == ["ahead", "forecast", "interval", "skill"]
+    assert f"{a.lower:.6g} to {a.upper:.6g}" in texts
+    assert f"{a.skill:z.2f}" in texts
+    assert texts[-6:] == ["20", "20", "1", "–", "–", "–"]
+    assert "skill" not in Page(page(smoothing_engine())).texts
 
 
 def test_a_stream_without_series_in_the_metrics_is_not_shown_either():
