@@ -23,14 +23,14 @@ REFRESH_SECONDS: Final = 5
 
 STYLE: Final = """
 :root { color-scheme: light dark; --line: #8884; --quiet: #777; --accent: #0a7d5a; }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2.5rem auto; padding: 0 1.25rem; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2.5rem auto; padding: 0 1.25rem; }
 h1 { margin: 0; font-size: 1.6rem; } h1 small, .quiet { color: var(--quiet); font-weight: normal; }
 h1 small { font-size: 1rem; } a { color: var(--accent); } nav a { margin-right: 1.25rem; }
 .state { display: inline-block; padding: 0 .6rem; border-radius: 1rem; color: #fff; background: #b3412e; }
 .state.on { background: var(--accent); }
 table { border-collapse: collapse; width: 100%; margin-top: 1.5rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem .6rem; border-bottom: 1px solid var(--line); text-align: left; }
-td:first-child { overflow-wrap: anywhere; } th.number, td.number { text-align: right; }
+td:first-child { overflow-wrap: anywhere; } th.number, td.number { text-align: right; white-space: nowrap; }
 """
 
 HEADERS: Final = {
