@@ -22,13 +22,14 @@ from ewad.numeric.rows import RowState
 
 # A value outside widens its side by about this share; over the fourth root of the horizon, since what is
 # learnt of a step comes as much later.
-STEP = 0.03
+STEP = 0.015
 # The first steps are larger: one over two horizons and a quarter of the forecasts scored so far.
 EAGER = 0.25
-# Widths follow the size of the last 1 / (1 - 0.98) = 50 errors: quick enough for feeds whose noise comes and
-# goes, so that the widths themselves, in such sizes, need only move slowly. No error counts as more than so
-# many units: one spike would widen intervals for as long; larger errors the widths learn by themselves.
-SIZE_BETA, ERROR_LIMIT = 0.98, 3.0
+# Widths follow the size of about the last 14 errors, times the fourth root of the horizon, since errors
+# overlap far ahead: quick enough for noise that comes and goes, or has a season, so that the widths
+# themselves, in such sizes, need only move slowly. No error counts as more than so many units: one spike
+# would widen intervals for as long; larger errors the widths learn by themselves.
+SIZE_MEMORY, ERROR_LIMIT = 14.0, 1.6
 # Widths before anything is known: 1.645 deviations, 90 % of a normal distribution.
 FIRST_WIDTH = 1.645
 # In sizes of the errors: no narrower, no wider than this.
@@ -66,7 +67,9 @@ class ConformalIntervals(RowState):
         self._outside = (1.0 - coverage) / 2.0  # on each side
         self._horizons = np.array(horizons)
         self._twice = 2.0 * self._horizons
-        self._step_size = STEP / self._horizons**0.25
+        slowness = self._horizons**0.25
+        self._step_size = STEP / slowness
+        self._size_beta = 1.0 - 1.0 / (SIZE_MEMORY * slowness)
         n = len(horizons)
         self.pending = Pending(horizons, 2, n_streams)
         self.add_rows("width", n, 2, fill=FIRST_WIDTH)
@@ -163,8 +166,9 @@ class ConformalIntervals(RowState):
         """As `_size`, of one sample and one horizon."""
         known = not math.isnan(error)
         bounded = min(abs(error), ERROR_LIMIT) if known else 0.0
-        self.square[row, 0] = square = bounded * bounded + SIZE_BETA * self.square.item(row, 0)
-        self.square_weight[row, 0] = weight = known + SIZE_BETA * self.square_weight.item(row, 0)
+        beta = self._size_beta.item(0)
+        self.square[row, 0] = square = bounded * bounded + beta * self.square.item(row, 0)
+        self.square_weight[row, 0] = weight = known + beta * self.square_weight.item(row, 0)
         return math.sqrt(square / weight) if weight > 0.0 else 1.0
 
     def _score_one(self, row: int, miss: float, room: float) -> None:
@@ -207,8 +211,11 @@ class ConformalIntervals(RowState):
         rows, unknown = runs.rows, np.isnan(error)
         bounded = np.minimum(np.abs(error), ERROR_LIMIT)
         bounded[unknown] = 0.0
-        square = advance(SIZE_BETA, bounded * bounded, self.square[rows], runs)
-        weight = advance(SIZE_BETA, (~unknown).astype(np.float64), self.square_weight[rows], runs)
+        beta: Floats | float = np.broadcast_to(self._size_beta, bounded.shape)
+        if len(self._size_beta) == 1:
+            beta = self._size_beta.item()  # quicker as a number
+        square = advance(beta, bounded * bounded, self.square[rows], runs)
+        weight = advance(beta, (~unknown).astype(np.float64), self.square_weight[rows], runs)
         self.square[rows], self.square_weight[rows] = runs.last(square), runs.last(weight)
         if weight.all():
             return np.sqrt(square / weight)
