@@ -21,6 +21,7 @@ from ewad.expose.access import server_tls
 from ewad.expose.exposition import Exposition
 from ewad.expose.instruments import Instruments
 from ewad.expose.server import HttpServer
+from ewad.expose.text import counted
 from ewad.ingest.connection import connection_settings
 from ewad.ingest.decoders import REASONS
 from ewad.ingest.deliveries import Deliveries
@@ -221,7 +222,8 @@ class Daemon:
         watchdog = self.notifier.watchdog_interval_seconds
         while True:
             self.notifier.watchdog()
-            self.notifier.status(f"{self.source.status}; {self.engine.n_streams} streams")
+            stale = "" if self.reload_successful else "; the changed configuration can't be used"
+            self.notifier.status(f"{self.source.status}; {counted(self.engine.n_streams, 'stream')}{stale}")
             await asyncio.sleep(min(STATUS_SECONDS, watchdog or STATUS_SECONDS))
 
     async def _forget(self) -> None:

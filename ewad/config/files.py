@@ -29,10 +29,16 @@ def resolve(values: dict[str, Any], base: pathlib.Path) -> None:
 
 
 def credential(name: str, environ: Mapping[str, str]) -> str | None:
-    """Return the path of a credential that systemd handed over, None if there is none of this name."""
+    """Return the path of a credential that systemd handed over, None if there is none of this name.
+
+    Raises Invalid where that can't be told.
+    """
     directory = environ.get("CREDENTIALS_DIRECTORY")
     path = pathlib.Path(directory or "", name)
-    return str(path) if directory and path.is_file() else None
+    try:
+        return str(path) if directory and path.is_file() else None
+    except OSError as error:  # a folder of another user
+        raise fail(f"can't read $CREDENTIALS_DIRECTORY: {path}: {reason(error)}") from error
 
 
 def content(file: str, key: str) -> str:

@@ -309,6 +309,12 @@ def test_effective_text_shows_the_grid_of_a_model_and_when_streams_are_forgotten
     assert parse(shown, "again", {}) == settings
 
 
+def test_credentials_that_can_not_be_looked_at_are_told():
+    environ = {"CREDENTIALS_DIRECTORY": "/x" * 3000}  # no such name can be asked for
+    with pytest.raises(ConfigError, match=r"mqtt: can't read \$CREDENTIALS_DIRECTORY: /x/x.*too long"):
+        parse('[[stream]]\nname = "a"\ntopic = "a"\n', "ewad.toml", environ)
+
+
 def test_the_quickstart_sample_is_valid():
     settings = load(Path("samples/quickstart.toml"), {})
     assert settings.group_settings()[0].model is not None
