@@ -43,7 +43,18 @@ def test_what_the_image_copies_exists_and_is_not_ignored(source):
 def test_dependencies_are_installed_by_hash_and_the_project_without_any():
     commands = " && ".join(argument for name, argument in instructions() if name == "RUN")
     assert "--require-hashes -r requirements.txt" in commands
-    assert "--no-deps ." in commands
+    assert "--require-hashes -r requirements-build.txt" in commands
+    assert "pip wheel --no-deps --no-build-isolation" in commands
+    assert "pip install --no-deps /src/wheels/*.whl" in commands
+
+
+def test_what_the_image_is_built_with_is_what_a_checkout_is():
+    pins, checked = (
+        set((ROOT / name).read_text().split("\n"))
+        for name in ("requirements-build.txt", "requirements-dev.txt")
+    )
+    assert pins <= checked
+    assert any(line.startswith("hatchling==") for line in pins)
 
 
 def test_the_image_runs_as_a_numbered_user_who_is_not_root():
@@ -54,10 +65,9 @@ def test_the_image_runs_as_a_numbered_user_who_is_not_root():
 
 def test_the_image_asks_itself_whether_it_is_well():
     healthcheck = final_stage()["HEALTHCHECK"]
-    program, flag, code = json.loads(healthcheck[healthcheck.index("CMD") + 3 :])
-    assert (program, flag) == ("python", "-c")
-    compile(code, "healthcheck", "exec")
-    assert "/healthz" in code
+    command = json.loads(healthcheck[healthcheck.index("CMD") + 3 :])
+    assert command == ["python", "/opt/ewad/healthcheck.py"]
+    assert "deploy/docker/healthcheck.py" in copied_sources()
 
 
 def test_the_image_runs_the_daemon_on_its_configuration_and_says_what_it_is():

@@ -2,6 +2,8 @@
 
 import base64
 import ssl
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -51,6 +53,24 @@ def test_prometheus_scrapes_over_tls_with_its_password_and_nobody_without(tmp_pa
         daemon._headers = token
         assert daemon.get("/metrics")[0] == 200
     assert "s3cret" not in daemon.stderr
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_the_containers_health_check_finds_the_daemon_with_and_without_tls(tmp_path: Path, tls: bool) -> None:
+    script = Path(__file__).parents[2] / "deploy" / "docker" / "healthcheck.py"
+
+    def health(address: str) -> int:
+        command = [sys.executable, "-W", "error", script]
+        return subprocess.run(command, env={"EWAD_HTTP__LISTEN": address}, check=False).returncode
+
+    http = []
+    if tls:
+        made = make_certificates(tmp_path)
+        http = [f'cert_file = "{made.server_cert}"', f'key_file = "{made.server_key}"']
+    nobody = "mqtt://127.0.0.1:1"  # the daemon is well without a broker
+    with daemons.running(tmp_path / "ewad", nobody, STREAM, http=http, ready=False) as daemon:
+        assert health(daemon.address) == 0
+    assert health(daemon.address) == 1
 
 
 WAYS = {  # of giving the daemon the broker's password
