@@ -183,13 +183,19 @@ def table(
     checks: dict[str, Check],
     required: tuple[str, ...] = (),
     build: Callable[[dict[str, Any]], Any] = dict,
+    elsewhere: tuple[str, Iterable[str]] = ("", ()),
 ) -> Any:
-    """Return build of a table's checked values. Raises Invalid with every problem in it."""
+    """Return build of a table's checked values. Raises Invalid with every problem in it.
+
+    elsewhere: another table, and its keys: whoever writes one of those here is told of it.
+    """
     if not isinstance(raw, dict):
         raise fail(f"expected a table, got {shown(raw)}")
     values: dict[str, Any] = {}
 
     def take(key: str) -> None:
+        if key not in checks and key in elsewhere[1]:
+            raise fail(f"unknown key {quoted(key)}: it is one of {elsewhere[0]}")
         if key not in checks:
             raise unknown(key, checks, "key ")
         values[key] = checks[key](raw[key])

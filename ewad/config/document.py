@@ -235,6 +235,9 @@ DECAYS: dict[str, Callable[[float], ByCount | ByTime]] = {
 }
 
 
+OF_MODELS, OF_STREAMS = ("[model.NAME]", MODEL_KEYS), ("[[stream]]", STREAM_KEYS)  # told of what is misplaced
+
+
 def settings_of(raw: Mapping[str, Any], base: pathlib.Path, environ: Mapping[str, str]) -> Settings:
     """Return the settings that a raw document means; paths in it are relative to base. Raises Invalid."""
     sections: dict[str, Callable[[Any], Any]] = {
@@ -275,7 +278,7 @@ def _streams(raw: Any) -> tuple[StreamSettings, ...]:
     if not isinstance(raw, list):
         raise fail(f"expected [[stream]] blocks, got {checks.shown(raw)}")
     blocks = (
-        (index, partial(checks.table, item, STREAM_KEYS, ("name", "topic"), _stream))
+        (index, partial(checks.table, item, STREAM_KEYS, ("name", "topic"), _stream, OF_MODELS))
         for index, item in enumerate(raw)
     )
     return tuple(checks.each(blocks))
@@ -297,7 +300,7 @@ def _models(raw: Any, base: pathlib.Path) -> dict[str, ModelSettings]:
     if not isinstance(raw, dict) or any(not isinstance(item, dict) for item in raw.values()):
         raise fail("expected [model.NAME] tables")
     tables = (
-        (name, partial(checks.table, item, MODEL_KEYS, (), partial(_model, name, base)))
+        (name, partial(checks.table, item, MODEL_KEYS, (), partial(_model, name, base), OF_STREAMS))
         for name, item in raw.items()
     )
     return {model.name: model for model in checks.each(tables)}

@@ -267,7 +267,8 @@ class CsvFile:
         if self._delimiter == ",":
             return "."
         sample = block.content[:65536].decode(errors="ignore")
-        return "," if re.search(r"\d,\d", sample) and not re.search(r"\d\.\d+\s*(;|\t|$)", sample) else "."
+        point = re.search(r'(?m)(?:^|[;\t])[\s"]*-?\d*\.\d+(?:[eE][-+]?\d+)?[\s"]*(?:[;\t]|$)', sample)
+        return "," if re.search(r"\d,\d", sample) and not point else "."
 
     # -- blocks to samples --
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 
 ISO = {"format": "ISO8601"}
+DOTTED = r"\s*\d{1,2}\.\d{1,2}\.\d{2,4}\b.*"  # 31.12.2024: where dots are written, the day comes first
 CLOCK_WORDS = ("now", "today")  # pandas would put in the time of the replay
 TIME_OF_DAY = r"\s*\d{1,2}:\d{2}(:\d{2}([.,]\d*)?)?\s*([AaPp]\.?[Mm]\.?)?\s*"  # and its day here
 
@@ -54,6 +55,8 @@ class Clock:
 
         times = times.mask(times.isin(CLOCK_WORDS))
         best: NDArray[np.float64] = np.full(len(times), np.nan)
+        if len(self._ways) > 1 and times.astype(str).str.fullmatch(DOTTED).any():
+            self._ways = [{"dayfirst": True}]
         for way in self._ways:
             if "format" not in way:
                 times = times.mask(times.astype(str).str.fullmatch(TIME_OF_DAY))

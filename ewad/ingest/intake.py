@@ -424,11 +424,14 @@ def _explained(target: Target, topic: str, payload: bytes) -> Iterator[str]:
     except DecodeError as error:
         yield f"rejected: {error.reason}: {error}"
         return
-    for suffix, value in zip(block.suffixes, values, strict=True):
+    paths = [path for path, _ in settings.fields] or [""]
+    for path, suffix, value in zip(paths, block.suffixes, values, strict=True):
         stream = f"stream: {quoted(stream_name(topic, suffix), LOGGED_TOPIC)}"
         if isinstance(value, float):
             yield f"{stream} value: {value * settings.scale + settings.offset!r}"
-        elif value is not None:
+        elif value is None:
+            yield f"{stream} left alone: field {quoted(path)}: got no such field, or null"
+        else:
             yield f"{stream} rejected: {value.reason}: {value}"
     if time is not None:
         readable = np.datetime64(0, "s") + np.timedelta64(round(time), "s")  # of any year

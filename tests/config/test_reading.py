@@ -309,6 +309,15 @@ def test_effective_text_shows_the_grid_of_a_model_and_when_streams_are_forgotten
     assert parse(shown, "again", {}) == settings
 
 
+def test_a_key_in_the_wrong_table_is_told_its_own():
+    with pytest.raises(ConfigError) as caught:
+        parse('[[stream]]\nname = "a"\ntopic = "a"\nevery = "1m"\n[model.m]\nbeta = 0.9\n', "f", {})
+    assert str(caught.value).splitlines() == [
+        'f: stream[0].every: unknown key "every": it is one of [model.NAME]',
+        'f: model.m.beta: unknown key "beta": it is one of [[stream]]',
+    ]
+
+
 def test_credentials_that_can_not_be_looked_at_are_told():
     environ = {"CREDENTIALS_DIRECTORY": "/x" * 3000}  # no such name can be asked for
     with pytest.raises(ConfigError, match=r"mqtt: can't read \$CREDENTIALS_DIRECTORY: /x/x.*too long"):

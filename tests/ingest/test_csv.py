@@ -92,6 +92,8 @@ def test_a_cell_reads_as_the_same_float_as_a_live_payload(value, tmp_path_factor
         ("13/1/1970", "14/1/1970", (12 * DAY, 13 * DAY)),
         ("1/2/1970", "13/2/1970", (31 * DAY, 43 * DAY)),
         ("Jan 2 1970", "Jan 3 1970", (DAY, 2 * DAY)),
+        ("02.01.1970", "03.01.1970", (DAY, 2 * DAY)),
+        ("2.1.1970 12:00", "3.1.1970 0:00", (1.5 * DAY, 2 * DAY)),
     ],
 )
 def test_times_are_read_in_any_usual_form(write, first, second, seconds):
@@ -222,6 +224,11 @@ def test_any_bytes_give_samples_or_one_located_error(tmp_path_factory, content):
         assert str(path) in str(caught)
     else:
         assert all(np.isfinite(time) and np.isfinite(value) for time, _, value in rows)
+
+
+@pytest.mark.parametrize("time", ["02.01.1970", "02.01.1970 00:00", "1970-01-02"])
+def test_commas_are_decimal_between_semicolons_beside_dates_with_dots(write, time):
+    assert samples(write(f"time;a;b\n{time};21,4;-0,5\n"))[0] == [(DAY, "a", 21.4), (DAY, "b", -0.5)]
 
 
 def test_the_samples_of_the_project_are_read():

@@ -235,6 +235,12 @@ def test_explain_tells_fields_and_time():
     assert "2023-11-14T22:13:20Z" in text
 
 
+def test_explain_tells_of_fields_that_are_not_there():
+    _, take = intake(CLIMATE)
+    for payload in (b'{"t": 1, "ts": 0}', b'{"t": 1, "h": null, "ts": 0}'):
+        assert 'left alone: field "h": got no such field, or null' in take.explain("climate/a", payload)
+
+
 def test_explain_tells_why_a_payload_is_rejected():
     _, take = intake(TEMPERATURE)
     assert 'rejected: not_a_number: expected a number, got "on"' in take.explain("site/a/temperature", b"on")
