@@ -200,7 +200,7 @@ class Forecaster(RowState):
         learner = self._leader
         if learner is not None:
             models = np.zeros_like(rows) if self.shared else rows
-            loss, rate = learner.loss[models], learner.learning_rate[models]
+            loss, rate = learner.standing(models)
         if self.intervals is None:
             return Forecasts(self.forecast[rows], None, None, loss, rate)
         return Forecasts(self.forecast[rows], self.lower[rows], self.upper[rows], loss, rate)

@@ -130,6 +130,12 @@ class Learner(LearnsAlone[_Alone]):
         """(n_models,) what the next step will take."""
         return self._rates(slice(None), self.epoch, self.batches)
 
+    def standing(self, models: Integers) -> Progress:
+        """Return what is in force for each of these models."""
+        batches = self.batches[models]
+        rates = self._rates(models, batches // self.settings.batches_per_epoch, batches)
+        return Progress(_ratio(self.loss_sum[models], self.loss_weight[models]), rates)
+
     def parts(self, model: str, n_rows: int) -> list[Part]:
         """Return the parts of its state; model: what the parameters mean."""
         optimizer, size = type(self.settings.optimizer).__name__, self.settings.batch_size
@@ -391,7 +397,7 @@ class Learner(LearnsAlone[_Alone]):
             for name, value in zip(names, PLATEAU.init(), strict=True):
                 getattr(self, name)[met] = value
 
-    def _rates(self, rows: Members, epochs: Integers, batches: Integers) -> Floats:
+    def _rates(self, rows: Members | Integers, epochs: Integers, batches: Integers) -> Floats:
         """Return the learning rate after so many epochs and batches of each of these rows, (..., k)."""
         initial, schedule = self.settings.learning_rate, self.settings.schedule
         if isinstance(schedule, ReduceOnPlateau):

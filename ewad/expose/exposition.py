@@ -62,6 +62,17 @@ def _by_horizon(values: Callable[[Forecaster], Array]) -> Callable[[Group], Iter
     return columns
 
 
+def _by_interval(values: Callable[[Forecaster], Array]) -> Callable[[Group], Iterator[Column]]:
+    """Return what gives a column for each horizon of a model with intervals: what others keep is of old."""
+    columns = _by_horizon(values)
+
+    def some(group: Group) -> Iterator[Column]:
+        if group.forecaster is not None and group.forecaster.intervals is not None:
+            yield from columns(group)
+
+    return some
+
+
 def _by_expert(group: Group) -> Iterator[Column]:
     """Yield a column for each horizon and expert of a group whose model mixes several."""
     forecaster = group.forecaster
@@ -112,13 +123,13 @@ FAMILIES: Final = (
         "ewad_forecast_lower_value",
         "gauge",
         "Lower end of the prediction interval.",
-        _by_horizon(lambda forecaster: forecaster.lower),
+        _by_interval(lambda forecaster: forecaster.lower),
     ),
     Family(
         "ewad_forecast_upper_value",
         "gauge",
         "Upper end of the prediction interval.",
-        _by_horizon(lambda forecaster: forecaster.upper),
+        _by_interval(lambda forecaster: forecaster.upper),
     ),
     Family(
         "ewad_forecast_coverage_ratio",

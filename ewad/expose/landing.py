@@ -82,7 +82,10 @@ def _rows(group: Group, shown: Integers) -> Iterator[Row]:
     horizon, forecaster = None, group.forecaster
     if forecaster is not None:
         horizon = forecaster.horizons[0]
-        columns += [each[shown, 0] for each in (forecaster.forecast, forecaster.lower, forecaster.upper)]
+        standing = forecaster.standing(shown)
+        nothing = np.full_like(standing.value, np.nan)
+        ends = (nothing if each is None else each for each in (standing.lower, standing.upper))
+        columns += [each[:, 0] for each in (standing.value, *ends)]
         columns.append(forecaster.skill(shown)[:, 0])
     for name, *numbers in zip(names, *(column.tolist() for column in columns), strict=True):
         value, smoothed, *forecast = numbers

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from ewad.engine import Batch, ByCount, ByTime, Engine, GroupSettings
+from ewad.expose import landing
 from ewad.expose.exposition import SLICE_ROWS, Exposition, escape
 from tests.expose.engines import INF, feed, mixture_engine, model_engine, smoothing_engine, wide_engine
 
@@ -65,6 +67,17 @@ def test_an_average_that_is_new_has_no_series_before_its_first_sample():
     assert new not in found
     feed(engine, 0, "site/a", [45.0], at=101.0)
     assert series(render(engine))[new] == 45.0
+
+
+def test_a_model_without_intervals_shows_none_of_an_earlier_one_that_had_them():
+    before = mixture_engine()
+    settings = before.groups[0].settings
+    engine = Engine([replace(settings, model=replace(settings.model, interval=None))])
+    engine.take_over(before.cut())
+    found = names(render(engine))
+    assert "ewad_forecast_value" in found
+    assert not {"ewad_forecast_lower_value", "ewad_forecast_upper_value"} & found
+    assert math.isnan(landing.first_rows(engine, lambda group: np.ones(2, np.bool_))[0].lower)
 
 
 def test_text_is_what_prometheus_documents():
