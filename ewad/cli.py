@@ -54,7 +54,7 @@ def _stream_options(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--format", type=click.Choice(["number", "json"]), help="Of the payloads."),
             click.option("--field", help="JSON pointer or dotted path of the value."),
             click.option(
-                "--model", type=click.Choice(["linear", "auto"]), help="Of forecasts; replay: linear."
+                "--model", type=click.Choice(["linear", "auto"]), help="Default: none; in a replay linear."
             ),
             click.option(
                 "--horizons",
