@@ -15,7 +15,7 @@ from ewad.errors import ConfigError, EwadError
 
 if TYPE_CHECKING:
     from ewad.config import Settings
-    from ewad.ingest.csv import CsvOptions
+    from ewad.ingest.files.csv import CsvOptions
 
 DONE, FAILED, USAGE = 0, 1, 2
 
@@ -95,7 +95,7 @@ def cli() -> None:
 @click.option("--listen", default="127.0.0.1:9466", show_default=True, help="Where to serve the metrics.")
 def demo(duration: str | None, listen: str) -> None:
     """Show it all at work: a broker of its own, sample temperatures, the daemon."""
-    from ewad import demo as composition
+    from ewad.demonstration import demo as composition
 
     composition.run(duration, listen)
 
@@ -108,7 +108,7 @@ def demo(duration: str | None, listen: str) -> None:
 @click.option("--listen", help="Where to serve the metrics, such as 127.0.0.1:9466.")
 def run(config: Path | None, url: str | None, topic: tuple[str, ...], **options: Any) -> None:
     """Run the daemon."""
-    from ewad import daemon, logs
+    from ewad.daemon import daemon, logs
 
     def load() -> Settings:
         return _settings(config, {"url": url, "topic": topic, **options})
@@ -123,7 +123,7 @@ def run(config: Path | None, url: str | None, topic: tuple[str, ...], **options:
 @click.option("--connect", is_flag=True, help="Also connect and subscribe to the broker once.")
 def check(config: Path | None, connect: bool) -> None:
     """Say whether a configuration is valid, and what it comes to."""
-    from ewad import check as checking
+    from ewad.commands import check as checking
 
     click.echo(checking.check(_settings(config), connect))
 
@@ -134,7 +134,7 @@ def check(config: Path | None, connect: bool) -> None:
 @CONFIG
 def explain(topic: str, payload: str, config: Path | None) -> None:
     """Say what becomes of a message: block, labels, value - or why it is rejected."""
-    from ewad import check as checking
+    from ewad.commands import check as checking
 
     click.echo(checking.explain(_settings(config), topic, os.fsencode(payload)))
 
@@ -153,7 +153,7 @@ def explain(topic: str, payload: str, config: Path | None) -> None:
 @click.option("--score-from", type=float, default=0.25, show_default=True, help="Share that it leaves out.")
 def replay(files: tuple[Path, ...], config: Path | None, **options: Any) -> None:
     """Put CSV files through the engine, as if their samples came in live."""
-    from ewad import replay as replaying
+    from ewad.commands import replay as replaying
 
     names = ("output", "plot", "openmetrics", "publish", "speed", "report", "score_from")
     outputs = {name: options.pop(name) for name in names}
@@ -184,7 +184,7 @@ def replay(files: tuple[Path, ...], config: Path | None, **options: Any) -> None
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The best model, for start_from.")
 def train(files: tuple[Path, ...], config: Path | None, name: str | None, **options: Any) -> None:
     """Train a model on CSV files, with several optimizers side by side."""
-    from ewad import train as training
+    from ewad.commands import train as training
 
     csv_options = _taken_csv_options(options)
     config = config or _default_config()
@@ -213,7 +213,7 @@ def state() -> None:
 @CONFIG
 def show(config: Path | None) -> None:
     """Say what the state file holds."""
-    from ewad import state_command
+    from ewad.commands import state as state_command
 
     click.echo(state_command.show(_settings(config)))
 
@@ -223,7 +223,7 @@ def show(config: Path | None) -> None:
 @click.option("-o", "--output", type=click.File("w", lazy=False), default="-", help="Default: stdout.")
 def export(config: Path | None, output: IO[str]) -> None:
     """Write what is known of each stream as CSV."""
-    from ewad import state_command
+    from ewad.commands import state as state_command
 
     state_command.export(_settings(config), output)
 
@@ -233,7 +233,7 @@ def export(config: Path | None, output: IO[str]) -> None:
 @click.argument("target", type=click.Path(path_type=Path))
 def backup(config: Path | None, target: Path) -> None:
     """Copy the state file to a new file TARGET."""
-    from ewad import state_command
+    from ewad.commands import state as state_command
 
     click.echo(state_command.back_up(_settings(config), target))
 
@@ -242,7 +242,7 @@ def backup(config: Path | None, target: Path) -> None:
 @click.argument("folder", type=click.Path(path_type=Path))
 def figures(folder: Path) -> None:
     """Draw the figures of the optimization course, computed by ewad itself."""
-    from ewad import figures as drawing
+    from ewad.commands import figures as drawing
 
     for path in drawing.draw_all(folder):
         click.echo(path)
@@ -293,7 +293,7 @@ def _option(name: str) -> str:
 
 def _taken_csv_options(options: dict[str, Any]) -> CsvOptions:
     """Take from the options those of _csv_options, and return what they mean. Raises ConfigError."""
-    from ewad.ingest.csv import CsvOptions
+    from ewad.ingest.files.csv import CsvOptions
 
     delimiter, columns = options.pop("delimiter"), options.pop("columns")
     if delimiter is not None and DELIMITERS.get(delimiter, delimiter) not in DELIMITERS.values():

@@ -77,7 +77,7 @@ def test_linear_algebra_has_one_thread_unless_more_are_wanted(wanted: dict[str, 
 
 
 def test_the_daemon_does_without_pandas_and_matplotlib() -> None:
-    program = "import sys, ewad.daemon; print(*sys.modules)"
+    program = "import sys, ewad.daemon.daemon; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     loaded = set(done.stdout.split())
     assert "numpy" in loaded
@@ -457,9 +457,9 @@ def series(path: str) -> dict[str, list[tuple[float, float]]]:
 
 @pytest.mark.parametrize("share", ["group", "stream"])
 def test_openmetrics_has_the_names_and_labels_of_the_exposition(share: str) -> None:
+    from ewad.commands.replay import Replay, SampleFile
     from ewad.config import load
-    from ewad.expose.exposition import Exposition
-    from ewad.replay import Replay, SampleFile
+    from ewad.outputs.prometheus.exposition import Exposition
 
     Path("odd.csv").write_text(
         "time,stream,value\n"

@@ -1,1 +1,1 @@
-"""How samples come in: topics, payloads, MQTT and CSV."""
+"""How samples come in: over MQTT, in the formats of payloads, and from files."""

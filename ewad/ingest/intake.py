@@ -18,8 +18,8 @@ from ewad.config.settings import StreamSettings
 from ewad.config.syntax import quoted
 from ewad.engine import REFUSED, Batch, Engine, Forgotten, Results
 from ewad.errors import DecodeError
-from ewad.ingest.consumer import Message
-from ewad.ingest.decoders import REASONS, Decoders, Value, build
+from ewad.ingest.formats.decoders import REASONS, Decoders, Value, build
+from ewad.ingest.mqtt.consumer import Message
 from ewad.ingest.topics import Labels, TopicTemplate
 
 log = logging.getLogger(__name__)

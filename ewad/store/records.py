@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ewad.engine import Batch, Engine, Forgotten
 from ewad.errors import StateError
-from ewad.ingest.deliveries import Acknowledgements, Deliveries
+from ewad.ingest.mqtt.deliveries import Acknowledgements, Deliveries
 
 TAGS, IDS = np.dtype("<u8"), np.dtype("<u2")
 ROWS, NUMBERS = np.dtype("<i4"), np.dtype("<f8")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ewad.engine import Engine
 from ewad.errors import StateError
-from ewad.ingest.deliveries import Deliveries
+from ewad.ingest.mqtt.deliveries import Deliveries
 from ewad.store.file import DamagedError, Durability, Snapshot, StateFile, set_aside
 from ewad.store.records import Head, Record, decode
 

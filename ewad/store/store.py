@@ -12,7 +12,7 @@ from pathlib import Path
 from ewad.config.settings import StateSettings
 from ewad.engine import Buffer, Cut, Engine, Forgotten
 from ewad.errors import StateError
-from ewad.ingest.deliveries import Acknowledgements, Deliveries
+from ewad.ingest.mqtt.deliveries import Acknowledgements, Deliveries
 from ewad.store.records import Change
 from ewad.store.recovery import recover
 from ewad.store.writer import Commit, Gap, SnapshotOf, Writer

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from ewad.engine import Cut
 from ewad.errors import StateError
-from ewad.ingest.deliveries import Acknowledgements, Deliveries
+from ewad.ingest.mqtt.deliveries import Acknowledgements, Deliveries
 from ewad.store.file import DamagedError, Durability, Entry, GoneError, StateFile, set_aside
 from ewad.store.records import Change, Head, Record, encode
 

@@ -16,10 +16,10 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from ewad.engine import Engine
-from ewad.expose import exposition
-from ewad.expose.exposition import Exposition
-from ewad.expose.server import HttpServer
-from tests.expose.engines import INF, instruments, wide_engine
+from ewad.outputs.http.server import HttpServer
+from ewad.outputs.prometheus import exposition
+from ewad.outputs.prometheus.exposition import Exposition
+from tests.outputs.engines import INF, instruments, wide_engine
 
 RUNS = 3
 SERIES = ("ewad_value", "ewad_smoothed_value", "ewad_smoothed_stddev")  # 3 a stream at one beta

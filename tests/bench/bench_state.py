@@ -19,7 +19,7 @@ import numpy as np
 
 from ewad.config import StateSettings
 from ewad.engine import Batch, Engine, GroupSettings, ModelSettings
-from ewad.ingest.deliveries import Acknowledgements
+from ewad.ingest.mqtt.deliveries import Acknowledgements
 from ewad.store.records import Change
 from ewad.store.store import Store
 from tests.bench.brokers import Broker, Load, free_port, under_load

@@ -4,10 +4,10 @@ persistence, intervals that keep their coverage."""
 import numpy as np
 import pytest
 
+from ewad.demonstration.samples import sample_path
 from ewad.engine import GroupSettings
 from ewad.engine.settings import ModelSettings, auto
 from ewad.numeric.experts import EXPERTS
-from ewad.samples import sample_path
 from tests.engine.scenarios import Samples, new_engine, observe_in_pieces, state_of
 
 HOUR, DAY = 3600.0, 86400.0

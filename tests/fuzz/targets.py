@@ -21,20 +21,20 @@ from ewad.config import StreamSettings, effective, parse
 from ewad.config.passwords import PasswordHash
 from ewad.engine import Batch, ByCount, Engine, GroupSettings, ModelSettings
 from ewad.errors import ConfigError, DecodeError, SourceError, StateError
-from ewad.expose.access import _credentials
-from ewad.expose.negotiation import accepts_gzip, wants_openmetrics
-from ewad.ingest import csv
-from ewad.ingest.decoders import REASONS, build
-from ewad.ingest.deliveries import Acknowledgements, Deliveries
-from ewad.ingest.mqtt5_session import Connection, Mqtt5Session
-from ewad.ingest.mqtt_settings import MqttSettings, Subscription
+from ewad.ingest.files import csv
+from ewad.ingest.formats.decoders import REASONS, build
+from ewad.ingest.mqtt.deliveries import Acknowledgements, Deliveries
+from ewad.ingest.mqtt.mqtt5_session import Connection, Mqtt5Session
+from ewad.ingest.mqtt.settings import MqttSettings, Subscription
 from ewad.ingest.topics import TopicTemplate
+from ewad.outputs.http.access import _credentials
+from ewad.outputs.prometheus.negotiation import accepts_gzip, wants_openmetrics
 from ewad.store import model_file
 from ewad.store.file import Entry, StateFile
 from ewad.store.records import Change, Head, Record, encode
 from ewad.store.recovery import recover
-from tests.expose.engines import feed
-from tests.ingest.peer import Recorder
+from tests.ingest.mqtt.peer import Recorder
+from tests.outputs.engines import feed
 
 logging.getLogger("ewad").addHandler(
     logging.NullHandler()

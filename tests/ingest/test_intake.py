@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ewad.config import parse
 from ewad.engine import VALUE_LIMIT, Engine
-from ewad.ingest.decoders import REASONS
+from ewad.ingest.formats.decoders import REASONS
 from ewad.ingest.intake import MAX_COLD_TOPICS, Intake
 
 TEMPERATURE = {"name": "temperature", "topic": "site/{room}/temperature"}

@@ -12,7 +12,7 @@ import pytest
 
 from ewad.engine import ByCount, GroupSettings
 from ewad.errors import StateError
-from ewad.ingest.deliveries import Acknowledgements
+from ewad.ingest.mqtt.deliveries import Acknowledgements
 from ewad.store.file import VERSION, StateFile
 from tests.store.states import keep, new_store, running, uninterrupted, until
 

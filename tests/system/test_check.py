@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from ewad import check, config
+from ewad import config
+from ewad.commands import check
 from tests.system.mosquitto import running
 
 pytestmark = pytest.mark.system

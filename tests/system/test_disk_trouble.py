@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from ewad.expose import server
-from ewad.ingest import mqtt_session
+from ewad.ingest.mqtt import session as mqtt_session
+from ewad.outputs.http import server
 from ewad.store import store
 from tests.system import daemon as daemons
 from tests.system import mosquitto

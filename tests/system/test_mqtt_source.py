@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from ewad.errors import StateError
-from ewad.ingest import aiomqtt_session
-from ewad.ingest.mqtt import MqttSettings, MqttSource, Subscription
-from tests.ingest.peer import NoJitter, Recorder, stop
+from ewad.ingest.mqtt import aiomqtt_session
+from ewad.ingest.mqtt.source import MqttSettings, MqttSource, Subscription
+from tests.ingest.mqtt.peer import NoJitter, Recorder, stop
 from tests.system.certificates import Certificates, make_certificates
 from tests.system.mosquitto import Mosquitto, accepts, free_port, running
 

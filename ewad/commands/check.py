@@ -1,0 +1,86 @@
+"""`ewad check` and `ewad explain`: what a configuration comes to, before anything runs on it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from ewad.config import Settings, effective
+from ewad.engine import Engine
+from ewad.errors import SourceError
+from ewad.ingest.intake import Intake
+from ewad.ingest.mqtt.consumer import Message
+from ewad.ingest.mqtt.deliveries import Acknowledgements
+from ewad.ingest.mqtt.from_configuration import connection_settings
+from ewad.ingest.mqtt.settings import Subscription, tls_context
+from ewad.ingest.mqtt.source import make_source
+from ewad.outputs.http.access import server_tls
+from ewad.store.model_file import start_models
+
+CONNECT_SECONDS = 12.0  # one whole attempt of the source, and its end
+
+
+def check(settings: Settings, connect: bool) -> str:
+    """Return the effective settings as text, after connecting and subscribing once if asked to.
+
+    Raises ConfigError for files that can't be used, SourceError for a broker that can't.
+    """
+    connection = connection_settings(settings)
+    tls_context(connection)
+    server_tls(settings.http)
+    start_models(Engine(settings.group_settings()))
+    found = ["configuration is valid"]
+    if connect:
+        logging.getLogger("ewad").setLevel(logging.ERROR)  # the outcome is told once, by this command
+        asyncio.run(_connect(settings))
+        found.append(f"connected and subscribed at {connection.url}")
+    return effective(settings) + "".join(f"\n# {line}" for line in found)
+
+
+def explain(settings: Settings, topic: str, payload: bytes) -> str:
+    """Return what becomes of a message under these settings."""
+    intake = Intake(Engine(settings.group_settings()), settings.streams, settings.limits.max_payload_bytes)
+    return intake.explain(topic, payload)
+
+
+class _Ignored:
+    """Takes messages and does nothing with them."""
+
+    busy = False
+
+    def consume(self, messages: Sequence[Message], arrival: float) -> None:
+        pass
+
+    def commit(self, notes: Acknowledgements, done: Callable[[], None]) -> None:
+        done()
+
+
+async def _connect(settings: Settings) -> None:
+    # Not the daemon's own client id: the broker would end the daemon's session.
+    connection = connection_settings(settings)
+    connection = replace(
+        connection,
+        client_id=f"{settings.mqtt.client_id}-check-{os.getpid()}",
+        session_expiry_seconds=0.0,
+        subscriptions=tuple(Subscription(_alone(each.filter), "ignore") for each in connection.subscriptions),
+    )
+    source = make_source(connection, _Ignored())
+    running = asyncio.create_task(source.run(), name="mqtt")
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            await source.first_attempt()
+    except TimeoutError as error:
+        raise SourceError(f"no answer within {CONNECT_SECONDS:g} s ({source.status})") from error
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    if source.status != "connected":  # it failed, or some subscriptions were refused
+        raise SourceError(source.status)
+
+
+def _alone(topic_filter: str) -> str:
+    """Return the filter without "$share/group/": the broker would deal this command the group's messages."""
+    return topic_filter.split("/", 2)[2] if topic_filter.startswith("$share/") else topic_filter

@@ -1,0 +1,151 @@
+"""`ewad train`: models trained on files, with a bar to watch, a table at the end, a picture and a file."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ewad.config import Settings
+from ewad.config.syntax import quoted
+from ewad.engine import ModelSettings
+from ewad.errors import ConfigError
+from ewad.ingest.files.csv import CsvOptions
+from ewad.numeric.minibatches import Progress
+from ewad.numeric.names import lookup
+from ewad.outputs.files.output import Output, refuse_overlaps, refuse_repeats
+from ewad.outputs.files.pictures import check_picture
+from ewad.training.training import TrainSettings, draw_costs, save, train_files
+
+# Ten times a second looks smooth; each mini-batch drawn is a line of 100 bytes.
+REDRAW_SECONDS = 0.1
+
+
+def train(
+    files: Sequence[Path],
+    settings: Settings | None,
+    name: str | None,
+    *,
+    optimizer: str | None = None,
+    output: Path | None = None,
+    plot: Path | None = None,
+    csv_options: CsvOptions | None = None,
+    config_file: Path | None = None,
+    **options: Any,
+) -> str:
+    """Do what `ewad train` does, with a bar on a terminal's stderr; return what it prints.
+
+    name: of the model of the settings; None: its only one, or the default one.  options: of TrainSettings.
+    """
+    _check_outputs([*files, *([config_file] if config_file else [])], output, plot)
+    refuse_repeats(files)
+    chosen = TrainSettings(model=_chosen(settings, name), optimizers=_optimizers(optimizer), **options)
+    with _Bars() as bars:
+        report = train_files(files, chosen, csv_options, on_progress=bars.show)
+    lines = [str(report)]
+    if output is not None:  # first of all: it is what the time went into
+        save(report, output)
+        path = output.resolve()  # start_from counts from the configuration's folder, not from this one
+        but = ", though it forecasts worse than persistence" if report.best_is_worse_than_persistence else ""
+        lines.append(
+            f"{report.best.optimizer}'s model saved in {output}{but}: start_from = {quoted(str(path), 4096)}"
+        )
+    if plot is not None:
+        draw_costs(report, plot)
+        lines.append(f"costs drawn in {plot}")
+    return "\n".join(lines)
+
+
+def _check_outputs(inputs: Sequence[Path], output: Path | None, plot: Path | None) -> None:
+    """Raise ConfigError now for an output that could not be written after the training."""
+    refuse_overlaps(inputs, {"-o": output, "--plot": plot})
+    if plot is not None:
+        check_picture(plot)
+    if output is not None and output.exists() and not output.is_file():
+        raise ConfigError(f"{output}: can't write there: expected a file or nothing yet")
+    for path in (output, plot):
+        if path is not None:
+            Output(path).discard()
+
+
+def _optimizers(names: str | None) -> tuple[str, ...]:
+    """Return the names between the commas; none where none were asked for. Raises ConfigError."""
+    if names is None:
+        return ()
+    optimizers = tuple(name.strip() for name in names.split(","))
+    if not all(optimizers):
+        raise ConfigError(f'--optimizer: expected names between commas, such as adam,momentum, got "{names}"')
+    return optimizers
+
+
+def _chosen(settings: Settings | None, name: str | None) -> ModelSettings:
+    models = {} if settings is None else settings.models
+    if name is None:
+        if len(models) > 1:
+            raise ConfigError(f"--model: expected one of {', '.join(models)}")
+        return next(iter(models.values()), ModelSettings())
+    try:
+        return lookup(models, name, "--model")
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+
+
+class _Bars:
+    """A progress bar for each optimizer in turn; none where stderr is no terminal.
+
+    clock: seconds that never go back.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._shown = sys.stderr.isatty()
+        self._stack = ExitStack()
+        self._optimizer = ""
+        self._bar: Any = None
+        self._drawn = 0.0
+        self._steps = 0  # since it was drawn
+        self._progress: Progress | None = None
+
+    def __enter__(self) -> _Bars:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._close()
+
+    def show(self, optimizer: str, epochs: int, progress: Progress) -> None:
+        """Advance the bar by a step, to be seen with the next drawing."""
+        if not self._shown:
+            return
+        now = self._clock()
+        if optimizer != self._optimizer:
+            self._close()
+            self._optimizer, self._drawn = optimizer, now
+            bar = click.progressbar(
+                length=epochs * progress.batches, label=optimizer, file=sys.stderr, item_show_func=_told
+            )
+            self._bar = self._stack.enter_context(bar)
+        self._steps += 1
+        self._progress = progress
+        if now - self._drawn >= REDRAW_SECONDS:
+            self._drawn = now
+            self._draw()
+
+    def _draw(self) -> None:
+        self._bar.update(self._steps, self._progress)
+        self._steps = 0
+
+    def _close(self) -> None:
+        if self._steps:
+            self._draw()
+        self._stack.close()
+
+
+def _told(progress: Progress | None) -> str:
+    if progress is None:
+        return ""
+    return f"epoch {progress.epoch}  loss {progress.loss:.5g}  rate {progress.learning_rate:.3g}"

@@ -1,0 +1,168 @@
+"""Between source and engine: what a source hands over is observed in short pieces, recorded, acknowledged."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from ewad.engine import Batch, Engine
+from ewad.ingest.intake import Intake
+from ewad.ingest.mqtt.consumer import Message
+from ewad.ingest.mqtt.deliveries import Acknowledgements
+from ewad.store.records import Change
+from ewad.store.store import Store
+
+log = logging.getLogger("ewad.daemon")
+
+FIRST_PIECE = 128  # samples: 40 ms at the 300 us a sample of a large network that learns from each
+LARGEST_PIECE = 1 << 16
+PIECE_SECONDS = 0.010  # aimed at; what it takes beyond is the error of the aim
+TURN_SECONDS = 0.020  # of observing, after which the event loop has its turn
+
+
+@dataclass(slots=True)
+class _Job:
+    """One commit that is being observed."""
+
+    notes: Acknowledgements
+    done: Callable[[], None]
+    batches: list[Batch] = field(default_factory=list)
+
+
+class Committer:
+    """A Consumer. Large commits are observed in pieces of some 10 ms, with the event loop's turns between.
+
+    How a commit is cut changes nothing (chunk invariance); the journal has the batches as they were observed.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        intake: Intake,
+        store: Store | None,
+        observe_seconds: Callable[[float], None],
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._engine = engine
+        self._intake = intake
+        self._store = store
+        self._observe_seconds = observe_seconds
+        self._clock = clock
+        self._arrival = 0.0
+        self._pieces = [FIRST_PIECE] * len(engine.groups)
+        self._job: _Job | None = None
+        self._fault: Exception | None = None
+        self._at_rest: list[Callable[[], None]] = []
+
+    @property
+    def busy(self) -> bool:
+        """Whether a commit is still being observed. Raises what ended that."""
+        if self._fault is not None:
+            raise self._fault
+        return self._job is not None
+
+    def consume(self, messages: Sequence[Message], arrival: float) -> None:
+        """Take messages from the source; their samples wait for `commit`.
+
+        A system clock that is set back stands still here until it has caught up: time of arrival never makes
+        a sample an old one.
+        """
+        self._arrival = max(arrival, self._arrival)
+        self._intake.consume(messages, self._arrival)
+
+    def commit(self, notes: Acknowledgements, done: Callable[[], None]) -> None:
+        """Let the engine observe what waits, keep it, and then call done."""
+        self.finish()
+        self._job = _Job(notes, done)
+        self._go_on()
+
+    def forget(self, now: float) -> None:
+        """Let the engine forget what is silent for too long, once no sample waits. now: Unix seconds."""
+        self.at_rest(lambda: self._forget(now))
+
+    def at_rest(self, action: Callable[[], None]) -> None:
+        """Do something while no sample waits: now, or right after the next commit. Rows may change then."""
+        self._at_rest.append(action)
+        if self._job is None and not self._intake.waiting:
+            self._act()
+
+    def take_over(self, engine: Engine, intake: Intake) -> None:
+        """Go on with another engine and intake. Only at rest."""
+        self._engine, self._intake = engine, intake
+        self._pieces = [FIRST_PIECE] * len(engine.groups)
+
+    def _act(self) -> None:
+        actions, self._at_rest = self._at_rest, []
+        for action in actions:
+            action()
+
+    def _forget(self, now: float) -> None:
+        answered = self._engine.answered
+        forgotten = self._intake.forget(max(now, self._arrival))
+        for group, streams, _ in forgotten:
+            log.info("streams forgotten group=%s streams=%d", self._engine.groups[group].name, len(streams))
+        if self._store is not None and (forgotten or self._engine.answered != answered):
+            self._store.record(
+                Change(self._intake.take_new_streams(), [], forgotten), Acknowledgements(), _nothing
+            )
+
+    def finish(self) -> None:
+        """Observe the rest of a commit that is being observed, however long it takes."""
+        while self.busy:
+            self._observe_for(TURN_SECONDS)
+
+    def snapshot_if_due(self) -> None:
+        """Hand the store a snapshot if it wants one and everything observed has been recorded."""
+        if self._store is not None and not self.busy and self._store.snapshot_due():
+            self._store.snapshot(self._engine.cut())
+
+    def _go_on(self) -> None:
+        """Observe for a turn; if that isn't all, again after the event loop's other work."""
+        self._observe_for(TURN_SECONDS)
+        if self._job is not None:
+            asyncio.get_running_loop().call_soon(self._next_turn, self._job)
+
+    def _next_turn(self, job: _Job) -> None:
+        if self._job is not job:  # it was finished meanwhile
+            return
+        try:
+            self._go_on()
+        except Exception as fault:  # `busy` raises it where the source can hear it
+            self._fault = fault
+
+    def _observe_for(self, seconds: float) -> None:
+        assert self._job is not None  # noqa: S101 (the callers see to it)
+        end = self._clock() + seconds
+        while (batch := self._intake.take_batch(self._pieces)) is not None:
+            self._observe(batch)
+            self._job.batches.append(batch)
+            if self._clock() >= end and self._intake.waiting:
+                return
+        job, self._job = self._job, None
+        self._keep(job)
+
+    def _observe(self, batch: Batch) -> None:
+        started = self._clock()
+        self._engine.observe(batch)
+        taken = self._clock() - started
+        self._observe_seconds(taken)
+        size, n = self._pieces[batch.group], len(batch)
+        if taken > PIECE_SECONDS:
+            self._pieces[batch.group] = max(1, int(n * PIECE_SECONDS / taken))
+        elif n == size and taken < PIECE_SECONDS / 2:
+            self._pieces[batch.group] = min(2 * size, LARGEST_PIECE)
+
+    def _keep(self, job: _Job) -> None:
+        streams = self._intake.take_new_streams()
+        if self._store is None:
+            job.done()
+        else:
+            self._store.record(Change(streams, job.batches), job.notes, job.done)
+        self._act()
+
+
+def _nothing() -> None:
+    """Wait for nothing."""

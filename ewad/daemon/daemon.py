@@ -1,0 +1,295 @@
+"""The daemon: MQTT in, the engine in the middle, HTTP out; its life from start to SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+import msgspec
+
+from ewad import __version__
+from ewad.config import Settings
+from ewad.daemon.committer import Committer
+from ewad.daemon.logs import configure
+from ewad.daemon.notify import Notifier
+from ewad.daemon.reloader import Reloader
+from ewad.engine import Engine, Forgotten
+from ewad.errors import ConfigError
+from ewad.ingest.formats.decoders import REASONS
+from ewad.ingest.intake import Intake
+from ewad.ingest.mqtt.deliveries import Deliveries
+from ewad.ingest.mqtt.from_configuration import connection_settings
+from ewad.ingest.mqtt.source import MqttSource, make_source
+from ewad.outputs.http.access import server_tls
+from ewad.outputs.http.server import HttpServer
+from ewad.outputs.prometheus.exposition import Exposition
+from ewad.outputs.prometheus.instruments import Instruments
+from ewad.outputs.text import counted
+from ewad.store.model_file import start_models
+from ewad.store.store import Store
+
+log = logging.getLogger("ewad.daemon")
+
+FORGET_SECONDS = 5.0  # between looks for streams that are silent for too long
+KEEP_SECONDS = 0.5  # between looks at whether a snapshot is due
+STATUS_SECONDS = 5.0  # how often `systemctl status` hears how it goes
+
+
+class Daemon:
+    """One engine between one broker and its scrapers.
+
+    Raises ConfigError where the settings name files or an address that can't be used.
+    """
+
+    def __init__(self, settings: Settings, notifier: Notifier | None = None) -> None:
+        self.settings = settings
+        self.reload_successful = True
+        self._source_task: asyncio.Task[None] | None = None
+        self.instruments = Instruments(
+            version=__version__,
+            reasons=(*REASONS, "out_of_order"),
+            received=lambda: self.intake.received,
+            rejected=self._rejected,
+            streams=lambda: self.engine.n_streams,
+            refused=lambda: self.engine.refused,
+            forgotten=lambda: self.engine.forgotten,
+            connected=lambda: self.source.connected,
+            reconnects=lambda: self.source.reconnects,
+            reload_successful=lambda: self.reload_successful,
+            repeated=lambda: self.deliveries.repeated,
+            state=lambda: self.store,
+        )
+        self.store = self._open_store()
+        self.engine = new_engine(settings) if self.store is None else self.store.engine
+        self.deliveries = Deliveries() if self.store is None else self.store.deliveries
+        self.intake = Intake(self.engine, settings.streams, settings.limits.max_payload_bytes)
+        self._forgotten = self.intake.adopt()
+        self._log_homeless(self._forgotten)
+        self.committer = Committer(
+            self.engine, self.intake, self.store, self.instruments.observe_seconds.observe
+        )
+        self.source: MqttSource = make_source(connection_settings(settings), self.committer, self.deliveries)
+        self.server = self._new_server(settings)
+        self.notifier = notifier or Notifier()
+
+    def _new_server(self, settings: Settings) -> HttpServer:
+        return HttpServer(
+            settings.http.listen.host,
+            settings.http.listen.port,
+            engine=self.engine,
+            exposition=_exposition(self.engine, settings),
+            instruments=self.instruments,
+            not_ready=lambda: None if self.source.connected else self.source.status,
+            tls=server_tls(settings.http),
+            users=settings.http.users,
+        )
+
+    def _open_store(self) -> Store | None:
+        if self.settings.state is None:
+            return None
+        settings, session = self.settings.state, _session(self.settings)
+        engine = partial(new_engine, self.settings)
+        return Store(settings, session, engine, self.instruments.commit_seconds.observe)
+
+    def forget(self, now: float) -> None:
+        """Forget the streams that are silent for too long, as soon as no sample waits."""
+        self.committer.forget(now)
+
+    async def start(self) -> list[str]:
+        """Serve HTTP and return the addresses it listens on, such as 127.0.0.1:9466."""
+        addresses = await _served(self.server, self.settings)
+        # What start-up left behind lives as long as the daemon: the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
+        if self.store is not None:
+            self.store.start(self._forgotten)
+        self.notifier.ready(self.source.status)
+        return addresses
+
+    async def run(self, reloader: Reloader | None = None) -> None:
+        """Receive, smooth and learn until cancelled; then commit, acknowledge and disconnect."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
+                self._source_task = tasks.create_task(self.source.run(), name="mqtt")
+                if reloader is not None:
+                    tasks.create_task(reloader.run(self), name="reload")
+                tasks.create_task(self._report(), name="report")
+                tasks.create_task(self._forget(), name="forget")
+                tasks.create_task(self._keep(), name="state")
+        finally:
+            self.notifier.stopping()
+            if self.store is not None:
+                await self.store.close()
+            await self.server.stop()
+            log.info("stopped messages=%d streams=%d", self.intake.received, self.engine.n_streams)
+
+    async def apply(self, settings: Settings) -> None:
+        """Go on with other settings: with all of the state that fits them, without losing a message.
+
+        Raises ConfigError, with the old ones in force, where the new ones can't be used.
+        """
+        old, new = self.settings, msgspec.structs.replace(settings, state=self.settings.state)
+        if settings.state != old.state:
+            log.warning("reload: [state] differs: restart for that")
+        connection = connection_settings(new)
+        engine = None if _of_engine(new) == _of_engine(old) else new_engine(new)
+        source = None
+        if not self.source.fits(connection):
+            deliveries = self.deliveries if _session(new) == _session(old) else Deliveries()
+            source = make_source(connection, self.committer, deliveries)
+        await self._serve_as(new)
+        if source is not None:
+            await self._end_source()
+        await self._at_rest(lambda: self._go_on_with(new, engine))
+        if source is not None:
+            self._begin_source(source, deliveries)
+        configure(new.log.level, new.log.format)
+
+    async def _serve_as(self, new: Settings) -> None:
+        """Let a server of the new settings take the place of the old one, if they or its files may differ."""
+        server = self._new_server(new)  # whose certificate may be unfit
+        if new.http == self.settings.http and new.http.cert_file is None:
+            return
+        if new.http.listen == self.settings.http.listen:
+            await self.server.stop()
+        try:
+            await _served(server, new)
+        except ConfigError:
+            if new.http.listen == self.settings.http.listen:
+                await self.server.start()
+            raise
+        await self.server.stop()
+        self.server = server
+
+    async def _end_source(self) -> None:
+        """Let the source commit, acknowledge and disconnect."""
+        if self._source_task is not None:
+            self._source_task.cancel()
+            await asyncio.wait([self._source_task])
+
+    def _begin_source(self, source: MqttSource, deliveries: Deliveries) -> None:
+        source.reconnects = self.source.reconnects
+        self.source, self.deliveries = source, deliveries
+        self._source_task = self._tasks.create_task(source.run(), name="mqtt")
+
+    async def _at_rest(self, action: Callable[[], None]) -> None:
+        """Wait until action has been done while no sample waited."""
+        done = asyncio.get_running_loop().create_future()
+
+        def act() -> None:
+            try:
+                action()
+            except Exception as error:
+                done.set_exception(error)
+            else:
+                done.set_result(None)
+
+        self.committer.at_rest(act)
+        await done
+
+    def _go_on_with(self, new: Settings, engine: Engine | None) -> None:
+        """Let the new settings be in force. engine: a new one, if they need it."""
+        session = _session(new) if _session(new) != _session(self.settings) else None
+        self.settings = new
+        forgotten: list[Forgotten] = []
+        if engine is not None:
+            loaded = engine.take_over(self.engine.cut())
+            for line in loaded.dropped:
+                log.warning("state dropped: %s", line)
+            intake = Intake(engine, new.streams, new.limits.max_payload_bytes)
+            intake.go_on_from(self.intake)
+            forgotten = intake.adopt()
+            self._log_homeless(forgotten)
+            self.engine, self.intake = engine, intake
+            self.committer.take_over(engine, intake)
+            self.server.show(engine, _exposition(engine, new))
+        if self.store is not None and (engine is not None or session is not None):
+            self.store.take_over(self.engine, forgotten, session)
+
+    def _log_homeless(self, forgotten: Sequence[Forgotten]) -> None:
+        for group, streams, _ in forgotten:
+            name = self.engine.groups[group].name
+            log.warning("streams dropped, no topic of theirs is left group=%s streams=%d", name, len(streams))
+
+    async def _report(self) -> None:
+        """Tell the service manager, again and again, that all is alive, and how it goes."""
+        watchdog = self.notifier.watchdog_interval_seconds
+        while True:
+            self.notifier.watchdog()
+            stale = "" if self.reload_successful else "; the changed configuration can't be used"
+            self.notifier.status(f"{self.source.status}; {counted(self.engine.n_streams, 'stream')}{stale}")
+            await asyncio.sleep(min(STATUS_SECONDS, watchdog or STATUS_SECONDS))
+
+    async def _forget(self) -> None:
+        while True:
+            await asyncio.sleep(FORGET_SECONDS)
+            self.forget(time.time())
+
+    async def _keep(self) -> None:
+        """Have snapshots made when they are due."""
+        while self.store is not None:
+            self.committer.snapshot_if_due()
+            await asyncio.sleep(KEEP_SECONDS)
+
+    def _rejected(self) -> Mapping[str, int]:
+        late = sum(group.out_of_order for group in self.engine.groups)
+        return self.intake.rejected | {"out_of_order": late}
+
+
+def new_engine(settings: Settings) -> Engine:
+    """Return an engine without streams. Raises ConfigError if a model can't start from its file."""
+    engine = Engine(settings.group_settings(), settings.limits.max_streams)
+    start_models(engine)
+    return engine
+
+
+def _of_engine(settings: Settings) -> object:
+    return settings.streams, settings.models, settings.limits
+
+
+def _session(settings: Settings) -> str:
+    return f"{settings.mqtt.client_id} at {settings.mqtt.url}"
+
+
+def _exposition(engine: Engine, settings: Settings) -> Exposition:
+    return Exposition(engine, [block.stale_after_seconds for block in settings.streams])
+
+
+async def _served(server: HttpServer, settings: Settings) -> list[str]:
+    """Start the server, and return and log where it listens. Raises ConfigError when that can't be."""
+    addresses = [
+        f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in await server.start()
+    ]
+    scheme = "http" if settings.http.cert_file is None else "https"
+    log.info("serving metrics at %s://%s/metrics version=%s", scheme, addresses[0], __version__)
+    return addresses
+
+
+async def _start_and_run(settings: Settings, load: Callable[[], Settings]) -> None:
+    daemon = Daemon(settings)
+    reloader = Reloader(load)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloader.ask)
+    await daemon.start()
+    await daemon.run(reloader)
+
+
+async def _run_until_signalled(settings: Settings, load: Callable[[], Settings]) -> None:
+    running = asyncio.create_task(_start_and_run(settings, load), name="daemon")
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, running.cancel)
+    try:
+        await running
+    except asyncio.CancelledError:
+        log.debug("ended by a signal")
+
+
+def run(settings: Settings, load: Callable[[], Settings]) -> None:
+    """Run the daemon until SIGTERM or SIGINT; at SIGHUP `load` the settings again."""
+    asyncio.run(_run_until_signalled(settings, load))

@@ -1,0 +1,1 @@
+"""A broker, sensors and samples of ewad's own, for `ewad demo`."""

@@ -1,1 +1,0 @@
-"""How results go out: Prometheus text, HTTP and the page."""

@@ -1,0 +1,1 @@
+"""Files of samples, a reader for each kind."""

@@ -1,0 +1,1 @@
+"""What payloads say: a format turns bytes into values."""

@@ -1,0 +1,1 @@
+"""Messages over MQTT: sessions, acknowledgements, and what has been taken already."""

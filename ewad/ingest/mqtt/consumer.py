@@ -1,0 +1,63 @@
+"""What a source of messages hands them to, and when what it handed over has to be committed."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from ewad.ingest.mqtt.deliveries import Acknowledgements
+
+# A batch this large is past the point where a larger one is cheaper per sample (flat from ~1,000 on).
+COMMIT_MESSAGES = 4096
+
+
+class Message(Protocol):
+    """One message as the broker delivered it."""
+
+    @property
+    def topic(self) -> str: ...  # noqa: D102
+
+    @property
+    def payload(self) -> bytes: ...  # noqa: D102
+
+    @property
+    def retain(self) -> bool: ...  # noqa: D102
+
+
+class Consumer(Protocol):
+    """Takes messages in lists. An exception of either method ends the source without acknowledgements."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether a commit is still being observed: until it is, the source hands on nothing more."""
+
+    def consume(self, messages: Sequence[Message], arrival: float) -> None:
+        """Decode and buffer messages that arrived at `arrival` (Unix seconds). Bad payloads don't raise."""
+
+    def commit(self, notes: Acknowledgements, done: Callable[[], None]) -> None:
+        """Observe everything buffered and store it with the notes.
+
+        done is called once the messages may be acknowledged: at once or later, in the order of the commits.
+        """
+
+
+class Uncommitted:
+    """How many consumed messages wait for a commit, and since when (seconds of one monotonic clock)."""
+
+    def __init__(self, interval_seconds: float) -> None:
+        self.messages = 0
+        self._interval_seconds = interval_seconds
+        self._deadline = 0.0
+
+    def add(self, messages: int, now: float) -> None:
+        """Count messages; the first of them starts the interval."""
+        if not self.messages:
+            self._deadline = now + self._interval_seconds
+        self.messages += messages
+
+    def due(self, now: float) -> bool:
+        """Whether enough messages wait, or the first has waited long enough."""
+        return self.messages >= COMMIT_MESSAGES or (self.messages > 0 and now >= self._deadline)
+
+    def clear(self) -> int:
+        """Count from zero again, for a commit of the messages so far; return their number."""
+        messages, self.messages = self.messages, 0
+        return messages

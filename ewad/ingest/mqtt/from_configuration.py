@@ -1,0 +1,54 @@
+"""From the configuration to the settings of one connection: broker, credentials, subscriptions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ewad.config import Settings, StateSettings
+from ewad.ingest.mqtt.settings import MqttSettings, Subscription
+from ewad.ingest.topics import TopicTemplate
+
+
+def connection_settings(settings: Settings) -> MqttSettings:
+    """Return what a source needs of the configuration. Raises ConfigError where it can't work.
+
+    What several blocks take is subscribed to once; stored messages are wanted if any of them wants them.
+    """
+    wanted = [
+        (TopicTemplate.parse(topic), block.retained == "use")
+        for block in settings.streams
+        for topic in block.topics
+    ]
+    mqtt = settings.mqtt
+    return MqttSettings(
+        host=mqtt.address.host,
+        port=mqtt.address.port,
+        transport=mqtt.address.transport,
+        path=mqtt.address.path,
+        version=mqtt.version,
+        client_id=mqtt.client_id,
+        qos=mqtt.qos,
+        session_expiry_seconds=mqtt.session_expiry_seconds,
+        username=mqtt.username,
+        password=None if mqtt.password is None else mqtt.password.reveal(),
+        ca_file=mqtt.ca_file,
+        cert_file=mqtt.cert_file,
+        key_file=mqtt.key_file,
+        commit_interval_seconds=(settings.state or StateSettings()).commit_interval_seconds,
+        subscriptions=tuple(
+            Subscription(topic_filter, "use" if use else "ignore")
+            for topic_filter, use in _without_covered(wanted).items()
+        ),
+    )
+
+
+def _without_covered(wanted: Sequence[tuple[TopicTemplate, bool]]) -> dict[str, bool]:
+    """Return the filters that no other one covers; true if stored messages are wanted of any it covers.
+
+    A broker may send a message once for each of the filters that take it: mosquitto does.
+    """
+    kept: list[TopicTemplate] = []
+    for template, _ in wanted:
+        if not any(other.covers(template) for other in kept):
+            kept = [other for other in kept if not template.covers(other)] + [template]
+    return {template.filter: any(use for other, use in wanted if template.covers(other)) for template in kept}

@@ -1,0 +1,114 @@
+"""What the `mqtt5` codec leaves open: CONNECT's bytes, acknowledgements in bulk, sizes before parsing."""
+
+from collections.abc import Sequence
+from math import ceil
+from zlib import crc32
+
+import mqtt5
+import numpy as np
+
+from ewad.ingest.mqtt.settings import MqttSettings, Subscription
+
+MAX_PACKET_BYTES = 16 * 1024 * 1024  # announced to the broker; it must not send a larger one
+PUBACK, PUBREC, PUBCOMP = 0x40, 0x50, 0x70  # first bytes (MQTT 5, table 2-1)
+# Messages in flight at QoS 2: mosquitto 2.0 searches its list of them for each PUBREC and PUBCOMP; at 65535
+# it forwards 2,000 messages/s with a core fully busy, at 1024 7,000.
+EXACTLY_ONCE_RECEIVE_MAXIMUM = 1024
+LARGEST_SUBSCRIPTION_ID = 268_435_455  # MQTT 5, 3.8.2.1.2
+RECEIVE_MAXIMUM = b"\x21\xff\xff"  # property 0x21 with 65535 (MQTT 5, 3.1.2.11.3)
+
+
+def connect(settings: MqttSettings) -> bytes:
+    """Return the CONNECT packet of these settings."""
+    expiry = min(ceil(settings.session_expiry_seconds), 0xFFFFFFFF)  # the largest one means "never"
+    packet = mqtt5.ConnectPacket(
+        settings.client_id,
+        username=settings.username,
+        password=None if settings.password is None else settings.password.encode(),
+        clean_start=expiry == 0,
+        keep_alive=settings.keep_alive_seconds,
+        session_expiry_interval=expiry,
+        max_packet_size=MAX_PACKET_BYTES,
+        receive_max=EXACTLY_ONCE_RECEIVE_MAXIMUM if settings.qos == 2 else 65535,
+    )
+    return packet.write() if settings.qos == 2 else with_receive_maximum(packet.write())
+
+
+def with_receive_maximum(packet: bytes) -> bytes:
+    """Return the CONNECT packet with receive maximum 65535 written out, which the codec omits as the default.
+
+    Said explicitly it overrides mosquitto's max_inflight_messages of 20. The packet must not hold it already.
+    """
+    view = memoryview(packet)
+    _, start = read_varint(view, 1)
+    properties = start + 10  # protocol name (6 bytes), version, flags, keep-alive (2): MQTT 5, 3.1.2
+    length, after = read_varint(view, properties)
+    body = packet[start:properties] + varint(length + len(RECEIVE_MAXIMUM)) + RECEIVE_MAXIMUM + packet[after:]
+    return packet[:1] + varint(len(body)) + body
+
+
+def subscribe(packet_id: int, subscription: Subscription, qos: int, *, identified: bool) -> bytes:
+    """Return the SUBSCRIBE packet. retain=1 on a delivery then always means a stored message.
+
+    identified: deliveries carry the filter's subscription_id.
+    """
+    handling = {
+        # Only when the subscription is new: a reconnection doesn't bring old values back as if they were new.
+        "use": mqtt5.RetainHandling.SEND_IF_SUBSCRIPTION_NOT_EXISTS,
+        "ignore": mqtt5.RetainHandling.SEND_NEVER,
+    }
+    topic_filter = mqtt5.TopicFilter(
+        subscription.filter,
+        max_qos=mqtt5.QoS(qos),
+        retain_as_published=False,
+        retain_handling=handling[subscription.retained],
+    )
+    number = subscription_id(subscription.filter) if identified else None
+    return mqtt5.SubscribePacket(packet_id, [topic_filter], subscription_id=number).write()
+
+
+def subscription_id(topic_filter: str) -> int:
+    """Return the filter's number, the same in every process: later ones know whose a delivery is."""
+    return crc32(topic_filter.encode()) % LARGEST_SUBSCRIPTION_ID + 1
+
+
+def acknowledgements(first_byte: int, packet_ids: Sequence[int]) -> bytes:
+    """Return a four-byte acknowledgement (success) per packet id, joined; 8 times as fast as `.write()`."""
+    heads = np.asarray(packet_ids, dtype=">u4") | np.uint32((first_byte << 24) | (2 << 16))
+    return heads.astype(">u4").tobytes()
+
+
+def packet_size(view: memoryview) -> int | None:
+    """Return the size in bytes of the packet that starts the view, None while its header isn't complete.
+
+    Raises ValueError for a length that is none.
+    """
+    try:
+        length, start = read_varint(view, 1)
+    except IndexError:
+        return None
+    return start + length
+
+
+def varint(value: int) -> bytes:
+    """Return the variable byte integer (MQTT 5, 1.5.5)."""
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def read_varint(view: memoryview, offset: int) -> tuple[int, int]:
+    """Return the variable byte integer at offset and the offset after it.
+
+    Raises IndexError if it is incomplete, ValueError if it is too long.
+    """
+    value = 0
+    for position in range(4):
+        byte = view[offset + position]
+        value |= (byte & 0x7F) << (7 * position)
+        if byte < 0x80:
+            return value, offset + position + 1
+    raise ValueError("variable byte integer longer than four bytes")

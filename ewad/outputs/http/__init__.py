@@ -1,0 +1,1 @@
+"""The HTTP server: who may read what, and the page."""

@@ -1,0 +1,261 @@
+"""The HTTP server: /metrics, /healthz, /readyz and the landing page."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import ssl
+import time
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from typing import Final
+
+from aiohttp import hdrs, web, web_response
+from aiohttp.http_exceptions import HttpProcessingError
+
+from ewad.config.passwords import PasswordHash
+from ewad.engine import Engine
+from ewad.errors import ConfigError
+from ewad.outputs.http import landing
+from ewad.outputs.http.access import Gate
+from ewad.outputs.prometheus.exposition import Exposition
+from ewad.outputs.prometheus.instruments import Instruments
+from ewad.outputs.prometheus.negotiation import accepts_gzip, wants_openmetrics
+
+TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
+OPENMETRICS: Final = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+
+SCRAPES_AT_ONCE: Final = 2  # two Prometheus servers as a pair; more wait, so that ingest keeps its share
+SCRAPE_SECONDS: Final = 30.0  # a client that reads slower would keep others waiting
+PAUSE_SECONDS: Final = 0.001  # after each 2 ms slice: ingest gets a third of the time at the least
+SHUTDOWN_SECONDS: Final = 0.1  # aiohttp waits so long twice for running requests
+CONNECTIONS: Final = 64  # at a time; further ones are closed at once
+IDLE_SECONDS: Final = 20.0  # for the whole head of a request, and between two: slow clients are cut off
+HANDSHAKE_SECONDS: Final = 5.0  # of TLS
+GOODBYE_SECONDS: Final = 1.0  # of TLS
+UNREAD_SECONDS: Final = 1.0  # nothing here takes a body: one is read past for so long, and never kept
+HEADERS: Final = 64  # of a request, 8 KiB each, like its first line
+LOG_SECONDS: Final = 60.0  # connections that are too many are told so often at the most
+GZIP: Final = 16 + zlib.MAX_WBITS  # zlib's way to ask for a gzip header
+
+COMMON_HEADERS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+}
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+# aiohttp would name itself, Python and their versions in each response.
+web_response.SERVER_SOFTWARE = "ewad"  # type: ignore[attr-defined]
+
+log = logging.getLogger(__name__)
+_protocol_log = logging.getLogger(__name__ + ".protocol")
+_protocol_log.addFilter(lambda record: not _is_clients_fault(record))
+
+
+def _is_clients_fault(record: logging.LogRecord) -> bool:
+    """Whether aiohttp logs a malformed request, traceback and all: answered by 400, no matter of ours."""
+    return record.exc_info is not None and isinstance(record.exc_info[1], HttpProcessingError)
+
+
+class HttpServer:
+    """Serves one engine's results over HTTP."""
+
+    def __init__(
+        self,
+        listen_host: str,
+        listen_port: int,
+        *,
+        engine: Engine,
+        exposition: Exposition,
+        instruments: Instruments,
+        not_ready: Callable[[], str | None],
+        tls: ssl.SSLContext | None = None,
+        users: Mapping[str, PasswordHash] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Take where to listen (port 0: any free one), what to show, and what says why ewad is not ready.
+
+        not_ready returns None when all is well, else a sentence for people. users: none, or all who may read.
+        """
+        self._listen = (listen_host, listen_port)
+        self._engine = engine
+        self._exposition = exposition
+        self._instruments = instruments
+        self._not_ready = not_ready
+        self._clock = clock
+        self._scrapes = asyncio.Semaphore(SCRAPES_AT_ONCE)
+        self._tls = tls
+        self._gate = Gate(users) if users else None
+        self._runner: web.AppRunner | None = None
+        self._listener: asyncio.Server | None = None
+        self._crowded_at = -LOG_SECONDS
+
+    async def start(self) -> list[tuple[str, int]]:
+        """Listen; return the actual addresses (host, port). Raises ConfigError when that can't be."""
+        runner = web.AppRunner(
+            self._application(),
+            access_log=None,
+            logger=_protocol_log,
+            shutdown_timeout=SHUTDOWN_SECONDS,
+            handle_signals=False,
+            keepalive_timeout=IDLE_SECONDS,
+            lingering_time=UNREAD_SECONDS,
+            max_headers=HEADERS,
+            auto_decompress=False,
+        )
+        await runner.setup()
+        try:
+            self._listener = await self._listen_for(runner)
+        except (OSError, UnicodeError, OverflowError) as error:
+            await runner.cleanup()
+            raise ConfigError(f"http.listen: {_why_not(error, *self._listen)}") from error
+        self._runner = runner
+        return [tuple(found.getsockname()[:2]) for found in self._listener.sockets]
+
+    def show(self, engine: Engine, exposition: Exposition) -> None:
+        """Show another engine from the next request on."""
+        self._engine, self._exposition = engine, exposition
+
+    async def stop(self) -> None:
+        """Stop listening and end all connections, at once or nearly so."""
+        runner, self._runner = self._runner, None
+        if runner is None or self._listener is None:
+            return
+        self._listener.close()
+        await runner.cleanup()
+
+    def _application(self) -> web.Application:
+        middlewares = [] if self._gate is None else [self._checked]
+        app = web.Application(middlewares=middlewares)
+        app.add_routes(
+            [
+                web.get("/", self._page),
+                web.get("/metrics", self._metrics),
+                web.get("/healthz", self._healthz),
+                web.get("/readyz", self._readyz),
+            ]
+        )
+        app.on_response_prepare.append(_set_common_headers)
+        return app
+
+    async def _listen_for(self, runner: web.AppRunner) -> asyncio.Server:
+        return await asyncio.get_running_loop().create_server(
+            lambda: self._protocol(runner),
+            *self._listen,
+            ssl=self._tls,
+            ssl_handshake_timeout=HANDSHAKE_SECONDS if self._tls else None,
+            ssl_shutdown_timeout=GOODBYE_SECONDS if self._tls else None,
+        )
+
+    def _protocol(self, runner: web.AppRunner) -> asyncio.Protocol:
+        """Return what speaks on a new connection: HTTP, or nothing where there are too many."""
+        assert runner.server is not None  # noqa: S101 (set up)
+        if len(runner.server.connections) < CONNECTIONS:
+            return runner.server()
+        now = asyncio.get_running_loop().time()
+        if now - self._crowded_at >= LOG_SECONDS:
+            self._crowded_at = now
+            log.warning("http connections refused: %d are open, which is the limit", CONNECTIONS)
+        return _Refusal()
+
+    @web.middleware
+    async def _checked(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Answer 401 unless a user and the right password are named. /healthz only says "ok", to anyone."""
+        assert self._gate is not None  # noqa: S101 (no middleware without)
+        authorization = request.headers.get(hdrs.AUTHORIZATION, "")
+        if request.match_info.handler == self._healthz or await self._gate.admits(
+            authorization, request.remote or ""
+        ):
+            return await handler(request)
+        challenge = {hdrs.WWW_AUTHENTICATE: 'Basic realm="ewad", charset="UTF-8"'}
+        return web.Response(status=401, text="expected a user and a password\n", headers=challenge)
+
+    async def _healthz(self, request: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    async def _readyz(self, request: web.Request) -> web.Response:
+        reason = self._not_ready()
+        if reason is None:
+            return web.Response(text="ready\n")
+        return web.Response(status=503, text=reason + "\n")
+
+    async def _page(self, request: web.Request) -> web.Response:
+        html = landing.render(
+            self._instruments.version,
+            self._instruments.streams(),
+            self._instruments.connected(),
+            self._not_ready(),
+            landing.first_rows(self._engine, lambda group: self._exposition.shown(group, self._clock())),
+        )
+        body = html.encode(errors="replace")
+        return web.Response(body=body, content_type="text/html", charset="utf-8", headers=landing.HEADERS)
+
+    async def _metrics(self, request: web.Request) -> web.StreamResponse:
+        openmetrics = wants_openmetrics(request.headers.get(hdrs.ACCEPT, ""))
+        gzip = accepts_gzip(request.headers.get(hdrs.ACCEPT_ENCODING, ""))
+        response = web.StreamResponse(
+            headers={
+                hdrs.CONTENT_TYPE: OPENMETRICS if openmetrics else TEXT,
+                hdrs.VARY: "Accept, Accept-Encoding",
+                **({hdrs.CONTENT_ENCODING: "gzip"} if gzip else {}),
+            }
+        )
+        if request.method == hdrs.METH_HEAD:
+            await response.prepare(request)
+            return response
+        async with self._scrapes:
+            try:
+                async with asyncio.timeout(SCRAPE_SECONDS):
+                    await response.prepare(request)
+                    async for part in _paced(self._document(openmetrics), gzip):
+                        await response.write(part)
+                    await response.write_eof()
+            except (TimeoutError, ConnectionError):  # a document cut short must not look whole
+                if request.transport is not None:
+                    request.transport.abort()
+        return response
+
+    def _document(self, openmetrics: bool) -> Iterator[bytes]:
+        """Yield the instruments, then the engine's series, which end the document."""
+        yield self._instruments.render(openmetrics)
+        yield from self._exposition.render(self._clock(), openmetrics)
+
+
+async def _paced(slices: Iterator[bytes], gzip: bool) -> AsyncIterator[bytes]:
+    """Yield the slices, compressed if asked for, and leave the event loop to others after each."""
+    packer = zlib.compressobj(1, zlib.DEFLATED, GZIP) if gzip else None
+    for part in slices:
+        packed = packer.compress(part) if packer else part
+        if packed:
+            yield packed
+        await asyncio.sleep(PAUSE_SECONDS)
+    if packer:
+        yield packer.flush()
+
+
+class _Refusal(asyncio.Protocol):
+    """Closes the connection as soon as it is made."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 (tells the type checker)
+        transport.abort()
+
+
+async def _set_common_headers(request: web.Request, response: web.StreamResponse) -> None:
+    for name, value in COMMON_HEADERS.items():
+        response.headers.setdefault(name, value)
+
+
+def _why_not(error: Exception, host: str, port: int) -> str:
+    """Return in one line why the server can't listen there."""
+    if isinstance(error, OverflowError):
+        return f"expected a port from 0 to 65535, got {port}"
+    if not isinstance(error, OSError) or isinstance(error, socket.gaierror):
+        return f'unknown host "{host}": expected an address of this machine and a port'
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    return f"can't listen on {host}:{port}: {reason[0].lower()}{reason[1:]}"

@@ -1,0 +1,1 @@
+"""Learning from files, several optimizers side by side."""

@@ -1,0 +1,365 @@
+"""Forecasting models trained on the history in CSV files, several optimizers side by side."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from ewad.engine import ModelSettings
+from ewad.engine.features import Features, columns
+from ewad.engine.learner import PLATEAU
+from ewad.errors import ConfigError, SourceError
+from ewad.ingest.files import csv
+from ewad.numeric.experts import GRADIENT_EXPERTS
+from ewad.numeric.minibatches import Progress, Training
+from ewad.numeric.names import lookup
+from ewad.numeric.network import Network
+from ewad.numeric.optimizers import OPTIMIZERS
+from ewad.numeric.recurrence import Floats, Runs
+from ewad.numeric.robust import RobustScale
+from ewad.outputs.files.costs import Curve, draw_curves
+from ewad.outputs.text import aligned, counted
+from ewad.store import model_file
+from ewad.store.model_file import TrainedModel
+
+TRAINABLE = ("linear", "network")
+
+# (optimizer, epochs in all, what its last step met)
+OnProgress = Callable[[str, int, Progress], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSettings:
+    """What to train and how. model: expert, lags, horizons, hidden, learning rate, schedule and l2 are used.
+
+    optimizers: names; none: the model's own. batch_size: None goes by the course's rule. validation: the last
+    part of the time, which no model sees before it is judged on it.
+    """
+
+    model: ModelSettings = field(default_factory=ModelSettings)
+    optimizers: tuple[str, ...] = ()
+    epochs: int = 20
+    batch_size: int | None = None
+    validation: float = 0.2
+    stop_on_plateau: bool = False
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """X: (lags, m) standardised differences, Y: (n_horizons, m) standardised changes to come.
+
+    origin, end: (m,) Unix seconds of the sample forecast from, and of the last target.
+    """
+
+    X: Floats
+    Y: Floats
+    origin: Floats
+    end: Floats
+
+    def __len__(self) -> int:
+        return len(self.end)
+
+    @property
+    def persistence(self) -> float:
+        """What it costs to forecast no change, as every training begins."""
+        return float(np.mean(self.Y**2))
+
+    def where(self, chosen: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Examples:
+        """Return the chosen examples, (m,) True or False."""
+        return Examples(self.X[:, chosen], self.Y[:, chosen], self.origin[chosen], self.end[chosen])
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """How one optimizer did. Costs are mean squared errors, without L2, of the parameters that are kept.
+
+    train_costs, validation_costs: after each epoch (train: the mean over the epoch). reason: why it ended
+    early, and what is wrong with what came out; or empty. seconds: spent on training alone.
+    """
+
+    optimizer: str
+    batch_size: int
+    epochs: int
+    seconds: float
+    train_cost: float
+    validation_cost: float
+    train_costs: tuple[float, ...]
+    validation_costs: tuple[float, ...]
+    reason: str
+    model: TrainedModel
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """What came out: a result per optimizer; the costs of persistence, which forecasts no change; counts."""
+
+    results: tuple[Result, ...]
+    train_persistence: float
+    validation_persistence: float
+    train_examples: int
+    validation_examples: int
+    streams: int
+
+    @property
+    def best(self) -> Result:
+        """The result with the lowest validation cost."""
+        return min(self.results, key=lambda result: result.validation_cost)
+
+    @property
+    def best_is_worse_than_persistence(self) -> bool:
+        """Whether forecasting no change would have cost less, in validation, than each of the results."""
+        return _worse(self.best.validation_cost, self.validation_persistence)
+
+    def __str__(self) -> str:
+        """The table; below it what ended early or badly."""
+        rows = [("optimizer", "batch size", "epochs", "seconds", "train cost", "validation cost")]
+        for r in self.results:
+            costs = (f"{r.train_cost:.5g}", f"{r.validation_cost:.5g}")
+            rows.append((r.optimizer, str(r.batch_size), str(r.epochs), f"{r.seconds:.2f}", *costs))
+        costs = (f"{self.train_persistence:.5g}", f"{self.validation_persistence:.5g}")
+        rows.append(("(persistence)", "", "", "", *costs))
+        counts = f"{counted(self.streams, 'stream')}: {counted(self.train_examples, 'example')} to train on"
+        lines = [f"{counts}, {self.validation_examples:,} later ones to validate", "", *aligned(rows)]
+        ended = [f"{r.optimizer}: {r.reason}" for r in self.results if r.reason]
+        return "\n".join([*lines, *([""] if ended else []), *ended])
+
+
+def train_files(
+    paths: Sequence[Path],
+    settings: TrainSettings,
+    options: csv.CsvOptions | None = None,
+    on_progress: OnProgress = lambda optimizer, epochs, progress: None,
+) -> Report:
+    """Train on the files' streams, one model for all of them, and return how each optimizer did.
+
+    Raises SourceError for files that can't be read or are too short, ConfigError for settings that can't be.
+    """
+    optimizers = _optimizers(settings)
+    model = settings.model
+    if model.expert not in TRAINABLE:
+        raise ConfigError(f"expert: expected one of {', '.join(TRAINABLE)} to train, got {model.expert}")
+    if model.every_seconds is not None:
+        raise ConfigError("every: expected none to train on files: their samples are taken as they are")
+    series = read_series(paths, options)
+    examples = _all_examples(series, model, paths)
+    train, validation = split(examples, settings.validation)
+    if not len(train) or not len(validation):
+        raise SourceError(
+            f"{_names(paths)}: too few samples to train on and to validate: {len(examples)} examples"
+        )
+    results = [_train(name, train, validation, settings, on_progress) for name in optimizers]
+    counts = len(train), len(validation), len(series)
+    return Report(tuple(results), train.persistence, validation.persistence, *counts)
+
+
+def save(report: Report, path: Path) -> None:
+    """Write the best model, for `run` and `replay` to start from. Raises StateError where that fails."""
+    model_file.save(report.best.model, path)
+
+
+def draw_costs(report: Report, path: Path) -> None:
+    """Draw what each optimizer's epochs cost. Raises what `draw_curves` does."""
+    curves = [
+        Curve(r.optimizer, r.train_costs, r.validation_costs, r.reason.startswith("diverged"))
+        for r in report.results
+    ]
+    draw_curves(curves, report.train_persistence, report.validation_persistence, path)
+
+
+def read_series(
+    paths: Sequence[Path], options: csv.CsvOptions | None = None
+) -> dict[str, tuple[Floats, Floats]]:
+    """Return each stream's times and values in order of time; a name may continue from file to file."""
+    parts: dict[str, list[tuple[Floats, Floats]]] = {}
+    for path in paths:
+        with csv.read(path, options) as file:
+            if file.layout == "messages":
+                raise SourceError(f"{path}: expected columns of numbers to train on, got recorded messages")
+            for chunk in file:
+                for index in np.unique(chunk.stream):
+                    mine = chunk.stream == index
+                    name = file.names[index]
+                    parts.setdefault(name, []).append((chunk.time[mine], chunk.value[mine]))
+    series = {}
+    for name, pieces in parts.items():
+        times, values = (np.concatenate(part) for part in zip(*pieces, strict=True))
+        order = np.argsort(times, kind="stable")
+        series[name] = times[order], values[order]
+    return series
+
+
+def examples_of(times: Floats, values: Floats, model: ModelSettings) -> Examples:
+    """Return all examples of one series: those the engine's forecaster would learn from, in its units."""
+    ahead = max(model.horizons)
+    depth = model.lags + ahead
+    n_x = columns(model, seasonal=False).n
+    if len(values) <= depth:
+        return Examples(np.zeros((n_x, 0)), np.zeros((len(model.horizons), 0)), times[:0], times[:0])
+    runs, features = Runs.of(np.zeros(len(values), dtype=np.int64)), Features(model, 1)
+    samples = features.place(runs, times, values)
+    seen = features.update(samples, RobustScale(1).update(runs, samples.position > 0, values))
+    X = columns(model, seasonal=False).of(seen.X)
+    return Examples(X[depth:].T, seen.Y[depth:].T, times[depth - ahead : -ahead], times[depth:])
+
+
+def split(examples: Examples, validation: float) -> tuple[Examples, Examples]:
+    """Return what ends before the last part of the time, and what begins in it; between them, neither.
+
+    Samples may carry the same time: those of the border count as before it, with their targets.
+    """
+    if not 0.0 < validation < 1.0:
+        raise ConfigError(f"validation: must be in (0, 1), got {validation}")
+    if not len(examples):
+        return examples, examples
+    border = np.quantile(examples.end, 1.0 - validation)
+    return examples.where(examples.end <= border), examples.where(examples.origin > border)
+
+
+def _all_examples(
+    series: dict[str, tuple[Floats, Floats]], model: ModelSettings, paths: Sequence[Path]
+) -> Examples:
+    parts = [examples_of(times, values, model) for times, values in series.values()]
+    if not any(len(part) for part in parts):
+        longest = max((len(values) for _, values in series.values()), default=0)
+        needed = model.lags + max(model.horizons) + 1
+        raise SourceError(
+            f"{_names(paths)}: expected a stream of {needed} samples or more "
+            f"({model.lags} lags, {max(model.horizons)} ahead), the longest has {longest}"
+        )
+    return Examples(
+        np.hstack([part.X for part in parts]),
+        np.hstack([part.Y for part in parts]),
+        np.concatenate([part.origin for part in parts]),
+        np.concatenate([part.end for part in parts]),
+    )
+
+
+def _optimizers(settings: TrainSettings) -> tuple[str, ...]:
+    own = next(name for name, kind in OPTIMIZERS.items() if kind is type(settings.model.optimizer))
+    names = tuple(dict.fromkeys(settings.optimizers)) or (own,)
+    try:
+        for name in names:
+            lookup(OPTIMIZERS, name, "optimizer")
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    return names
+
+
+def _train(
+    name: str, train: Examples, validation: Examples, settings: TrainSettings, on_progress: OnProgress
+) -> Result:
+    model = settings.model
+    hidden = model.hidden if model.expert == "network" else ()
+    network = Network([columns(model, seasonal=False).n, *hidden, len(model.horizons)])
+    training = _training(name, network, settings)
+    train_costs, validation_costs, seconds = [], [], 0.0
+    rng = np.random.default_rng(settings.seed)
+    for _ in range(settings.epochs):
+        begin, costs = time.perf_counter(), []
+        for progress in training.run(train.X, train.Y, 1, rng):
+            seconds += time.perf_counter() - begin
+            costs.append(progress.cost)
+            on_progress(name, settings.epochs, progress)
+            begin = time.perf_counter()
+        seconds += time.perf_counter() - begin
+        if costs:
+            train_costs.append(float(np.mean(costs)))
+            validation_costs.append(_cost(network, training.theta, validation))
+        if training.outcome != "trained":
+            break
+    reason = _judge(training, network, train, validation)
+    theta = _as_expert(model, network, training.theta)
+    return Result(
+        name,
+        training.size_of(len(train), len(train.X)),
+        len(train_costs),
+        seconds,
+        _cost(network, training.theta, train),
+        _cost(network, training.theta, validation),
+        tuple(train_costs),
+        tuple(validation_costs),
+        reason,
+        TrainedModel(model.expert, model.lags, model.horizons, hidden, theta, model.features),
+    )
+
+
+def _training(name: str, network: Network, settings: TrainSettings) -> Training:
+    """Return a training that is about to begin. Raises ConfigError for settings that can't be."""
+    model, kind = settings.model, OPTIMIZERS[name]
+    try:
+        return Training(
+            partial(network.gradient, l2=model.l2, out=np.empty(network.n_params)),
+            _start(model, network),
+            model.optimizer if type(model.optimizer) is kind else kind(),
+            model.learning_rate,
+            model.schedule,
+            settings.batch_size,
+            max_norm=model.max_gradient_norm,
+            detector=PLATEAU,  # which is meant for the means of whole epochs, as in the daemon
+            watch_every=sys.maxsize,
+            stop_on_plateau=settings.stop_on_plateau,
+        )
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+
+
+def _judge(training: Training, network: Network, train: Examples, validation: Examples) -> str:
+    """Return what is to be said of a training; go back to its lowest loss where it ended worse than it began.
+
+    That is judged on all examples, where neither an outlier nor the order of the mini-batches can mislead.
+    """
+    said = [training.reason] if training.reason else []
+    later = _cost(network, training.theta, validation)
+    costs = f"validation cost {later:.5g}, persistence's {validation.persistence:.5g}"
+    advice = f"try a learning rate below {training.learning_rate:g}"
+    if training.outcome == "diverged":
+        if _worse(later, validation.persistence):
+            said.append(f"forecasts worse than persistence: {costs}")
+    elif _worse(_cost(network, training.theta, train), train.persistence):
+        training.keep_lowest()
+        said.append(
+            f"ended worse than it began: {costs}; the parameters of the lowest loss are kept; {advice}"
+        )
+    elif _worse(later, validation.persistence):
+        said.append(f"forecasts worse than persistence: {costs}; {advice}")
+    return "; ".join(said)
+
+
+def _worse(cost: float, persistence: float) -> bool:
+    """Return whether a cost is higher than that of persistence, by more than rounding."""
+    return cost > persistence * (1.0 + 1e-9)
+
+
+def _cost(network: Network, theta: Floats, examples: Examples) -> float:
+    """Return the mean squared error; inf where it overflows."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        cost = network.cost(theta, examples.X, examples.Y)
+    return cost if math.isfinite(cost) else math.inf
+
+
+def _start(model: ModelSettings, network: Network) -> Floats:
+    """Return theta as the engine's own model starts."""
+    if model.expert == "linear":
+        return np.zeros(network.n_params)
+    n_x = columns(model, seasonal=False).n
+    return GRADIENT_EXPERTS[model.expert](n_x, len(model.horizons), model.hidden).initial()
+
+
+def _as_expert(model: ModelSettings, network: Network, theta: Floats) -> Floats:
+    """Return theta as the engine's expert lays it out: the linear one holds (W, b) transposed."""
+    if model.expert != "linear":
+        return theta
+    ((W, b),) = network.parameters(theta)
+    return np.hstack([W, b]).T.ravel()
+
+
+def _names(paths: Sequence[Path]) -> str:
+    return ", ".join(map(str, paths[:3])) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")

@@ -1,0 +1,60 @@
+"""Commits that would hold up the event loop are observed in pieces between its turns."""
+
+import asyncio
+from itertools import pairwise
+from types import SimpleNamespace
+
+from ewad import config
+from ewad.daemon.committer import FIRST_PIECE, Committer
+from ewad.engine import Engine
+from ewad.ingest.intake import Intake
+from ewad.ingest.mqtt.deliveries import Acknowledgements
+
+
+class Clock:
+    """Time that passes by a millisecond for each sample observed."""
+
+    def __init__(self, engine):
+        self.engine = engine
+
+    def __call__(self):
+        return sum(int(group.count.sum()) for group in self.engine.groups) / 1000
+
+
+def committer():
+    settings = config.parse({"stream": [{"name": "plant", "topic": "plant/#"}]}, "test", {})
+    engine = Engine(settings.group_settings())
+    intake = Intake(engine, settings.streams)
+    return engine, Committer(engine, intake, None, lambda seconds: None, Clock(engine))
+
+
+def messages(n):
+    return [SimpleNamespace(topic="plant/a", payload=b"%d" % i, retain=False) for i in range(n)]
+
+
+async def test_a_slow_engine_leaves_the_loop_its_turns_and_is_busy_until_done():
+    engine, taker = committer()
+    done = asyncio.Event()
+    taker.consume(messages(2000), 1000.0)
+    taker.commit(Acknowledgements(), done.set)
+    counts = [int(engine.groups[0].count[0])]
+    while taker.busy:
+        await asyncio.sleep(0)
+        counts.append(int(engine.groups[0].count[0]))
+    assert done.is_set()
+    assert counts[-1] == 2000
+    assert counts[0] == FIRST_PIECE
+    steps = [after - before for before, after in pairwise(counts[1:])]
+    assert max(steps) <= 30  # 20 ms a turn and a piece of 10, at a millisecond a sample
+
+
+async def test_finish_observes_the_rest_at_once_and_the_next_commit_comes_after_it():
+    engine, taker = committer()
+    order = []
+    taker.consume(messages(500), 1000.0)
+    taker.commit(Acknowledgements(), lambda: order.append("first"))
+    assert taker.busy
+    taker.finish()
+    taker.commit(Acknowledgements(), lambda: order.append("second"))
+    assert order == ["first", "second"]
+    assert engine.groups[0].count[0] == 500

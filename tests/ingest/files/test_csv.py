@@ -1,0 +1,243 @@
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ewad.errors import SourceError
+from ewad.ingest.files import csv as module
+from ewad.ingest.files.csv import CsvOptions, read
+from ewad.ingest.formats.decoders import decode_number
+
+DAY = 86400.0
+
+
+@pytest.fixture
+def write(tmp_path):
+    def writer(content, name="samples.csv"):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return writer
+
+
+def samples(path, **options):
+    """Every sample as (time, stream name, value), and the file."""
+    file = read(path, CsvOptions(**options))
+    rows = [
+        (time, file.names[stream], value)
+        for chunk in file
+        for time, stream, value in zip(*(column.tolist() for column in chunk), strict=True)
+    ]
+    return rows, file
+
+
+def error(path, **options):
+    with pytest.raises(SourceError) as caught:
+        samples(path, **options)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert str(path) in message
+    return message.replace(str(path), "samples.csv")
+
+
+def test_wide_file_gives_a_stream_per_column_row_by_row(write):
+    rows, file = samples(write("time,a,b\n0,1,2\n10,3,\n20,,4\n"))
+    assert rows == [(0.0, "a", 1.0), (0.0, "b", 2.0), (10.0, "a", 3.0), (20.0, "b", 4.0)]
+    assert file.layout == "wide"
+
+
+def test_long_file_gives_a_stream_per_name(write):
+    rows, file = samples(write("value,Time,stream\n1.5,0,b\n2,1,a\n,2,a\n3,3,NA\n"))
+    assert rows == [(0.0, "b", 1.5), (1.0, "a", 2.0), (3.0, "NA", 3.0)]
+    assert file.layout == "long"
+
+
+def test_recorded_messages_keep_topic_and_payload_as_they_were(write):
+    file = read(write('time,topic,payload\n1,a/b,"{""v"": 1,\n""w"": 2}"\n2,a/NA,\n3,é, 007 \n'))
+    assert file.layout == "messages"
+    messages = [message for chunk in file.messages() for message in chunk]
+    assert [tuple(message)[:3] for message in messages] == [
+        (1.0, "a/b", b'{"v": 1,\n"w": 2}'),
+        (2.0, "a/NA", b""),
+        (3.0, "é", b"007 "),
+    ]
+
+
+@given(value=st.floats(-1e149, 1e149))
+def test_a_cell_reads_as_the_same_float_as_a_live_payload(value, tmp_path_factory):
+    path = tmp_path_factory.mktemp("csv") / "samples.csv"
+    path.write_text(f"time,a\n0,{value!r}\n")
+    ((_, _, got),) = samples(path)[0]
+    assert got == decode_number(repr(value).encode())
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "seconds"),
+    [
+        ("1700000000", "1700000001.5", (1700000000.0, 1700000001.5)),
+        ("1700000000000", "1700000001500", (1700000000.0, 1700000001.5)),
+        ("1700000000000000", "1700000001500000", (1700000000.0, 1700000001.5)),
+        ("1700000000000000000", "1700000001500000000", (1700000000.0, 1700000001.5)),
+        ("0", "60", (0.0, 60.0)),
+        ("19700102", "19700201", (DAY, 31 * DAY)),
+        ("19650101", "19791231", (-1826 * DAY, 3651 * DAY)),
+        ("1970-01-02", "1970-01-03", (DAY, 2 * DAY)),
+        ("1970-01-02", "1970-01-02 12:00:00", (DAY, 1.5 * DAY)),
+        ("1970-01-02T00:00:00Z", "1970-01-02T01:00:00+01:00", (DAY, DAY)),
+        ("1/2/1970", "1/3/1970", (DAY, 2 * DAY)),
+        ("13/1/1970", "14/1/1970", (12 * DAY, 13 * DAY)),
+        ("1/2/1970", "13/2/1970", (31 * DAY, 43 * DAY)),
+        ("Jan 2 1970", "Jan 3 1970", (DAY, 2 * DAY)),
+        ("02.01.1970", "03.01.1970", (DAY, 2 * DAY)),
+        ("2.1.1970 12:00", "3.1.1970 0:00", (1.5 * DAY, 2 * DAY)),
+    ],
+)
+def test_times_are_read_in_any_usual_form(write, first, second, seconds):
+    rows, _ = samples(write(f"time,a\n{first},1\n{second},1\n"))
+    assert tuple(time for time, _, _ in rows) == seconds
+
+
+def test_options_override_the_guesses(write):
+    path = write("a,when,b\n1,02.01.1970,2\n")
+    rows, _ = samples(path, time_column="when", time_format="%d.%m.%Y", columns=("b",))
+    assert rows == [(DAY, "b", 2.0)]
+    assert samples(write("time,a\n19700102,1\n"), time_format="%Y%d%m")[0][0][0] == 31 * DAY
+    assert [name for _, name, _ in samples(write("time,stream,value\n0,1,2\n"), layout="wide")[0]] == [
+        "stream",
+        "value",
+    ]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xef\xbb\xbftime,a,b\n0,1,2\n",
+        b"time,a,b\r\n0,1,2\r\n",
+        b'"time","a","b"\n"0","1","2"\n',
+        b"time;a;b\n0;1;2\n",
+        b"time\ta\tb\n0\t1\t2\n",
+        b"time;a;b\n0;1,0;2,0\n",
+        b"time, a, b\n0, 1, 2\n",
+        b"\n\ntime,a,b\n\n0,1,2\n\n",
+        b"time,a,b\n0,1,2",
+        gzip.compress(b"time,a,b\n0,1,2\n", mtime=0),
+    ],
+)
+def test_dialects_read_alike(write, content):
+    assert samples(write(content))[0] == [(0.0, "a", 1.0), (0.0, "b", 2.0)]
+
+
+def test_a_column_of_text_is_left_out_with_a_note(write):
+    rows, file = samples(write("time,a,weather,on\n0,1,rain,true\n1,2,sun,false\n"))
+    assert [name for _, name, _ in rows] == ["a", "a"]
+    assert file.notes == ['column "weather": text, left out', 'column "on": text, left out']
+
+
+def test_blocks_join_without_a_seam(write, monkeypatch):
+    content = "time,a,w,b\n" + "".join(f'{i},{i / 7!r},"x\ny",{i if i > 50 else ""}\n' for i in range(100))
+    whole, _ = samples(write(content))
+    monkeypatch.setattr(module, "BLOCK_BYTES", 37)
+    pieces, file = samples(write(content))
+    assert pieces == whole
+    assert len(file.notes) == 1
+    assert file.bytes_read == file.size_bytes == len(content)
+
+
+@pytest.mark.parametrize("block_bytes", [20, 4 * 2**20])
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("", "expected a header and rows, got an empty file"),
+        ("\n \n", "expected a header and rows, got an empty file"),
+        ("time,a\n", "expected rows below the header, got none"),
+        ("time\n1\n", "line 1: expected a time column and at least one numeric column, got one column"),
+        ("1,2\n3,4\n", 'line 1: expected a header line with column names, got "1,2"'),
+        ("time,a,a\n0,1,2\n", 'line 1: expected different column names, got "a" twice'),
+        ("time,,a\n0,1,2\n", "line 1: expected a name for column 2, got none"),
+        ("time,a\n0,x\n1,y\n", "expected at least one numeric column beside time, got text in all of them"),
+        ("time,a\n0,1\n1,abc\n", 'line 3, column "a": expected a number, got "abc"'),
+        ("time;a\n0;1,5\n1;abc\n", 'line 3, column "a": expected a number, got "abc"'),
+        ('time,a,b\n0,1,"x\ny"\n\n1,abc,z\n', 'line 5, column "a": expected a number, got "abc"'),
+        ("time,a\n0,1\n1,1_000\n", 'line 3, column "a": expected a number, got "1_000"'),
+        ("time,a\n0,1\n1,inf\n", 'line 3, column "a": expected a finite number of ordinary size, got "inf"'),
+        ("time,a\n0,1\n1,1e200\n", 'column "a": expected a finite number of ordinary size, got "1e200"'),
+        ("time,a\nsoon,1\n", 'line 2, column "time": expected a time, got "soon"'),
+        ("time,a\n1970-01-01,1\n1970-13-01,1\n", 'line 3, column "time": expected a time, got "1970-13-01"'),
+        ("time,a\n0,1\n,1\n", 'line 3, column "time": expected a time, got an empty cell'),
+        ("time,a\n0,1\n1,2,3\n", "line 3: expected 2 columns, got 3"),
+        ("time,a,b\n0,1,2\n1,2\n", "line 3: expected 3 columns, got 2"),
+        ("time,a,b\n0,1\n1,2,3,4\n", "line 2: expected 3 columns, got 2"),
+        ("time,a\n0,1,2\n1\n", "line 2: expected 2 columns, got 3"),
+        ('time,a\n0,"1\n1,2\n', "line 2: expected every quote to be closed"),
+        ('time,a\n0,"1"\n1,"2\n"\n2,"3\n4,5', "line 5: expected every quote to be closed"),
+        ("time,a\n20240228,1\n20240230,2\n", 'line 3, column "time": expected a time, got "20240230"'),
+        ("time,a\n23:00,1\n00:00,2\n", 'line 2, column "time": expected a time, got "23:00"'),
+        ("time,a\n9:15:30 pm,1\n", 'line 2, column "time": expected a time, got "9:15:30 pm"'),
+        ("time,stream,value\n0,a,1\n1,a,x\n", 'line 3, column "value": expected a number, got "x"'),
+        ("time,stream,value\n0,a,1\n1,,2\n", 'line 3, column "stream": expected the name of a stream'),
+        (b"time,a\n0,\xff\n", "line 2: expected UTF-8, got byte 0xff"),
+        (b"time,a\n\x00\x01\x02\n", "expected text, got binary data"),
+        ("time,a\n0,1\n".encode("utf-16"), "samples.csv"),
+        (b"\x1f\x8b\x08\x00junk", "can't read the file"),
+        (gzip.compress(b"time,a\n0,1\n", mtime=0)[:-9], "can't read the file"),
+    ],
+)
+def test_an_unreadable_file_is_told_with_its_place(write, monkeypatch, content, says, block_bytes):
+    monkeypatch.setattr(module, "BLOCK_BYTES", block_bytes)
+    assert says in error(write(content))
+
+
+def test_a_recorded_message_without_a_topic_is_told_with_its_place(write):
+    with read(write("time,topic,payload\n0,a,1\n1,,2\n")) as file, pytest.raises(SourceError) as caught:
+        list(file.messages())
+    assert str(caught.value).endswith('line 3, column "topic": expected a topic, got an empty cell')
+
+
+def test_unreadable_paths_are_told(tmp_path):
+    assert error(tmp_path / "none.csv") == "samples.csv: can't read the file: No such file or directory"
+    assert "Is a directory" in error(tmp_path)
+
+
+def test_unknown_columns_in_options_are_told(write):
+    path = write("time,a\n0,1\n")
+    assert 'expected a column named "x", got time, a' in error(path, time_column="x")
+    assert 'expected a column named "y", got time, a' in error(path, columns=("y",))
+    assert "expected a column named stream, got time, a" in error(path, layout="long")
+    said = error(path, time_column="time", columns=("time",))
+    assert said.endswith('expected columns beside that of the time, got "time" alone')
+    path = write("time,indoor,outdoor\n0,1,2\n")
+    said = error(path, columns=("outdor",))
+    assert 'expected a column named "outdor", got time, indoor, outdoor; did you mean "outdoor"?' in said
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_give_samples_or_one_located_error(tmp_path_factory, content):
+    path = tmp_path_factory.mktemp("csv") / "samples.csv"
+    path.write_bytes(b"time,a\n" + content)
+    try:
+        rows, _ = samples(path)
+    except SourceError as caught:
+        assert str(path) in str(caught)
+    else:
+        assert all(np.isfinite(time) and np.isfinite(value) for time, _, value in rows)
+
+
+@pytest.mark.parametrize("time", ["02.01.1970", "02.01.1970 00:00", "1970-01-02"])
+def test_commas_are_decimal_between_semicolons_beside_dates_with_dots(write, time):
+    assert samples(write(f"time;a;b\n{time};21,4;-0,5\n"))[0] == [(DAY, "a", 21.4), (DAY, "b", -0.5)]
+
+
+def test_the_samples_of_the_project_are_read():
+    for path in Path("samples").glob("*.csv"):
+        rows, _ = samples(path)
+        assert len(rows) > 100
+
+
+@pytest.mark.parametrize("word", ["now", "today"])
+def test_the_time_of_the_replay_is_no_time_of_a_sample(write, word):
+    message = error(write(f"time,a\n2020-01-01,1\n{word},2\n"))
+    assert message == f'samples.csv: line 3, column "time": expected a time, got "{word}"'

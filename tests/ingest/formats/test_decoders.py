@@ -1,0 +1,253 @@
+import json
+import math
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ewad.config.settings import StreamSettings
+from ewad.errors import DecodeError
+from ewad.ingest.formats.decoders import DECODERS, REASONS, build, decode_number, unix_seconds
+
+MOMENT = 1700000000.0
+
+
+def block(**keys):
+    return StreamSettings(name="test", topics=("a",), **keys)
+
+
+def json_value(payload, path="v", max_bytes=65536):
+    """The value by the quick reader, which must agree with the careful one."""
+    decoders = build(block(format="json", fields=((path, ""),)), max_bytes)
+    outcomes = []
+    for read in (decoders.value, lambda payload: decoders.record(payload)[0][0]):
+        try:
+            outcomes.append(read(payload))
+        except DecodeError as error:
+            outcomes.append((error.reason, str(error)))
+    assert outcomes[0] == outcomes[1]
+    return outcomes[0]
+
+
+def reason(function, *arguments):
+    with pytest.raises(DecodeError) as caught:
+        function(*arguments)
+    assert caught.value.reason in REASONS
+    assert len(str(caught.value)) < 400
+    assert str(caught.value).isprintable()
+    return caught.value.reason
+
+
+@given(st.floats(-1e149, 1e149))
+def test_number_reads_back_every_float_exactly(value):
+    assert struct.pack("d", decode_number(repr(value).encode())) == struct.pack("d", value)
+
+
+@pytest.mark.parametrize("payload", [b"21.5", b"  21.5\r\n", b"\t2.15e1", b"+21.5", b"0021.50", b"215E-1"])
+def test_number_allows_white_space_and_scientific_notation(payload):
+    assert decode_number(payload) == 21.5
+    assert build(block(), 100).value(payload) == 21.5
+
+
+@pytest.mark.parametrize(
+    ("payload", "why"),
+    [
+        (b"", "empty"),
+        (b" \n", "empty"),
+        (b"1_000", "not_a_number"),
+        (b"0x1F", "not_a_number"),
+        (b"on", "not_a_number"),
+        (b"21,5", "not_a_number"),
+        (b"21.5 C", "not_a_number"),
+        (b"\xff\xfe\x00", "not_a_number"),
+        (b"1\x002", "not_a_number"),
+        ("٣".encode(), "not_a_number"),
+        (b"nan", "not_finite"),
+        (b"-Infinity", "not_finite"),
+        (b"inf", "not_finite"),
+        (b"1e150", "out_of_range"),
+        (b"-1e999", "out_of_range"),
+        (b"9" * 500, "out_of_range"),
+        (b"1" * 2000, "too_large"),
+    ],
+)
+def test_number_refuses_with_its_reason(payload, why):
+    assert reason(decode_number, payload, 1000) == why
+    assert reason(build(block(), 1000).value, payload) == why
+    assert reason(build(block(), 1000).record, payload) == why
+
+
+@given(st.binary(max_size=40))
+def test_any_bytes_give_a_finite_number_or_a_known_reason(payload):
+    for form in DECODERS:
+        decoders = build(block(format=form), 30)
+        try:
+            assert math.isfinite(decoders.value(payload))
+        except DecodeError as error:
+            assert error.reason in REASONS
+
+
+def test_message_shows_at_most_forty_characters_of_the_payload():
+    with pytest.raises(DecodeError) as caught:
+        decode_number(b"x" * 1000)
+    assert str(caught.value) == f'expected a number, got "{"x" * 40}"...'
+
+
+def test_scale_and_offset_do_not_carry_a_value_out_of_range():
+    value = build(block(scale=1e100), 1000).value
+    assert value(b"1e49") == 1e49
+    assert reason(value, b"1e51") == "out_of_range"
+
+
+@pytest.mark.parametrize(
+    ("path", "document"),
+    [
+        ("v", {"v": 21.5}),
+        ("v", {"x": [1, {"v": 3}], "v": 21.5, "z": "é"}),
+        ("v", {"v": "21.5"}),
+        ("v", {"v": " 2.15e1 "}),
+        ("a.b.v", {"a": {"b": {"v": 21.5}}}),
+        ("/a/b/v", {"a": {"b": {"v": 21.5}}}),
+        ("a.1.v", {"a": [0, {"v": 21.5}]}),
+        ("/a/0", {"a": [21.5]}),
+        ("a.0", {"a": {"0": 21.5}}),
+        ("/a~1b~0", {"a/b~": 21.5}),
+        ("/", {"": 21.5}),
+        ('/"\\', {'"\\': 21.5}),
+    ],
+)
+def test_json_field_is_found_by_pointer_or_dotted_path(path, document):
+    assert json_value(json.dumps(document).encode(), path) == 21.5
+
+
+def test_json_of_an_integer_is_its_float():
+    assert json_value(b'{"v": 21}') == 21.0
+    assert isinstance(json_value(b'{"v": 21}'), float)
+
+
+def test_json_without_a_field_is_the_number_itself():
+    value = build(block(format="json"), 1000).value
+    assert value(b" 21.5 ") == 21.5
+    assert value(b'"21.5"') == 21.5
+    assert reason(value, b'{"v": 1}') == "wrong_type"
+
+
+def test_json_takes_the_last_of_duplicate_fields():
+    assert json_value(b'{"v": 1, "v": 2}') == 2.0
+
+
+@pytest.mark.parametrize(
+    ("payload", "why"),
+    [
+        (b"", "empty"),
+        (b"  ", "empty"),
+        (b"{", "invalid_json"),
+        (b"on", "invalid_json"),
+        (b"\x00\xff", "invalid_json"),
+        (b'"\xff"', "invalid_json"),
+        (b'{"v": NaN}', "invalid_json"),
+        (b'{"v": 1} x', "invalid_json"),
+        (b"[" * 100_000, "invalid_json"),
+        (b'{"v":' * 100_000, "invalid_json"),
+        (b'{"w":' + b"[" * 5_000 + b"]" * 5_000 + b', "v": 1}', "invalid_json"),
+        (b'{"v": 1e400}', "out_of_range"),
+        (b'{"v": 1e200}', "out_of_range"),
+        (b'{"v": -1' + b"0" * 400 + b"}", "out_of_range"),
+        (b'{"v": ' + b"9" * 5_000 + b"}", "out_of_range"),
+        (b'{"v": "1e200"}', "out_of_range"),
+        (b"{}", "missing_field"),
+        (b"21.5", "missing_field"),
+        (b'{"w": 1}', "missing_field"),
+        (b'{"v": null}', "null"),
+        (b'{"v": true}', "wrong_type"),
+        (b'{"v": [1]}', "wrong_type"),
+        (b'{"v": {}}', "wrong_type"),
+        (b'{"v": "on"}', "not_a_number"),
+        (b'{"v": "\\u00b5"}', "not_a_number"),
+        (b'{"v": "1_0"}', "not_a_number"),
+        (b'{"v": ""}', "empty"),
+        (b'{"v": "NaN"}', "not_finite"),
+        (b'{"v": 1, "w": "' + b"x" * 600_000 + b'"}', "too_large"),
+    ],
+)
+def test_json_refuses_with_its_reason(payload, why):
+    outcome = json_value(payload, max_bytes=550_000)
+    assert outcome[0] == why if isinstance(outcome, tuple) else outcome == why
+    assert why in REASONS
+
+
+def test_json_message_names_the_field_and_what_came():
+    assert json_value(b'{"v": "NaN"}')[1] == 'field "v": expected a finite number, got "NaN"'
+    assert json_value(b'{"v": null}')[1] == 'field "v": expected a number, got null'
+
+
+def test_several_fields_give_a_value_each():
+    record = build(block(format="json", fields=(("t", "temp"), ("h.rel", "hum"))), 1000).record
+    assert record(b'{"t": 21.5, "h": {"rel": 40}}') == ([21.5, 40.0], None)
+    assert record(b'{"t": 21.5}') == ([21.5, None], None)
+    assert record(b'{"h": {"rel": 40}, "t": null}') == ([None, 40.0], None)
+    assert reason(record, b"{}") == "missing_field"
+
+
+def test_a_bad_field_leaves_its_neighbours_valid():
+    record = build(block(format="json", fields=(("t", "temp"), ("h", "hum"))), 1000).record
+    (temp, hum), _ = record(b'{"t": "offline", "h": 40}')
+    assert isinstance(temp, DecodeError)
+    assert temp.reason == "not_a_number"
+    assert hum == 40.0
+    assert reason(record, b'{"t": "offline"}') == "not_a_number"
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        "1700000000",
+        "1700000000.0",
+        "1700000000000",
+        "1700000000000000",
+        "1700000000000000000",
+        '"1700000000"',
+        '"2023-11-14T22:13:20Z"',
+        '"2023-11-14T22:13:20"',
+        '"2023-11-14 22:13:20.000+00:00"',
+        '"2023-11-14T23:13:20+01:00"',
+        '"2023-11-14t22:13:20z"',
+    ],
+)
+def test_time_field_is_unix_time_in_any_unit_or_rfc_3339(time):
+    decoders = build(block(format="json", fields=(("v", ""),), time_field="t"), 1000)
+    assert decoders.value is None
+    assert decoders.record(b'{"v": 1, "t": ' + time.encode() + b"}") == ([1.0], MOMENT)
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        '"yesterday"',
+        '""',
+        "null",
+        "true",
+        "[]",
+        "1e30",
+        "9" * 300,
+        '"nan"',
+        '"2023-13-01T00:00:00Z"',
+        '"0000-01-01T00:00:00Z"',
+        '"2023-11-14"',
+    ],
+)
+def test_a_bad_time_refuses_the_message(time):
+    record = build(block(format="json", fields=(("v", ""),), time_field="t"), 1000).record
+    assert reason(record, b'{"v": 1, "t": ' + time.encode() + b"}") == "invalid_time"
+    assert reason(record, b'{"v": 1}') == "invalid_time"
+
+
+@given(st.integers(-(10**9), 10**11 - 1))
+def test_unix_seconds_are_themselves(seconds):
+    assert unix_seconds(seconds) == seconds
+
+
+def test_times_before_1970_are_negative():
+    assert unix_seconds("1969-12-31T23:59:59Z") == -1.0
+    assert unix_seconds(-1000.5) == -1000.5

@@ -1,0 +1,260 @@
+"""Who is let in, what slow and greedy clients can do, over real sockets."""
+
+import asyncio
+import base64
+import hashlib
+import ssl
+
+import aiohttp
+import pytest
+from tests.outputs.http.test_server import connect, make_server, raw, read_all
+
+from ewad.config import HttpSettings
+from ewad.config.passwords import PasswordHash
+from ewad.errors import ConfigError
+from ewad.outputs.http import access
+from ewad.outputs.http import server as server_module
+from ewad.outputs.http.access import Gate, server_tls
+from tests.outputs.engines import smoothing_engine
+from tests.system.certificates import Certificates, make_certificates
+
+
+def cheap_hash(password: str) -> PasswordHash:
+    """Return a hash that takes no time."""
+    digest = hashlib.scrypt(password.encode(), salt=b"salt", n=2, r=1, p=1, dklen=32)
+    return PasswordHash(1, 1, 1, b"salt", digest)
+
+
+def basic(credentials: str) -> dict[str, str]:
+    return {"Authorization": "Basic " + base64.b64encode(credentials.encode()).decode()}
+
+
+USERS = {"prometheus": cheap_hash("right:pässword"), "other": cheap_hash("other")}
+RIGHT = basic("prometheus:right:pässword")
+WRONG = {
+    "no password": {},
+    "wrong password": basic("prometheus:wrong"),
+    "another user's": basic("prometheus:other"),
+    "unknown user": basic("root:right:pässword"),
+    "empty": basic(":"),
+    "no colon": basic("prometheus"),
+    "not base64": {"Authorization": "Basic §§§"},
+    "not UTF-8": {"Authorization": "Basic " + base64.b64encode(b"\xff:\xff").decode()},
+    "another scheme": {"Authorization": "Bearer abc"},
+    "the scheme alone": {"Authorization": "Basic"},
+}
+
+
+@pytest.fixture
+async def serve(monkeypatch):
+    """Return a function that starts a server and returns its URL."""
+    monkeypatch.setattr(access, "REFUSAL_SECONDS", 0.0)
+    servers = []
+
+    async def start(**changes):
+        servers.append(make_server(smoothing_engine(), **changes))
+        ((host, port),) = await servers[-1].start()
+        return f"{'https' if changes.get('tls') else 'http'}://{host}:{port}"
+
+    yield start
+    for server in servers:
+        await server.stop()
+
+
+@pytest.fixture
+async def client():
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory) -> Certificates:
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.mark.parametrize("kind", WRONG)
+async def test_without_the_right_password_nothing_but_healthz_is_shown(serve, client, kind):
+    url = await serve(users=USERS, not_ready=lambda: "the broker's address")
+    for path in ("/", "/metrics", "/readyz", "/nowhere", "/healthz/", "//healthz", "/metrics?x=/healthz"):
+        async with client.get(url + path, headers=WRONG[kind]) as response:
+            assert response.status == 401
+            assert response.headers["WWW-Authenticate"] == 'Basic realm="ewad", charset="UTF-8"'
+            assert await response.text() == "expected a user and a password\n"
+    async with client.get(url + "/healthz", headers=WRONG[kind]) as response:
+        assert (response.status, await response.text()) == (200, "ok\n")
+
+
+async def test_the_right_password_opens_everything(serve, client):
+    url = await serve(users=USERS)
+    for path in ("/", "/metrics", "/readyz", "/metrics"):
+        async with client.get(url + path, headers=RIGHT) as response:
+            assert response.status == 200
+    async with client.get(url + "/nowhere", headers=RIGHT) as response:
+        assert response.status == 404
+
+
+async def test_a_password_that_was_right_is_not_hashed_again():
+    hashed = 0
+
+    class Counting(PasswordHash):
+        def matches(self, password: str) -> bool:
+            nonlocal hashed
+            hashed += 1
+            return super().matches(password)
+
+    found = USERS["prometheus"]
+    gate = Gate({"prometheus": Counting(1, 1, 1, found._salt, found._hash)})
+    assert [await gate.admits(RIGHT["Authorization"], "peer") for _ in range(3)] == [True] * 3
+    assert hashed == 1
+
+
+async def test_guesses_wait_for_each_other_and_a_known_password_does_not(monkeypatch):
+    monkeypatch.setattr(access, "REFUSAL_SECONDS", 60.0)
+    gate = Gate(USERS)
+    assert await gate.admits(RIGHT["Authorization"], "peer")
+    guesses = [asyncio.create_task(gate.admits(basic(f"x:{i}")["Authorization"], "peer")) for i in range(9)]
+    await asyncio.wait(guesses, timeout=0.05)  # they begin
+    async with asyncio.timeout(10):
+        assert await gate.admits(RIGHT["Authorization"], "peer")
+    assert not any(guess.done() for guess in guesses)
+    for guess in guesses:
+        guess.cancel()
+    await asyncio.gather(*guesses, return_exceptions=True)
+
+
+async def test_wrong_passwords_are_told_once_in_a_while_and_never_shown(serve, client, caplog):
+    url = await serve(users=USERS)
+    for _ in range(3):
+        async with client.get(url + "/metrics", headers=basic("ro\not:hush")) as response:
+            assert response.status == 401
+    assert [record.getMessage() for record in caplog.records] == [
+        'wrong user or password user="ro\\not" peer=127.0.0.1'
+    ]
+
+
+async def test_tls_serves_and_plain_http_gets_nothing_and_leaves_no_log(serve, client, certificates, caplog):
+    settings = HttpSettings(cert_file=str(certificates.server_cert), key_file=str(certificates.server_key))
+    url = await serve(tls=server_tls(settings))
+    trusted = ssl.create_default_context(cafile=certificates.ca)
+    async with client.get(url + "/metrics", ssl=trusted) as response:
+        assert response.status == 200
+    answer = await raw(url.replace("https", "http"), b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert b"ewad" not in answer
+    assert caplog.records == []
+
+
+async def test_tls_below_1_2_is_refused(serve, client, certificates):
+    settings = HttpSettings(cert_file=str(certificates.server_cert), key_file=str(certificates.server_key))
+    assert server_tls(settings).minimum_version == ssl.TLSVersion.TLSv1_2
+    assert server_tls(HttpSettings()) is None
+
+
+@pytest.mark.parametrize("files", [("ca", "server_key"), ("server_key", "server_key"), ("ca", "missing")])
+def test_a_certificate_that_does_not_serve_is_one_line_naming_the_setting(certificates, files):
+    cert, key = (str(getattr(certificates, name, "/missing.pem")) for name in files)
+    with pytest.raises(ConfigError, match=r"^http\.cert_file: [^\n]+: expected a PEM certificate and its un"):
+        server_tls(HttpSettings(cert_file=cert, key_file=key))
+
+
+@pytest.mark.parametrize("start", [b"", b"GET /metric", b"GET / HTTP/1.1\r\nHost: x\r\nA: "])
+async def test_a_client_that_never_ends_its_head_is_cut_off(serve, monkeypatch, start):
+    monkeypatch.setattr(server_module, "IDLE_SECONDS", 0.3)
+    url = await serve()
+    loop = asyncio.get_running_loop()
+    with connect(url) as connection:
+
+        async def trickle() -> None:
+            await loop.sock_sendall(connection, start)
+            while start:
+                await loop.sock_sendall(connection, b"a")
+                await asyncio.sleep(0.05)
+
+        async with asyncio.timeout(10):
+            sending = asyncio.create_task(trickle())
+            assert await read_all_or_reset(connection) == b""
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+
+
+async def read_all_or_reset(connection) -> bytes:
+    try:
+        return await read_all(connection)
+    except ConnectionResetError:
+        return b""
+
+
+async def test_a_client_that_never_begins_tls_is_cut_off(serve, monkeypatch, certificates):
+    monkeypatch.setattr(server_module, "HANDSHAKE_SECONDS", 0.3)
+    settings = HttpSettings(cert_file=str(certificates.server_cert), key_file=str(certificates.server_key))
+    url = await serve(tls=server_tls(settings))
+    with connect(url.replace("https", "http")) as connection:
+        async with asyncio.timeout(10):
+            assert await read_all_or_reset(connection) == b""
+
+
+async def test_connections_beyond_the_limit_are_closed_and_told_once(serve, client, monkeypatch, caplog):
+    monkeypatch.setattr(server_module, "CONNECTIONS", 5)
+    url = await serve()
+    loop = asyncio.get_running_loop()
+    kept = [connect(url) for _ in range(5)]
+    try:
+        for connection in kept:
+            await loop.sock_sendall(connection, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert (await loop.sock_recv(connection, 1000)).startswith(b"HTTP/1.1 200")
+        for _ in range(3):
+            with connect(url) as further:
+                assert await read_all_or_reset(further) == b""
+        kept.pop().close()
+        async with asyncio.timeout(10):
+            while True:  # until the server has seen that one has gone
+                try:
+                    async with client.get(url + "/healthz") as response:
+                        assert response.status == 200
+                    break
+                except aiohttp.ClientConnectionError:
+                    await asyncio.sleep(0.01)
+    finally:
+        for connection in kept:
+            connection.close()
+    messages = [record.getMessage() for record in caplog.records]
+    assert messages == ["http connections refused: 5 are open, which is the limit"]
+
+
+async def test_an_endless_body_is_refused_and_cut_off(serve, monkeypatch):
+    monkeypatch.setattr(server_module, "UNREAD_SECONDS", 0.3)
+    url = await serve()
+    loop = asyncio.get_running_loop()
+    head = (
+        b"POST /metrics HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Encoding: gzip\r\n\r\n"
+    )
+    with connect(url) as connection:
+
+        async def flood() -> None:
+            await loop.sock_sendall(connection, head)
+            while True:
+                await loop.sock_sendall(connection, b"10000\r\n" + bytes(65536) + b"\r\n")
+
+        async with asyncio.timeout(10):
+            sending = asyncio.create_task(flood())
+            answer = await loop.sock_recv(connection, 1000)
+            await asyncio.wait([sending])  # it can't go on for ever
+    assert answer.startswith(b"HTTP/1.1 405")
+    assert isinstance(sending.exception(), ConnectionError)
+
+
+async def test_too_many_headers_are_refused(serve, caplog):
+    head = b"GET / HTTP/1.1\r\nHost: x\r\n" + b"A: a\r\n" * 1000 + b"\r\n"
+    answer = await raw(await serve(), head)
+    assert answer.split(None, 2)[1] == b"400"
+    assert caplog.records == []
+
+
+async def test_every_answer_carries_the_headers_that_browsers_obey(serve, client):
+    url = await serve(users=USERS)
+    for path, headers in (("/", RIGHT), ("/metrics", RIGHT), ("/nowhere", RIGHT), ("/metrics", {})):
+        async with client.get(url + path, headers=headers) as response:
+            assert response.headers["Content-Security-Policy"].startswith("default-src 'none'; ")
+            assert "frame-ancestors 'none'" in response.headers["Content-Security-Policy"]
+            assert response.headers["X-Content-Type-Options"] == "nosniff"
+            assert response.headers["Cross-Origin-Resource-Policy"] == "same-origin"
+            assert response.headers["Referrer-Policy"] == "no-referrer"
