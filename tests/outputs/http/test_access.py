@@ -7,7 +7,6 @@ import ssl
 
 import aiohttp
 import pytest
-from tests.outputs.http.test_server import connect, make_server, raw, read_all
 
 from ewad.config import HttpSettings
 from ewad.config.passwords import PasswordHash
@@ -16,6 +15,7 @@ from ewad.outputs.http import access
 from ewad.outputs.http import server as server_module
 from ewad.outputs.http.access import Gate, server_tls
 from tests.outputs.engines import smoothing_engine
+from tests.outputs.http.test_server import connect, make_server, raw, read_all
 from tests.system.certificates import Certificates, make_certificates
 
 

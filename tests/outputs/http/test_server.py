@@ -8,13 +8,13 @@ import aiohttp
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
-from tests.outputs.prometheus.test_negotiation import PROMETHEUS_2, PROMETHEUS_3
 
 from ewad.errors import ConfigError
 from ewad.outputs.http import server as server_module
 from ewad.outputs.http.server import HttpServer
 from ewad.outputs.prometheus.exposition import Exposition
 from tests.outputs.engines import INF, feed, instruments, model_engine, smoothing_engine, wide_engine
+from tests.outputs.prometheus.test_negotiation import PROMETHEUS_2, PROMETHEUS_3
 
 WIDE = 40_000  # streams: a scrape of about 20 MB, far more than the sockets' buffers hold
 
