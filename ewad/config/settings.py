@@ -93,7 +93,7 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StateSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Where and how state is kept; see the README for what each durability survives."""
+    """Where and how state is kept; see docs/state.md for what each durability survives."""
 
     path: str = "ewad.db"
     commit_interval_seconds: float = 0.05

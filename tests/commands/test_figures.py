@@ -15,7 +15,12 @@ from ewad.outputs.files.pictures import figure_of
 
 ROOT = Path(__file__).parents[2]
 README_BYTES = 80_000
-SHOWN = re.findall(r"\((docs/figures/\S+)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+SHOWN = [
+    path.parent / shown
+    for path in PAGES
+    for shown in re.findall(r"\(((?:docs/)?figures/\S+)\)", path.read_text(encoding="utf-8"))
+]
 
 
 def test_the_temperatures_are_a_year_of_the_sample():
@@ -90,15 +95,14 @@ def pinned(package):
 
 
 @pytest.mark.parametrize("shown", SHOWN)
-def test_the_pictures_of_the_readme_are_those_that_the_command_draws(shown, tmp_path, monkeypatch):
-    path = ROOT / shown
+def test_the_pictures_of_the_pages_are_those_that_the_command_draws(shown, tmp_path, monkeypatch):
     pytest.importorskip("matplotlib")
     for package in ("matplotlib", "pillow", "numpy"):
         if version(package) != pinned(package):
             pytest.skip(f"drawn with {package} {pinned(package)}, this is {version(package)}")
-    monkeypatch.setattr("ewad.commands.figures.FIGURES", {path.stem: FIGURES[path.stem]})
+    monkeypatch.setattr("ewad.commands.figures.FIGURES", {shown.stem: FIGURES[shown.stem]})
     (drawn,) = draw_all(tmp_path)
-    same = drawn.read_bytes() == path.read_bytes()  # a diff of them would say nothing
+    same = drawn.read_bytes() == shown.read_bytes()  # a diff of them would say nothing
     assert same, f"{shown}: expected what `ewad figures` draws; draw it anew"
 
 
