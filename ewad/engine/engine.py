@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ewad.engine import state
 from ewad.engine.batch import Batch, Results
+from ewad.engine.blocks import Assembly, Outline, header_of
 from ewad.engine.cut import Cut
 from ewad.engine.group import Group, Labels
 from ewad.engine.settings import GroupSettings
@@ -129,10 +130,17 @@ class Engine:
 
     def cut(self) -> Cut:
         """Return the whole state as it is now. Its arrays are views: `copy` it before the next batch."""
-        return state.cut(
-            self.groups,
-            {"refused": self.refused, "forgotten": self.forgotten, "answered": self.answered},
-        )
+        return state.cut(self.groups, self._counters())
+
+    def outlines(self) -> tuple[list[Outline], dict[str, Any]]:
+        """Return how the state as it is now falls into blocks, and the header that belongs to them."""
+        outlines = [Outline(group) for group in self.groups]
+        return outlines, header_of(outlines, self._counters())
+
+    def assembly(self, header: dict[str, Any]) -> Assembly:
+        """Begin to put this new engine together from blocks and their header."""
+        self._set_counters(header)
+        return Assembly(self.groups, header)
 
     def take_over(self, cut: Cut) -> state.Loaded:
         """Put what fits of another engine's state into this new one; return what became of it."""
@@ -152,6 +160,9 @@ class Engine:
         header, loaded = state.load(self.groups, dump)
         self._set_counters(header)
         return loaded
+
+    def _counters(self) -> dict[str, int]:
+        return {"refused": self.refused, "forgotten": self.forgotten, "answered": self.answered}
 
     def _set_counters(self, header: Mapping[str, int]) -> None:
         self.refused = header["refused"]

@@ -81,10 +81,10 @@ class Group(RowState):
         self.grid = None if settings.model is None else grid_of(settings.model)
 
     def add_stream(self, name: str, labels: Labels) -> int:
-        """Return the row of a new stream, making room by doubling."""
+        """Return the row of a new stream, making room for a quarter more."""
         row = self.streams.add(name, labels)
         if row >= self.n_rows:
-            self.grow(max(MIN_ROWS, 2 * self.n_rows))
+            self.grow(self.n_rows + max(MIN_ROWS, self.n_rows // 4))
         return row
 
     def add_streams(self, streams: Sequence[tuple[str, Labels]]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -15,6 +15,7 @@ from ewad.engine.cut import HEADER, Cut
 from ewad.engine.group import Group
 from ewad.engine.migration import from_version_1, from_version_2, from_version_3, from_version_4
 from ewad.errors import StateError
+from ewad.numeric.rows import Part
 
 FORMAT = "ewad-engine"
 VERSION = 5
@@ -54,7 +55,7 @@ def cut(groups: Sequence[Group], counters: Mapping[str, int]) -> Cut:
 
 def take_over(groups: Sequence[Group], cut: Cut) -> Loaded:
     """Put what fits of a cut into new groups, as `load` does; its arrays are copied."""
-    return _load(groups, cut.paired(), cut.arrays)
+    return load_arrays(groups, cut.paired(), cut.arrays)
 
 
 def load(groups: Sequence[Group], dump: bytes) -> tuple[dict[str, Any], Loaded]:
@@ -67,7 +68,7 @@ def load(groups: Sequence[Group], dump: bytes) -> tuple[dict[str, Any], Loaded]:
         with np.load(io.BytesIO(dump), allow_pickle=False) as arrays:
             header = msgspec.json.decode(arrays[HEADER].tobytes())
             _check(header)
-            return header, _load(groups, header, arrays)
+            return header, load_arrays(groups, header, arrays)
     except StateError:
         raise
     except Exception as error:  # whatever zip, numpy or JSON say of damaged bytes
@@ -85,7 +86,17 @@ def _check(header: dict[str, Any]) -> None:
         raise StateError(f"state: expected counts of streams, got {counts}")
 
 
-def _load(groups: Sequence[Group], header: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Loaded:
+class Place(NamedTuple):
+    """A part of a new group, and how the names of the dumped arrays that belong there begin."""
+
+    part: Part
+    prefix: str
+
+
+def load_arrays(
+    groups: Sequence[Group], header: dict[str, Any], arrays: Mapping[str, NDArray[Any]]
+) -> Loaded:
+    """Put what fits of a header and arrays, of whatever version, into new groups."""
     if header["version"] == 1:
         models = {group.name: group.settings.model for group in groups}
         header, arrays = from_version_1(header, arrays, models)
@@ -96,6 +107,26 @@ def _load(groups: Sequence[Group], header: dict[str, Any], arrays: Mapping[str, 
     if header["version"] <= 4:
         header, arrays = from_version_4(header, arrays)
     loaded = Loaded()
+    for place in places(groups, header, loaded):
+        fill(place, arrays)
+    return loaded
+
+
+def fill(place: Place, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Put the arrays of a part into their place, those that stand there already apart."""
+    found = {name: arrays[f"{place.prefix}{name}"] for name in place.part.names}
+    if not all(_same(found[name], array) for name, array in place.part.arrays().items()):
+        place.part.put(found)
+
+
+def _same(one: NDArray[Any], other: NDArray[Any]) -> bool:
+    """Whether two views are of the same memory, in the same way."""
+    return one.__array_interface__ == other.__array_interface__
+
+
+def places(groups: Sequence[Group], header: dict[str, Any], loaded: Loaded) -> list[Place]:
+    """Add the streams of a header of the present version; return where its parts belong, tell the rest."""
+    found: list[Place] = []
     homes = _homes(groups, header["groups"])
     for i, (entry, home) in enumerate(zip(header["groups"], homes, strict=True)):
         loaded.groups.append(home)
@@ -106,8 +137,8 @@ def _load(groups: Sequence[Group], header: dict[str, Any], arrays: Mapping[str, 
         group = groups[home]
         if name != group.name:
             loaded.dropped.append(f"group {name}: is now {group.name}, of the same topics")
-        loaded.dropped.extend(_load_group(group, entry, arrays, f"{i}/"))
-    return loaded
+        found += _places(group, entry, f"{i}/", loaded)
+    return found
 
 
 def _homes(groups: Sequence[Group], entries: Sequence[dict[str, Any]]) -> list[int | None]:
@@ -126,20 +157,20 @@ def _homes(groups: Sequence[Group], entries: Sequence[dict[str, Any]]) -> list[i
     return homes
 
 
-def _load_group(
-    group: Group, entry: dict[str, Any], arrays: Mapping[str, NDArray[Any]], prefix: str
-) -> Iterator[str]:
-    """Load what fits of a dumped group; yield a line for each part that does not."""
+def _places(group: Group, entry: dict[str, Any], prefix: str, loaded: Loaded) -> Iterator[Place]:
+    """Add the streams of a dumped group; yield the places of its parts, and tell of each that has none."""
     group.out_of_order = entry["out_of_order"]
+    if len(entry["streams"]) > group.n_rows:
+        group.grow(len(entry["streams"]))
     group.add_streams([(name, tuple((k, v) for k, v in labels)) for name, labels in entry["streams"]])
     theirs = {(kind, meaning): index for index, (kind, meaning) in enumerate(entry["parts"])}
     mine = group.parts()
     for part in mine:
         index = theirs.get((part.kind, part.meaning))
         if index is not None:
-            part.put({name: arrays[f"{prefix}{index}/{name}"] for name in part.names})
+            yield Place(part, f"{prefix}{index}/")
     kept = {(part.kind, part.meaning) for part in mine}
     for kind, meaning in theirs:
         if (kind, meaning) not in kept:
             now = "; ".join(part.meaning for part in mine if part.kind == kind) or "none"
-            yield f"group {group.name}: {kind} dropped: {meaning}; now {now}"
+            loaded.dropped.append(f"group {group.name}: {kind} dropped: {meaning}; now {now}")
