@@ -53,8 +53,8 @@ def gauges_of(engine: Engine) -> Callable[[], bytes]:
 
 
 def compare(engine: Engine, n_streams: int) -> None:
-    all_families = exposition.FAMILIES
-    exposition.FAMILIES = tuple(family for family in all_families if family.name in SERIES)
+    all_quantities = exposition.QUANTITIES
+    exposition.QUANTITIES = tuple(each for each in all_quantities if each.metric in SERIES)
     ours = Exposition(engine, [INF])
     first = cpu_seconds(lambda: sum(map(len, ours.render(0.0, False))))
     theirs = gauges_of(engine)
@@ -68,7 +68,7 @@ def compare(engine: Engine, n_streams: int) -> None:
     for _ in ours.render(0.0, False):
         slices.append(time.perf_counter() - start)
         start = time.perf_counter()
-    exposition.FAMILIES = all_families
+    exposition.QUANTITIES = all_quantities
     mine, client = (statistics.median(column) for column in zip(*times, strict=True))
     print(f"{n_streams:,} streams x {len(SERIES)} series, CPU seconds, median of {RUNS}:")
     print(f"  ewad              {mine:.3f}  (first scrape, with the labels' text: {first:.3f})")

@@ -17,9 +17,10 @@ from ewad.engine import Engine
 from ewad.engine.group import Group
 from ewad.numeric.recurrence import Integers
 from ewad.outputs.files.rows import Table
-from ewad.outputs.prometheus.exposition import FAMILIES, RowLabels, escape
+from ewad.outputs.prometheus.exposition import RowLabels, escape, header_of, suffix_of
+from ewad.outputs.registry import QUANTITIES
 
-HEADERS = {family.name: family.header(openmetrics=True) for family in FAMILIES}
+HEADERS = {quantity.metric: header_of(quantity, openmetrics=True) for quantity in QUANTITIES}
 
 Values = tuple[float, ...]
 
@@ -134,27 +135,21 @@ class BackfillSink:
 
 def _parts(group: Group) -> Iterator[Part]:
     labels = RowLabels(group.name, group.streams)
-    betas = [(label, f',beta="{escape(label)}"') for label in group.settings.beta_labels]
-    cells = [
-        Cell("ewad_value", "value"),
-        *(Cell("ewad_smoothed_value", f"smoothed_{label}", suffix) for label, suffix in betas),
-        *(Cell("ewad_smoothed_stddev", f"stddev_{label}", suffix) for label, suffix in betas),
+    yield Part(_cells(group, of_models=False), labels, "")
+    if group.forecaster is not None:
+        model = f'model="{escape(group.forecaster.settings.name)}",'
+        cells = _cells(group, of_models=True)
+        if group.forecaster.shared:
+            yield Part(cells, None, f'{model}group="{escape(group.name)}"')
+        else:
+            yield Part(cells, labels, model)
+
+
+def _cells(group: Group, of_models: bool) -> list[Cell]:
+    """Return what results tell of the streams, or the models, of a group."""
+    return [
+        Cell(quantity.metric, quantity.named(further), suffix_of(further))
+        for quantity in QUANTITIES
+        if quantity.of_models == of_models and quantity.told_by(group.settings)
+        for further in quantity.labels(group.settings)
     ]
-    if group.forecaster is None:
-        yield Part(cells, labels, "")
-        return
-    kinds = [("ewad_forecast_value", "forecast")]
-    if group.forecaster.intervals is not None:
-        kinds += [("ewad_forecast_lower_value", "lower"), ("ewad_forecast_upper_value", "upper")]
-    cells += [
-        Cell(metric, f"{column}_{horizon}", f',horizon="{horizon}"')
-        for metric, column in kinds
-        for horizon in group.forecaster.horizons
-    ]
-    yield Part(cells, labels, "")
-    models = [Cell("ewad_loss", "loss"), Cell("ewad_learning_rate", "learning_rate")]
-    model = f'model="{escape(group.forecaster.settings.name)}",'
-    if group.forecaster.shared:
-        yield Part(models, None, f'{model}group="{escape(group.name)}"')
-    else:
-        yield Part(models, labels, model)

@@ -16,6 +16,7 @@ from ewad.engine import Batch, Engine, Results
 from ewad.engine.settings import GroupSettings
 from ewad.errors import ConfigError
 from ewad.outputs.files.output import Output
+from ewad.outputs.registry import result_columns, result_values
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,17 +41,7 @@ class Sink(Protocol):
 
 def columns(groups: Sequence[GroupSettings]) -> list[str]:
     """Return the columns of the results of these groups; a cell that a group does not have stays empty."""
-    betas = dict.fromkeys(label for group in groups for label in group.beta_labels)
-    models = [group.model for group in groups if group.model is not None]
-    horizons = sorted({horizon for model in models for horizon in model.horizons})
-    bounds = ("lower", "upper") if any(model.interval is not None for model in models) else ()
-    return [
-        *("time", "stream", "value"),
-        *(f"smoothed_{label}" for label in betas),
-        *(f"stddev_{label}" for label in betas),
-        *(f"{kind}_{horizon}" for horizon in horizons for kind in ("forecast", *bounds)),
-        *(("loss", "learning_rate") if models else ()),
-    ]
+    return ["time", "stream", *result_columns(groups)]
 
 
 def table(engine: Engine, observed: Sequence[tuple[Batch, Results]]) -> Table:
@@ -72,26 +63,16 @@ def table(engine: Engine, observed: Sequence[tuple[Batch, Results]]) -> Table:
 
 
 def _group_table(engine: Engine, batch: Batch, results: Results) -> Table:
-    group = engine.groups[batch.group]
-    names = np.array(group.streams.names, dtype=object)
-    part: Table = {
-        "time": batch.time[results.accepted],
-        "stream": names[batch.stream[results.accepted]],
-        "value": batch.value[results.accepted],
-        "group": np.full(len(results.accepted), batch.group),
-        "row": batch.stream[results.accepted],
+    accepted = results.accepted
+    names = np.array(engine.groups[batch.group].streams.names, dtype=object)
+    return {
+        "time": batch.time[accepted],
+        "stream": names[batch.stream[accepted]],
+        "value": batch.value[accepted],
+        "group": np.full(len(accepted), batch.group),
+        "row": batch.stream[accepted],
+        **result_values(engine, batch.group, results),
     }
-    for i, label in enumerate(group.settings.beta_labels):
-        part[f"smoothed_{label}"] = results.mean[:, i]
-        part[f"stddev_{label}"] = results.stddev[:, i]
-    forecast, loss, rate = results.forecast, results.loss, results.learning_rate
-    if group.settings.model is not None and forecast is not None and loss is not None and rate is not None:
-        for i, horizon in enumerate(group.settings.model.horizons):
-            part[f"forecast_{horizon}"] = forecast[:, i]
-            if results.lower is not None and results.upper is not None:
-                part[f"lower_{horizon}"], part[f"upper_{horizon}"] = results.lower[:, i], results.upper[:, i]
-        part["loss"], part["learning_rate"] = loss, rate
-    return part
 
 
 class CsvSink:
