@@ -54,8 +54,8 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
     """What one commit made of the engine and of the broker's session. It is the journal's unit.
 
     streams, batches, forgotten, groups: see Change; of the forgotten, group and names.  refused, answered:
-    the engine's counts afterwards.  pubacks, pubrecs, pubcomps, session_lost: see Acknowledgements; the first
-    three uint64, uint16, uint16.
+    the engine's counts afterwards.  pubacks, pubrec_tags, pubcomps, session_lost: see Acknowledgements; the
+    first three uint64, uint64, uint16.  pubrecs: what ewad 0.1.0 wrote for pubrec_tags, packet ids (uint16).
     """
 
     streams: list[NewStream]
@@ -68,6 +68,7 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
     pubcomps: bytes
     groups: list[str] = []
     session_lost: bool = False
+    pubrec_tags: bytes = b""
 
     @classmethod
     def of(cls, change: Change, refused: int, answered: int, notes: Acknowledgements) -> Record:
@@ -82,10 +83,11 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
             )
             for batch in change.batches
         ]
-        ids = _bytes(notes.pubacks, TAGS), _bytes(notes.pubrecs, IDS), _bytes(notes.pubcomps, IDS)
+        ids = _bytes(notes.pubacks, TAGS), b"", _bytes(notes.pubcomps, IDS)
+        rest = notes.session_lost, _bytes(notes.pubrecs, TAGS)
         forgotten = [(group, names) for group, names, _ in change.forgotten]
         streams, groups = list(change.streams), list(change.groups)
-        return cls(streams, columns, forgotten, refused, answered, *ids, groups, notes.session_lost)
+        return cls(streams, columns, forgotten, refused, answered, *ids, groups, *rest)
 
     @property
     def samples(self) -> int:
@@ -117,7 +119,7 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
         engine.refused, engine.answered = self.refused, self.answered
         notes = Acknowledgements(
             pubacks=_column(self.pubacks, TAGS).tolist(),
-            pubrecs=_column(self.pubrecs, IDS).tolist(),
+            pubrecs=_column(self.pubrecs, IDS).tolist() + _column(self.pubrec_tags, TAGS).tolist(),
             pubcomps=_column(self.pubcomps, IDS).tolist(),
             session_lost=self.session_lost,
         )
@@ -127,22 +129,24 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
 class Head(msgspec.Struct, frozen=True, array_like=True):
     """What a snapshot holds beside the engine.
 
-    session: whose deliveries these are: client id and broker.  taken: uint64, unreleased: uint16; see
-    Deliveries.
+    session: whose deliveries these are: client id and broker.  taken, unreleased_tags: uint64; see
+    Deliveries.  unreleased: what ewad 0.1.0 wrote for unreleased_tags, packet ids (uint16).
     """
 
     session: str
     taken: bytes
     unreleased: bytes
+    unreleased_tags: bytes = b""
 
     @classmethod
     def of(cls, session: str, deliveries: Deliveries) -> Head:
         """Return the head of a snapshot."""
-        return cls(session, _bytes(deliveries.taken, TAGS), _bytes(sorted(deliveries.unreleased), IDS))
+        return cls(session, _bytes(deliveries.taken, TAGS), b"", _bytes(sorted(deliveries.unreleased), TAGS))
 
     def deliveries(self) -> Deliveries:
         """Return what had been taken."""
-        return Deliveries(_column(self.taken, TAGS).tolist(), _column(self.unreleased, IDS).tolist())
+        unreleased = _column(self.unreleased, IDS).tolist() + _column(self.unreleased_tags, TAGS).tolist()
+        return Deliveries(_column(self.taken, TAGS).tolist(), unreleased)
 
 
 encode = msgspec.msgpack.encode

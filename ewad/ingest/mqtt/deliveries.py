@@ -11,10 +11,15 @@ from zlib import crc32
 # Messages in flight are fewer than packet ids. With one more, a broker that numbers in turn would come to
 # the ids of messages that are on record as the last ones.
 MAX_IN_FLIGHT = 65534
+WITH_TOPIC = 1 << 48  # in every tag but those of ewad 0.1.0, which are of identifier and payload alone
+BETWEEN = 0x5BD1E995  # any number but 0: topic "a/1" with payload "23" is not topic "a/12" with payload "3"
 
 
 class Delivery(Protocol):
     """A message as its packet has it."""
+
+    @property
+    def topic(self) -> str: ...  # noqa: D102
 
     @property
     def payload(self) -> bytes: ...  # noqa: D102
@@ -31,7 +36,7 @@ class Acknowledgements:
     """What may be acknowledged once a commit is done.
 
     pubacks: `tag`s of QoS 1 messages, in order.  repeated: packet ids of QoS 1 messages that had been taken
-    before.  pubrecs, pubcomps: packet ids of QoS 2 messages taken, and of those the broker has released.
+    before.  pubrecs: `tag`s of QoS 2 messages.  pubcomps: packet ids of those that the broker has released.
     session_lost: what was taken before them is of a session that the broker no longer has.
     """
 
@@ -43,45 +48,59 @@ class Acknowledgements:
 
 
 def tag(message: Delivery) -> int:
-    """Return what a QoS 1 message is known by: its packet id in the lower 16 bits, CRC-32 of its payload."""
+    """Return what a message is known by: packet id (16 bits), CRC-32 of topic and payload, WITH_TOPIC."""
+    start = crc32(message.topic.encode()) ^ BETWEEN
+    return crc32(message.payload, start) << 16 | (message.packet_id or 0) | WITH_TOPIC
+
+
+def tag_without_topic(message: Delivery) -> int:
+    """Return what ewad 0.1.0 knew a QoS 1 message by: packet id and CRC-32 of the payload."""
     return crc32(message.payload) << 16 | (message.packet_id or 0)
 
 
 class Deliveries:
     """What has been taken from one session of the broker.
 
-    QoS 1: a broker that missed acknowledgements sends those messages again, marked DUP, in their order and
-    before all others (MQTT 5, 4.4 and 4.6). So what it repeats is the end of what was taken: the message that
-    the first DUP names, and those after it. A DUP past that end, or one that is out of step, is new to us.
-    Sure for brokers that hand out packet ids in turn; for one that gives a freed id to the next message, that
-    message's payload has to differ.
+    QoS 1: a broker that missed acknowledgements sends those messages again, in their order and before all
+    others (MQTT 5, 4.4 and 4.6). Acknowledgements leave in order, so these messages are the end of what was
+    taken; and as the broker holds all of them at once, their packet ids differ. So in a session that goes on,
+    a message is a repetition if identifier, topic and payload are those of one that was taken since any
+    identifier came twice, and if only repetitions came before it, each later in that order than the one
+    before. Whether the broker marks it DUP, as it must, is not asked: not every broker does.
 
-    QoS 2: an id is taken until the broker releases it, or uses it without DUP: then for another message, the
-    taken one having expired or the record of its release having been lost.
+    What remains: the first new messages of a session that goes on count as repetitions if their identifier,
+    topic and payload are all those of such a message.
+
+    QoS 2: an id is taken until the broker releases it, or uses it for a message with another topic or
+    payload: the taken one has expired, or the record of its release has been lost.
     """
 
     def __init__(self, taken: Iterable[int] = (), unreleased: Iterable[int] = ()) -> None:
         self.taken: deque[int] = deque(taken, MAX_IN_FLIGHT)  # tags, the newest last
-        self.unreleased = set(unreleased)
+        self._unreleased = {each & 0xFFFF: each for each in unreleased}  # tags by their packet id
         self.repeated = 0  # messages recognised
-        self._expected: deque[int] | None = None  # what the broker may still repeat; None: not known yet
+        self._expected: dict[int, int] | None = {}  # tags that may come again, in order; None: unknown yet
+        self._next = 0  # the first place in that order that is still expected
+
+    @property
+    def unreleased(self) -> set[int]:
+        """The tags of QoS 2 messages that the broker has not released."""
+        return set(self._unreleased.values())
 
     def connected(self, session_present: bool, notes: Acknowledgements) -> None:
         """Begin a connection; without the broker's session nothing of it comes again."""
-        self._expected = None if session_present else deque()
-        if not session_present and (self.taken or self.unreleased):
+        self._expected, self._next = None if session_present else {}, 0
+        if not session_present and (self.taken or self._unreleased):
             notes.session_lost = True
             self._clear()
 
-    def take(self, messages: Sequence[Delivery], notes: Acknowledgements) -> list[int]:
-        """Note QoS 1 messages; return the positions of those that were taken before."""
+    def take(self, messages: Sequence[Delivery], notes: Acknowledgements) -> int:
+        """Note QoS 1 messages; return how many of the first ones were taken before."""
         tags = [tag(message) for message in messages]
-        known = self._known(messages, tags) if self._expected is None or self._expected else []
-        if known:
-            self.repeated += len(known)
-            notes.repeated += [tags[i] & 0xFFFF for i in known]
-            skipped = set(known)
-            tags = [each for i, each in enumerate(tags) if i not in skipped]
+        if known := 0 if self._expected == {} else self._known(messages, tags):
+            self.repeated += known
+            notes.repeated += [each & 0xFFFF for each in tags[:known]]
+            del tags[:known]
         self.taken.extend(tags)
         notes.pubacks += tags
         return known
@@ -89,15 +108,18 @@ class Deliveries:
     def take_once(self, message: Delivery, notes: Acknowledgements) -> bool:
         """Note a QoS 2 message; return whether it is a new one."""
         assert message.packet_id is not None  # noqa: S101 (the codec sees to it)
-        notes.pubrecs.append(message.packet_id)
-        repeated = message.duplicate and message.packet_id in self.unreleased
-        self.unreleased.add(message.packet_id)
+        new = tag(message)
+        known = self._unreleased.get(message.packet_id)
+        # ewad 0.1.0 kept the identifier alone
+        repeated = known == new or (known == message.packet_id and message.duplicate)
+        notes.pubrecs.append(new)
+        self._unreleased[message.packet_id] = new
         self.repeated += repeated
         return not repeated
 
     def release(self, packet_id: int, notes: Acknowledgements) -> None:
         """Note that the broker will not send this QoS 2 message again."""
-        self.unreleased.discard(packet_id)
+        self._unreleased.pop(packet_id, None)
         notes.pubcomps.append(packet_id)
 
     def record(self, notes: Acknowledgements) -> None:
@@ -105,37 +127,38 @@ class Deliveries:
         if notes.session_lost:
             self._clear()
         self.taken.extend(notes.pubacks)
-        self.unreleased.difference_update(notes.pubcomps)
-        self.unreleased.update(notes.pubrecs)
+        for packet_id in notes.pubcomps:
+            self._unreleased.pop(packet_id, None)
+        self._unreleased.update((each & 0xFFFF, each) for each in notes.pubrecs)
 
     def copy(self) -> Deliveries:
         """Return an independent copy."""
-        return Deliveries(self.taken, self.unreleased)
+        return Deliveries(self.taken, self._unreleased.values())
 
     def _clear(self) -> None:
         self.taken.clear()
-        self.unreleased.clear()
+        self._unreleased.clear()
 
-    def _known(self, messages: Sequence[Delivery], tags: list[int]) -> list[int]:
-        """Return the positions of the messages that repeat what was taken."""
-        known = []
-        for i, message in enumerate(messages):
-            if not message.duplicate:  # nothing is repeated after a new message
-                self._expected = deque()
+    def _known(self, messages: Sequence[Delivery], tags: list[int]) -> int:
+        """Return how many of the messages, from the first one on, repeat what was taken."""
+        if self._expected is None:
+            self._expected = self._since_an_id_came_twice()
+        expected = self._expected
+        for known, message in enumerate(messages):
+            place = expected.get(tags[known], expected.get(tag_without_topic(message), -1))
+            if place < self._next:  # nothing is repeated after a new message
+                self._expected = {}
+                return known
+            self._next = place + 1
+        return len(messages)
+
+    def _since_an_id_came_twice(self) -> dict[int, int]:
+        """Return the last messages taken, as many as have different packet ids, and their order."""
+        ids: set[int] = set()
+        found: list[int] = []
+        for each in reversed(self.taken):
+            if (packet_id := each & 0xFFFF) in ids:
                 break
-            if self._expected is None:
-                self._expected = self._since(tags[i])
-            if self._expected and self._expected[0] == tags[i]:
-                self._expected.popleft()
-                known.append(i)
-            else:
-                self._expected.clear()
-        return known
-
-    def _since(self, first: int) -> deque[int]:
-        """Return what was taken from the last use of this packet id on."""
-        packet_id = first & 0xFFFF
-        for back, each in enumerate(reversed(self.taken), start=1):
-            if each & 0xFFFF == packet_id:
-                return deque(list(self.taken)[-back:])
-        return deque()
+            ids.add(packet_id)
+            found.append(each)
+        return {each: place for place, each in enumerate(reversed(found))}

@@ -55,6 +55,7 @@ REASON_CHARACTERS = 200  # of a broker's own words in a log line
 
 PUBLISH = mqtt5.PublishPacket
 AT_MOST_ONCE, EXACTLY_ONCE = mqtt5.QoS.AT_MOST_ONCE, mqtt5.QoS.EXACTLY_ONCE
+AT_LEAST_ONCE = mqtt5.QoS.AT_LEAST_ONCE
 Reason = mqtt5.DisconnectReasonCode
 
 
@@ -289,12 +290,12 @@ class Connection(asyncio.BufferedProtocol):
     def _noted(self, messages: list[mqtt5.PublishPacket]) -> list[mqtt5.PublishPacket]:
         """Note what is to be acknowledged; return the messages without those that were taken before."""
         levels = [message.qos for message in messages]
-        if EXACTLY_ONCE in levels or AT_MOST_ONCE in levels:
+        if levels.count(AT_LEAST_ONCE) < len(levels):
             if levels.count(AT_MOST_ONCE) == len(levels):
                 return messages
             return [message for message in messages if self._is_new(message)]
         known = self._deliveries.take(messages, self._notes)
-        return [m for i, m in enumerate(messages) if i not in known] if known else messages
+        return messages[known:] if known else messages
 
     def _is_new(self, message: mqtt5.PublishPacket) -> bool:
         """Note one message of any QoS; return False if it was taken before."""
@@ -322,7 +323,7 @@ class Connection(asyncio.BufferedProtocol):
             self._send(
                 acknowledgements(PUBACK, pubacks)
                 + acknowledgements(PUBCOMP, notes.pubcomps)
-                + acknowledgements(PUBREC, notes.pubrecs)
+                + acknowledgements(PUBREC, [each & 0xFFFF for each in notes.pubrecs])
             )
         if not self._unstored:
             self._stored.set()

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from ewad.ingest.mqtt.deliveries import MAX_IN_FLIGHT, Acknowledgements, Deliveries
+from ewad.ingest.mqtt.deliveries import MAX_IN_FLIGHT, Acknowledgements, Deliveries, tag, tag_without_topic
 
 
 @dataclass
@@ -12,6 +12,7 @@ class Message:
     packet_id: int
     payload: bytes = b"1"
     duplicate: bool = False
+    topic: str = "t"
 
 
 def deliver(deliveries, ids, *, duplicate=False, payload=b"%d"):
@@ -19,7 +20,7 @@ def deliver(deliveries, ids, *, duplicate=False, payload=b"%d"):
     notes = Acknowledgements()
     known = deliveries.take([Message(i, payload.replace(b"%d", b"%d" % i), duplicate) for i in ids], notes)
     assert len(notes.repeated) + len(notes.pubacks) == len(ids)  # all of them
-    return [packet_id for place, packet_id in enumerate(ids) if place not in known]
+    return [*ids][known:]
 
 
 def after(ids, present=True):
@@ -47,10 +48,58 @@ def test_a_duplicate_within_a_new_session_counts():
     assert deliver(deliveries, [3], duplicate=True) == [3]
 
 
-def test_an_id_that_is_used_anew_without_dup_voids_the_record():
+@pytest.mark.parametrize("duplicate", [True, False])
+def test_a_repetition_needs_no_dup(duplicate):
+    deliveries = after([1, 2, 3, 4])
+    assert deliver(deliveries, [3, 4, 5], duplicate=duplicate) == [5]
+    assert deliver(deliveries, [3, 4], duplicate=duplicate) == [
+        3,
+        4,
+    ]  # nothing is repeated after a new message
+
+
+@pytest.mark.parametrize(("topic", "known"), [("a", 1), ("b", 0)])
+def test_the_same_identifier_and_payload_under_another_topic_is_another_message(topic, known):
+    deliveries = Deliveries(map(tag, [Message(1, topic="a"), Message(2, topic="b")]))
+    deliveries.connected(True, Acknowledgements())
+    assert deliveries.take([Message(1, duplicate=True, topic=topic)], Acknowledgements()) == known
+
+
+def test_topic_and_payload_are_told_apart_wherever_one_ends():
+    assert tag(Message(1, b"23", topic="site/1")) != tag(Message(1, b"3", topic="site/12"))
+
+
+def test_an_identifier_given_again_bounds_what_may_be_repeated():
+    # of a broker that gives the lowest free identifier: only the last 1 and the 2 can still be in flight
+    taken = [Message(1, topic=topic) for topic in "abc"] + [Message(2, topic="d")]
+    for topic, known in (("a", 0), ("b", 0), ("c", 1)):
+        deliveries = Deliveries(map(tag, taken))
+        deliveries.connected(True, Acknowledgements())
+        again = [Message(1, duplicate=True, topic=topic)]
+        assert deliveries.take(again, Acknowledgements()) == known
+
+
+def test_a_message_that_expired_at_the_broker_hides_none_of_those_after_it():
+    deliveries = after([1, 2, 3, 4, 5])
+    assert deliver(deliveries, [2, 4, 5, 6]) == [6]
+
+
+def test_repetitions_out_of_their_order_count():
     deliveries = after([1, 2, 3])
-    assert deliver(deliveries, [3]) == [3]
-    assert deliver(deliveries, [3], duplicate=True) == [3]
+    assert deliver(deliveries, [3, 2]) == [2]
+
+
+def test_what_remains_is_a_new_message_with_identifier_topic_and_payload_of_the_tail():
+    deliveries = after([1])
+    assert deliver(deliveries, [1]) == []
+
+
+def test_tags_of_version_0_1_0_know_identifier_and_payload():
+    old = [tag_without_topic(Message(i, b"%d" % i)) for i in (1, 2, 3)]
+    deliveries = Deliveries(old)
+    deliveries.connected(True, Acknowledgements())
+    assert deliver(deliveries, [2, 3, 4], duplicate=True) == [4]
+    assert list(deliveries.taken)[-1] == tag(Message(4, b"4"))
 
 
 def test_a_duplicate_with_another_payload_is_another_message():
@@ -80,13 +129,23 @@ def test_a_qos_2_message_counts_once_until_it_is_released():
     assert deliveries.take_once(again, notes)
     recorded = Deliveries()
     recorded.record(notes)
-    assert recorded.unreleased == {5}
+    assert recorded.unreleased == {tag(again)}
 
 
-def test_a_qos_2_id_that_comes_without_dup_is_another_message():
+@pytest.mark.parametrize("duplicate", [True, False])
+def test_a_qos_2_id_is_the_same_message_if_topic_and_payload_are_the_same(duplicate):
+    deliveries, notes = Deliveries(), Acknowledgements()
+    assert deliveries.take_once(Message(5, b"1"), notes)
+    assert not deliveries.take_once(Message(5, b"1", duplicate), notes)
+    assert deliveries.take_once(Message(5, b"2", duplicate), notes)
+    assert deliveries.take_once(Message(5, b"2", duplicate, "u"), notes)
+
+
+@pytest.mark.parametrize("duplicate", [True, False])
+def test_qos_2_ids_of_version_0_1_0_are_known_by_dup(duplicate):
     deliveries, notes = Deliveries(unreleased=[5]), Acknowledgements()
-    assert deliveries.take_once(Message(5), notes)
-    assert not deliveries.take_once(Message(5, duplicate=True), notes)
+    assert deliveries.take_once(Message(5, duplicate=duplicate), notes) != duplicate
+    assert not deliveries.take_once(Message(5, duplicate=duplicate), notes)
 
 
 def test_the_record_too_forgets_a_session_that_was_lost():
@@ -97,8 +156,8 @@ def test_the_record_too_forgets_a_session_that_was_lost():
     deliveries.take_once(Message(8), notes)
     recorded.record(notes)
     for each in (deliveries, recorded):
-        assert [tag & 0xFFFF for tag in each.taken] == [7]
-        assert each.unreleased == {8}
+        assert list(each.taken) == [tag(Message(7))]
+        assert each.unreleased == {tag(Message(8))}
 
 
 @pytest.mark.parametrize("taken", [[], [1]])
