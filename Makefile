@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PEERS := $(VENV)/.peers
+KERNELS := $(shell find ewad/kernels -name '*.py' -o -name '*.pxd')
 
 .PHONY: help demo test lint bench chaos soak fuzz
 .DELETE_ON_ERROR:
@@ -43,7 +44,7 @@ fuzz: $(INSTALLED)
 	$(BIN)/pip install --quiet -e '.[fuzz]'
 	$(BIN)/python -m tests.fuzz $(ARGS)
 
-$(INSTALLED): pyproject.toml requirements-dev.txt
+$(INSTALLED): pyproject.toml requirements-dev.txt hatch_build.py $(KERNELS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "ewad needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) --version 2>&1)." >&2; \
 	  echo "Name another one: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; }

@@ -3,15 +3,27 @@
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
 from hypothesis import settings
 
+import hatch_build
 from ewad.cli import THREADS
 
 for _variable in THREADS:  # as ewad has it, here before anything loads numpy
     os.environ.setdefault(_variable, "1")
+
+
+# What has changed is compiled before any test imports it; where that can't be done, tests run interpreted.
+try:
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        hatch_build.build()
+except hatch_build.CannotCompileError as _error:
+    if os.environ.get("CI") == "true":
+        raise
+    print(f"the kernels are not compiled: {_error}", file=sys.stderr)
 
 
 # The same examples in every run. HYPOTHESIS_PROFILE=default looks for others.

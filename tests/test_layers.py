@@ -13,6 +13,7 @@ PACKAGE = ROOT / "ewad"
 # From the ground up. Modules of one row know nothing of each other, unless ALLOWED says so.
 LAYERS = (
     ("errors",),
+    ("kernels",),
     ("numeric",),
     ("engine",),
     ("config",),

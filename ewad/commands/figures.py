@@ -19,7 +19,7 @@ from ewad.numeric.minibatches import Training
 from ewad.numeric.network import Network
 from ewad.numeric.offline import ewa
 from ewad.numeric.optimizers import Adam, GradientDescent, Momentum, Optimizer, RMSprop
-from ewad.numeric.recurrence import Floats, Runs
+from ewad.numeric.recurrence import Floats
 from ewad.numeric.saddle import SADDLE_START, saddle
 from ewad.numeric.schedules import (
     Constant,
@@ -292,7 +292,7 @@ def draw_all(folder: Path) -> Iterator[Path]:
 
 def _raw_after(average: ExponentialAverage, value: float) -> float:
     """Return the uncorrected average after one more sample."""
-    average.update(Runs.of(np.zeros(1, dtype=np.int64)), np.ones(1), np.array([value]))
+    average.update(np.zeros(1, dtype=np.int64), np.ones(1), np.array([value]))
     return float(average.raw()[0])
 
 

@@ -12,7 +12,7 @@ from functools import partial
 
 import msgspec
 
-from ewad import __version__
+from ewad import __version__, kernels
 from ewad.config import Settings
 from ewad.daemon.committer import Committer
 from ewad.daemon.logs import configure
@@ -267,6 +267,8 @@ async def _served(server: HttpServer, settings: Settings) -> list[str]:
         f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in await server.start()
     ]
     scheme = "http" if settings.http.cert_file is None else "https"
+    if not kernels.COMPILED:
+        log.warning("kernels run interpreted and slowly: reinstall where there is a C compiler")
     log.info("serving metrics at %s://%s/metrics version=%s", scheme, addresses[0], __version__)
     return addresses
 

@@ -2,7 +2,8 @@
 
 from ewad.engine.batch import Batch, Results
 from ewad.engine.cut import Buffer, Cut
-from ewad.engine.engine import REFUSED, VALUE_LIMIT, Engine, Forgotten
+from ewad.engine.engine import REFUSED, Engine, Forgotten
+from ewad.engine.group import VALUE_LIMIT
 from ewad.engine.settings import MAX_HELD, GroupSettings, ModelSettings
 from ewad.engine.state import Loaded
 from ewad.numeric.averages import ByCount, ByTime

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ewad.engine.settings import GroupSettings
-from ewad.numeric.averages import Averaged
-from ewad.numeric.recurrence import Floats, Integers, Runs
+from ewad.numeric.recurrence import Floats, Integers
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +31,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Forecasts:
-    """What stood after each sorted sample: (n, n_horizons) and (n,) arrays; NaN where there was nothing yet.
+    """What stood after each sample: (n, n_horizons) and (n,) arrays; NaN where there was nothing yet.
 
     lower, upper: None without intervals.  loss, learning_rate: of the first expert that takes steps.
     """
@@ -50,67 +48,52 @@ class Forecasts:
         no, bound = np.zeros((0, n_horizons)), np.zeros((0, n_horizons)) if intervals else None
         return cls(no, bound, bound, np.zeros(0), np.zeros(0))
 
+    def at(self, places: Integers) -> Forecasts:
+        """Return those of these samples, in that order."""
+        lower = None if self.lower is None else self.lower[places]
+        upper = None if self.upper is None else self.upper[places]
+        return Forecasts(self.value[places], lower, upper, self.loss[places], self.learning_rate[places])
+
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """What stood after each accepted sample of a batch.
+    """What stood after each accepted sample of a batch, in their order of arrival.
 
-    accepted: (m,) positions in the batch, ascending; the others came out of order.  sorted_time: (m,) when
-    they count, sorted as runs says: their event time, or their stream's newest one if they are late.
-    The properties are arrays over these m samples, in their order of arrival.
+    accepted: (m,) positions in the batch, ascending; the others came out of order.
+    time: (m,) when they count: their event time, or their stream's newest one if they are late.
+    elapsed: (m,) seconds since the sample of the stream before; 0 for its first.
+    mean, stddev: (m, n_decays) bias-corrected averages, and standard deviations (NaN before two samples).
+    forecasts: None without a model.
     """
 
     accepted: Integers
-    runs: Runs
-    sorted_time: Floats
-    sorted_averages: list[Averaged]
-    sorted_forecasts: Forecasts | None
-
-    @classmethod
-    def none(cls, settings: GroupSettings) -> Results:
-        """Return the results of a batch of which no sample was accepted."""
-        runs = Runs.of(np.zeros(0, dtype=np.int64))
-        none = np.zeros(0)
-        averages = [Averaged(none, none, none, none) for _ in settings.decays]
-        model = settings.model
-        forecasts = None if model is None else Forecasts.none(len(model.horizons), model.interval is not None)
-        return cls(runs.order, runs, none, averages, forecasts)
-
-    @property
-    def mean(self) -> Floats:
-        """(m, n_decays) bias-corrected averages."""
-        return np.column_stack([averages.mean for averages in self.sorted_averages])[self.runs.inverse()]
-
-    @property
-    def stddev(self) -> Floats:
-        """(m, n_decays) standard deviations; NaN before a stream's second sample."""
-        return np.column_stack([averages.stddev for averages in self.sorted_averages])[self.runs.inverse()]
+    time: Floats
+    elapsed: Floats
+    mean: Floats
+    stddev: Floats
+    forecasts: Forecasts | None
 
     @property
     def forecast(self) -> Floats | None:
         """(m, n_horizons) forecasts made right after each sample; NaN in warm-up. None without a model."""
-        return self._in_order("value")
+        return None if self.forecasts is None else self.forecasts.value
 
     @property
     def lower(self) -> Floats | None:
         """(m, n_horizons) lower ends of the prediction intervals, as `forecast`. None without intervals."""
-        return self._in_order("lower")
+        return None if self.forecasts is None else self.forecasts.lower
 
     @property
     def upper(self) -> Floats | None:
         """(m, n_horizons) upper ends, as `lower`."""
-        return self._in_order("upper")
+        return None if self.forecasts is None else self.forecasts.upper
 
     @property
     def loss(self) -> Floats | None:
         """(m,) the averaged mini-batch cost in force after each sample; NaN before the first mini-batch."""
-        return self._in_order("loss")
+        return None if self.forecasts is None else self.forecasts.loss
 
     @property
     def learning_rate(self) -> Floats | None:
         """(m,) the learning rate in force after each sample."""
-        return self._in_order("learning_rate")
-
-    def _in_order(self, name: str) -> Floats | None:
-        values: Floats | None = getattr(self.sorted_forecasts, name, None)
-        return None if values is None else values[self.runs.inverse()]
+        return None if self.forecasts is None else self.forecasts.learning_rate

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ewad.engine.batch import Batch, Results
+from ewad.engine.batch import Batch, Forecasts, Results
 from ewad.engine.forecaster import Forecaster
 from ewad.engine.resampled import grid_of, on_grid
 from ewad.engine.settings import GroupSettings
+from ewad.kernels.streams import StreamsKernel
 from ewad.numeric.averages import ExponentialAverage
-from ewad.numeric.recurrence import Floats, Integers, Runs, previous
+from ewad.numeric.recurrence import Floats, Integers, Runs
 from ewad.numeric.rows import MIN_ROWS, Part, Removal, RowState
+
+# Squares of values must not overflow; the kernel has the same limit.
+VALUE_LIMIT = 1e150
+UNKNOWN_ROW = -2  # what the kernel says
+COLUMNS = 2  # of its results before those of the averages: time and seconds elapsed
 
 Labels = tuple[tuple[str, str], ...]
 
@@ -76,7 +84,11 @@ class Group(RowState):
         self.add_rows("count", dtype=np.int64)
         for name in ("time", "seen", "value"):
             self.add_rows(name)
-        self.averages = [ExponentialAverage(decay) for decay in settings.decays]
+        self.averages: list[ExponentialAverage] = []
+        for decay in reversed(settings.decays):  # each takes in a sample after the one before
+            self.averages.insert(0, ExponentialAverage(decay, 0, self.averages[0] if self.averages else None))
+        self.step = StreamsKernel(self.averages[0].step, settings.out_of_order == "drop")
+        self.work_with(self.step)
         self.forecaster = None if settings.model is None else Forecaster(settings.model)
         self.grid = None if settings.model is None else grid_of(settings.model)
 
@@ -139,69 +151,43 @@ class Group(RowState):
             self.grid.remove(removal)
 
     def observe(self, batch: Batch) -> Results:
-        """Take in a batch: averages, then forecasts scored against the values that came, then learning."""
-        runs, alone = Runs.of(batch.stream), len(batch) == 1
-        accepted = runs.order if alone else np.arange(len(batch))
-        newest = runs.sort(batch.time)
-        elapsed = self._elapsed(runs, newest)
-        if (elapsed.item() if alone else np.minimum.reduce(elapsed, initial=0.0)) < 0.0:
-            time = newest
-            newest = self._newest(runs, time)
-            late = time < newest
-            if self.settings.out_of_order == "drop":
-                self.out_of_order += int(late.sum())
-                accepted = np.sort(runs.order[~late])
-                runs = Runs.of(batch.stream[accepted])
-                newest = batch.time[accepted][runs.order]
-            elapsed = self._elapsed(runs, newest)
-        if len(accepted) == 0:
-            return Results.none(self.settings)
-        value = batch.value if alone else batch.value[accepted[runs.order]]
-        averages = [average.update(runs, elapsed, value) for average in self.averages]
+        """Take in a batch: averages, then forecasts scored against the values that came, then learning.
+
+        Raises ValueError, with nothing changed, if a stream is unknown, a time not finite or a value not
+        within VALUE_LIMIT.
+        """
+        n, width = len(batch), COLUMNS + 2 * len(self.averages)
+        accepted, out = np.empty(n, dtype=np.int64), np.empty((n, width))
+        arrival = math.nan if batch.arrival is None else batch.arrival
+        stream, time = np.ascontiguousarray(batch.stream), np.ascontiguousarray(batch.time)
+        value = np.ascontiguousarray(batch.value)
+        m = self.step.observe(stream, time, value, arrival, len(self.streams), accepted, out, width)
+        if m < 0:
+            self._refuse(m)
+        self.out_of_order += self.step.dropped
+        accepted, out = accepted[:m], out[:m]
         forecasts = None
         if self.forecaster is not None:
-            if self.grid is None:
-                forecasts = self.forecaster.update(runs, newest, value, self._restarts(elapsed))
-            else:
-                forecasts = on_grid(self.grid, self.forecaster, runs, newest, value)
-        self._keep(runs, newest, value, batch.arrival)
-        return Results(accepted, runs, newest, averages, forecasts)
+            forecasts = self._forecasts(batch, accepted, out)
+        return Results(
+            accepted, out[:, 0], out[:, 1], out[:, COLUMNS::2], out[:, COLUMNS + 1 :: 2], forecasts
+        )
 
-    def _keep(self, runs: Runs, newest: Floats, value: Floats, arrival: float | None) -> None:
-        """Keep what is known of the streams after these sorted samples."""
-        rows = runs.rows
-        if len(newest) == 1:  # quicker with numbers
-            row, time = runs.series.item(), newest.item()
-            self.count[row] += 1
-            self.time[row], self.value[row] = time, value.item()
-            self.seen[row] = time if arrival is None else arrival
-            return
-        self.count[rows] += runs.length
-        self.time[rows] = runs.last(newest)
-        self.seen[rows] = self.time[rows] if arrival is None else arrival
-        self.value[rows] = runs.last(value)
+    def _refuse(self, reason: int) -> NoReturn:
+        if reason == UNKNOWN_ROW:
+            raise ValueError(f"batch: streams of {self.name} are rows 0 to {len(self.streams) - 1}")
+        raise ValueError(f"batch: expected finite times, and values within {VALUE_LIMIT:g}")
 
-    def _newest(self, runs: Runs, time: Floats) -> Floats:
-        """Return (n,) the newest time of each stream up to and with each sorted sample."""
-        rows, start = runs.rows, runs.start
-        newest = time.copy()
-        newest[start] = np.maximum(newest[start], np.where(self.count[rows] > 0, self.time[rows], -np.inf))
-        backwards = np.flatnonzero((newest[1:] < newest[:-1]) & (runs.rank[1:] > 0)) + 1
-        for run in np.unique(runs.run[backwards]) if len(backwards) else ():
-            members = slice(start[run], runs.end[run] + 1)
-            newest[members] = np.maximum.accumulate(newest[members])
-        return newest
-
-    def _elapsed(self, runs: Runs, time: Floats) -> Floats:
-        """Return (n,) seconds since each sorted sample's stream had its last one; 0 for a stream's first."""
-        if len(time) == 1:  # quicker with numbers
-            row = runs.series.item()
-            return time - self.time[row] if self.count.item(row) else np.zeros(1)
-        rows = runs.rows
-        before = np.where(self.count[rows] > 0, self.time[rows], runs.first(time))
-        return time - previous(time, before, runs)
-
-    def _restarts(self, elapsed: Floats) -> NDArray[np.bool_] | None:
-        """Return (n,) whether the gap before each sorted sample is longer than the model's windows bear."""
-        max_gap = None if self.settings.model is None else self.settings.model.max_gap_seconds
-        return None if max_gap is None else elapsed > max_gap
+    def _forecasts(self, batch: Batch, accepted: Integers, out: Floats) -> Forecasts:
+        """Return what the model makes of the accepted samples."""
+        forecaster, model = self.forecaster, self.settings.model
+        assert forecaster is not None and model is not None  # noqa: S101
+        if not len(accepted):
+            return Forecasts.none(len(model.horizons), model.interval is not None)
+        runs = Runs.of(batch.stream[accepted])
+        time, value = runs.sort(out[:, 0]), runs.sort(batch.value[accepted])
+        if self.grid is not None:
+            return on_grid(self.grid, forecaster, runs, time, value).at(runs.inverse())
+        max_gap = model.max_gap_seconds
+        restart = None if max_gap is None else runs.sort(out[:, 1]) > max_gap
+        return forecaster.update(runs, time, value, restart).at(runs.inverse())

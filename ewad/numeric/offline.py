@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ewad.numeric.averages import ByCount, ByTime, ExponentialAverage
-from ewad.numeric.recurrence import Floats, Runs, triangle
+from ewad.numeric.recurrence import Floats, triangle
 
 # A matrix product advances ROWS rows of COLUMNS samples each: 64 KiB, which stay in the processor's cache.
 # Measured: twice as wide multiplies more, half as wide carries over more.
@@ -92,11 +92,8 @@ def _correct(raw: Floats, beta: float) -> None:
 
 def _by_time(values: Floats, elapsed: Floats, decay: ByTime) -> Floats:
     _check_finite("x", values)
-    average, result = ExponentialAverage(decay, 1), np.empty_like(values)
-    for piece in _pieces(len(values)):
-        runs = Runs.of(np.zeros(piece.stop - piece.start, dtype=np.int64))
-        result[piece] = average.update(runs, elapsed[piece], values[piece]).mean
-    return result
+    mean, _ = ExponentialAverage(decay, 1).update(np.zeros(len(values), dtype=np.int64), elapsed, values)
+    return mean.copy()
 
 
 def _elapsed(times: ArrayLike, n: int) -> Floats:

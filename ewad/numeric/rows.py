@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 MIN_ROWS = 1  # a row may be large: that of a model of 3,000 lags takes 72 MB
+
+
+class Kernel(Protocol):
+    """What takes steps on arrays of rows that somebody else owns."""
+
+    @property
+    def bind(self) -> Callable[..., None]:
+        """Called with the arrays by name, whenever they have moved."""
 
 
 class RowState:
@@ -17,6 +25,12 @@ class RowState:
     def __init__(self, n_rows: int = 0) -> None:
         self.n_rows = n_rows
         self._fills: dict[str, ArrayLike] = {}
+        self.kernel: Kernel | None = None
+
+    def work_with(self, kernel: Kernel) -> None:
+        """Let a kernel work on the arrays, those added so far, from now on, wherever they may move to."""
+        self.kernel = kernel
+        self._bind()
 
     def add_rows(self, name: str, *shape: int, dtype: DTypeLike = np.float64, fill: ArrayLike = 0) -> None:
         """Add the array `name` of rows of the given shape; new rows hold `fill`, a number or a row."""
@@ -35,6 +49,7 @@ class RowState:
             new[: self.n_rows] = old
             setattr(self, name, new)
         self.n_rows = n_rows
+        self._bind()
 
     def remove(self, removal: Removal) -> None:
         """Let rows go: others take their places, and memory is given back if little of it is still used."""
@@ -45,6 +60,11 @@ class RowState:
             if removal.room < self.n_rows:
                 setattr(self, name, old[: removal.room].copy())
         self.n_rows = removal.room
+        self._bind()
+
+    def _bind(self) -> None:
+        if self.kernel is not None:
+            self.kernel.bind(**{name: getattr(self, name) for name in self._fills})
 
     def rows(self, n_rows: int) -> dict[str, NDArray[Any]]:
         """Return the first n_rows of every array, by name."""

@@ -14,7 +14,6 @@ import ewad
 from ewad import ewa
 from ewad.numeric.averages import ByCount, ExponentialAverage
 from ewad.numeric.offline import PIECE
-from ewad.numeric.recurrence import Runs
 
 BETAS = [1e-300, 1e-9, 0.1, 0.5, 0.9, 0.98, 0.999, 1 - 1e-6, 1 - 1e-9]
 LENGTHS = [1, 2, 31, 32, 33, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE + 77]
@@ -51,7 +50,7 @@ def test_of_the_course_s_temperatures_is_the_course_s():
 
 def test_equals_the_daemon_s_average():
     x, average = walk(20_000), ExponentialAverage(ByCount(0.98), 1)
-    mean = average.update(Runs.of(np.zeros(len(x), np.int64)), np.ones(len(x)), x).mean
+    mean, _ = average.update(np.zeros(len(x), np.int64), np.ones(len(x)), x)
     np.testing.assert_allclose(ewa(x, 0.98), mean, rtol=1e-12, atol=1e-12)
 
 

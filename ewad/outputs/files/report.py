@@ -71,7 +71,8 @@ class _GroupReport:
             self._score(self._scores, batch, results)
             return
         self._waiting.append((batch, results))
-        self._intervals.append(self._elapsed(results.runs, results.sorted_time))
+        runs = Runs.of(batch.stream[results.accepted])
+        self._intervals.append(self._elapsed(runs, runs.sort(results.time)))
         if sum(map(len, self._intervals)) >= ENOUGH_INTERVALS:
             self._end_waiting()
 
@@ -120,7 +121,8 @@ class _GroupReport:
 
     def _score(self, scores: Scores, batch: Batch, results: Results) -> None:
         """Hold what came against what was forecast, sample by sample or interval by interval."""
-        runs, made, time = results.runs, _made(results), results.sorted_time
+        runs = Runs.of(batch.stream[results.accepted])
+        made, time = _made(results)[runs.order], runs.sort(results.time)
         value = batch.value[results.accepted][runs.order]
         for owner in (scores, self._grid):
             if owner is not None and owner.n_rows < self._group.n_rows:
@@ -208,8 +210,8 @@ class _GroupReport:
 
 
 def _made(results: Results) -> Floats:
-    """Return (n, n_horizons, 3) forecast, lower and upper end after each sorted sample; NaN where none is."""
-    forecasts = results.sorted_forecasts
+    """Return (n, n_horizons, 3) forecast, lower and upper end after each sample; NaN where none is."""
+    forecasts = results.forecasts
     if forecasts is None:
         raise ValueError("results: expected those of a group with a model")
     ends = (forecasts.lower, forecasts.upper)

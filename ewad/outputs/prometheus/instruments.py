@@ -17,6 +17,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.openmetrics import exposition as openmetrics_exposition
 from prometheus_client.registry import Collector
 
+from ewad import kernels
+
 # A batch of one sample takes about 100 us, one of 100,000 some 100 ms; past 50 ms the loop is held up.
 OBSERVE_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 
@@ -102,7 +104,8 @@ class Instruments:
         return exposition.generate_latest(self._registry)
 
     def _counts(self) -> Iterator[Metric]:
-        yield InfoMetricFamily("ewad_build", "The version that runs.", {"version": self.version})
+        build = {"version": self.version, "kernels": kernels.HOW}
+        yield InfoMetricFamily("ewad_build", "The version that runs, and how its kernels do.", build)
         yield CounterMetricFamily("ewad_messages_received", "MQTT messages received.", self._received())
         yield self._rejections()
         yield GaugeMetricFamily("ewad_streams", "Streams known.", self.streams())

@@ -4,6 +4,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from ewad import kernels
 from tests.outputs.engines import instruments, smoothing_engine
 
 
@@ -26,7 +27,7 @@ def test_counts_are_read_where_they_live(openmetrics):
     assert found[("ewad_streams_forgotten_total",)] == 0
     assert found[("ewad_mqtt_connected",)] == 1
     assert found[("ewad_mqtt_reconnects_total",)] == 3
-    assert found[("ewad_build_info", "1.2.3")] == 1
+    assert found[("ewad_build_info", kernels.HOW, "1.2.3")] == 1
 
 
 def test_counts_are_read_at_each_scrape():

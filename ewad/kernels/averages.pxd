@@ -1,0 +1,15 @@
+from libc cimport math
+from ewad.kernels cimport memory
+
+cdef double NAN
+
+cdef class AverageKernel:
+    cdef AverageKernel next
+    cdef int more, follows
+    cdef double beta, pace
+    cdef double* weight
+    cdef double* pairs
+    cdef double* mean
+    cdef double* scatter
+    cpdef void take_all(self, object stream, object elapsed, object value, object out)
+    cdef void take(self, Py_ssize_t row, double elapsed, double x, double* out, Py_ssize_t at) noexcept nogil

@@ -1,0 +1,78 @@
+"""Exponentially weighted averages, bias-corrected: one step a sample.
+
+The course's v = beta * v + (1 - beta) * x, corrected by 1 - beta**t, is the weighted mean of all samples
+with weights beta**age; both forms are kept here as one: the mean, and the weight it stands on.
+Source: A. Ng, Improving Deep Neural Networks, week 2 (bias correction); West 1979 (weighted updates).
+"""
+
+from __future__ import annotations
+
+import math
+
+from ewad.kernels import memory
+from ewad.kernels.memory import Floats, Integers
+
+NAN = float("nan")
+
+
+class AverageKernel:
+    """The averages of all streams under one decay; `next` is that of another decay.
+
+    Rows, a number each: weight: the sum of w, the weights of the samples so far (0: none yet).  pairs: the
+    sum of w_i * w_j over i != j, which is weight**2 - sum of w**2 without its cancellation.  mean: the sum
+    of w * x / weight.  scatter: the sum of w * (x - mean)**2.
+    """
+
+    def __init__(self, beta: float, half_life_seconds: float, follower: AverageKernel | None) -> None:
+        """beta: NaN where the past decays by half in each half_life_seconds instead."""
+        self.beta = beta
+        self.pace = -1.0 / half_life_seconds
+        self.next = self if follower is None else follower
+        self.follows = self.more = 0 if follower is None else 1
+
+    def bind(self, weight: Floats, pairs: Floats, mean: Floats, scatter: Floats) -> None:
+        """Work on these arrays from now on."""
+        self.weight, self.pairs = memory.doubles(weight), memory.doubles(pairs)
+        self.mean, self.scatter = memory.doubles(mean), memory.doubles(scatter)
+
+    def take_all(self, stream: Integers, elapsed: Floats, value: Floats, out: Floats) -> None:
+        """Take in samples, (n,) each, in their order; out: (n, 2) as `take` writes it, and no other
+        decay's.
+        """
+        self.more = 0
+        rows, seconds, values = memory.integers(stream), memory.doubles(elapsed), memory.doubles(value)
+        found = memory.doubles(out)
+        for i in range(len(stream)):
+            self.take(rows[i], seconds[i], values[i], found, 2 * i)
+        self.more = self.follows
+
+    def take(self, row: int, elapsed: float, x: float, out: Floats, at: int) -> None:
+        """Take in a sample of a row, x, so many seconds after its last one.
+
+        Writes mean and standard deviation (NaN before two samples) to out[at:at + 2], those of the other
+        decays behind it.
+        """
+        decay = self.beta
+        if decay != decay:
+            decay = math.exp2(elapsed * self.pace)
+        past = decay * self.weight[row]  # what all earlier samples weigh now
+        weight = 1.0 + past
+        centre = self.mean[row]
+        if self.weight[row] == 0.0:
+            centre = x
+        deviation = x - centre
+        mean = centre + deviation / weight  # of deviations: exact on constant input
+        if self.beta == 0.0:
+            mean = x  # without memory a mean is the sample itself, to the last bit
+        pairs = 2.0 * past + decay * decay * self.pairs[row]
+        scatter = deviation * deviation * past / weight + decay * self.scatter[row]
+        self.weight[row] = weight
+        self.mean[row] = mean
+        self.pairs[row] = pairs
+        self.scatter[row] = scatter
+        out[at] = mean
+        out[at + 1] = NAN
+        if pairs > 0.0:  # the unbiased form, scatter / (weight - sum of w**2 / weight)
+            out[at + 1] = math.sqrt(scatter * weight / pairs)
+        if self.more:
+            self.next.take(row, elapsed, x, out, at + 2)

@@ -1,0 +1,44 @@
+from cpython.buffer cimport (
+    Py_buffer, PyBuffer_Release, PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_WRITABLE, PyObject_GetBuffer,
+)
+from libc.stdint cimport int32_t, int64_t
+
+cdef extern from "Python.h" nogil:
+    ctypedef struct PyThreadState:
+        pass
+    PyThreadState* PyEval_SaveThread()
+    void PyEval_RestoreThread(PyThreadState*)
+
+ctypedef unsigned char boolean
+
+# The owner of an array keeps it alive, and gives its address anew whenever it moves.
+cdef inline void* _address(object array, int flags, char kind, char same, Py_ssize_t size) except? NULL:
+    cdef Py_buffer view
+    PyObject_GetBuffer(array, &view, flags | PyBUF_C_CONTIGUOUS | PyBUF_FORMAT)
+    cdef void* address = view.buf
+    cdef bint right = view.itemsize == size and (view.format[0] == kind or view.format[0] == same)
+    PyBuffer_Release(&view)
+    if not right:
+        raise ValueError(f"expected a contiguous array of type {chr(kind)}{size}, got one of {array.dtype}")
+    return address
+
+cdef inline double* doubles(object array) except? NULL:
+    return <double*> _address(array, PyBUF_WRITABLE, c"d", c"d", 8)
+
+cdef inline int64_t* integers(object array) except? NULL:
+    return <int64_t*> _address(array, PyBUF_WRITABLE, c"l", c"q", 8)
+
+cdef inline boolean* booleans(object array) except? NULL:
+    return <boolean*> _address(array, PyBUF_WRITABLE, c"?", c"?", 1)
+
+cdef inline int32_t* rows(object array) except? NULL:
+    return <int32_t*> _address(array, 0, c"i", c"i", 4)
+
+cdef inline double* readable(object array) except? NULL:
+    return <double*> _address(array, 0, c"d", c"d", 8)
+
+cdef inline PyThreadState* release_lock() noexcept nogil:
+    return PyEval_SaveThread()
+
+cdef inline void take_lock(PyThreadState* held) noexcept nogil:
+    PyEval_RestoreThread(held)

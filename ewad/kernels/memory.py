@@ -1,0 +1,54 @@
+"""Where the arrays of a kernel lie: in C addresses, here the arrays themselves, without axes.
+
+This file serves interpreted kernels; memory.pxd has the same for compiled ones.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+def doubles(array: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the numbers of a float64 array one after another: a view. Raises ValueError for others."""
+    return _flat(array, np.float64)
+
+
+def integers(array: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the numbers of an int64 array one after another: a view."""
+    return _flat(array, np.int64)
+
+
+def rows(array: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Return the numbers of an int32 array; they are only read."""
+    return _flat(array, np.int32)
+
+
+def booleans(array: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the booleans of an array one after another: a view."""
+    return _flat(array, np.bool_)
+
+
+def readable(array: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the numbers of a float64 array that are only read."""
+    return _flat(array, np.float64)
+
+
+def release_lock() -> object:
+    """Let other threads run, until `take_lock`."""
+    return None
+
+
+def take_lock(held: object) -> None:
+    """Wait for the interpreter's lock."""
+
+
+def _flat(array: NDArray[Any], kind: type[Any]) -> NDArray[Any]:
+    if array.dtype != kind or not array.flags.c_contiguous:
+        raise ValueError(f"expected a contiguous array of {kind.__name__}, got one of {array.dtype}")
+    return array.reshape(-1)

@@ -1,0 +1,28 @@
+from libc.stdint cimport int32_t, int64_t
+from ewad.kernels cimport memory
+from ewad.kernels.averages cimport AverageKernel
+
+cdef double VALUE_LIMIT
+cdef Py_ssize_t RELEASED, COLUMNS, UNKNOWN_ROW, IMPOSSIBLE
+
+cdef class StreamsKernel:
+    cdef AverageKernel first
+    cdef int drops
+    cdef readonly Py_ssize_t dropped
+    cdef int64_t* count
+    cdef double* time
+    cdef double* seen
+    cdef double* value
+    cdef int32_t* stream
+    cdef double* times
+    cdef double* values
+    cdef int64_t* accepted
+    cdef double* out
+    cdef Py_ssize_t width
+    cpdef Py_ssize_t observe(
+        self, object stream, object time, object value, double arrival, Py_ssize_t n_streams, object accepted,
+        object out, Py_ssize_t width,
+    ) except? -1
+    cdef int check(self, Py_ssize_t n, Py_ssize_t n_streams) noexcept nogil
+    cdef Py_ssize_t take_all(self, Py_ssize_t n, double arrival) noexcept nogil
+    cdef int take(self, Py_ssize_t row, double time, double x, double arrival, Py_ssize_t at) noexcept nogil

@@ -1,0 +1,147 @@
+"""Compiles the kernels, ewad/kernels/*.py, when ewad is installed or built.
+
+Each of them is a Python file with its C types beside it in a .pxd (Cython's pure Python mode). Without
+Cython, a C compiler or Python's headers nothing is compiled: ewad then runs the same files interpreted, to
+the same numbers, and slower. `python hatch_build.py` compiles in place what has changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+try:
+    from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+except ImportError:  # where it only compiles in place
+    BuildHookInterface = object  # type: ignore[assignment, misc]
+
+ROOT = Path(__file__).parent
+SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
+# cdivision: of floats as C has it; kernels divide no integers that may be negative or zero.
+CYTHON = ["-3", "-X", "infer_types=True", "-X", "annotation_typing=False", "-X", "cdivision=True"]
+# The same numbers on every machine: no sums in another order, no fused products. Nobody reads errno or traps,
+# without which roots and choices could not be taken several at a time.
+FLAGS = ["-O3", "-fPIC", "-fwrapv", "-DNDEBUG", "-fvisibility=hidden", "-w"]
+EXACT = ["-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
+SECONDS = 600  # for one file, on a busy machine
+
+
+class CannotCompileError(Exception):
+    """What is missing, in words."""
+
+
+class KernelBuildHook(BuildHookInterface):  # type: ignore[type-arg]
+    """Puts the compiled kernels into a wheel, or beside their sources for an editable installation."""
+
+    PLUGIN_NAME = "custom"
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Compile; without any compiled kernel the wheel is one for all machines."""
+        if self.target_name != "wheel":
+            return
+        try:
+            built = build(Path(self.root))
+        except CannotCompileError as error:
+            self.app.display_warning(f"ewad: the kernels are not compiled and will run interpreted: {error}")
+            return
+        build_data["pure_python"] = False
+        build_data["infer_tag"] = True
+        build_data["artifacts"] += [f"/{path.relative_to(self.root).as_posix()}" for path in built]
+
+
+def build(root: Path = ROOT) -> list[Path]:
+    """Compile each kernel that has changed, beside its source; return all of them.
+
+    Raises CannotCompileError, and leaves none that is out of date, where something is missing.
+    """
+    kernels = root / "ewad" / "kernels"
+    sources = [path for path in sorted(kernels.rglob("*.py")) if path.with_suffix(".pxd").exists()]
+    sources = [path for path in sources if path.stem != "memory"]  # all of it is inline
+    declared = b"".join(path.read_bytes() for path in sorted(kernels.rglob("*.pxd")))
+    keys = {path: _key(path, declared) for path in sources}
+    changed = [path for path in sources if _stamp(root, path) != keys[path]]
+    for path in kernels.rglob(f"*{SUFFIX}"):
+        if path.with_name(path.name.removesuffix(SUFFIX) + ".py") not in set(sources) - set(changed):
+            path.unlink()
+    if changed:
+        compiler = _compiler()
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(lambda path: _compile(root, path, compiler, keys[path]), changed))
+    return [_compiled(path) for path in sources]
+
+
+def _compiled(source: Path) -> Path:
+    return source.with_name(source.stem + SUFFIX)
+
+
+def _key(source: Path, declared: bytes) -> str:
+    """Return what tells whether a source, or anything that it is compiled by, has changed."""
+    settings = " ".join([*CYTHON, *FLAGS, *EXACT, SUFFIX, sys.version]).encode()
+    return hashlib.sha256(source.read_bytes() + declared + settings).hexdigest()
+
+
+def _work_file(root: Path, source: Path, suffix: str) -> Path:
+    """Return a file of this kernel under build/, for this Python."""
+    name = ".".join(source.relative_to(root).with_suffix("").parts)
+    return root / "build" / f"kernels{SUFFIX}" / f"{name}{suffix}"
+
+
+def _stamp(root: Path, source: Path) -> str:
+    stamp = _work_file(root, source, ".key")
+    return stamp.read_text() if stamp.exists() and _compiled(source).exists() else ""
+
+
+def _compiler() -> list[str]:
+    """Return the command of a C compiler: what Python was built with, or another, or ziglang's."""
+    if importlib.util.find_spec("Cython") is None:
+        raise CannotCompileError("expected Cython (pip install cython), found none")
+    include = Path(sysconfig.get_path("include"))
+    if not (include / "Python.h").exists():
+        raise CannotCompileError(f"expected Python's headers in {include}, found none")
+    own = os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc"
+    for name in (own.split()[0], "cc", "gcc", "clang"):
+        if shutil.which(name):
+            return [name]
+    if importlib.util.find_spec("ziglang") is not None:
+        return [sys.executable, "-m", "ziglang", "cc"]
+    raise CannotCompileError("expected a C compiler (gcc, clang, or pip install ziglang), found none")
+
+
+def _compile(root: Path, source: Path, compiler: list[str], key: str) -> None:
+    c_file = _work_file(root, source, ".c")
+    c_file.parent.mkdir(parents=True, exist_ok=True)
+    module = ".".join(source.relative_to(root).with_suffix("").parts)
+    _run(
+        [sys.executable, "-m", "cython", *CYTHON, "--module-name", module, "-o", str(c_file), str(source)],
+        root,
+    )
+    link = ["-bundle", "-undefined", "dynamic_lookup"] if sys.platform == "darwin" else ["-shared"]
+    made = c_file.with_suffix(".so")
+    include = ["-I", sysconfig.get_path("include"), "-I", sysconfig.get_path("platinclude")]
+    _run([*compiler, *FLAGS, *EXACT, *include, *link, str(c_file), "-o", str(made)], root)
+    shutil.move(made, _compiled(source))
+    _work_file(root, source, ".key").write_text(key)
+
+
+def _run(command: list[str], root: Path) -> None:
+    done = subprocess.run(  # noqa: S603 - fixed programs on ewad's own files
+        command, cwd=root, capture_output=True, text=True, timeout=SECONDS
+    )
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip()
+        raise CannotCompileError(f"{' '.join(command[:4])} ... failed:\n{said}")
+
+
+if __name__ == "__main__":
+    try:
+        print(f"{len(build())} kernels are compiled")
+    except CannotCompileError as error:
+        sys.exit(f"the kernels are not compiled: {error}")

@@ -1,0 +1,82 @@
+"""The same files, compiled and interpreted: the same numbers, to the bit."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import hatch_build
+from ewad import kernels
+
+ROOT = Path(__file__).parents[2]
+
+# Prints how the kernels run, and a digest of all states and results of the scenarios.
+SCRIPT = """
+import hashlib, sys
+from ewad import kernels
+from tests.kernels.scenarios import SCENARIOS, run
+for name, scenario in SCENARIOS.items():
+    print(name, hashlib.sha256(run(scenario)).hexdigest())
+print(kernels.HOW)
+"""
+
+
+@pytest.fixture(scope="module")
+def interpreted(tmp_path_factory):
+    """Return a folder with ewad as it is where nothing could be compiled."""
+    folder = tmp_path_factory.mktemp("interpreted")
+    shutil.copytree(ROOT / "ewad", folder / "ewad", ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    shutil.copytree(ROOT / "tests", folder / "tests", ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+def said_by(folder):
+    command = [sys.executable, "-W", "error", "-c", SCRIPT]
+    done = subprocess.run(
+        command, cwd=folder, env=os.environ | {"PYTHONPATH": str(folder)}, capture_output=True, text=True
+    )
+    assert not done.returncode, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_compiled_and_interpreted_kernels_give_equal_bytes(interpreted):
+    if not kernels.COMPILED:
+        pytest.skip("the kernels are not compiled here")
+    *mine, how = said_by(ROOT)
+    *theirs, other = said_by(interpreted)
+    assert (how, other) == ("compiled", "interpreted")
+    assert mine == theirs
+
+
+def test_in_ci_the_kernels_are_compiled():
+    assert kernels.COMPILED or os.environ.get("CI") != "true"
+
+
+def test_every_kernel_has_its_types_beside_it():
+    sources = {path.with_suffix("") for path in (ROOT / "ewad" / "kernels").rglob("*.py")}
+    types = {path.with_suffix("") for path in (ROOT / "ewad" / "kernels").rglob("*.pxd")}
+    assert {path for path in sources if path.name != "__init__"} == types
+
+
+def test_without_a_compiler_it_is_said_and_nothing_stale_is_left(tmp_path):
+    shutil.copytree(ROOT / "ewad" / "kernels", tmp_path / "ewad" / "kernels")
+    shutil.copy(ROOT / "hatch_build.py", tmp_path)
+    command = [sys.executable, str(tmp_path / "hatch_build.py")]
+    environment = {"PATH": "", "CC": "no-such-compiler"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if "ziglang" not in done.stderr:
+        pytest.skip("ziglang is installed: it compiles where nothing else does")
+    assert done.returncode == 1
+    assert "expected a C compiler" in done.stderr
+    assert not list(tmp_path.rglob("*.so"))
+
+
+def test_what_has_not_changed_is_not_compiled_again(tmp_path):
+    if not kernels.COMPILED:
+        pytest.skip("nothing is compiled here")
+    before = {path: path.stat().st_mtime_ns for path in (ROOT / "ewad" / "kernels").rglob("*.so")}
+    hatch_build.build()
+    assert {path: path.stat().st_mtime_ns for path in (ROOT / "ewad" / "kernels").rglob("*.so")} == before
