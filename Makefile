@@ -6,12 +6,15 @@ INSTALLED := $(VENV)/.installed
 PEERS := $(VENV)/.peers
 KERNELS := $(shell find ewad/kernels -name '*.py' -o -name '*.pxd')
 
-.PHONY: help demo test lint bench chaos soak fuzz
+.PHONY: help demo test test-slow test-all coverage fresh lint bench chaos soak fuzz
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo     run ewad on sample temperatures, with a broker of its own; ARGS='--duration 30s' for options"
-	@echo "make test     run all tests; those of the system need mosquitto and prometheus"
+	@echo "make test     run the tests, without the slow ones; those of the system need mosquitto and prometheus"
+	@echo "make test-all run all tests, the slow ones too"
+	@echo "make coverage make test, with the lines and branches counted that it runs, in subprocesses too"
+	@echo "make fresh    run the property tests with examples of a fresh seed, which is printed"
 	@echo "make lint     check style and types"
 	@echo "make bench    measure ewad beside its peers; torch only where it is installed: $(BIN)/pip install torch==2.13.0"
 	@echo "make chaos    do 500 faults to the network and kill the daemon 800 times: nothing may be lost or doubled"
@@ -22,8 +25,25 @@ help:
 demo: $(INSTALLED)
 	@$(BIN)/ewad demo $(ARGS)
 
+# worksteal: the longest tests are in a few files
+PARALLEL := -n auto --maxprocesses 8 --dist worksteal
+
 test: $(INSTALLED)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) -m "not slow" $(ARGS)
+
+test-slow: $(INSTALLED)
+	$(BIN)/python -m pytest $(PARALLEL) -m slow $(ARGS)
+
+test-all: test test-slow
+
+coverage: $(INSTALLED)
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest $(PARALLEL) -m "not slow" $(ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+fresh: $(INSTALLED)
+	EWAD_SEED=$${EWAD_SEED:-fresh} $(BIN)/python -m pytest $(PARALLEL) -m "hypothesis and not slow" $(ARGS)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check

@@ -1,13 +1,14 @@
 """Fixtures that several folders share."""
 
 import os
+import secrets
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 
 import pytest
-from hypothesis import settings
+from hypothesis import core, settings
 
 import hatch_build
 from ewad.cli import THREADS
@@ -26,9 +27,22 @@ except hatch_build.CannotCompileError as _error:
     print(f"the kernels are not compiled: {_error}", file=sys.stderr)
 
 
-# The same examples in every run. HYPOTHESIS_PROFILE=default looks for others.
+# Property tests have the same examples in every run, unless EWAD_SEED is a number, or `fresh`: a number drawn
+# here, where the workers of a parallel run inherit it. The number that was drawn replays the run.
+SEED = "EWAD_SEED"
 settings.register_profile("same", derandomize=True, database=None)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
+settings.register_profile("seeded", derandomize=False, database=None)
+if os.environ.get(SEED) == "fresh":
+    os.environ[SEED] = str(secrets.randbelow(2**32))
+if SEED in os.environ:
+    core.global_force_seed = int(os.environ[SEED])
+settings.load_profile("seeded" if SEED in os.environ else "same")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say by which seed the property tests drew their examples."""
+    if SEED in os.environ:
+        terminalreporter.write_line(f"property tests: {SEED}={os.environ[SEED]} replays their examples")
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,7 @@
-"""The commands from outside: what they print, what they write, how they fail."""
+"""The commands from outside: what they print, what they write, how they fail.
+
+Most run in the tests' own process. What depends on a process runs in one: `ewad_process`.
+"""
 
 import csv
 import math
@@ -12,8 +15,10 @@ import pytest
 
 from ewad.cli import THREADS
 from ewad.config.passwords import PasswordHash
+from tests.console import ewad
 from tests.system import mosquitto
-from tests.system.daemon import environment, ewad, failed
+from tests.system.daemon import environment, failed
+from tests.system.daemon import ewad as ewad_process
 from tests.system.polling import until
 
 STREAM = '[[stream]]\nname = "t"\ntopic = "site/{room}/t"\n'
@@ -89,7 +94,7 @@ def test_the_daemon_does_without_pandas_and_matplotlib() -> None:
     [["bogus"], ["replay"], ["run", "--bogus"], ["explain", "topic"], ["replay", "a", "--speed", "x"]],
 )
 def test_misuse_is_two_lines_and_status_2(arguments: list[str]) -> None:
-    said = failed(ewad(*arguments), 2, lines=2)
+    said = failed(ewad_process(*arguments), 2, lines=2)
     assert said.startswith("ewad: ")
     assert "--help" in said
 
@@ -196,11 +201,11 @@ def test_check_shows_what_is_in_force_and_no_secret() -> None:
 
 
 def test_a_line_of_the_users_file_is_made_from_stdin_and_holds_no_password() -> None:
-    done = ewad("hash-password", "prometheus", stdin="s3cret\n")
+    done = ewad_process("hash-password", "prometheus", stdin="s3cret\n")
     assert (done.returncode, done.stderr) == (0, "")
     assert "s3cret" not in done.stdout
     Path("users").write_text(done.stdout)
-    checked = ewad("check", "-c", config(f'[http]\nusers_file = "users"\n{STREAM}'))
+    checked = ewad_process("check", "-c", config(f'[http]\nusers_file = "users"\n{STREAM}'))
     assert checked.returncode == 0, checked.stderr
     assert 'users_file = "users"' in checked.stdout
     assert "scrypt" not in checked.stdout
@@ -221,7 +226,9 @@ def test_a_certificate_that_does_not_serve_is_told_by_check() -> None:
     for name in ("cert.pem", "key.pem"):
         Path(name).write_text("no certificate\n")
     config(f'[http]\ncert_file = "cert.pem"\nkey_file = "key.pem"\n{STREAM}')
-    assert "http.cert_file: cert.pem and key.pem: expected a PEM certificate" in failed(ewad("check"), 2)
+    assert "http.cert_file: cert.pem and key.pem: expected a PEM certificate" in failed(
+        ewad_process("check"), 2
+    )
 
 
 # -- explain --
@@ -262,7 +269,7 @@ def test_replay_writes_the_promised_columns_and_the_numbers_by_hand() -> None:
         STREAM.replace("site/{room}/t", "#")
         + 'model = "m"\n[model.m]\nexperts = ["linear"]\nlags = 1\nhorizons = [1, 6]\n'
     )
-    done = ewad("replay", "wide.csv", "-c", "ewad.toml", "-o", "out.csv")
+    done = ewad_process("replay", "wide.csv", "-c", "ewad.toml", "-o", "out.csv")
     assert (done.returncode, done.stdout) == (0, "")
     assert "5 samples of 2 streams" in done.stderr
     assert "\r" not in done.stderr  # no progress bar: this is no terminal
@@ -424,7 +431,7 @@ def test_a_full_disk_is_one_line_and_status_1(suffix: str) -> None:
 
 def test_a_pipe_takes_an_output_as_it_comes() -> None:
     Path("wide.csv").write_text(WIDE)
-    done = ewad("replay", "wide.csv", "--openmetrics", "/dev/stdout")
+    done = ewad_process("replay", "wide.csv", "--openmetrics", "/dev/stdout")
     assert done.stdout.endswith("# EOF\n"), done.stderr
 
 

@@ -3,8 +3,9 @@
 import sqlite3
 import stat
 
+from tests.console import ewad
 from tests.store.states import keep, running
-from tests.system.daemon import ewad, failed
+from tests.system.daemon import failed
 
 CONFIG = """
 [[stream]]

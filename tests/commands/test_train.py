@@ -12,7 +12,8 @@ import pytest
 
 from ewad.demonstration.samples import sample_path
 from ewad.numeric.minibatches import Progress
-from tests.system.daemon import EWAD, environment, ewad, failed
+from tests.console import ewad
+from tests.system.daemon import EWAD, environment, failed
 
 OFFICE = sample_path("ambient_temperature.csv")
 CONFIG = """

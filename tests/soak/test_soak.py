@@ -77,6 +77,7 @@ def cut_journal(path: Path) -> bool:
 
 
 @pytest.mark.system
+@pytest.mark.slow
 def test_memory_files_and_tasks_stay_as_they_were(tmp_path: Path) -> None:
     seen: list[Footprint] = []
     with (

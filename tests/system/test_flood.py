@@ -12,7 +12,7 @@ from tests.system.numbered import payload, topic
 from tests.system.polling import until
 from tests.system.publisher import publish
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.slow]
 
 # A network that learns from each sample: some 230 us of CPU each, many times what publishing takes.
 SETTINGS = """
