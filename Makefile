@@ -11,7 +11,7 @@ KERNELS := $(shell find ewad/kernels -name '*.py' -o -name '*.pxd')
 
 help:
 	@echo "make demo     run ewad on sample temperatures, with a broker of its own; ARGS='--duration 30s' for options"
-	@echo "make test     run the tests, without the slow ones; those of the system need mosquitto and prometheus"
+	@echo "make test     run the tests, without the slow ones; those of the system need mosquitto, prometheus, faketime"
 	@echo "make test-all run all tests, the slow ones too"
 	@echo "make coverage make test, with the lines and branches counted that it runs, in subprocesses too"
 	@echo "make fresh    run the property tests with examples of a fresh seed, which is printed"

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from ewad.daemon.clock import ArrivalClock
 from ewad.engine import Batch, Engine
 from ewad.ingest.intake import Intake
 from ewad.ingest.mqtt.consumer import Message
@@ -51,7 +52,6 @@ class Committer:
         self._store = store
         self._observe_seconds = observe_seconds
         self._clock = clock
-        self._arrival = 0.0
         self._pieces = [FIRST_PIECE] * len(engine.groups)
         self._job: _Job | None = None
         self._fault: Exception | None = None
@@ -65,13 +65,8 @@ class Committer:
         return self._job is not None
 
     def consume(self, messages: Sequence[Message], arrival: float) -> None:
-        """Take messages from the source; their samples wait for `commit`.
-
-        A system clock that is set back stands still here until it has caught up: time of arrival never makes
-        a sample an old one.
-        """
-        self._arrival = max(arrival, self._arrival)
-        self._intake.consume(messages, self._arrival)
+        """Take messages from the source; their samples wait for `commit`."""
+        self._intake.consume(messages, arrival)
 
     def commit(self, notes: Acknowledgements, done: Callable[[], None]) -> None:
         """Let the engine observe what waits, keep it, and then call done."""
@@ -79,9 +74,14 @@ class Committer:
         self._job = _Job(notes, done)
         self._go_on()
 
-    def forget(self, now: float) -> None:
-        """Let the engine forget what is silent for too long, once no sample waits. now: Unix seconds."""
-        self.at_rest(lambda: self._forget(now))
+    def forget(self, clock: ArrivalClock) -> None:
+        """Let the engine forget what is silent for too long, once no sample waits."""
+        self.at_rest(lambda: self._forget(clock.now()))
+
+    def follow(self, clock: ArrivalClock) -> None:
+        """Let times of arrival follow the system clock if that is due, once no sample waits."""
+        if clock.due() is not None:
+            self.at_rest(lambda: self._follow(clock))
 
     def at_rest(self, action: Callable[[], None]) -> None:
         """Do something while no sample waits: now, or right after the next commit. Rows may change then."""
@@ -101,13 +101,25 @@ class Committer:
 
     def _forget(self, now: float) -> None:
         answered = self._engine.answered
-        forgotten = self._intake.forget(max(now, self._arrival))
+        forgotten = self._intake.forget(now)
         for group, streams, _ in forgotten:
             log.info("streams forgotten group=%s streams=%d", self._engine.groups[group].name, len(streams))
-        if self._store is not None and (forgotten or self._engine.answered != answered):
-            self._store.record(
-                Change(self._intake.take_new_streams(), [], forgotten), Acknowledgements(), _nothing
-            )
+        if forgotten or self._engine.answered != answered:
+            self._record(Change(self._intake.take_new_streams(), [], forgotten))
+
+    def _follow(self, clock: ArrivalClock) -> None:
+        seconds = clock.due()
+        if seconds is None:  # it has been set back meanwhile
+            return
+        moved = seconds, clock.now() + seconds
+        self._engine.move_times(*moved)
+        clock.follow(seconds)
+        self._record(Change(self._intake.take_new_streams(), [], moved=moved))
+
+    def _record(self, change: Change) -> None:
+        """Keep what no acknowledgement waits for."""
+        if self._store is not None:
+            self._store.record(change, Acknowledgements(), _nothing)
 
     def finish(self) -> None:
         """Observe the rest of a commit that is being observed, however long it takes."""

@@ -6,7 +6,6 @@ import asyncio
 import gc
 import logging
 import signal
-import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
@@ -14,6 +13,7 @@ import msgspec
 
 from ewad import __version__, kernels
 from ewad.config import Settings
+from ewad.daemon.clock import ArrivalClock
 from ewad.daemon.committer import Committer
 from ewad.daemon.logs import configure
 from ewad.daemon.notify import Notifier
@@ -24,7 +24,7 @@ from ewad.ingest.formats.decoders import REASONS
 from ewad.ingest.intake import Intake
 from ewad.ingest.mqtt.deliveries import Deliveries
 from ewad.ingest.mqtt.from_configuration import connection_settings
-from ewad.ingest.mqtt.source import MqttSource, make_source
+from ewad.ingest.mqtt.source import MqttSettings, MqttSource, make_source
 from ewad.outputs.http.access import server_tls
 from ewad.outputs.http.server import HttpServer
 from ewad.outputs.prometheus.exposition import Exposition
@@ -35,6 +35,7 @@ from ewad.store.store import Store
 
 log = logging.getLogger("ewad.daemon")
 
+CLOCK_SECONDS = 1.0  # between looks at whether the system clock has been set
 FORGET_SECONDS = 5.0  # between looks for streams that are silent for too long
 KEEP_SECONDS = 0.5  # between looks at whether a snapshot is due
 STATUS_SECONDS = 5.0  # how often `systemctl status` hears how it goes
@@ -46,7 +47,12 @@ class Daemon:
     Raises ConfigError where the settings name files or an address that can't be used.
     """
 
-    def __init__(self, settings: Settings, notifier: Notifier | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        notifier: Notifier | None = None,
+        make_clock: Callable[[Engine], ArrivalClock] = ArrivalClock,
+    ) -> None:
         self.settings = settings
         self.reload_successful = True
         self._source_task: asyncio.Task[None] | None = None
@@ -67,15 +73,19 @@ class Daemon:
         self.store = self._open_store()
         self.engine = new_engine(settings) if self.store is None else self.store.engine
         self.deliveries = Deliveries() if self.store is None else self.store.deliveries
+        self.clock = make_clock(self.engine)
         self.intake = Intake(self.engine, settings.streams, settings.limits.max_payload_bytes)
         self._forgotten = self.intake.adopt()
         self._log_homeless(self._forgotten)
         self.committer = Committer(
             self.engine, self.intake, self.store, self.instruments.observe_seconds.observe
         )
-        self.source: MqttSource = make_source(connection_settings(settings), self.committer, self.deliveries)
+        self.source = self._new_source(connection_settings(settings), self.deliveries)
         self.server = self._new_server(settings)
         self.notifier = notifier or Notifier()
+
+    def _new_source(self, connection: MqttSettings, deliveries: Deliveries) -> MqttSource:
+        return make_source(connection, self.committer, deliveries, self.clock.now)
 
     def _new_server(self, settings: Settings) -> HttpServer:
         return HttpServer(
@@ -87,6 +97,7 @@ class Daemon:
             not_ready=lambda: None if self.source.connected else self.source.status,
             tls=server_tls(settings.http),
             users=settings.http.users,
+            clock=self.clock.now,
         )
 
     def _open_store(self) -> Store | None:
@@ -95,10 +106,6 @@ class Daemon:
         settings, session = self.settings.state, _session(self.settings)
         engine = partial(new_engine, self.settings)
         return Store(settings, session, engine, self.instruments.commit_seconds.observe)
-
-    def forget(self, now: float) -> None:
-        """Forget the streams that are silent for too long, as soon as no sample waits."""
-        self.committer.forget(now)
 
     async def start(self) -> list[str]:
         """Serve HTTP and return the addresses it listens on, such as 127.0.0.1:9466."""
@@ -121,6 +128,7 @@ class Daemon:
                     tasks.create_task(reloader.run(self), name="reload")
                 tasks.create_task(self._report(), name="report")
                 tasks.create_task(self._forget(), name="forget")
+                tasks.create_task(self._follow_the_clock(), name="clock")
                 tasks.create_task(self._keep(), name="state")
         finally:
             self.notifier.stopping()
@@ -142,7 +150,7 @@ class Daemon:
         source = None
         if not self.source.fits(connection):
             deliveries = self.deliveries if _session(new) == _session(old) else Deliveries()
-            source = make_source(connection, self.committer, deliveries)
+            source = self._new_source(connection, deliveries)
         await self._serve_as(new)
         if source is not None:
             await self._end_source()
@@ -229,7 +237,12 @@ class Daemon:
     async def _forget(self) -> None:
         while True:
             await asyncio.sleep(FORGET_SECONDS)
-            self.forget(time.time())
+            self.committer.forget(self.clock)
+
+    async def _follow_the_clock(self) -> None:
+        while True:
+            self.committer.follow(self.clock)
+            await asyncio.sleep(CLOCK_SECONDS)
 
     async def _keep(self) -> None:
         """Have snapshots made when they are due."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -85,6 +86,20 @@ class Engine:
             )
         self.forgotten += len(names)
         return Forgotten(group, *self.groups[group].forget(np.sort(np.array(rows, dtype=np.int64))))
+
+    def newest_arrival(self, limit: float = math.inf) -> float | None:
+        """Return the latest time of arrival up to the limit, Unix seconds; None if there is none."""
+        newest = max((group.newest_arrival(limit) for group in self.groups), default=-math.inf)
+        return newest if newest > -math.inf else None
+
+    def move_times(self, seconds: float, now: float) -> None:
+        """Move all times of arrival by so many seconds, none of them past now: the clock was set.
+
+        No batch that was made before may be observed afterwards. Like `observe`, it gives the same state for
+        the same calls.
+        """
+        for group in self.groups:
+            group.move_times(seconds, now)
 
     def _make_room(self, silence: list[Floats], leaving: list[NDArray[np.bool_]]) -> None:
         """Let stale streams leave too, the longest silent first, for those that were refused."""

@@ -128,6 +128,21 @@ class Group(RowState):
         n = len(self.streams)
         return np.where(self.count[:n] > 0, now - self.seen[:n], np.inf)
 
+    def newest_arrival(self, limit: float) -> float:
+        """Return the latest time of arrival up to the limit, -inf if there is none."""
+        known = self.count > 0
+        times = (self.seen, self.time) if self.settings.times_are_arrivals else (self.seen,)
+        return max(float(np.max(each, where=known & (each <= limit), initial=-np.inf)) for each in times)
+
+    def move_times(self, seconds: float, now: float) -> None:
+        """Move all times of arrival by so many seconds, none of them past now. Event times stay."""
+        known = self.count > 0
+        self.seen[known] = np.minimum(self.seen[known] + seconds, now)
+        if self.settings.times_are_arrivals:
+            self.time[known] = np.minimum(self.time[known] + seconds, now)
+            for owner in {id(part.owner): part.owner for part in self.parts()}.values():
+                owner.move_with_streams(seconds, now, self.time)
+
     def forget(self, rows: Integers) -> tuple[list[str], list[str]]:
         """Forget the streams of these rows, ascending; return their names, and those of streams that moved.
 

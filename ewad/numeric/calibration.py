@@ -125,6 +125,10 @@ class Calibration(RowState):
         self.share[rows] = runs.last(share)
         return share
 
+    def move_with_streams(self, seconds: float, now: float, newest: Floats) -> None:
+        """Move when each stream began."""
+        self.began[...] = np.minimum(self.began + seconds, now)
+
     def _began(self, runs: Runs, time: Floats, at: Integers) -> Floats:
         """Return (k,) when each stream began: with the first of these sorted samples, if not before."""
         began = self.began[runs.rows].copy()

@@ -105,6 +105,10 @@ class Grid(RowState):
         self.total[rows], self.samples[rows], self.restart[rows] = total[tails], samples[tails], fresh[tails]
         return closed
 
+    def move_with_streams(self, seconds: float, now: float, newest: Floats) -> None:
+        """Let the open interval of each stream be the one in which its last sample lies now."""
+        self.interval[...] = np.floor(newest / self.every_seconds)
+
     def _sums(self, at: Integers, stretch: Integers, value: Floats) -> tuple[Floats, Integers]:
         """Return sum and number of the samples of each stretch."""
         length = np.diff(at, append=len(value))

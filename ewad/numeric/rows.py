@@ -8,6 +8,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from ewad.numeric.recurrence import Floats
+
 MIN_ROWS = 1  # a row may be large: that of a model of 3,000 lags takes 72 MB
 
 
@@ -65,6 +67,12 @@ class RowState:
     def _bind(self) -> None:
         if self.kernel is not None:
             self.kernel.bind(**{name: getattr(self, name) for name in self._fills})
+
+    def move_with_streams(self, seconds: float, now: float, newest: Floats) -> None:
+        """Move the Unix times among the arrays by so many seconds, none past now; here there are none.
+
+        newest: (n_rows,) the time of each row's last sample, moved already.
+        """
 
     def rows(self, n_rows: int) -> dict[str, NDArray[Any]]:
         """Return the first n_rows of every array, by name."""

@@ -62,6 +62,11 @@ class Seasons(RowState):
         self.ring[series[last], number[last] % self._size] = value[last]
         return before
 
+    def move_with_streams(self, seconds: float, now: float, newest: Floats) -> None:
+        """Take the present day for one whose beginning is not known: its samples are no day's count."""
+        self.day[...] = np.nan
+        self.opened[...] = np.nan
+
     def _seasons(self, runs: Runs, time: Floats, number: Integers) -> Integers:
         """Return the samples a season after each sorted sample, (n,)."""
         rows = runs.rows

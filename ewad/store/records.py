@@ -42,20 +42,23 @@ class Change:
     """What happened to an engine: new streams, then batches as they were observed, then streams forgotten.
 
     groups: their names from here on, before all else, if the configuration may have changed; else empty.
+    moved: the arguments of `Engine.move_times`, if that came after all else.
     """
 
     streams: Sequence[NewStream]
     batches: Sequence[Batch]
     forgotten: Sequence[Forgotten] = ()
     groups: Sequence[str] = ()
+    moved: tuple[float, float] | None = None
 
 
 class Record(msgspec.Struct, frozen=True, array_like=True):
     """What one commit made of the engine and of the broker's session. It is the journal's unit.
 
-    streams, batches, forgotten, groups: see Change; of the forgotten, group and names.  refused, answered:
-    the engine's counts afterwards.  pubacks, pubrec_tags, pubcomps, session_lost: see Acknowledgements; the
-    first three uint64, uint64, uint16.  pubrecs: what ewad 0.1.0 wrote for pubrec_tags, packet ids (uint16).
+    streams, batches, forgotten, groups, moved: see Change; of the forgotten, group and names.
+    refused, answered: the engine's counts afterwards.  pubacks, pubrec_tags, pubcomps, session_lost: see
+    Acknowledgements; the first three uint64, uint64, uint16.  pubrecs: what ewad 0.1.0 wrote for pubrec_tags,
+    packet ids (uint16).
     """
 
     streams: list[NewStream]
@@ -69,6 +72,7 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
     groups: list[str] = []
     session_lost: bool = False
     pubrec_tags: bytes = b""
+    moved: tuple[float, float] | None = None
 
     @classmethod
     def of(cls, change: Change, refused: int, answered: int, notes: Acknowledgements) -> Record:
@@ -84,10 +88,10 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
             for batch in change.batches
         ]
         ids = _bytes(notes.pubacks, TAGS), b"", _bytes(notes.pubcomps, IDS)
-        rest = notes.session_lost, _bytes(notes.pubrecs, TAGS)
         forgotten = [(group, names) for group, names, _ in change.forgotten]
         streams, groups = list(change.streams), list(change.groups)
-        return cls(streams, columns, forgotten, refused, answered, *ids, groups, *rest)
+        rest = (*ids, groups, notes.session_lost, _bytes(notes.pubrecs, TAGS), change.moved)
+        return cls(streams, columns, forgotten, refused, answered, *rest)
 
     @property
     def samples(self) -> int:
@@ -116,6 +120,8 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
             if (now := groups[group]) is not None:
                 known = engine.groups[now].streams.find
                 engine.forget_streams(now, [name for name in names if known(name) is not None])
+        if self.moved is not None:
+            engine.move_times(*self.moved)
         engine.refused, engine.answered = self.refused, self.answered
         notes = Acknowledgements(
             pubacks=_column(self.pubacks, TAGS).tolist(),

@@ -5,9 +5,11 @@ from types import SimpleNamespace
 import pytest
 
 from ewad import config
+from ewad.daemon.clock import STANDING_SECONDS
 from ewad.daemon.daemon import Daemon
 from ewad.errors import ConfigError
 from ewad.ingest.mqtt.deliveries import Acknowledgements
+from tests.daemon.test_clock import NOW, World
 
 DOCUMENT = {"stream": [{"name": "plant", "topic": "plant/#"}], "http": {"listen": "127.0.0.1:0"}}
 
@@ -17,14 +19,31 @@ def message(payload):
 
 
 def test_a_clock_that_is_set_back_makes_no_sample_an_old_one():
-    daemon = Daemon(config.parse(DOCUMENT, "test", {}))
-    for arrival in (1000.0, 990.0, 999.99, 400.0, 1001.0):
-        daemon.committer.consume([message(b"1")], arrival)
+    world = World()
+    daemon = Daemon(config.parse(DOCUMENT, "test", {}), make_clock=world.clock)
+    for world.set_by in (NOW, NOW - 10.0, NOW - 0.01, NOW - 600.0, NOW + 1.0):
+        daemon.committer.consume([message(b"1")], daemon.clock.now())
         daemon.committer.commit(Acknowledgements(), lambda: None)
+        world.passed += 1.0
     group = daemon.engine.groups[0]
     assert group.count[0] == 5
     assert group.out_of_order == 0
-    assert group.time[0] == group.seen[0] == 1001.0
+    assert group.time[0] == group.seen[0] == NOW + 4.0
+
+
+def test_times_follow_a_clock_that_is_set_once_no_sample_waits():
+    world = World()
+    daemon = Daemon(config.parse(DOCUMENT, "test", {}), make_clock=world.clock)
+    committer, clock = daemon.committer, daemon.clock
+    committer.consume([message(b"1")], clock.now())
+    world.set_by -= 3600.0
+    committer.follow(clock)
+    world.passed += STANDING_SECONDS
+    committer.follow(clock)
+    assert clock.now() == NOW + STANDING_SECONDS
+    committer.commit(Acknowledgements(), lambda: None)
+    assert clock.now() == world.wall()
+    assert daemon.engine.groups[0].seen[0] == NOW - 3600.0
 
 
 def test_a_model_that_cannot_be_read_is_a_fault_of_the_configuration(tmp_path):

@@ -147,10 +147,13 @@ class MqttSource:
 
 
 def make_source(
-    settings: MqttSettings, consumer: Consumer, deliveries: Deliveries | None = None
+    settings: MqttSettings,
+    consumer: Consumer,
+    deliveries: Deliveries | None = None,
+    clock: Callable[[], float] = time.time,
 ) -> MqttSource:
-    """Return the source of these settings with the system's clock and random numbers."""
-    return MqttSource(settings, consumer, deliveries=deliveries)
+    """Return the source of these settings, with random numbers of the system. clock: the time of arrival."""
+    return MqttSource(settings, consumer, clock, deliveries=deliveries)
 
 
 def _open_session(
