@@ -76,7 +76,11 @@ def _csv_options(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--layout", type=layouts, help="Of the CSV files; default: by their headers."),
             click.option("--delimiter", metavar="CHARACTER", help="Between cells, such as ';' or tab."),
             click.option("--time-column", metavar="NAME", help="Default: the one named time, or the first."),
-            click.option("--time-format", metavar="FORMAT", help="As strptime's, such as '%d.%m.%Y %H:%M'."),
+            click.option(
+                "--time-format",
+                metavar="FORMAT",
+                help="As strptime's, such as '%d.%m.%Y %H:%M'; or s, ms, us, ns.",
+            ),
             click.option("--columns", metavar="NAME,...", help="Of a wide file; default: all of numbers."),
         )
     ):

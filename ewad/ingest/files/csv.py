@@ -26,7 +26,7 @@ from ewad.config.syntax import quoted
 from ewad.engine import VALUE_LIMIT
 from ewad.errors import SourceError
 from ewad.ingest.files.times import Clock
-from ewad.ingest.formats.decoders import MAX_UNIX_SECONDS, QUOTED
+from ewad.ingest.formats.decoders import LAST_UNIX_SECONDS, QUOTED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -351,7 +351,9 @@ class CsvFile:
     def _times(self, block: _Block, frame: pd.DataFrame) -> NDArray[np.float64]:
         index = self._roles["time"]
         seconds = self._clock.seconds(frame[index])
-        self._check(block, index, ~(np.abs(seconds) < MAX_UNIX_SECONDS), "expected a time")
+        self._check(block, index, np.isnan(seconds), "expected a time")
+        beyond = np.abs(seconds) >= LAST_UNIX_SECONDS
+        self._check(block, index, beyond, "expected a time up to the year 2262")
         return seconds
 
     def _numbers(

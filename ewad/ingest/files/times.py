@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ewad.ingest.formats.decoders import MAX_UNIX_SECONDS
+from ewad.ingest.formats.decoders import unix_divisor
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 ISO = {"format": "ISO8601"}
 DOTTED = r"\s*\d{1,2}\.\d{1,2}\.\d{2,4}\b.*"  # 31.12.2024: where dots are written, the day comes first
+UNITS = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}  # as --time-format has them
 CLOCK_WORDS = ("now", "today")  # pandas would put in the time of the replay
 TIME_OF_DAY = r"\s*\d{1,2}:\d{2}(:\d{2}([.,]\d*)?)?\s*([AaPp]\.?[Mm]\.?)?\s*"  # and its day here
 
@@ -28,8 +29,8 @@ class Clock:
         self._ways: list[dict[str, Any]] = (
             [{"format": time_format}] if time_format else [ISO, {}, {"dayfirst": True}, {"format": "mixed"}]
         )
-        self._formatted = time_format is not None
-        self._divisor: float | None = None
+        self._divisor = UNITS.get(time_format or "")
+        self._formatted = time_format is not None and self._divisor is None
 
     def seconds(self, times: pd.Series[Any]) -> NDArray[np.float64]:
         """Return (n,) Unix seconds, NaN where a time can't be read. Times without a zone are UTC."""
@@ -86,6 +87,6 @@ def _are_dates(times: pd.Series[Any]) -> bool:
 
 
 def _divisor(times: pd.Series[Any]) -> float:
-    """Return how many of the unit make a second: s, ms, us or ns by the size of the largest number."""
+    """Return how many of the unit make a second, by the size of the largest number; 1 if it tells nothing."""
     largest = float(np.nanmax(np.abs(times.to_numpy(dtype=np.float64)), initial=0.0))
-    return next((d for d in (1.0, 1e3, 1e6) if largest < MAX_UNIX_SECONDS * d), 1e9)
+    return unix_divisor(largest) or 1.0

@@ -38,7 +38,8 @@ REASONS = {
     "unknown_topic": "no [[stream]] block matches the topic",
     "stream_limit": "limits.max_streams streams exist already",
 }
-MAX_UNIX_SECONDS = 1e11  # year 5138; a larger number is a Unix time in ms, us or ns
+LAST_UNIX_SECONDS = 2.0**63 / 1e9  # 2262-04-11, where nanoseconds end; a later time is a mistake
+FIRST_FINE_SECONDS = 1e9  # 2001-09-09: from here on numbers tell by their size that they are ms, us or ns
 QUOTED = 40  # characters of a payload that a message may show
 
 Value = Callable[[bytes], float]
@@ -248,7 +249,7 @@ def _time_reader(path: str) -> Callable[[Any], float]:
 def unix_seconds(value: float | str) -> float | None:
     """Return the Unix time in seconds that value means: a number in s, ms, us or ns by its size, or RFC 3339.
 
-    A text without a zone is UTC. None if value is neither.
+    A text without a zone is UTC. None if value is neither, or a time beyond the year 2262.
     """
     if isinstance(value, str):
         text = value.strip()
@@ -256,10 +257,19 @@ def unix_seconds(value: float | str) -> float | None:
             value = decode_number(text.encode(errors="replace"))
         except DecodeError:
             return _rfc3339_seconds(text)
-    for divisor in (1.0, 1e3, 1e6, 1e9):
-        if -MAX_UNIX_SECONDS * divisor < value < MAX_UNIX_SECONDS * divisor:
-            return value / divisor
-    return None
+    divisor = unix_divisor(abs(value))
+    return None if divisor is None else value / divisor
+
+
+def unix_divisor(size: float) -> float | None:
+    """Return how many of its unit make a second, for a Unix time of this size: s, or ms, us or ns since 2001.
+
+    None between these: year 10,000 in seconds is not 1978 in milliseconds.
+    """
+    if size < LAST_UNIX_SECONDS:
+        return 1.0
+    fine = (1e3, 1e6, 1e9)
+    return next((d for d in fine if FIRST_FINE_SECONDS * d <= size < LAST_UNIX_SECONDS * d), None)
 
 
 def _rfc3339_seconds(text: str) -> float | None:
@@ -269,7 +279,8 @@ def _rfc3339_seconds(text: str) -> float | None:
         moment = datetime.fromisoformat(text.upper())
     except ValueError:
         return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    return seconds if seconds < LAST_UNIX_SECONDS else None
 
 
 _INDEX = re.compile(r"0|[1-9]\d{0,8}", re.ASCII)

@@ -75,6 +75,17 @@ def test_a_cell_reads_as_the_same_float_as_a_live_payload(value, tmp_path_factor
     assert got == decode_number(repr(value).encode())
 
 
+@pytest.mark.parametrize("times", [("253402300800", "253402300860"), ("1700000000", "253402300799")])
+def test_a_time_beyond_the_year_2262_is_refused_and_no_other_unit(write, times):
+    with pytest.raises(SourceError, match=r'column "time": expected a time up to the year 2262, got "253402'):
+        samples(write(f"time,a\n{times[0]},1\n{times[1]},2\n"))
+
+
+def test_milliseconds_of_1981_are_read_where_the_format_says_so(write):
+    rows, _ = samples(write("time,a\n347155200000,1\n347155260000,2\n"), time_format="ms")
+    assert [row[0] for row in rows] == [347155200.0, 347155260.0]
+
+
 @pytest.mark.parametrize(
     ("first", "second", "seconds"),
     [

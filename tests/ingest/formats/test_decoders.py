@@ -243,7 +243,29 @@ def test_a_bad_time_refuses_the_message(time):
     assert reason(record, b'{"v": 1}') == "invalid_time"
 
 
-@given(st.integers(-(10**9), 10**11 - 1))
+@pytest.mark.parametrize(
+    "time",
+    [
+        "253402300800",  # year 10000 in seconds, once read as 1978 in milliseconds
+        "253402300799000",  # and its last moment before in milliseconds, once 1978 in microseconds
+        "253402300799000000",
+        "9300000000",
+        "9300000000000",
+        '"9999-12-31T23:59:59Z"',
+        '"2263-01-01T00:00:00Z"',
+    ],
+)
+def test_a_time_beyond_the_year_2262_is_refused(time):
+    assert unix_seconds(json.loads(time)) is None
+
+
+@pytest.mark.parametrize("unit", [1, 10**3, 10**6, 10**9])
+def test_the_unit_is_told_by_the_size_from_2001_to_2262(unit):
+    for seconds in (1_000_000_000, 9_223_372_036):
+        assert unix_seconds(seconds * unit) == seconds
+
+
+@given(st.integers(-(10**9), 9_223_372_036))
 def test_unix_seconds_are_themselves(seconds):
     assert unix_seconds(seconds) == seconds
 
