@@ -164,9 +164,11 @@ def list_of(check: Check, *, repeats: bool = False) -> Check:
         if not isinstance(value, list) or not value:
             raise fail(f"expected a list of one or more, got {shown(value) if value else 'an empty list'}")
         items = each((index, partial(check, item)) for index, item in enumerate(value))
+        seen: set[Any] = set()
         for index, item in enumerate(items):
-            if not repeats and item in items[:index]:
+            if not repeats and item in seen:
                 raise fail(f"expected different values, got {shown(value[index])} twice", index)
+            seen.add(item)
         return tuple(items)
 
     return checks

@@ -371,12 +371,12 @@ def _cross_checks(raw: Mapping[str, Any]) -> Iterator[Problem]:
     if streams == []:
         yield ("stream",), "expected at least one [[stream]] block, got none"
     known = [*models, AUTO] if isinstance(models, dict) else [AUTO]
-    names: list[str] = []
+    names: set[str] = set()
     for index, block in enumerate(streams if isinstance(streams, list) else []):
         name, model = (block.get(key) if isinstance(block, dict) else None for key in ("name", "model"))
         if isinstance(name, str) and name in names:
             yield ("stream", index, "name"), f"expected a name of its own, got {checks.shown(name)} twice"
         if isinstance(name, str):
-            names.append(name)
+            names.add(name)
         if isinstance(model, str) and model and model not in known:
             yield ("stream", index, "model"), checks.unknown(model, known, "model ").problems[0][1]

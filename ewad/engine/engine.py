@@ -15,7 +15,7 @@ from ewad.engine.blocks import Assembly, Outline, header_of
 from ewad.engine.cut import Cut
 from ewad.engine.group import Group, Labels
 from ewad.engine.settings import GroupSettings
-from ewad.numeric.recurrence import Floats
+from ewad.numeric.recurrence import Floats, Integers
 
 REFUSED = -1
 
@@ -37,6 +37,7 @@ class Engine:
     def __init__(self, groups: Sequence[GroupSettings], max_streams: int = 100_000) -> None:
         self.groups = [Group(settings) for settings in groups]
         self.max_streams = max_streams
+        self._room = 0  # for so many more streams, without counting all groups
         self.refused = 0  # streams past max_streams
         self.forgotten = 0
         self.answered = 0  # how many of the refused the last `forget` knew of
@@ -51,9 +52,12 @@ class Engine:
         row = self.groups[group].streams.find(name)
         if row is not None:
             return row
-        if self.n_streams >= self.max_streams:
+        if self._room <= 0:
+            self._room = self.max_streams - self.n_streams
+        if self._room <= 0:
             self.refused += 1
             return REFUSED
+        self._room -= 1
         return self.groups[group].add_stream(name, labels)
 
     def forget(self, now: float) -> list[Forgotten]:
@@ -73,8 +77,7 @@ class Engine:
         forgotten = []
         for index, rows in enumerate(np.flatnonzero(leaves) for leaves in leaving):
             if len(rows):
-                forgotten.append(Forgotten(index, *self.groups[index].forget(rows)))
-                self.forgotten += len(rows)
+                forgotten.append(self._forget_rows(index, rows))
         return forgotten
 
     def forget_streams(self, group: int, names: Sequence[str]) -> Forgotten:
@@ -84,8 +87,12 @@ class Engine:
             raise ValueError(
                 f"{self.groups[group].name}: expected known streams, got {names[rows.index(None)]}"
             )
-        self.forgotten += len(names)
-        return Forgotten(group, *self.groups[group].forget(np.sort(np.array(rows, dtype=np.int64))))
+        return self._forget_rows(group, np.sort(np.array(rows, dtype=np.int64)))
+
+    def _forget_rows(self, group: int, rows: Integers) -> Forgotten:
+        self.forgotten += len(rows)
+        self._room = 0
+        return Forgotten(group, *self.groups[group].forget(rows))
 
     def newest_arrival(self, limit: float = math.inf) -> float | None:
         """Return the latest time of arrival up to the limit, Unix seconds; None if there is none."""

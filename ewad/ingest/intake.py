@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain, repeat
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -20,7 +20,7 @@ from ewad.engine import REFUSED, Batch, Engine, Forgotten, Results
 from ewad.errors import DecodeError
 from ewad.ingest.formats.decoders import REASONS, Decoders, Value, build
 from ewad.ingest.mqtt.consumer import Message
-from ewad.ingest.topics import Labels, TopicTemplate
+from ewad.ingest.topics import Labels, TopicTemplate, TopicTree
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +42,7 @@ class Route(NamedTuple):
     """The quick way for a topic of one block, one value and no time field."""
 
     decode: Value
+    group: int
     row: int
     add_row: Callable[[int], None]
     add_value: Callable[[float], None]
@@ -157,7 +158,14 @@ class Intake:
         self.rejected = dict.fromkeys(REASONS, 0)
         self._engine = engine
         self._blocks = [_Block(group, block, max_payload_bytes) for group, block in enumerate(blocks)]
+        self._templates: TopicTree[tuple[int, int]] = TopicTree()  # the place of a block, of its template
+        for block in self._blocks:
+            for place, template in enumerate(block.templates):
+                self._templates.add(template.levels, (block.group, place))
         self._arrival = 0.0
+        self._read: set[int] = set()  # groups that got samples from the messages at hand
+        self._unsorted: set[int] = set()  # groups that got samples since `_queue` was made
+        self._queue: list[int] = []  # groups whose samples wait, the first one last
         self._routes: dict[str, Route] = {}
         self._targets: dict[str, list[Target]] = {}  # topics with a stream: max_streams bounds them
         self._cold: dict[str, list[Target]] = {}  # the others
@@ -167,13 +175,13 @@ class Intake:
 
     def consume(self, messages: Sequence[Message], arrival: float) -> None:
         """Decode messages that arrived at the Unix time arrival; their samples wait for commit."""
-        route_of = self._routes.get
+        route_of, got_samples = self._routes.get, self._read.add
         for message in messages:
             route = route_of(message.topic)
             if route is None or message.retain:
                 self._consume_slowly(message, arrival)
                 continue
-            decode, row, add_row, add_value = route
+            decode, group, row, add_row, add_value = route
             try:
                 value = decode(message.payload)
             except DecodeError as error:
@@ -181,28 +189,40 @@ class Intake:
                 continue
             add_row(row)
             add_value(value)
+            got_samples(group)
         self.received += len(messages)
         self._arrival = arrival
-        for block in self._blocks:
-            block.mark_arrival(arrival)
+        for group in self._read:
+            self._blocks[group].mark_arrival(arrival)
+        self._unsorted |= self._read
+        self._read.clear()
 
     def observe(self) -> list[tuple[Batch, Results]]:
         """Let the engine observe everything that waits; return the batches with what came of them."""
         observed = []
-        while (batch := self.take_batch(repeat(sys.maxsize))) is not None:
+        while (batch := self.take_batch()) is not None:
             observed.append((batch, self._engine.observe(batch)))
         return observed
 
     @property
     def waiting(self) -> bool:
         """Whether samples wait to be observed."""
-        return any(block.rows for block in self._blocks)
+        return any(self._blocks[group].rows for group in chain(self._queue, self._unsorted))
 
-    def take_batch(self, most: Iterable[int]) -> Batch | None:
+    def take_batch(self, most: Sequence[int] | None = None) -> Batch | None:
         """Return the next waiting samples, of one block and at most so many as `most` has for it."""
-        for block, n in zip(self._blocks, most, strict=False):
-            if block.rows:
-                return block.take_batch(self._arrival, n)
+        if not self._queue:
+            self._queue = sorted(self._unsorted, reverse=True)
+            self._unsorted.clear()
+        while self._queue:
+            group = self._queue[-1]
+            block = self._blocks[group]
+            n = most[group] if most else sys.maxsize
+            batch = block.take_batch(self._arrival, n) if block.rows else None
+            if not block.rows:
+                self._queue.pop()
+            if batch is not None:
+                return batch
         return None
 
     def take_new_streams(self) -> list[NewStream]:
@@ -238,7 +258,7 @@ class Intake:
 
         Raises ValueError if samples wait: their rows would no longer be those of their streams.
         """
-        if any(block.rows for block in self._blocks):
+        if self.waiting:
             raise ValueError("intake: expected to forget right after a commit, got samples that wait")
         forgotten = self._engine.forget(now)
         if forgotten:
@@ -290,8 +310,9 @@ class Intake:
         return self._cold[topic]
 
     def _match(self, topic: str) -> list[Target]:
-        found = ((block, block.labels(topic)) for block in self._blocks)
-        return [Target(block, labels) for block, labels in found if labels is not None]
+        first = dict(sorted(self._templates.taking(topic), reverse=True))
+        blocks = ((self._blocks[group], place) for group, place in sorted(first.items()))
+        return [Target(block, block.templates[place].labels(topic)) for block, place in blocks]
 
     def _establish(self, topic: str, targets: list[Target]) -> None:
         """Keep the topic for ever now that it has a stream, by the quick way if it is of the plain kind."""
@@ -301,7 +322,9 @@ class Intake:
             self._refused.add(topic)
         block, row = targets[0].block, targets[0].rows[0]
         if len(targets) == 1 and block.decoders.value and row is not None:
-            self._routes[topic] = Route(block.decoders.value, row, block.rows.append, block.values.append)
+            self._routes[topic] = Route(
+                block.decoders.value, block.group, row, block.rows.append, block.values.append
+            )
 
     def _feed(self, target: Target, message: Message, arrival: float) -> DecodeError | None:
         """Add the message's samples to the target's block; return why, if any of them was refused."""
@@ -335,6 +358,7 @@ class Intake:
             return DecodeError("retained", "expected a new value in a retained message")
         block.rows.append(row)
         block.values.append(value)
+        self._read.add(block.group)
         if time is not None:
             block.times.append(time)
         return None

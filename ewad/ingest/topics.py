@@ -1,10 +1,14 @@
-"""Topic templates: which topics a [[stream]] block takes, and the labels that it captures from them."""
+"""Topic templates: which topics a [[stream]] block takes, and the labels that it captures from them.
+
+A `TopicTree` answers for thousands of templates what a `TopicTemplate` answers for one.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 from ewad.config.syntax import parse_topic
 
@@ -41,6 +45,10 @@ class TopicTemplate:
         """Return the captured labels in the template's order, or None if topic does not match."""
         if self.mismatch(topic):
             return None
+        return self.labels(topic)
+
+    def labels(self, topic: str) -> Labels:
+        """Return the captured labels of a topic that matches."""
         return tuple((name, level) for name, level in zip(self.names, topic.split("/"), strict=False) if name)
 
     def mismatch(self, topic: str) -> Mismatch | None:
@@ -67,7 +75,7 @@ class TopicTemplate:
 
         False for filters of different $share groups: each group gets its own copy of a message.
         """
-        if self._share != other._share:
+        if self.share != other.share:
             return False
         if other.levels[0].startswith("$") and self.levels[0] in ("+", "#"):
             return False
@@ -90,9 +98,88 @@ class TopicTemplate:
         return True
 
     @property
-    def _share(self) -> str:
-        return self.filter.removesuffix("/".join(self.levels))
+    def share(self) -> str:
+        """The "$share/group/" of the filter, or ""."""
+        return self.filter[: len(self.filter) - sum(map(len, self.levels)) - len(self.levels) + 1]
 
     def _expected(self, index: int) -> str:
         level = self.levels[index]
         return "a level" if level == "+" else f'"{level}"'
+
+
+T = TypeVar("T")
+
+
+class _Node(Generic[T]):
+    """What begins with the same levels: what ends here, and what goes on, by its next level."""
+
+    __slots__ = ("children", "values")
+
+    def __init__(self) -> None:
+        self.children: dict[str, _Node[T]] = {}
+        self.values: list[T] = []
+
+
+class TopicTree(Generic[T]):
+    """Many filters, a value with each, found by their levels: a look-up follows a topic, not every filter.
+
+    Each filter is given by its levels, without "$share/group/". It answers as TopicTemplate does.
+    """
+
+    def __init__(self) -> None:
+        self._root: _Node[T] = _Node()
+        self.steps = 0  # nodes that look-ups have visited so far
+
+    def add(self, levels: Sequence[str], value: T) -> None:
+        """Add a filter, or another value of one that is there."""
+        node = self._root
+        for level in levels:
+            node = node.children.setdefault(level, _Node())
+        node.values.append(value)
+
+    def taking(self, topic: str) -> Iterator[T]:
+        """Yield the values of the filters that take a topic, in no order; see `TopicTemplate.match`."""
+        return self._wider(topic.split("/"), of_topics=True)
+
+    def covering(self, levels: Sequence[str]) -> Iterator[T]:
+        """Yield the values of the filters that cover another one, in no order; see `TopicTemplate.covers`."""
+        return self._wider(levels, of_topics=False)
+
+    def _wider(self, levels: Sequence[str], of_topics: bool) -> Iterator[T]:
+        hidden = levels[0].startswith("$")  # from wildcards as the first level
+        branches = [(self._root, 0)]
+        while branches:
+            node, depth = branches.pop()
+            self.steps += 1
+            wild = depth > 0 or not hidden
+            if wild and "#" in node.children:
+                yield from node.children["#"].values
+            if depth == len(levels):
+                yield from node.values
+                continue
+            level = levels[depth]
+            names = [] if level in ("+", "#") else [level]
+            if wild and (of_topics or level != "#"):
+                names.append("+")
+            branches += [(node.children[name], depth + 1) for name in names if name in node.children]
+
+    def overlapping(self, levels: Sequence[str]) -> Iterator[T]:
+        """Yield the values of the filters that overlap another; see `TopicTemplate.overlaps`."""
+        branches = [(self._root, 0)]
+        while branches:
+            node, depth = branches.pop()
+            self.steps += 1
+            level = levels[depth] if depth < len(levels) else None
+            if level in (None, "#"):
+                yield from node.values
+            if level == "#":
+                branches += [(child, depth) for child in node.children.values()]
+                continue
+            if "#" in node.children:
+                yield from node.children["#"].values
+            if level == "+":
+                branches += [(child, depth + 1) for name, child in node.children.items() if name != "#"]
+            elif level is not None:
+                branches += [
+                    (node.children[name], depth + 1) for name in (level, "+") if name in node.children
+                ]

@@ -100,8 +100,8 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
 
     def homes(self, engine: Engine, groups: Sequence[int | None]) -> Sequence[int | None]:
         """Return for each group of then the one of now, None for one that is no more; groups: so far."""
-        names = [group.name for group in engine.groups]
-        found = [names.index(name) if name in names else None for name in self.groups]
+        places = {group.name: place for place, group in enumerate(engine.groups)}
+        found = [places.get(name) for name in self.groups]
         return found or groups
 
     def replay(self, engine: Engine, groups: Sequence[int | None], deliveries: Deliveries) -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ewad.ingest.topics import TopicTemplate
+from ewad.ingest.topics import TopicTemplate, TopicTree
 
 WORDS = st.sampled_from(["a", "b", "c", "", "$SYS"])
 TOPICS = st.lists(WORDS, min_size=1, max_size=5).map("/".join).filter(bool)
@@ -130,3 +130,45 @@ def test_a_template_that_mqtt_or_prometheus_forbids_is_refused(text, says):
     with pytest.raises(ValueError, match=re.escape(says)) as caught:
         TopicTemplate.parse(text)
     assert len(str(caught.value)) < 250
+
+
+def tree_of(templates):
+    tree = TopicTree()
+    for place, template in enumerate(templates):
+        tree.add(template.levels, place)
+    return tree
+
+
+@given(st.lists(templates(), max_size=8), TOPICS)
+def test_a_tree_finds_the_filters_that_take_a_topic(texts, topic):
+    many = [TopicTemplate.parse(text) for text in texts]
+    expected = [place for place, each in enumerate(many) if each.mismatch(topic) is None]
+    assert sorted(tree_of(many).taking(topic)) == expected
+
+
+@pytest.mark.parametrize("topic", ["+", "#", "a/+", "a/#", "+/b"])
+def test_a_tree_takes_topics_that_no_broker_should_send_as_a_template_does(topic):
+    many = [TopicTemplate.parse(text) for text in ("+", "#", "a/+", "a/#", "+/b", "+/+", "a/b")]
+    expected = [place for place, each in enumerate(many) if each.mismatch(topic) is None]
+    assert sorted(tree_of(many).taking(topic)) == expected
+
+
+@given(st.lists(templates(), max_size=8), templates())
+def test_a_tree_finds_the_filters_that_cover_or_overlap_another(texts, text):
+    many, other = [TopicTemplate.parse(text) for text in texts], TopicTemplate.parse(text)
+    tree = tree_of(many)
+    covering = [place for place, each in enumerate(many) if each.covers(other)]
+    overlapping = [place for place, each in enumerate(many) if each.overlaps(other)]
+    assert sorted(tree.covering(other.levels)) == covering
+    assert sorted(tree.overlapping(other.levels)) == overlapping
+
+
+def test_a_look_up_in_a_tree_visits_as_many_nodes_however_many_filters_there_are():
+    steps = []
+    for n in (10, 1000):
+        tree = tree_of([TopicTemplate.parse(f"site/{{room}}/sensor{i}/#") for i in range(n)])
+        assert [*tree.taking("site/kitchen/sensor7/x")] == [7]
+        assert [*tree.covering(("site", "+", "sensor7", "#"))] == [7]
+        assert [*tree.overlapping(("site", "kitchen", "+"))] == [*range(n)][::-1]
+        steps.append(tree.steps - n)  # the last look-up found n
+    assert steps[0] == steps[1]

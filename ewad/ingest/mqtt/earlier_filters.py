@@ -5,7 +5,7 @@ from typing import Protocol, TypeVar
 
 from ewad.ingest.mqtt.mqtt5_packets import subscription_id
 from ewad.ingest.mqtt.settings import Subscription
-from ewad.ingest.topics import TopicTemplate
+from ewad.ingest.topics import TopicTemplate, TopicTree
 
 
 class Identified(Protocol):
@@ -34,11 +34,10 @@ class EarlierFilters:
 
     def __init__(self, subscriptions: Sequence[Subscription]) -> None:
         self._ids = {subscription_id(each.filter) for each in subscriptions}
-        self._templates = {
-            subscription_id(each.filter): TopicTemplate.parse(each.filter)
-            for each in subscriptions
-            if not each.filter.startswith("$share/")  # their copies go to other clients too
-        }
+        self._tree: TopicTree[int] = TopicTree()
+        for each in subscriptions:
+            if not each.filter.startswith("$share/"):  # their copies go to other clients too
+                self._tree.add(TopicTemplate.parse(each.filter).levels, subscription_id(each.filter))
         self._seen: set[int] = set()  # identifiers on deliveries
         self._subscribed = False
 
@@ -57,11 +56,10 @@ class EarlierFilters:
         ours = self._ids
         if self._subscribed:
             return [m for m in messages if not (ids := m.subscription_ids) or not ours.isdisjoint(ids)]
-        had = [template for number, template in self._templates.items() if number in self._seen]
         return [
             m
             for m in messages
             if not (ids := m.subscription_ids)
             or not ours.isdisjoint(ids)
-            or all(template.mismatch(m.topic) for template in had)
+            or self._seen.isdisjoint(self._tree.taking(m.topic))
         ]

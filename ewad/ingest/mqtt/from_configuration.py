@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 from ewad.config import Settings, StateSettings
 from ewad.ingest.mqtt.settings import MqttSettings, Subscription
-from ewad.ingest.topics import TopicTemplate
+from ewad.ingest.topics import TopicTemplate, TopicTree
 
 
 def connection_settings(settings: Settings) -> MqttSettings:
@@ -47,8 +48,12 @@ def _without_covered(wanted: Sequence[tuple[TopicTemplate, bool]]) -> dict[str, 
 
     A broker may send a message once for each of the filters that take it: mosquitto does.
     """
-    kept: list[TopicTemplate] = []
-    for template, _ in wanted:
-        if not any(other.covers(template) for other in kept):
-            kept = [other for other in kept if not template.covers(other)] + [template]
-    return {template.filter: any(use for other, use in wanted if template.covers(other)) for template in kept}
+    trees: dict[str, TopicTree[str]] = defaultdict(TopicTree)  # by $share group
+    for topic_filter, template in {template.filter: template for template, _ in wanted}.items():
+        trees[template.share].add(template.levels, topic_filter)
+    found = [(one, use, {*trees[one.share].covering(one.levels)}) for one, use in wanted]
+    kept = {one.filter: False for one, _, covering in found if covering == {one.filter}}
+    for _, use, covering in found:
+        for topic_filter in covering & kept.keys():
+            kept[topic_filter] |= use
+    return kept

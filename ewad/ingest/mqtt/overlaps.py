@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
-from itertools import combinations
 
 from ewad.ingest.mqtt.mqtt5_packets import subscription_id
 from ewad.ingest.mqtt.settings import Subscription
-from ewad.ingest.topics import TopicTemplate
+from ewad.ingest.topics import TopicTemplate, TopicTree
 
 REMEMBERED_TOPICS = 100_000
 
@@ -21,15 +20,15 @@ class Overlaps:
     """
 
     def __init__(self, subscriptions: Sequence[Subscription]) -> None:
-        filters = [
-            (TopicTemplate.parse(each.filter), each.retained, subscription_id(each.filter))
-            for each in subscriptions
-            if not each.filter.startswith("$share/")
-        ]
-        pairs = combinations([template for template, _, _ in filters], 2)
-        self._overlapping = any(one.overlaps(other) for one, other in pairs)
-        self._filters = filters
-        self._ids = {number for _, _, number in filters}
+        self._tree: TopicTree[tuple[int, bool, int]] = TopicTree()  # place, stored ones wanted, identifier
+        self._overlapping = False
+        self._ids: set[int] = set()
+        filters = [(place, each) for place, each in enumerate(subscriptions) if not _shared(each)]
+        for place, each in sorted(filters, key=_wildcards_first):
+            levels, number = TopicTemplate.parse(each.filter).levels, subscription_id(each.filter)
+            self._overlapping = self._overlapping or any(True for _ in self._tree.overlapping(levels))
+            self._tree.add(levels, (place, each.retained == "use", number))
+            self._ids.add(number)
         self._first = lru_cache(REMEMBERED_TOPICS)(self._find_first)
 
     def __bool__(self) -> bool:
@@ -41,9 +40,16 @@ class Overlaps:
         return first is None or first in ids or self._ids.isdisjoint(ids)
 
     def _find_first(self, topic: str, retain: bool) -> int | None:
-        taking = (
-            number
-            for template, retained, number in self._filters
-            if not (retain and retained == "ignore") and template.mismatch(topic) is None
-        )
-        return next(taking, None)
+        taking = self._tree.taking(topic)
+        wanted = (found for found in taking if found[1] or not retain)
+        first = min(wanted, default=None)
+        return None if first is None else first[2]
+
+
+def _shared(subscription: Subscription) -> bool:
+    return subscription.filter.startswith("$share/")
+
+
+def _wildcards_first(numbered: tuple[int, Subscription]) -> list[bool]:
+    """Sort what many others may overlap to the front: a look-up by a wildcard visits every branch."""
+    return [level not in ("+", "#") for level in numbered[1].filter.split("/")]

@@ -15,6 +15,7 @@ from ewad.outputs.registry import QUANTITIES, Array, Labels, Quantity
 
 SLICE_ROWS: Final = 2048  # about 2 ms of work: a caller on the event loop yields between slices
 PIECE_ROWS: Final = 64  # starting one column of one group costs about as much as so many rows
+LOOK_ROWS: Final = 4  # and so many, finding that a group has none of a family
 
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")  # the only text that UTF-8, and so a label, can't carry
 
@@ -80,7 +81,7 @@ class Exposition:
         work = 0
         for rows, text in self._pieces(now, openmetrics):
             pieces.append(text)
-            work += rows + PIECE_ROWS
+            work += rows
             if work >= SLICE_ROWS:
                 yield "".join(pieces).encode()
                 pieces.clear()
@@ -89,12 +90,13 @@ class Exposition:
         yield "".join(pieces).encode()
 
     def _pieces(self, now: float, openmetrics: bool) -> Iterator[tuple[int, str]]:
-        """Yield (rows looked at, their text); a family's header comes with its first series."""
+        """Yield (work in rows, text); a family's header comes with its first series."""
         for quantity in QUANTITIES:
             header = header_of(quantity, openmetrics)
             for index in range(len(self._engine.groups)):
+                yield LOOK_ROWS, ""
                 for rows, text in self._group_pieces(quantity, index, now):
-                    yield rows, header + text if text else text
+                    yield PIECE_ROWS + rows, header + text if text else text
                     header = "" if text else header
 
     def _group_pieces(self, quantity: Quantity, index: int, now: float) -> Iterator[tuple[int, str]]:

@@ -1,3 +1,5 @@
+from itertools import combinations
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,3 +52,10 @@ def test_shared_subscriptions_are_left_alone():
     overlaps = Overlaps([Subscription("$share/g/a/+"), Subscription("a/b")])
     assert not overlaps
     assert overlaps.counts("a/b", False, [subscription_id("$share/g/a/+")])
+
+
+@given(FILTERS)
+def test_overlaps_are_known_whatever_the_order_of_the_filters(filters):
+    templates = [TopicTemplate.parse(each) for each in filters]
+    expected = any(one.overlaps(two) for one, two in combinations(templates, 2))
+    assert bool(Overlaps([Subscription(each) for each in filters])) is expected
