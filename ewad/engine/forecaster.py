@@ -17,7 +17,7 @@ from ewad.numeric.experts import GRADIENT_EXPERTS, RECURSIVE_EXPERTS
 from ewad.numeric.intervals import ConformalIntervals
 from ewad.numeric.pending import Due, DueOne, Pending
 from ewad.numeric.recurrence import Floats, Integers, Runs, advance
-from ewad.numeric.robust import Believed, RobustScale
+from ewad.numeric.robust import Believed, RobustScale, least, without_rounding
 from ewad.numeric.rows import Part, Removal, RowState
 
 # Skill compares about the last 1 / (1 - 0.995) = 200 scored forecasts.
@@ -156,10 +156,11 @@ class Forecaster(RowState):
         scale = believed.scale
         made = believed.expected[:, None, None] + changes * scale[:, None, None]  # (n, n_horizons, n_experts)
         unit = scale[:, None] * self._roots  # what errors are measured in
+        smallest = least(value[:, None], unit)
         forecast = made[:, :, 0]
         if self.mixer is not None:
-            forecast = self.mixer.mix(samples, due, believed, made, unit, no_season)
-        error = self._score(runs, due, value, forecast)
+            forecast = self.mixer.mix(samples, due, believed, made, unit, smallest, no_season)
+        error = self._score(runs, due, value, forecast, smallest)
         lower = upper = None
         if self.intervals is not None:
             width = self.intervals.update(runs, due, error, unit)
@@ -184,10 +185,10 @@ class Forecaster(RowState):
             [expected + change * scale for change in changes[0, 0].tolist()],
             scale * math.sqrt(horizon),
         )
-        forecast = made[0]
+        forecast, smallest = made[0], least(x, unit)
         if self.mixer is not None:
-            forecast = self.mixer.mix_one(samples, due, believed, made, unit, no_season)
-        error = self._score_one(due, x, forecast)
+            forecast = self.mixer.mix_one(samples, due, believed, made, unit, smallest, no_season)
+        error = self._score_one(due, x, forecast, smallest)
         if self.intervals is None:
             return np.array([[forecast]]), None, None
         below, above = self.intervals.update_one(due, error, unit)
@@ -271,23 +272,28 @@ class Forecaster(RowState):
             progress = Progress(progress.loss[runs.order], progress.learning_rate[runs.order])
         return changes, progress
 
-    def _score_one(self, due: DueOne, value: float, forecast: float) -> float:
+    def _score_one(self, due: DueOne, value: float, forecast: float, smallest: float) -> float:
         """As `_score`, of one sample and one horizon."""
         last = math.nan if math.isnan(forecast) else value
         misses = [value - came for came in self.pending.exchange_one(due, (forecast, last))]
+        misses = [0.0 if abs(miss) < smallest else miss for miss in misses]
         known = not math.isnan(misses[0])
         decay = SKILL_BETA if known else 1.0
         for miss, sums in zip(misses, (self.squared_error, self.squared_change), strict=True):
             sums[due.row, 0] = (miss * miss if known else 0.0) + decay * sums.item(due.row, 0)
         return misses[0]
 
-    def _score(self, runs: Runs, due: Due, value: Floats, forecast: Floats) -> Floats:
-        """Hold each value against the forecast made for it, and persistence; return value - forecast."""
+    def _score(self, runs: Runs, due: Due, value: Floats, forecast: Floats, smallest: Floats) -> Floats:
+        """Hold each value against the forecast made for it, and persistence; return value - forecast.
+
+        smallest: (n, n_horizons) the least difference that is one.
+        """
         made = np.empty((*forecast.shape, 2))
         made[:, :, 0] = forecast
         np.multiply(forecast, 0.0, out=made[:, :, 1])  # NaN where that is
         made[:, :, 1] += value[:, None]
         miss = value[:, None, None] - self.pending.exchange(due, made)  # (n, n_horizons, 2)
+        without_rounding(miss, smallest[:, :, None])
         squares, unknown = miss * miss, np.isnan(miss[:, :, 0])
         decay: Floats | float = SKILL_BETA
         if unknown.any():

@@ -14,7 +14,7 @@ from ewad.numeric.calibration import Calibration
 from ewad.numeric.mixture import Hedge, decay_after, decays_after, over_experts
 from ewad.numeric.pending import Due, DueOne, Pending
 from ewad.numeric.recurrence import Floats
-from ewad.numeric.robust import Believed
+from ewad.numeric.robust import Believed, without_rounding
 from ewad.numeric.rows import Part, RowState
 
 
@@ -73,12 +73,14 @@ class Mixer:
         believed: Believed,
         made: Floats,
         unit: Floats,
+        smallest: Floats,
         no_season: NDArray[np.bool_] | None,
     ) -> Floats:
         """Return the forecasts mixed, (n, n_horizons), and learn from what came.
 
         made: (n, n_horizons, n_experts) what the experts forecast after each sample.  unit: (n, n_horizons)
-        what errors are measured in.  no_season: see `Examples`.
+        what errors are measured in.  smallest: (n, n_horizons) the least difference that is one (`least`).
+        no_season: see `Examples`.
         """
         value = samples.value
         doubted = value != believed.steady
@@ -87,7 +89,9 @@ class Mixer:
         if no_season is not None:
             kept = kept.copy()
             kept[:, :, self._seasonal_naive][no_season] = np.nan
-        error = value[:, None, None] - self.pending.exchange(due, kept)
+        error = without_rounding(
+            value[:, None, None] - self.pending.exchange(due, kept), smallest[:, :, None]
+        )
         error /= unit[:, :, None]
         if some_doubted:
             error[doubted] = np.nan
@@ -95,7 +99,9 @@ class Mixer:
         mixed = over_experts(np.add, share * made)
         if self.calibration is not None:
             unknown = doubted if some_doubted else None
-            mixed = _followed(self.calibration, samples, due, believed.evenness, unit, mixed, unknown)
+            mixed = _followed(
+                self.calibration, samples, due, believed.evenness, unit, smallest, mixed, unknown
+            )
         if some_doubted:
             mixed[doubted] = np.where(np.isnan(mixed[doubted]), np.nan, believed.expected[doubted, None])
         return mixed
@@ -107,6 +113,7 @@ class Mixer:
         believed: Believed,
         made: list[float],
         unit: float,
+        smallest: float,
         no_season: NDArray[np.bool_] | None,
     ) -> float:
         """As `mix`, of one sample and one horizon: quicker with numbers.  made: of each expert."""
@@ -117,11 +124,14 @@ class Mixer:
             kept = made.copy()
             kept[self._seasonal_naive] = math.nan
         came = self.pending.exchange_one(due, kept)
-        errors = [math.nan if doubted else (value - each) / unit for each in came]
+        errors = [math.nan if doubted else value - each for each in came]
+        errors = [0.0 if abs(each) < smallest else each / unit for each in errors]
         shares = self.hedge.update_one(due.row, decay_after(samples.number.item()), errors)
         mixed = sum(map(operator.mul, shares, made))
         if self.calibration is not None:
-            mixed = _followed_one(self.calibration, samples, due, believed.evenness, unit, mixed, doubted)
+            mixed = _followed_one(
+                self.calibration, samples, due, believed.evenness, unit, smallest, mixed, doubted
+            )
         return believed.expected.item() if doubted and not math.isnan(mixed) else mixed
 
 
@@ -131,6 +141,7 @@ def _followed(
     due: Due,
     evenness: Floats,
     unit: Floats,
+    smallest: Floats,
     mixed: Floats,
     doubted: NDArray[np.bool_] | None,
 ) -> Floats:
@@ -151,7 +162,8 @@ def _followed(
     if doubted is not None:
         changes[doubted] = np.nan
     followed = mixed - last
-    followed *= calibration.update(samples.runs, samples.number, samples.time, evenness, changes)
+    runs, time, _, number, _ = samples
+    followed *= calibration.update(runs, number, time, evenness, changes, smallest / unit)
     followed += last
     return followed
 
@@ -162,6 +174,7 @@ def _followed_one(
     due: DueOne,
     evenness: Floats,
     unit: float,
+    smallest: float,
     mixed: float,
     doubted: bool,
 ) -> float:
@@ -169,5 +182,6 @@ def _followed_one(
     number, time, value = samples.number.item(), samples.time.item(), samples.value.item()
     was, last = calibration.pending.exchange_one(due, (math.nan, math.nan) if doubted else (mixed, value))
     moved = math.nan if doubted else (value - last) / unit
-    share = calibration.update_one(due.row, number, time, evenness.item(), (was - last) / unit, moved)
+    promised = (was - last) / unit
+    share = calibration.update_one(due.row, number, time, evenness.item(), promised, moved, smallest / unit)
     return value + share * (mixed - value)

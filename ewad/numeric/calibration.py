@@ -21,6 +21,7 @@ from ewad.numeric.calendar import DAY
 from ewad.numeric.mixture import YOUNG
 from ewad.numeric.pending import Pending
 from ewad.numeric.recurrence import Floats, Integers, Runs, advance
+from ewad.numeric.robust import NOTHING, without_rounding
 from ewad.numeric.rows import RowState
 
 # Changes are bounded, in scales times the root of the horizon: a spike must not outweigh the whole record.
@@ -33,9 +34,8 @@ RECORD_BETA = 0.9998
 RECENT_BETA = 0.996
 # Sums of squares forget slowly that a pattern has stopped. So what was farther off than persistence in 96 %
 # of about the last 50 samples is not followed, from 90 % on less: by the sum of 1 where it was farther off,
-# and of -1 where not. What promises nothing, or as good as that, is neither.
+# and of -1 where not. What promises nothing is neither, nor is what was twice as far as what came.
 LOST_BETA, LOST, LOSING = 0.98, 46.0, 6.0
-NOTHING = 1e-9  # scales
 _BETAS = np.array([RECORD_BETA] * 5 + [RECENT_BETA] * 2 + [LOST_BETA])[:, None]
 # A slope is as large as half a standard error above it allows: few samples are no reason to hold back.
 BENEFIT = 0.5
@@ -75,16 +75,27 @@ class Calibration(RowState):
         self.add_rows("share", len(horizons))
         self.add_rows("began", fill=np.nan)
 
-    def update(self, runs: Runs, number: Integers, time: Floats, evenness: Floats, changes: Floats) -> Floats:
+    def update(
+        self,
+        runs: Runs,
+        number: Integers,
+        time: Floats,
+        evenness: Floats,
+        changes: Floats,
+        smallest: Floats | float = NOTHING,
+    ) -> Floats:
         """Return the share that stands after each sample, (n, n_horizons).
 
         number: (n,) of each sample in its stream, from 0.  time: (n,) Unix seconds.  evenness: (n,) of moves
         (`Believed`).
         changes: (n, n_horizons, 2) the change that was forecast for it, and the one that came, in scales
         times the root of the horizon; NaN: unknown. They are bounded in place.
+        smallest: (n, n_horizons) the least difference of them that is one, in the same unit.
         """
         rows = runs.rows
-        np.minimum(np.maximum(changes, -CHANGE_LIMIT, out=changes), CHANGE_LIMIT, out=changes)
+        without_rounding(
+            np.clip(changes, -CHANGE_LIMIT, CHANGE_LIMIT, out=changes), np.asarray(smallest)[..., None]
+        )
         promised, came = changes[:, :, 0], changes[:, :, 1]
         terms = np.empty((len(changes), 8, changes.shape[1]))
         np.multiply(promised, promised, out=terms[:, 0])
@@ -93,8 +104,9 @@ class Calibration(RowState):
         np.multiply(terms[:, 0], terms[:, 1], out=terms[:, 3])
         terms[:, 4] = 1.0
         terms[:, 5:7] = terms[:, 0:3:2]
-        np.sign(terms[:, 0] - 2.0 * terms[:, 2], out=terms[:, 7])  # of the difference of squared errors
-        terms[:, 7] *= terms[:, 0] > NOTHING**2
+        # the difference of squared errors: promised * (promised - 2 * came)
+        nearer = without_rounding(promised - 2.0 * came, smallest)
+        np.sign(promised * nearer, out=terms[:, 7])
         unknown = np.isnan(terms[:, 2])
         if unknown.any():
             terms.transpose(0, 2, 1)[unknown] = 0.0
@@ -139,13 +151,22 @@ class Calibration(RowState):
         return began
 
     def update_one(
-        self, row: int, number: int, time: float, evenness: float, promised: float, came: float
+        self,
+        row: int,
+        number: int,
+        time: float,
+        evenness: float,
+        promised: float,
+        came: float,
+        smallest: float = NOTHING,
     ) -> float:
         """As `update`, of one sample and one horizon: quicker with numbers."""
         known = not math.isnan(promised + came)
         if known:
             promised = min(max(promised, -CHANGE_LIMIT), CHANGE_LIMIT)
             came = min(max(came, -CHANGE_LIMIT), CHANGE_LIMIT)
+            promised = 0.0 if abs(promised) < smallest else promised
+            came = 0.0 if abs(came) < smallest else came
         else:
             promised = came = 0.0
         square, moved, agreed, spread, weight, lately, rightly, lost = self.record[row, :, 0].tolist()
@@ -158,10 +179,10 @@ class Calibration(RowState):
         weight = decay * weight + known
         lately = quick * lately + promised * promised
         rightly = quick * rightly + promised * came
-        square_promised, gained = promised * promised, 2.0 * promised * came
         lost *= min(LOST_BETA, young)
-        if square_promised > NOTHING**2 and square_promised != gained:
-            lost += 1.0 if square_promised > gained else -1.0
+        nearer = promised - 2.0 * came
+        if promised and abs(nearer) >= smallest:
+            lost += math.copysign(1.0, promised * nearer)
         self.record[row, :, 0] = square, moved, agreed, spread, weight, lately, rightly, lost
         if number % STANDS:
             return self.share.item(row, 0)

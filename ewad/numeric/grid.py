@@ -82,12 +82,11 @@ class Grid(RowState):
         first[start] = True
         at = np.flatnonzero(first)
         stretch = np.cumsum(first) - 1
-        total, samples = self._sums(at, stretch, value)
         goes_on, heads = ~opens[start], stretch[start]
+        total, samples = self._sums(at, stretch, value, heads, np.where(goes_on, self.total[rows], 0.0))
         fresh = gap[at]
         fresh[heads] |= goes_on & self.restart[rows]
         if self.resample == "mean":
-            total[heads] += np.where(goes_on, self.total[rows], 0.0)
             samples[heads] += np.where(goes_on, self.samples[rows], 0)
 
         closing = np.flatnonzero(closes)
@@ -109,12 +108,21 @@ class Grid(RowState):
         """Let the open interval of each stream be the one in which its last sample lies now."""
         self.interval[...] = np.floor(newest / self.every_seconds)
 
-    def _sums(self, at: Integers, stretch: Integers, value: Floats) -> tuple[Floats, Integers]:
-        """Return sum and number of the samples of each stretch."""
+    def _sums(
+        self, at: Integers, stretch: Integers, value: Floats, heads: Integers, carried: Floats
+    ) -> tuple[Floats, Integers]:
+        """Return sum and number of the samples of each stretch; the sums of heads go on from those carried.
+
+        One sample after the other: sums in another order differ in their last bits, and so would the mean of
+        an interval that batches cut otherwise.
+        """
         length = np.diff(at, append=len(value))
         if self.resample == "last":
             return value[at + length - 1], np.ones(len(at), dtype=np.int64)
-        return np.add.reduceat(value, at), length
+        total = np.zeros(len(at))
+        total[heads] = carried
+        np.add.at(total, stretch, value)
+        return total, length
 
     def _closed(
         self,

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ewad.numeric.pending import Due, DueOne, Pending
 from ewad.numeric.recurrence import Floats, Integers, Runs, advance, previous
+from ewad.numeric.robust import NOTHING
 from ewad.numeric.rows import RowState
 
 # A value outside widens its side by about this share; over the fourth root of the horizon, since what is
@@ -34,8 +35,6 @@ SIZE_MEMORY, ERROR_LIMIT = 14.0, 1.6
 FIRST_WIDTH = 1.645
 # In sizes of the errors: no narrower, no wider than this.
 NARROWEST, WIDEST = 1e-3, 1e3
-# A smaller error, in units, is none: it is but rounding.
-EXACT = 1e-9
 # Coverage is reported, and made up for, over about the last 1 / (1 - 0.995) = 200 scored intervals.
 COVERAGE_BETA = 0.995
 # A score is held at most this high, and cools by this factor a sample: a scrape sees what came between.
@@ -81,8 +80,9 @@ class ConformalIntervals(RowState):
     def update(self, runs: Runs, due: Due, error: Floats, unit: Floats) -> Floats:
         """Return the widths around the forecasts after each sorted sample, (n, n_horizons, 2).
 
-        error: (n, n_horizons) value - forecast made for it; NaN where there was none.  unit: (n, n_horizons)
-        of what order errors may be, such as the scale of the stream times the root of the horizon.
+        error: (n, n_horizons) value - forecast made for it, 0 where that is but rounding; NaN where there was
+        none.  unit: (n, n_horizons) of what order errors may be, such as the scale of the stream times the
+        root of the horizon.
         """
         relative = error / unit
         size = (self._size(runs, relative) * unit)[:, :, None]
@@ -94,7 +94,7 @@ class ConformalIntervals(RowState):
         else:
             known = ~np.isnan(error) & (~np.isnan(given[:, :, 0]) | (runs.rank[:, None] >= self._horizons))
         step, aim = self._steps(runs, known), self._aims(runs, known)
-        step *= np.abs(relative) > EXACT
+        step *= np.abs(relative) > NOTHING
         widths = np.empty_like(given)
         sides = np.empty_like(given)  # how far below, how far above
         np.negative(error, out=sides[:, :, 0])
@@ -120,7 +120,7 @@ class ConformalIntervals(RowState):
         sides, given = (-error, error), self.pending.take_one(due)
         known = not (math.isnan(error) or math.isnan(given[0]))
         scored, weight, inside = self.scored.item(row, 0), self.weight.item(row, 0), self.inside.item(row, 0)
-        step = (known and abs(relative) > EXACT) * max(
+        step = (known and abs(relative) > NOTHING) * max(
             self._step_size.item(0), 1.0 / (self._twice.item(0) + EAGER * scored)
         )
         aim = self._outside - (1.0 - COVERAGE_BETA) * self._coverage * weight

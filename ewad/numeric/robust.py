@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,8 +34,28 @@ QUIET_BETA, QUIET = 0.9, 20.0
 # Values this near to each other, as a share of them, are the same: means of equal values, or what a sensor
 # has computed, may differ in the last bits. A unit is no finer either.
 ROUNDING = 2.0**-46
+# Differences of computed values that are smaller than this, in the unit that they are measured in, are none
+# either: sums in another order differ by as much.
+NOTHING = 1e-9
 # The mean square of normal moves, to the square of the mean of their sizes.
 NORMAL = math.pi / 2.0
+
+Size = TypeVar("Size", float, Floats)
+
+
+def least(level: Size, unit: Size) -> Size:
+    """Return the least difference of computed values that is one; what is smaller is rounding.
+
+    level: the values, such as forecasts and what came.  unit: what their differences are measured in. A sum
+    or an order of magnitude that is scale-free would make as much of rounding as of a difference.
+    """
+    return ROUNDING * abs(level) + NOTHING * unit
+
+
+def without_rounding(difference: Floats, smallest: Floats | float) -> Floats:
+    """Return the differences, those below the smallest set to 0 in place; NaN stays."""
+    difference[np.abs(difference) < smallest] = 0.0
+    return difference
 
 
 class Believed(NamedTuple):
@@ -219,7 +239,7 @@ class _Stream:
         if abs(change) <= ROUNDING * abs(x):
             change = 0.0
         scale = math.sqrt(self.square / max(self.weight, 1.0))
-        doubted, stays = self.last != self.steady, abs(x - self.last) < abs(change)
+        doubted, stays = self.last != self.steady, abs(x - self.last) + ROUNDING * abs(x) < abs(change)
         move, usual = abs(change), max(scale, math.sqrt(self.recent))
         wild = scale > 0.0 and move > DOUBT_LIMIT * usual
         self.streak = self.streak + 1 if wild else 0

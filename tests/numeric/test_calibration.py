@@ -41,6 +41,29 @@ def test_a_record_begins_with_the_same_sample_in_any_batches():
         assert calibration.began.tolist() == [1e9 + 8 * HOUR]
 
 
+def test_promises_that_are_but_rounding_are_none():
+    # They may well look right, and sums that are scale-free take them for as good as any.
+    came = np.random.default_rng(3).normal(size=400)
+    assert shares(1e-16 * came, came).max() == 0.0
+    assert shares(1e-3 * came, came)[-1, 0] == 1.0
+    calibration = Calibration((1,), 1)
+    alone = [calibration.update_one(0, i, 1e9 + HOUR * i, 1.0, 1e-16 * c, c) for i, c in enumerate(came)]
+    assert max(alone) == 0.0
+    assert calibration.record[0, [0, 2, 3, 5, 6, 7], 0].tolist() == [0.0] * 6
+
+
+@pytest.mark.parametrize("rounding", [-1e-15, 0.0, 1e-15])
+def test_what_is_twice_as_far_as_what_came_is_neither_nearer_nor_farther_off(rounding):
+    came = np.tile([1.0, -1.0], 200)
+    for horizons in ((1,), (1, 2)):
+        calibration = Calibration(horizons, 1)
+        changes = np.stack([2.0 * came + rounding, came], axis=1)[:, None].repeat(len(horizons), axis=1)
+        number = np.arange(len(came))
+        one = np.ones(len(came))
+        calibration.update(Runs.of(np.zeros(len(came), np.int64)), number, HOUR * number, one, changes)
+        assert not calibration.record[0, 7].any()
+
+
 def rare_ratio(samples, horizon):
     """Return the variance ratio that one walk in 100 falls short of."""
     variance = math.log(1.0 + 3.0 * horizon / samples)

@@ -58,6 +58,20 @@ def test_intervals_begin_at_multiples_of_every_whenever_a_stream_began():
     assert closed_by(grid, [0, 0, 0], [-0.5, 0.0, 9.9], [1.0, 2.0, 3.0])[0] == [(0, 1.0, False)]
 
 
+@pytest.mark.parametrize("size", [1, 2, 7, 100])
+def test_a_mean_is_the_same_to_the_last_bit_in_any_batches(size):
+    value = np.random.default_rng(1).normal(20.0, 3.0, 500)
+    time = np.arange(500.0)
+    whole, split = grid_of(1, every=90.0), grid_of(1, every=90.0)
+    expected = closed_by(whole, np.zeros(500, int), time, value)[0]
+    got = []
+    for a in range(0, 500, size):
+        part = slice(a, a + size)
+        got += closed_by(split, np.zeros(len(value[part]), int), time[part], value[part])[0]
+    assert got == expected
+    assert len(got) == 5
+
+
 def test_latest_tells_for_each_sample_which_interval_was_closed_last():
     _, closed = closed_by(grid_of(2), [0, 1, 0, 1, 0], [1.0, 2.0, 12.0, 13.0, 35.0], range(5))
     # sorted: stream 0 at 1, 12, 35; stream 1 at 2, 13.  closed, sorted: 0: 0, 2, 2 (held); 1: 1
