@@ -172,6 +172,7 @@ class Daemon:
             if new.http.listen == self.settings.http.listen:
                 await self.server.start()
             raise
+        server.go_on_from(self.server)
         await self.server.stop()
         self.server = server
 

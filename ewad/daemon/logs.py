@@ -1,12 +1,51 @@
-"""How log records look on stderr: text for people, or one JSON object a line."""
+"""How log records look on stderr: text for people, or one JSON object a line; how often one may repeat."""
 
 from __future__ import annotations
 
 import logging
 import sys
+import threading
 import time
+from collections.abc import Callable
+from typing import Final
 
 import msgspec
+
+FEW: Final = 5  # warnings of one kind in a minute: enough to see a pattern
+MINUTE_SECONDS: Final = 60.0
+KINDS: Final = 1_000  # remembered; libraries put changing words into their messages
+
+
+class Seldom(logging.Filter):
+    """Lets through a few warnings of one kind a minute, and says with the next one how many it kept back.
+
+    Of one kind are those of one logger with one text, before the facts are filled in.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._kinds: dict[tuple[str, str], tuple[float, int]] = {}  # kind -> start of its minute, how many
+        self._lock = threading.Lock()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether to log the record, which then tells how many of its kind were not logged."""
+        if record.levelno < logging.WARNING:
+            return True
+        kind = record.name, str(record.msg).partition("\n")[0]
+        with self._lock:
+            now = self._clock()
+            start, count = self._kinds.get(kind, (now, 0))
+            kept_back = 0
+            if now - start >= MINUTE_SECONDS:
+                start, count, kept_back = now, 0, max(0, count - FEW)
+            if kind not in self._kinds and len(self._kinds) >= KINDS:
+                del self._kinds[next(iter(self._kinds))]
+            self._kinds[kind] = start, count + 1
+        if kept_back:
+            record.msg = f"{record.getMessage()} (and {kept_back:,} more like it were not logged)"
+            record.args = None
+        return count < FEW
 
 
 class TextFormatter(logging.Formatter):
@@ -40,5 +79,6 @@ def configure(level: str, form: str) -> None:
     """Send the log to stderr at `level`, as "text" or "json". Libraries speak from WARNING on."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
+    handler.addFilter(Seldom())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("ewad").setLevel(level.upper())

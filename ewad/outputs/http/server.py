@@ -10,7 +10,9 @@ import ssl
 import time
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final
+from weakref import WeakValueDictionary
 
 from aiohttp import hdrs, web, web_response
 from aiohttp.http_exceptions import HttpProcessingError
@@ -19,7 +21,9 @@ from ewad.config.passwords import PasswordHash
 from ewad.engine import Engine
 from ewad.errors import ConfigError
 from ewad.outputs.http import landing
-from ewad.outputs.http.access import Gate
+from ewad.outputs.http.access import Gate, TooManyGuesses
+from ewad.outputs.http.listening import Listener
+from ewad.outputs.http.readers import Readers
 from ewad.outputs.prometheus.exposition import Exposition
 from ewad.outputs.prometheus.instruments import Instruments
 from ewad.outputs.prometheus.negotiation import accepts_gzip, wants_openmetrics
@@ -27,17 +31,13 @@ from ewad.outputs.prometheus.negotiation import accepts_gzip, wants_openmetrics
 TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS: Final = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
-SCRAPES_AT_ONCE: Final = 2  # two Prometheus servers as a pair; more wait, so that ingest keeps its share
-SCRAPE_SECONDS: Final = 30.0  # a client that reads slower would keep others waiting
+SCRAPES_AT_ONCE: Final = 2  # two Prometheus servers as a pair; more take turns: ingest keeps its share
+SCRAPE_SECONDS: Final = 30.0  # Prometheus waits 10 s by default
 PAUSE_SECONDS: Final = 0.001  # after each 2 ms slice: ingest gets a third of the time at the least
 SHUTDOWN_SECONDS: Final = 0.1  # aiohttp waits so long twice for running requests
-CONNECTIONS: Final = 64  # at a time; further ones are closed at once
 IDLE_SECONDS: Final = 20.0  # for the whole head of a request, and between two: slow clients are cut off
-HANDSHAKE_SECONDS: Final = 5.0  # of TLS
-GOODBYE_SECONDS: Final = 1.0  # of TLS
 UNREAD_SECONDS: Final = 1.0  # nothing here takes a body: one is read past for so long, and never kept
 HEADERS: Final = 64  # of a request, 8 KiB each, like its first line
-LOG_SECONDS: Final = 60.0  # connections that are too many are told so often at the most
 GZIP: Final = 16 + zlib.MAX_WBITS  # zlib's way to ask for a gzip header
 
 COMMON_HEADERS: Final = {
@@ -88,12 +88,13 @@ class HttpServer:
         self._instruments = instruments
         self._not_ready = not_ready
         self._clock = clock
-        self._scrapes = asyncio.Semaphore(SCRAPES_AT_ONCE)
+        self._turns = Turns()
         self._tls = tls
         self._gate = Gate(users) if users else None
         self._runner: web.AppRunner | None = None
-        self._listener: asyncio.Server | None = None
-        self._crowded_at = -LOG_SECONDS
+        self._listener: Listener | None = None
+        self._readers = Readers()
+        self._watching: asyncio.Task[None] | None = None
 
     async def start(self) -> list[tuple[str, int]]:
         """Listen; return the actual addresses (host, port). Raises ConfigError when that can't be."""
@@ -109,13 +110,21 @@ class HttpServer:
             auto_decompress=False,
         )
         await runner.setup()
+        assert runner.server is not None  # noqa: S101 (set up)
+        listener = Listener(runner.server, lambda: _peers(runner), self._tls)
         try:
-            self._listener = await self._listen_for(runner)
+            addresses = await listener.start(*self._listen)
         except (OSError, UnicodeError, OverflowError) as error:
             await runner.cleanup()
             raise ConfigError(f"http.listen: {_why_not(error, *self._listen)}") from error
-        self._runner = runner
-        return [tuple(found.getsockname()[:2]) for found in self._listener.sockets]
+        self._runner, self._listener = runner, listener
+        self._watching = asyncio.create_task(self._readers.run(), name="http readers")
+        return addresses
+
+    def go_on_from(self, earlier: HttpServer) -> None:
+        """Know who was known to another server."""
+        if self._gate is not None and earlier._gate is not None:
+            self._gate.go_on_from(earlier._gate)
 
     def show(self, engine: Engine, exposition: Exposition) -> None:
         """Show another engine from the next request on."""
@@ -124,9 +133,10 @@ class HttpServer:
     async def stop(self) -> None:
         """Stop listening and end all connections, at once or nearly so."""
         runner, self._runner = self._runner, None
-        if runner is None or self._listener is None:
+        if runner is None or self._listener is None or self._watching is None:
             return
-        self._listener.close()
+        self._watching.cancel()
+        await self._listener.stop()
         await runner.cleanup()
 
     def _application(self) -> web.Application:
@@ -140,38 +150,22 @@ class HttpServer:
                 web.get("/readyz", self._readyz),
             ]
         )
-        app.on_response_prepare.append(_set_common_headers)
+        app.on_response_prepare.extend([_set_common_headers, self._readers.watch])
         return app
-
-    async def _listen_for(self, runner: web.AppRunner) -> asyncio.Server:
-        return await asyncio.get_running_loop().create_server(
-            lambda: self._protocol(runner),
-            *self._listen,
-            ssl=self._tls,
-            ssl_handshake_timeout=HANDSHAKE_SECONDS if self._tls else None,
-            ssl_shutdown_timeout=GOODBYE_SECONDS if self._tls else None,
-        )
-
-    def _protocol(self, runner: web.AppRunner) -> asyncio.Protocol:
-        """Return what speaks on a new connection: HTTP, or nothing where there are too many."""
-        assert runner.server is not None  # noqa: S101 (set up)
-        if len(runner.server.connections) < CONNECTIONS:
-            return runner.server()
-        now = asyncio.get_running_loop().time()
-        if now - self._crowded_at >= LOG_SECONDS:
-            self._crowded_at = now
-            log.warning("http connections refused: %d are open, which is the limit", CONNECTIONS)
-        return _Refusal()
 
     @web.middleware
     async def _checked(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Answer 401 unless a user and the right password are named. /healthz only says "ok", to anyone."""
         assert self._gate is not None  # noqa: S101 (no middleware without)
         authorization = request.headers.get(hdrs.AUTHORIZATION, "")
-        if request.match_info.handler == self._healthz or await self._gate.admits(
-            authorization, request.remote or ""
-        ):
+        if request.match_info.handler == self._healthz:
             return await handler(request)
+        try:
+            if await self._gate.admits(authorization, request.remote or ""):
+                return await handler(request)
+        except TooManyGuesses:
+            text = "too many passwords wait to be looked at: try again\n"
+            return web.Response(status=429, text=text, headers={hdrs.RETRY_AFTER: "1"})
         challenge = {hdrs.WWW_AUTHENTICATE: 'Basic realm="ewad", charset="UTF-8"'}
         return web.Response(status=401, text="expected a user and a password\n", headers=challenge)
 
@@ -208,16 +202,16 @@ class HttpServer:
         if request.method == hdrs.METH_HEAD:
             await response.prepare(request)
             return response
-        async with self._scrapes:
-            try:
-                async with asyncio.timeout(SCRAPE_SECONDS):
-                    await response.prepare(request)
-                    async for part in _paced(self._document(openmetrics), gzip):
-                        await response.write(part)
-                    await response.write_eof()
-            except (TimeoutError, ConnectionError):  # a document cut short must not look whole
-                if request.transport is not None:
-                    request.transport.abort()
+        try:
+            async with asyncio.timeout(SCRAPE_SECONDS):
+                await response.prepare(request)
+                turns = self._turns.of(request.remote or "")
+                async for part in _paced(self._document(openmetrics), gzip, turns):
+                    await response.write(part)
+                await response.write_eof()
+        except (TimeoutError, ConnectionError):  # a document cut short must not look whole
+            if request.transport is not None:
+                request.transport.abort()
         return response
 
     def _document(self, openmetrics: bool) -> Iterator[bytes]:
@@ -226,24 +220,53 @@ class HttpServer:
         yield from self._exposition.render(self._clock(), openmetrics)
 
 
-async def _paced(slices: Iterator[bytes], gzip: bool) -> AsyncIterator[bytes]:
-    """Yield the slices, compressed if asked for, and leave the event loop to others after each."""
+class Turns:
+    """Who may render next: so many peers at a time, and of each peer one scrape.
+
+    A turn lasts for one slice, not for a document: a reader that is slow keeps nobody else waiting.
+    """
+
+    def __init__(self) -> None:
+        self._all = asyncio.Semaphore(SCRAPES_AT_ONCE)
+        self._peers: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    def of(self, peer: str) -> Callable[[], AbstractAsyncContextManager[None]]:
+        """Return what waits for a turn of that peer."""
+        of_peer = self._peers.setdefault(peer, asyncio.Lock())
+
+        @asynccontextmanager
+        async def turn() -> AsyncIterator[None]:
+            async with of_peer, self._all:
+                yield
+
+        return turn
+
+
+async def _paced(
+    slices: Iterator[bytes], gzip: bool, turn: Callable[[], AbstractAsyncContextManager[None]]
+) -> AsyncIterator[bytes]:
+    """Yield the slices, each made in its turn and compressed if asked for; let others run after each."""
     packer = zlib.compressobj(1, zlib.DEFLATED, GZIP) if gzip else None
-    for part in slices:
-        packed = packer.compress(part) if packer else part
+    while True:
+        async with turn():
+            part = next(slices, None)
+            packed = packer.compress(part) if packer and part else part
+            await asyncio.sleep(PAUSE_SECONDS)
+        if part is None:
+            break
         if packed:
             yield packed
-        await asyncio.sleep(PAUSE_SECONDS)
     if packer:
         yield packer.flush()
 
 
-class _Refusal(asyncio.Protocol):
-    """Closes the connection as soon as it is made."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 (tells the type checker)
-        transport.abort()
+def _peers(runner: web.AppRunner) -> Iterator[str]:
+    """Yield the peer's address of each open connection."""
+    assert runner.server is not None  # noqa: S101 (set up)
+    for connection in runner.server.connections:
+        name = connection.transport and connection.transport.get_extra_info("peername")
+        if name:
+            yield name[0]
 
 
 async def _set_common_headers(request: web.Request, response: web.StreamResponse) -> None:

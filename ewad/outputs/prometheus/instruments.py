@@ -101,7 +101,7 @@ class Instruments:
         if openmetrics:
             document: bytes = openmetrics_exposition.generate_latest(self._registry)  # type: ignore[no-untyped-call]
             return document.removesuffix(b"# EOF\n")
-        return exposition.generate_latest(self._registry)
+        return exposition.generate_latest(_WithoutCreated(self._registry))
 
     def _counts(self) -> Iterator[Metric]:
         build = {"version": self.version, "kernels": kernels.HOW}
@@ -149,6 +149,20 @@ def _state_facts(state: StateFacts) -> Iterator[Metric]:
         )
     yield GaugeMetricFamily("ewad_state_file_bytes", "Size of the state file.", state.file_bytes)
     yield CounterMetricFamily("ewad_state_damaged", "Damaged state files set aside.", state.damaged)
+
+
+class _WithoutCreated(CollectorRegistry):
+    """A registry's metrics for the text format, which knows no `_created`: there they would be gauges."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__()
+        self._whole = registry
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metrics of the registry."""
+        for metric in self._whole.collect():
+            metric.samples = [each for each in metric.samples if not each.name.endswith("_created")]
+            yield metric
 
 
 class _Counts(Collector):

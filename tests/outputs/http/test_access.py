@@ -11,11 +11,11 @@ import pytest
 from ewad.config import HttpSettings
 from ewad.config.passwords import PasswordHash
 from ewad.errors import ConfigError
-from ewad.outputs.http import access
+from ewad.outputs.http import access, listening
 from ewad.outputs.http import server as server_module
-from ewad.outputs.http.access import Gate, server_tls
+from ewad.outputs.http.access import Gate, TooManyGuesses, server_tls
 from tests.outputs.engines import smoothing_engine
-from tests.outputs.http.test_server import connect, make_server, raw, read_all
+from tests.outputs.http.test_server import connect, make_server, raw, read_all_or_reset
 from tests.system.certificates import Certificates, make_certificates
 
 
@@ -112,7 +112,7 @@ async def test_guesses_wait_for_each_other_and_a_known_password_does_not(monkeyp
     monkeypatch.setattr(access, "REFUSAL_SECONDS", 60.0)
     gate = Gate(USERS)
     assert await gate.admits(RIGHT["Authorization"], "peer")
-    guesses = [asyncio.create_task(gate.admits(basic(f"x:{i}")["Authorization"], "peer")) for i in range(9)]
+    guesses = [asyncio.create_task(gate.admits(basic(f"x:{i}")["Authorization"], "peer")) for i in range(3)]
     await asyncio.wait(guesses, timeout=0.05)  # they begin
     async with asyncio.timeout(10):
         assert await gate.admits(RIGHT["Authorization"], "peer")
@@ -122,14 +122,87 @@ async def test_guesses_wait_for_each_other_and_a_known_password_does_not(monkeyp
     await asyncio.gather(*guesses, return_exceptions=True)
 
 
-async def test_wrong_passwords_are_told_once_in_a_while_and_never_shown(serve, client, caplog):
+async def test_guesses_beyond_a_few_are_refused_unseen(serve, client, monkeypatch):
+    monkeypatch.setattr(access, "REFUSAL_SECONDS", 60.0)
     url = await serve(users=USERS)
-    for _ in range(3):
-        async with client.get(url + "/metrics", headers=basic("ro\not:hush")) as response:
-            assert response.status == 401
+    guesses = [
+        asyncio.create_task(client.get(url + "/metrics", headers=basic(f"prometheus:{i}"))) for i in range(9)
+    ]
+    refused, few = await asyncio.wait(guesses, timeout=60, return_when=asyncio.FIRST_COMPLETED)
+    while len(refused) < 9 - access.GUESSES_OF_A_PEER:
+        done, few = await asyncio.wait(few, timeout=60, return_when=asyncio.FIRST_COMPLETED)
+        refused |= done
+    for task in refused:
+        async with task.result() as response:
+            assert (response.status, response.headers["Retry-After"]) == (429, "1")
+            assert await response.text() == "too many passwords wait to be looked at: try again\n"
+    for task in few:
+        task.cancel()
+    await asyncio.gather(*few, return_exceptions=True)
+
+
+async def test_guesses_of_one_peer_leave_room_for_another(monkeypatch):
+    monkeypatch.setattr(access, "REFUSAL_SECONDS", 0.01)
+    gate = Gate(USERS)
+    guesses = [asyncio.create_task(gate.admits(basic(f"x:{i}")["Authorization"], "a")) for i in range(9)]
+    await asyncio.sleep(0)  # they begin
+    assert await gate.admits(RIGHT["Authorization"], "b")
+    outcomes = await asyncio.gather(*guesses, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes].count(TooManyGuesses) == 9 - access.GUESSES_OF_A_PEER
+    assert await asyncio.gather(*(gate.admits(basic("x:1")["Authorization"], "a") for _ in range(3)))
+
+
+async def test_a_browser_that_asks_for_much_at_once_has_one_password_looked_at(serve, client):
+    url = await serve(users=USERS)
+    asked = [client.get(url + "/metrics", headers=RIGHT) for _ in range(9)]
+    for response in await asyncio.gather(*asked):
+        async with response:
+            assert response.status == 200
+
+
+async def test_who_was_known_stays_known_to_the_next_server_unless_the_password_changed(monkeypatch):
+    monkeypatch.setattr(access, "REFUSAL_SECONDS", 0.01)
+    first = Gate(USERS)
+    for credentials in (RIGHT, basic("other:other")):
+        assert await first.admits(credentials["Authorization"], "peer")
+    second = Gate(USERS | {"other": cheap_hash("changed")})
+    second.go_on_from(first)
+    guesses = [asyncio.create_task(second.admits(basic(f"x:{i}")["Authorization"], str(i))) for i in range(9)]
+    await asyncio.sleep(0)  # they take all the room there is
+    assert await second.admits(RIGHT["Authorization"], "peer")
+    await asyncio.gather(*guesses, return_exceptions=True)
+    assert not await second.admits(basic("other:other")["Authorization"], "peer")
+    assert await second.admits(basic("other:changed")["Authorization"], "peer")
+
+
+async def test_wrong_passwords_are_told_and_never_shown(serve, client, caplog):
+    url = await serve(users=USERS)
+    async with client.get(url + "/metrics", headers=basic("ro\not:hush")) as response:
+        assert response.status == 401
     assert [record.getMessage() for record in caplog.records] == [
         'wrong user or password user="ro\\not" peer=127.0.0.1'
     ]
+
+
+async def test_one_peer_cannot_have_all_connections(serve, monkeypatch, caplog):
+    monkeypatch.setattr(listening, "OF_ONE_PEER", 3)
+    url = await serve()
+    loop = asyncio.get_running_loop()
+    kept = [connect(url) for _ in range(3)]
+    try:
+        for connection in kept:
+            await loop.sock_sendall(connection, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert (await loop.sock_recv(connection, 1000)).startswith(b"HTTP/1.1 200")
+        with connect(url) as further:
+            assert await read_all_or_reset(further) == b""
+        with connect(url, source="127.0.0.2") as another:
+            await loop.sock_sendall(another, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert (await loop.sock_recv(another, 1000)).startswith(b"HTTP/1.1 200")
+    finally:
+        for connection in kept:
+            connection.close()
+    (record,) = caplog.records
+    assert record.getMessage() == "http connections refused: peer=127.0.0.1 has 3 open, which is the limit"
 
 
 async def test_tls_serves_and_plain_http_gets_nothing_and_leaves_no_log(serve, client, certificates, caplog):
@@ -176,15 +249,8 @@ async def test_a_client_that_never_ends_its_head_is_cut_off(serve, monkeypatch, 
         await asyncio.gather(sending, return_exceptions=True)
 
 
-async def read_all_or_reset(connection) -> bytes:
-    try:
-        return await read_all(connection)
-    except ConnectionResetError:
-        return b""
-
-
 async def test_a_client_that_never_begins_tls_is_cut_off(serve, monkeypatch, certificates):
-    monkeypatch.setattr(server_module, "HANDSHAKE_SECONDS", 0.3)
+    monkeypatch.setattr(listening, "HANDSHAKE_SECONDS", 0.3)
     settings = HttpSettings(cert_file=str(certificates.server_cert), key_file=str(certificates.server_key))
     url = await serve(tls=server_tls(settings))
     with connect(url.replace("https", "http")) as connection:
@@ -192,8 +258,8 @@ async def test_a_client_that_never_begins_tls_is_cut_off(serve, monkeypatch, cer
             assert await read_all_or_reset(connection) == b""
 
 
-async def test_connections_beyond_the_limit_are_closed_and_told_once(serve, client, monkeypatch, caplog):
-    monkeypatch.setattr(server_module, "CONNECTIONS", 5)
+async def test_connections_beyond_the_limit_are_closed_and_told(serve, client, monkeypatch, caplog):
+    monkeypatch.setattr(listening, "CONNECTIONS", 5)
     url = await serve()
     loop = asyncio.get_running_loop()
     kept = [connect(url) for _ in range(5)]
@@ -217,7 +283,7 @@ async def test_connections_beyond_the_limit_are_closed_and_told_once(serve, clie
         for connection in kept:
             connection.close()
     messages = [record.getMessage() for record in caplog.records]
-    assert messages == ["http connections refused: 5 are open, which is the limit"]
+    assert set(messages) == {"http connections refused: 5 are open, which is the limit"}
 
 
 async def test_an_endless_body_is_refused_and_cut_off(serve, monkeypatch):

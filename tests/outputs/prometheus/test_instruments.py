@@ -96,3 +96,11 @@ def test_the_state_file_is_told_of_where_there_is_one():
     assert found[("ewad_state_damaged_total",)] == 2
     assert found[("ewad_messages_redelivered_total",)] == 5
     assert ("ewad_state_writable",) not in values(instruments(smoothing_engine()))
+
+
+def test_the_text_format_has_no_created_gauges():
+    own = instruments(smoothing_engine())
+    own.observe_seconds.observe(0.001)
+    assert b"_created" not in own.render(openmetrics=False)
+    assert b"ewad_observe_seconds_created" in own.render(openmetrics=True)
+    assert own.render(openmetrics=False).count(b"ewad_observe_seconds_bucket") > 1
