@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import signal
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
@@ -18,6 +17,7 @@ from ewad.daemon.committer import Committer
 from ewad.daemon.logs import configure
 from ewad.daemon.notify import Notifier
 from ewad.daemon.reloader import Reloader
+from ewad.daemon.signals import SIGNALS
 from ewad.engine import Engine, Forgotten
 from ewad.errors import ConfigError
 from ewad.ingest.formats.decoders import REASONS
@@ -287,25 +287,24 @@ async def _served(server: HttpServer, settings: Settings) -> list[str]:
     return addresses
 
 
-async def _start_and_run(settings: Settings, load: Callable[[], Settings]) -> None:
-    daemon = Daemon(settings)
-    reloader = Reloader(load)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloader.ask)
+async def _start_and_run(daemon: Daemon, load: Callable[[], Settings]) -> None:
+    """Run the daemon until a signal stops it. Until it has started, that ends the process."""
+    loop, task, reloader = asyncio.get_running_loop(), asyncio.current_task(), Reloader(load)
+    assert task is not None  # noqa: S101 (a coroutine that runs has one)
     await daemon.start()
-    await daemon.run(reloader)
-
-
-async def _run_until_signalled(settings: Settings, load: Callable[[], Settings]) -> None:
-    running = asyncio.create_task(_start_and_run(settings, load), name="daemon")
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, running.cancel)
+    SIGNALS.hand_over(
+        stop=partial(loop.call_soon_threadsafe, task.cancel),
+        reload=partial(loop.call_soon_threadsafe, reloader.ask),
+    )
     try:
-        await running
+        await daemon.run(reloader)
     except asyncio.CancelledError:
         log.debug("ended by a signal")
+    finally:
+        SIGNALS.ignore()
 
 
 def run(settings: Settings, load: Callable[[], Settings]) -> None:
     """Run the daemon until SIGTERM or SIGINT; at SIGHUP `load` the settings again."""
-    asyncio.run(_run_until_signalled(settings, load))
+    SIGNALS.hold()
+    asyncio.run(_start_and_run(Daemon(settings), load))
