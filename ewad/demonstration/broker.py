@@ -8,10 +8,11 @@ import tempfile
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ewad.errors import SourceError
+from ewad.errors import ConfigError, SourceError
 
 if TYPE_CHECKING:
     from iotcore import IotCoreBroker
@@ -49,8 +50,10 @@ async def embedded_broker() -> AsyncIterator[str]:
     """Run an MQTT 5 broker in a child process and yield its address, such as mqtt://127.0.0.1:40001.
 
     Clients need a keep-alive other than zero. The child ends with the block, and by itself when this process
-    is gone. Raises SourceError if the broker does not start.
+    is gone. Raises ConfigError if the broker is not installed, SourceError if it does not start.
     """
+    if find_spec("iotcore") is None:
+        raise ConfigError("the demo needs a broker that is not installed: pip install 'ewad[demo]'")
     process = await _spawn()
     try:
         yield f"mqtt://{HOST}:{await _listening_port(process)}"

@@ -251,3 +251,10 @@ async def test_a_broker_that_goes_away_ends_the_publisher_with_a_source_error():
             await first_round.wait()
         with pytest.raises(SourceError):
             await publisher
+
+
+def test_a_demo_without_its_broker_says_how_to_get_one():
+    program = "import sys; sys.modules['iotcore'] = None; from ewad.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", program, "demo"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr == "ewad: the demo needs a broker that is not installed: pip install 'ewad[demo]'\n"
