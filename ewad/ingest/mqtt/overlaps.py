@@ -1,13 +1,12 @@
 """Filters that overlap in part, such as a/+/c and a/b/+: which copy of a message counts."""
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import partial
 
 from ewad.ingest.mqtt.mqtt5_packets import subscription_id
+from ewad.ingest.mqtt.remembered import Remembered
 from ewad.ingest.mqtt.settings import Subscription
 from ewad.ingest.topics import TopicTemplate, TopicTree
-
-REMEMBERED_TOPICS = 100_000
 
 
 class Overlaps:
@@ -29,17 +28,17 @@ class Overlaps:
             self._overlapping = self._overlapping or any(True for _ in self._tree.overlapping(levels))
             self._tree.add(levels, (place, each.retained == "use", number))
             self._ids.add(number)
-        self._first = lru_cache(REMEMBERED_TOPICS)(self._find_first)
+        self._first = {retain: Remembered(partial(self._find_first, retain)) for retain in (False, True)}
 
     def __bool__(self) -> bool:
         return self._overlapping
 
     def counts(self, topic: str, retain: bool, ids: Sequence[int]) -> bool:
         """Whether this copy is the one that counts. ids: of the filters it came by, if told."""
-        first = self._first(topic, retain)
+        first = self._first[retain][topic]
         return first is None or first in ids or self._ids.isdisjoint(ids)
 
-    def _find_first(self, topic: str, retain: bool) -> int | None:
+    def _find_first(self, retain: bool, topic: str) -> int | None:
         taking = self._tree.taking(topic)
         wanted = (found for found in taking if found[1] or not retain)
         first = min(wanted, default=None)

@@ -1,3 +1,4 @@
+import tracemalloc
 from itertools import combinations
 
 from hypothesis import given
@@ -59,3 +60,23 @@ def test_overlaps_are_known_whatever_the_order_of_the_filters(filters):
     templates = [TopicTemplate.parse(each) for each in filters]
     expected = any(one.overlaps(two) for one, two in combinations(templates, 2))
     assert bool(Overlaps([Subscription(each) for each in filters])) is expected
+
+
+def test_long_topics_take_no_more_room_than_short_ones():
+    overlaps = Overlaps([Subscription("a/#"), Subscription("+/b/#")])
+    number = subscription_id("a/#")
+    tracemalloc.start()
+    for i in range(2000):
+        assert overlaps.counts(f"a/b/{i}/{'x' * 60_000}", False, [number])
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 20e6  # 120 MB of topics were seen
+
+
+def test_topics_seen_before_and_after_the_memory_was_full_are_treated_alike():
+    overlaps = Overlaps([Subscription("a/+/#"), Subscription("a/b/#")])
+    ids = [subscription_id("a/+/#"), subscription_id("a/b/#")]
+    for _ in range(2):
+        for i in range(400):
+            topic = f"a/b/{i}/{'x' * 60_000}"
+            assert [overlaps.counts(topic, False, [each]) for each in ids] == [True, False]
