@@ -6,12 +6,11 @@ import logging
 import os
 import re
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 from math import ceil
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import aiomqtt
 from paho.mqtt.client import error_string
@@ -22,17 +21,15 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from ewad.config.syntax import quoted
 from ewad.errors import SourceError
-from ewad.ingest.mqtt.consumer import Consumer, Uncommitted
-from ewad.ingest.mqtt.deliveries import Acknowledgements, Deliveries
-from ewad.ingest.mqtt.earlier_filters import EarlierFilters
-from ewad.ingest.mqtt.mqtt5_packets import subscription_id
-from ewad.ingest.mqtt.overlaps import Overlaps
+from ewad.ingest.mqtt.aiomqtt_client import Client, GatheringQueue, insisting
+from ewad.ingest.mqtt.consumer import Consumer
+from ewad.ingest.mqtt.deliveries import Deliveries
+from ewad.ingest.mqtt.ledger import AT_MOST_ONCE, EXACTLY_ONCE, Ledger
+from ewad.ingest.mqtt.mqtt5_packets import RECEIVE_MAXIMUM, subscription_id
 from ewad.ingest.mqtt.session import (
-    ALIAS_FORBIDDEN,
     CLOSE_SECONDS,
     CONNECT_SECONDS,
     OVERLAPS_UNTOLD,
-    VIOLATION,
     Subscribed,
     failure,
     refusal,
@@ -42,7 +39,6 @@ from ewad.ingest.mqtt.settings import MqttSettings, Subscription, tls_context
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-T = TypeVar("T")
 log = logging.getLogger("ewad.ingest.mqtt")
 
 # Messages gather for so long. None in that time: a broker with a small window waits for acknowledgements.
@@ -50,104 +46,15 @@ PACE_SECONDS = 0.001
 QOS_LOWERED = "subscribing at qos 1 instead of 2, at which a crash would lose messages here url=%s"
 
 
-@dataclass(slots=True)
-class ReceivedMessage:
-    """One message as Consumer, Deliveries and EarlierFilters want it."""
-
-    topic: str
-    payload: bytes
-    retain: bool
-    qos: int
-    packet_id: int
-    duplicate: bool
-    subscription_ids: list[int]
-
-
-if TYPE_CHECKING:
-    _Queue = asyncio.Queue[Any]
-else:
-    _Queue = asyncio.Queue
-
-
-class GatheringQueue(_Queue):
-    """A queue whose get waits until there are items, and whose take returns them all.
-
-    Nothing but take removes items: a get that is cancelled while it returns can't lose any.
-
-    It has no limit because a full queue would make aiomqtt drop messages. It stays short by itself: it is
-    filled in the event loop, packet by packet, and emptied every PACE_SECONDS; while the consumer works,
-    nothing is read and TCP holds back the broker.
-    """
-
-    _queue: Any
-
-    def _get(self) -> None:  # asyncio.Queue's hook for subclasses
-        pass
-
-    def take(self) -> list[ReceivedMessage]:
-        """Return all items, which leave the queue."""
-        items = list(self._queue)
-        self._queue.clear()
-        return items
-
-
-class _Client(aiomqtt.Client):
-    """aiomqtt's client, that looks at the CONNACK, keeps packet ids and leaves acknowledgements to others.
-
-    violation: by the broker, for which the client has disconnected.
-    """
-
-    offers_subscription_ids = True
-    session_present = False
-    violation: SourceError | None = None
-
-    def __init__(self, *arguments: Any, **settings: Any) -> None:
-        super().__init__(*arguments, **settings)
-        self._client.manual_ack_set(True)
-
-    def _on_connect(
-        self, client: Any, userdata: Any, flags: Any, reason_code: Any, properties: Properties | None = None
-    ) -> None:
-        self.offers_subscription_ids = getattr(properties, "SubscriptionIdentifierAvailable", 1) != 0
-        self.session_present = bool(flags.session_present)
-        super()._on_connect(client, userdata, flags, reason_code, properties)
-
-    def _on_disconnect(self, *arguments: Any) -> None:
-        super()._on_disconnect(*arguments)
-        if self._disconnected.done():  # aiomqtt may put a new future in its place without a look at it
-            _see(self._disconnected)
-
-    def _on_message(self, client: Any, userdata: Any, message: Any) -> None:
-        if self.violation is not None:
-            return
-        alias = getattr(message.properties, "TopicAlias", None)
-        if alias is not None:
-            self.violation = SourceError(VIOLATION % (ALIAS_FORBIDDEN % alias))
-            self._client.disconnect(ReasonCode(PacketTypes.DISCONNECT, "Topic alias invalid"))
-            return
-        ids = getattr(message.properties, "SubscriptionIdentifier", None) or []
-        facts = message.qos, message.mid, message.dup, ids
-        received: Any = ReceivedMessage(message.topic, message.payload, message.retain, *facts)
-        self._queue.put_nowait(received)
-
-    def acknowledge(self, notes: Acknowledgements) -> None:
-        """Send the acknowledgements."""
-        for packet_id in (*notes.repeated, *(each & 0xFFFF for each in notes.pubacks)):
-            self._client.ack(packet_id, 1)
-        for packet_id in notes.pubcomps:
-            self._client.ack(packet_id, 2)
-
-
 class AiomqttSession:
     """A session through aiomqtt.
 
-    Messages are acknowledged once the consumer has committed them, and those of QoS 1 that come again are
-    recognised, as in Mqtt5Session. QoS 2 is asked for as QoS 1: paho, below aiomqtt, answers PUBREC before it
-    hands a message on, so a crash would lose it. Only what a kept session of another configuration had
-    queued still comes at QoS 2.
-    MQTT 3.1.1 can't ask the broker to withhold stored messages: they
-    come with retain=True, also for subscriptions that ignore them. Nor can it tell what a kept session
-    delivers for filters of earlier configurations; with MQTT 5 that is dropped, as Mqtt5Session does it.
+    Messages go to the ledger, as in Mqtt5Session. QoS 2 is asked for as QoS 1: paho, below aiomqtt, answers
+    PUBREC before it hands a message on, so a crash would lose it. Only what a kept session of another
+    configuration had queued still comes at QoS 2.
+    MQTT 3.1.1 can't ask the broker to withhold stored messages: they come with retain=True, also for
+    subscriptions that ignore them. Nor can it tell what a kept session delivers for filters of earlier
+    configurations; with MQTT 5 that is dropped, as Mqtt5Session does it.
     """
 
     def __init__(
@@ -162,19 +69,12 @@ class AiomqttSession:
             settings = replace(settings, qos=1)
         self.settings = settings
         self.consumer = consumer
-        self.clock = clock
-        self._deliveries = deliveries or Deliveries()
-        self._notes = Acknowledgements()  # of what is uncommitted
-        self._unstored = 0  # commits that have begun
-        self._stored = asyncio.Event()  # there are none
-        self._stored.set()
-        self._connection: _Client | None = None
+        self._ledger = Ledger(settings, consumer, clock, deliveries or Deliveries())
+        self._connection: Client | None = None
         self.bytes_received = 0  # of payloads: aiomqtt doesn't tell more
         self._tls = tls_context(settings)
         self._v5 = settings.version == "5"
         self._waiting = GatheringQueue()
-        self._earlier = EarlierFilters(settings.subscriptions)
-        self._overlaps = Overlaps(settings.subscriptions)
 
     async def receive(self, on_subscribed: Callable[[Subscribed], None]) -> None:
         """Hand messages on until the connection ends; see MqttSession."""
@@ -230,7 +130,7 @@ class AiomqttSession:
             raise SourceError(f"no websocket there: it answered {answer} ({self.settings.peer})")
 
     @asynccontextmanager
-    async def _connected(self) -> "AsyncIterator[_Client]":
+    async def _connected(self) -> "AsyncIterator[Client]":
         """Yield a connected client; what paho and aiomqtt raise about the connection becomes SourceError."""
         client = self._client()
         entering = asyncio.ensure_future(client.__aenter__())
@@ -245,22 +145,21 @@ class AiomqttSession:
             raise self._failure(error) from error
         self._connection = client
         try:
-            self._deliveries.connected(client.session_present, self._notes)
-            if self._notes.session_lost:  # on record before anything of the new session is
-                self._commit()
+            self._ledger.connected(client.session_present, client.acknowledge, _now())
             yield client
         finally:
+            self._ledger.disconnected()
             self._connection = None
             await self._disconnect(client)
 
     async def _disconnect(self, client: aiomqtt.Client) -> None:
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
-                await _insisting(client.__aexit__(None, None, None))
+                await insisting(client.__aexit__(None, None, None))
         except (aiomqtt.MqttError, OSError, ValueError) as error:
             log.debug('disconnect failed url=%s reason="%s"', self.settings.url, error)
 
-    def _client(self) -> _Client:
+    def _client(self) -> Client:
         settings, keeps_session = self.settings, self.settings.session_expiry_seconds > 0
         version: dict[str, Any] = {
             "protocol": aiomqtt.ProtocolVersion.V311,
@@ -269,14 +168,14 @@ class AiomqttSession:
         if self._v5:
             properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
             properties.SessionExpiryInterval = min(ceil(settings.session_expiry_seconds), 0xFFFFFFFF)
-            properties.ReceiveMaximum = 65535
+            properties.ReceiveMaximum = RECEIVE_MAXIMUM
             version = {
                 "protocol": aiomqtt.ProtocolVersion.V5,
                 "clean_start": not keeps_session,
                 "properties": properties,
             }
         websocket = settings.transport in ("ws", "wss")
-        return _Client(
+        return Client(
             settings.host,
             settings.port,
             identifier=settings.client_id,
@@ -292,20 +191,20 @@ class AiomqttSession:
             **version,
         )
 
-    async def _subscribe(self, client: _Client) -> Subscribed:
+    async def _subscribe(self, client: Client) -> Subscribed:
         wanted = self.settings.subscriptions
-        if self._overlaps and not (self._v5 and client.offers_subscription_ids):
+        if self._ledger.overlaps and not (self._v5 and client.offers_subscription_ids):
             log.warning(OVERLAPS_UNTOLD, self.settings.url)
         try:
             if self._v5:
                 answers: list[Any] = [await self._subscribe_identified(client, each) for each in wanted]
             else:
                 topics: list[tuple[str, int]] = [(each.filter, self.settings.qos) for each in wanted]
-                answers = list(await _insisting(client.subscribe(topics)))
+                answers = list(await insisting(client.subscribe(topics)))
         except (aiomqtt.MqttError, OSError, ValueError) as error:
             raise self._failure(error) from error
         self._take_rest()  # queued by the broker before
-        self._earlier.subscribed()
+        self._ledger.earlier.subscribed()
         refused = []
         for subscription, answer in zip(wanted, answers, strict=False):
             code: Any = getattr(answer, "value", answer)  # of a ReasonCode (MQTT 5), or the number itself
@@ -315,13 +214,13 @@ class AiomqttSession:
                 log.warning('lower qos granted filter="%s" qos=%d', subscription.filter, code)
         return Subscribed(client.session_present, tuple(refused), len(refused) == len(wanted))
 
-    async def _subscribe_identified(self, client: "_Client", subscription: Subscription) -> Any:
+    async def _subscribe_identified(self, client: Client, subscription: Subscription) -> Any:
         properties = Properties(PacketTypes.SUBSCRIBE)  # type: ignore[no-untyped-call]
         if client.offers_subscription_ids:
             properties.SubscriptionIdentifier = subscription_id(subscription.filter)
         options = self._options(subscription.retained)
         call = client.subscribe(subscription.filter, options=options, properties=properties)
-        (answer,) = await _insisting(call)
+        (answer,) = await insisting(call)
         return answer
 
     def _options(self, retained: str) -> SubscribeOptions:
@@ -333,46 +232,42 @@ class AiomqttSession:
         return SubscribeOptions(qos=self.settings.qos, retainAsPublished=False, retainHandling=handling)
 
     async def _hand_on(self, client: aiomqtt.Client) -> None:
-        loop = asyncio.get_running_loop()
-        uncommitted = Uncommitted(self.settings.commit_interval_seconds)
         waiting = client.messages
         try:
             while True:
                 await self._next(waiting)
-                batch = self._waiting.take()
-                self._consume(batch)
-                uncommitted.add(len(batch), loop.time())
+                self._take()
                 await asyncio.sleep(PACE_SECONDS)
-                if len(waiting) == 0 or uncommitted.due(loop.time()):
-                    uncommitted.clear()
-                    self._commit()
-                    while self.consumer.busy:  # noqa: ASYNC110 (it works on in each turn of the loop)
-                        await asyncio.sleep(0)
+                if len(waiting) == 0:
+                    self._ledger.commit()
+                else:
+                    self._ledger.commit_if_due(_now())
+                while self.consumer.busy:  # noqa: ASYNC110 (it works on in each turn of the loop)
+                    await asyncio.sleep(0)
         except (SourceError, asyncio.CancelledError):
             self._take_rest()
             with suppress(TimeoutError):  # what isn't stored in time stays unacknowledged
                 async with asyncio.timeout(CLOSE_SECONDS):
-                    await self._stored.wait()
+                    await self._ledger.stored.wait()
             raise
 
+    def _take(self) -> None:
+        """Take what waits, in its order."""
+        batch = self._waiting.take()
+        self.bytes_received += sum(len(message.payload) for message in batch)
+        for message in batch:
+            if (
+                message.qos == EXACTLY_ONCE
+            ):  # of an earlier configuration; paho has answered PUBREC and had PUBREL
+                self._ledger.release(message.packet_id, _now())
+                message.qos = AT_MOST_ONCE  # no further answer
+        if batch:
+            self._ledger.take(batch, _now())
+
     def _take_rest(self) -> None:
-        """Consume and commit what waits."""
-        self._consume(self._waiting.take())
-        self._commit()
-
-    def _commit(self) -> None:
-        """Commit; what has been committed is acknowledged once it is stored."""
-        notes, self._notes = self._notes, Acknowledgements()
-        self._unstored += 1
-        self._stored.clear()
-        self.consumer.commit(notes, partial(self._acknowledge, self._connection, notes))
-
-    def _acknowledge(self, client: _Client | None, notes: Acknowledgements) -> None:
-        self._unstored -= 1
-        if client is not None and client is self._connection:
-            client.acknowledge(notes)
-        if not self._unstored:
-            self._stored.set()
+        """Take and commit what waits."""
+        self._take()
+        self._ledger.commit()
 
     async def _next(self, waiting: Any) -> None:
         """Wait until a message waits. Raises SourceError once the connection has ended."""
@@ -380,22 +275,6 @@ class AiomqttSession:
             await anext(waiting)
         except aiomqtt.MqttError as error:
             raise self._failure(error.__cause__ or error) from error
-
-    def _consume(self, batch: list[ReceivedMessage]) -> None:
-        """Note what is to be acknowledged; hand on what is wanted and wasn't taken before."""
-        self.bytes_received += sum(len(message.payload) for message in batch)
-        self._earlier.note(batch)
-        messages = self._earlier.wanted([message for message in batch if self._is_new(message)])
-        if overlaps := self._overlaps:
-            messages = [m for m in messages if overlaps.counts(m.topic, m.retain, m.subscription_ids)]
-        self.consumer.consume(messages, self.clock())
-
-    def _is_new(self, message: ReceivedMessage) -> bool:
-        if message.qos == 1:
-            return not self._deliveries.take([message], self._notes)
-        if message.qos == 2:
-            self._notes.pubcomps.append(message.packet_id)
-        return True
 
     def _failure(self, error: BaseException) -> SourceError:
         """Return the error as a sentence; reason codes read as those of MQTT 5 do."""
@@ -409,21 +288,5 @@ class AiomqttSession:
         return failure(error, self.settings)
 
 
-async def _insisting(call: Coroutine[Any, Any, T]) -> T:
-    """Return what a call of aiomqtt's returns, or be cancelled for sure.
-
-    It waits by asyncio.wait_for, which in Python 3.11 loses a cancellation that comes with the answer.
-    """
-    task = asyncio.ensure_future(call)
-    task.add_done_callback(_see)
-    try:
-        await asyncio.wait([task])
-    finally:
-        task.cancel()
-    return task.result()
-
-
-def _see(done: asyncio.Future[Any]) -> None:
-    """Look at the future's exception: asyncio logs those that nobody has seen."""
-    if not done.cancelled():
-        done.exception()
+def _now() -> float:
+    return asyncio.get_running_loop().time()

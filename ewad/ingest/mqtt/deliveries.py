@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 from zlib import crc32
 
+from ewad.ingest.mqtt.remembered import Remembered
+
 # Messages in flight are fewer than packet ids. With one more, a broker that numbers in turn would come to
 # the ids of messages that are on record as the last ones.
 MAX_IN_FLIGHT = 65534
@@ -35,8 +37,8 @@ class Delivery(Protocol):
 class Acknowledgements:
     """What may be acknowledged once a commit is done.
 
-    pubacks: `tag`s of QoS 1 messages, in order.  repeated: packet ids of QoS 1 messages that had been taken
-    before.  pubrecs: `tag`s of QoS 2 messages.  pubcomps: packet ids of those that the broker has released.
+    pubacks: `tags` of QoS 1 messages, in order.  repeated: packet ids of QoS 1 messages that had been taken
+    before.  pubrecs: `tags` of QoS 2 messages.  pubcomps: packet ids of those that the broker has released.
     session_lost: what was taken before them is of a session that the broker no longer has.
     """
 
@@ -47,10 +49,14 @@ class Acknowledgements:
     session_lost: bool = False
 
 
-def tag(message: Delivery) -> int:
-    """Return what a message is known by: packet id (16 bits), CRC-32 of topic and payload, WITH_TOPIC."""
-    start = crc32(message.topic.encode()) ^ BETWEEN
-    return crc32(message.payload, start) << 16 | (message.packet_id or 0) | WITH_TOPIC
+# The checksums of topics; to look one up takes a third of the time.
+_STARTS = Remembered(lambda topic: crc32(topic.encode()) ^ BETWEEN)
+
+
+def tags(messages: Sequence[Delivery]) -> list[int]:
+    """Return what messages are known by: packet id (16 bits), CRC-32 of topic and payload, WITH_TOPIC."""
+    starts = _STARTS
+    return [crc32(m.payload, starts[m.topic]) << 16 | (m.packet_id or 0) | WITH_TOPIC for m in messages]
 
 
 def tag_without_topic(message: Delivery) -> int:
@@ -96,19 +102,19 @@ class Deliveries:
 
     def take(self, messages: Sequence[Delivery], notes: Acknowledgements) -> int:
         """Note QoS 1 messages; return how many of the first ones were taken before."""
-        tags = [tag(message) for message in messages]
-        if known := 0 if self._expected == {} else self._known(messages, tags):
+        new = tags(messages)
+        if known := 0 if self._expected == {} else self._known(messages, new):
             self.repeated += known
-            notes.repeated += [each & 0xFFFF for each in tags[:known]]
-            del tags[:known]
-        self.taken.extend(tags)
-        notes.pubacks += tags
+            notes.repeated += [each & 0xFFFF for each in new[:known]]
+            del new[:known]
+        self.taken.extend(new)
+        notes.pubacks += new
         return known
 
     def take_once(self, message: Delivery, notes: Acknowledgements) -> bool:
         """Note a QoS 2 message; return whether it is a new one."""
         assert message.packet_id is not None  # noqa: S101 (the codec sees to it)
-        new = tag(message)
+        (new,) = tags([message])
         known = self._unreleased.get(message.packet_id)
         # ewad 0.1.0 kept the identifier alone
         repeated = known == new or (known == message.packet_id and message.duplicate)
@@ -139,13 +145,13 @@ class Deliveries:
         self.taken.clear()
         self._unreleased.clear()
 
-    def _known(self, messages: Sequence[Delivery], tags: list[int]) -> int:
+    def _known(self, messages: Sequence[Delivery], new: list[int]) -> int:
         """Return how many of the messages, from the first one on, repeat what was taken."""
         if self._expected is None:
             self._expected = self._since_an_id_came_twice()
         expected = self._expected
         for known, message in enumerate(messages):
-            place = expected.get(tags[known], expected.get(tag_without_topic(message), -1))
+            place = expected.get(new[known], expected.get(tag_without_topic(message), -1))
             if place < self._next:  # nothing is repeated after a new message
                 self._expected = {}
                 return known

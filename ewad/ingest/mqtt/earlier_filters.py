@@ -51,7 +51,7 @@ class EarlierFilters:
         """Note that the broker's session has all filters of ours from here on."""
         self._subscribed = True
 
-    def wanted(self, messages: list[M]) -> list[M]:
+    def wanted(self, messages: Iterable[M]) -> list[M]:
         """Return the messages without those that aren't wanted."""
         ours = self._ids
         if self._subscribed:

@@ -15,7 +15,10 @@ PUBACK, PUBREC, PUBCOMP = 0x40, 0x50, 0x70  # first bytes (MQTT 5, table 2-1)
 # it forwards 2,000 messages/s with a core fully busy, at 1024 7,000.
 EXACTLY_ONCE_RECEIVE_MAXIMUM = 1024
 LARGEST_SUBSCRIPTION_ID = 268_435_455  # MQTT 5, 3.8.2.1.2
-RECEIVE_MAXIMUM = b"\x21\xff\xff"  # property 0x21 with 65535 (MQTT 5, 3.1.2.11.3)
+# Messages in flight at QoS 1. Said explicitly it overrides mosquitto's max_inflight_messages of 20. Far fewer
+# than there are packet ids: mosquitto 2.0 numbers in turn and does not ask whether a number is still in use,
+# so that near 65535 messages with the same id are in flight, and repetitions can't be told from new ones.
+RECEIVE_MAXIMUM = 16_384
 
 
 def connect(settings: MqttSettings) -> bytes:
@@ -29,22 +32,9 @@ def connect(settings: MqttSettings) -> bytes:
         keep_alive=settings.keep_alive_seconds,
         session_expiry_interval=expiry,
         max_packet_size=MAX_PACKET_BYTES,
-        receive_max=EXACTLY_ONCE_RECEIVE_MAXIMUM if settings.qos == 2 else 65535,
+        receive_max=EXACTLY_ONCE_RECEIVE_MAXIMUM if settings.qos == 2 else RECEIVE_MAXIMUM,
     )
-    return packet.write() if settings.qos == 2 else with_receive_maximum(packet.write())
-
-
-def with_receive_maximum(packet: bytes) -> bytes:
-    """Return the CONNECT packet with receive maximum 65535 written out, which the codec omits as the default.
-
-    Said explicitly it overrides mosquitto's max_inflight_messages of 20. The packet must not hold it already.
-    """
-    view = memoryview(packet)
-    _, start = read_varint(view, 1)
-    properties = start + 10  # protocol name (6 bytes), version, flags, keep-alive (2): MQTT 5, 3.1.2
-    length, after = read_varint(view, properties)
-    body = packet[start:properties] + varint(length + len(RECEIVE_MAXIMUM)) + RECEIVE_MAXIMUM + packet[after:]
-    return packet[:1] + varint(len(body)) + body
+    return packet.write()
 
 
 def subscribe(packet_id: int, subscription: Subscription, qos: int, *, identified: bool) -> bytes:
@@ -88,16 +78,6 @@ def packet_size(view: memoryview) -> int | None:
     except IndexError:
         return None
     return start + length
-
-
-def varint(value: int) -> bytes:
-    """Return the variable byte integer (MQTT 5, 1.5.5)."""
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
 
 
 def read_varint(view: memoryview, offset: int) -> tuple[int, int]:

@@ -17,6 +17,11 @@ CLOSE_SECONDS = 1.0  # for a clean end of the connection; a stop has to be over 
 # Only MQTT 5 has subscription identifiers, and not with every broker.
 OVERLAPS_UNTOLD = "topic filters overlap: a message that several take may be counted once for each url=%s"
 
+OLDER_BROKER = 'set mqtt.version = "3.1.1"'
+OLDER_BROKER_PERHAPS = (
+    f"; if the broker speaks MQTT 3.1.1 only, {OLDER_BROKER}"  # it may hang up, or say nothing
+)
+
 VIOLATION = "protocol violation by the broker: %s"
 ALIAS_FORBIDDEN = "topic alias %d, where none is allowed"  # no CONNECT of ours announces a maximum
 

@@ -8,7 +8,8 @@ import mqtt5
 import pytest
 
 from ewad.ingest.mqtt import source as mqtt
-from ewad.ingest.mqtt.aiomqtt_session import AiomqttSession, _insisting
+from ewad.ingest.mqtt.aiomqtt_client import insisting
+from ewad.ingest.mqtt.aiomqtt_session import AiomqttSession
 from tests.ingest.mqtt.peer import Peer, aliased, expect_end, publish, session
 
 Reason = mqtt5.DisconnectReasonCode
@@ -75,7 +76,7 @@ async def test_a_cancellation_that_comes_together_with_the_answer_is_not_lost() 
     async def call() -> int:
         return await asyncio.wait_for(answer, 10)  # Python 3.11: the answer wins, the cancellation is gone
 
-    task = asyncio.create_task(_insisting(call()))
+    task = asyncio.create_task(insisting(call()))
     await asyncio.sleep(0.01)
     answer.set_result(1)
     await asyncio.sleep(0)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from ewad.ingest.mqtt.deliveries import MAX_IN_FLIGHT, Acknowledgements, Deliveries, tag, tag_without_topic
+from ewad.ingest.mqtt.deliveries import MAX_IN_FLIGHT, Acknowledgements, Deliveries, tag_without_topic, tags
 
 
 @dataclass
@@ -13,6 +13,11 @@ class Message:
     payload: bytes = b"1"
     duplicate: bool = False
     topic: str = "t"
+
+
+def tag(message):
+    (found,) = tags([message])
+    return found
 
 
 def deliver(deliveries, ids, *, duplicate=False, payload=b"%d"):

@@ -14,7 +14,7 @@ import pytest
 
 from ewad.errors import StateError
 from ewad.ingest.mqtt import mqtt5_session
-from ewad.ingest.mqtt.mqtt5_session import READ_BYTES
+from ewad.ingest.mqtt.mqtt5_buffer import READ_BYTES
 from ewad.ingest.mqtt.source import (
     LONGEST_DELAY_SECONDS,
     Backoff,
@@ -58,29 +58,6 @@ async def test_many_packets_of_one_segment_come_in_one_list_with_the_clocks_time
         await run.done()
         assert run.consumer.payloads == [str(i) for i in range(1000)]
         assert len(run.consumer.calls) < 10
-
-
-@pytest.mark.parametrize("payload_bytes", [0, 1, 200])
-async def test_packets_split_at_every_byte_boundary_arrive_whole(payload_bytes: int) -> None:
-    packets = [
-        mqtt5.PublishPacket(f"t/{i}", b"x" * payload_bytes, qos=QOS1, packet_id=i + 1) for i in range(2)
-    ]
-    data = b"".join(packet.write() for packet in packets)
-    consumer = Recorder()
-    settings = MqttSettings(host="h", subscriptions=(Subscription("#"),))
-    for cut in range(len(data) + 1):
-        connection = mqtt5_session.Connection(mqtt5_session.Mqtt5Session(settings, consumer))
-        connection._accepted = True
-        connection._transport = Unconnected()
-        for piece in (data[:cut], data[cut:]):
-            connection.get_buffer(-1)[: len(piece)] = piece
-            connection._take(len(piece))
-    assert [message.topic for message in consumer.messages] == ["t/0", "t/1"] * (len(data) + 1)
-    assert {len(message.payload) for message in consumer.messages} == {payload_bytes}
-
-
-class Unconnected(asyncio.Transport):
-    def write(self, data: bytes) -> None: ...
 
 
 async def test_a_packet_larger_than_the_buffer_arrives_and_the_buffer_shrinks_back() -> None:
@@ -227,6 +204,32 @@ async def test_the_answer_of_an_mqtt_3_broker_gives_the_hint(caplog: pytest.LogC
     async with session(script, healthy) as run:
         await run.consumer.until_received(1)
     assert 'unsupported protocol version: set mqtt.version = "3.1.1"' in caplog.text
+
+
+@pytest.mark.parametrize("silent", [True, False])
+async def test_a_broker_that_does_not_answer_connect_gives_the_hint(
+    silent: bool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mqtt5_session, "CONNECT_SECONDS", 0.1)
+
+    async def script(peer: Peer) -> None:
+        await peer.receive()
+        if silent:
+            await peer.receive()
+
+    async def speaks(peer: Peer) -> None:
+        await peer.accept()
+        await peer.send(publish(1))
+        await peer.receive()
+
+    hint = '; if the broker speaks MQTT 3.1.1 only, set mqtt.version = "3.1.1"'
+    async with session(script, speaks, script) as run:
+        await run.consumer.until_received(1)
+        told = [record.getMessage() for record in caplog.records if hint in record.getMessage()]
+        await run.done()
+    assert len(told) == 1
+    later = [record.getMessage() for record in caplog.records if hint in record.getMessage()]
+    assert later == told  # it has spoken MQTT 5 meanwhile
 
 
 async def test_one_refused_filter_is_told_and_the_others_work(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,0 +1,69 @@
+"""Rests gather messages of a fast broker, and do not hold up one that waits."""
+
+import pytest
+
+from ewad.ingest.mqtt.pacing import BUSY_PACE_SECONDS, MOST_UNRESTED, QUIET_PACE_SECONDS, SMALL_WINDOW, Pacing
+
+IDLE, ANSWER = 0.002, 0.0005  # until a rest is known to have been in vain; from acknowledgement to data
+
+
+def of_a_window_of_one(pacing, messages, answer=ANSWER):
+    """Return the rests after each message of a broker that sends the next one upon the acknowledgement."""
+    now, rests = 0.0, []
+    for _ in range(messages):
+        rests.append(pacing.seconds(30, 1, now))
+        if rests[-1]:
+            now += rests[-1] + IDLE
+            pacing.rested_in_vain(1)
+        pacing.acknowledged(now)
+        now += answer
+    return rests
+
+
+def test_a_broker_that_waits_for_each_acknowledgement_gets_more_than_a_thousand_a_second():
+    rests = of_a_window_of_one(Pacing(), 5000)
+    seconds = sum(rests) + IDLE * sum(map(bool, rests)) + 5000 * ANSWER
+    assert 5000 / seconds > 1000
+    assert [rest > 0 for rest in rests[:10]] == [True, False, True, False, False, True, *[False] * 4]
+    assert sum(map(bool, rests[-10 * MOST_UNRESTED :])) <= 10
+
+
+def test_reads_of_a_broker_that_sends_on_are_all_followed_by_rests():
+    pacing, now = Pacing(), 0.0
+    for _ in range(100):  # something always comes during the rest
+        rest = pacing.seconds(30, 1, now)
+        assert rest == pytest.approx(QUIET_PACE_SECONDS, rel=0.01)
+        now += rest
+        pacing.acknowledged(now)
+    assert pacing.seconds(1 << 20, 1, now) == BUSY_PACE_SECONDS
+
+
+def test_messages_that_come_now_and_then_are_no_answers():
+    assert all(of_a_window_of_one(Pacing(), 50, answer=0.1))
+
+
+def test_a_broker_that_begins_to_send_on_is_noticed_at_the_next_rest():
+    pacing = Pacing()
+    of_a_window_of_one(pacing, 2000)
+    now, rests = 1e3, []
+    for _ in range(MOST_UNRESTED + 10):
+        rests.append(pacing.seconds(30, 1, now))
+        pacing.acknowledged(now + rests[-1])
+        now += rests[-1] + 0.0001
+    assert all(rests[-5:])
+
+
+def test_a_pause_of_a_fast_broker_is_no_waiting():
+    pacing, now = Pacing(), 0.0
+    for _ in range(50):
+        now += 0.012 + pacing.seconds(20_000, SMALL_WINDOW + 1, now)
+        pacing.rested_in_vain(SMALL_WINDOW + 1)
+        pacing.acknowledged(now)
+    assert pacing.seconds(30, 1, now) > 0
+
+
+def test_nothing_owed_or_more_to_read_means_a_rest():
+    pacing = Pacing()
+    of_a_window_of_one(pacing, 100)
+    pacing.acknowledged(5.0)
+    assert pacing.seconds(30, 0, 5.0) > 0
