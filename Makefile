@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 PEERS := $(VENV)/.peers
 KERNELS := $(shell find ewad/kernels -name '*.py' -o -name '*.pxd')
 
-.PHONY: help demo test test-slow test-all coverage fresh lint bench chaos soak fuzz
+.PHONY: help demo test test-slow test-all coverage fresh lint bench chaos simulate brokers soak fuzz
 .DELETE_ON_ERROR:
 
 help:
@@ -18,6 +18,8 @@ help:
 	@echo "make lint     check style and types"
 	@echo "make bench    measure ewad beside its peers; torch only where it is installed: $(BIN)/pip install torch==2.13.0"
 	@echo "make chaos    do 500 faults to the network and kill the daemon 800 times: nothing may be lost or doubled"
+	@echo "make simulate try the session against a model broker in 100,000 worlds; ARGS='--seed 7' replays one"
+	@echo "make brokers  kill the daemon 30 times with each broker that is installed: a table of lost and doubled"
 	@echo "make soak     put twenty million messages through a broker: nothing may grow; takes half an hour"
 	@echo "make fuzz     feed ten million inputs, guided by coverage; ARGS='--inputs 100000 decoders' for less"
 	@echo "PYTHON=python3.12 make ...   with another Python than python3, when .venv is made"
@@ -56,6 +58,12 @@ bench: $(PEERS)
 chaos: $(INSTALLED)
 	CHAOS_FAULTS=250 $(BIN)/python -m pytest tests/chaos $(ARGS)
 	KILLS=200 $(BIN)/python -m pytest -s tests/system/test_kill.py
+
+simulate: $(INSTALLED)
+	$(BIN)/python -m tests.simulation $(ARGS)
+
+brokers: $(INSTALLED)
+	$(BIN)/python -m tests.system.brokers $(ARGS)
 
 soak: $(INSTALLED)
 	SOAK_MESSAGES=20000000 $(BIN)/python -m pytest -s tests/soak $(ARGS)

@@ -1,0 +1,59 @@
+"""Exactly once in 2,000 simulated worlds; `make simulate` tries 100,000."""
+
+from collections.abc import Callable
+
+import pytest
+
+from ewad.ingest.mqtt import deliveries
+from ewad.ingest.mqtt.deliveries import Deliveries, tag_without_topic
+from tests.simulation.world import World, simulate
+
+SEEDS = 2000
+PARTS = 8  # tests that may run side by side
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_nothing_is_lost_and_nothing_counted_twice_whatever_fails(part: int) -> None:
+    for seed in range(part, SEEDS, PARTS):
+        simulate(seed)
+
+
+def test_a_seed_gives_the_same_world_again() -> None:
+    worlds = [World(7), World(7)]
+    for world in worlds:
+        world.run()
+    assert worlds[0].trace == worlds[1].trace
+    assert worlds[0].disk.counted == worlds[1].disk.counted
+
+
+def by_payload_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deliveries, "tags", lambda messages: [tag_without_topic(each) for each in messages])
+
+
+def every_message_is_new(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Deliveries, "_known", lambda *_: 0)
+
+
+def only_dup_repeats(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = Deliveries._known
+    monkeypatch.setattr(
+        Deliveries, "_known", lambda it, messages, new: messages[0].duplicate and known(it, messages, new)
+    )
+
+
+def all_that_was_ever_taken_repeats(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        Deliveries, "_since_an_id_came_twice", lambda it: {each: n for n, each in enumerate(it.taken)}
+    )
+
+
+@pytest.mark.parametrize(
+    "broken", [by_payload_alone, every_message_is_new, only_dup_repeats, all_that_was_ever_taken_repeats]
+)
+def test_the_worlds_are_hard_enough_to_tell_a_wrong_ledger(
+    broken: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken(monkeypatch)
+    with pytest.raises(AssertionError, match=r"seed \d+: .*; replay: python -m tests.simulation --seed \d+"):
+        for seed in range(SEEDS):
+            simulate(seed)
