@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 PEERS := $(VENV)/.peers
 KERNELS := $(shell find ewad/kernels -name '*.py' -o -name '*.pxd')
 
-.PHONY: help demo test test-slow test-all coverage fresh lint bench chaos simulate brokers soak fuzz
+.PHONY: help demo reference test test-slow test-all coverage fresh lint bench chaos simulate brokers soak fuzz
 .DELETE_ON_ERROR:
 
 help:
@@ -16,6 +16,7 @@ help:
 	@echo "make coverage make test, with the lines and branches counted that it runs, in subprocesses too"
 	@echo "make fresh    run the property tests with examples of a fresh seed, which is printed"
 	@echo "make lint     check style and types"
+	@echo "make reference  write the tables of docs/configuration.md anew"
 	@echo "make bench    measure ewad beside its peers; torch only where it is installed: $(BIN)/pip install torch==2.13.0"
 	@echo "make chaos    do 500 faults to the network and kill the daemon 800 times: nothing may be lost or doubled"
 	@echo "make simulate try the session against a model broker in 100,000 worlds; ARGS='--seed 7' replays one"
@@ -23,6 +24,11 @@ help:
 	@echo "make soak     put twenty million messages through a broker: nothing may grow; takes half an hour"
 	@echo "make fuzz     feed ten million inputs, guided by coverage; ARGS='--inputs 100000 decoders' for less"
 	@echo "PYTHON=python3.12 make ...   with another Python than python3, when .venv is made"
+
+reference: $(INSTALLED)
+	@sed '/^<!-- What follows/q' docs/configuration.md > docs/configuration.md.new
+	@$(BIN)/ewad schema --markdown >> docs/configuration.md.new
+	@mv docs/configuration.md.new docs/configuration.md
 
 demo: $(INSTALLED)
 	@$(BIN)/ewad demo $(ARGS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -130,6 +131,15 @@ def check(config: Path | None, connect: bool) -> None:
     from ewad.commands import check as checking
 
     click.echo(checking.check(_settings(config), connect))
+
+
+@cli.command()
+@click.option("--markdown", is_flag=True, help="The reference of all tables and keys instead, in Markdown.")
+def schema(markdown: bool) -> None:
+    """Print the JSON schema of ewad.toml, by which editors complete and check it."""
+    from ewad.config import schema as schemas
+
+    click.echo(schemas.markdown() if markdown else json.dumps(schemas.json_schema(), indent=2))
 
 
 @cli.command()

@@ -1,7 +1,8 @@
 """Configuration: TOML and environment in, typed settings out; every error names its place.
 
-syntax: the small notations.  settings: the typed result.  checks, document: what each key takes.
-reading, environment: where values come from.  effective: the settings as text again.
+syntax: the small notations.  checks, kinds: what a value must be.  options: the table of options, which mqtt,
+stream, model, http and service fill and document puts together.  settings: the typed result.  reading,
+environment: where values come from.  effective, schema: the settings, and all options, as text again.
 """
 
 from ewad.config.effective import effective

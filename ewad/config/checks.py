@@ -1,14 +1,13 @@
-"""Checks of single values: a raw TOML value in, a typed one out, or Invalid with what was expected."""
+"""Findings of what is wrong with a raw document, each with its path; checks of a table as a whole."""
 
 from __future__ import annotations
 
 import difflib
-import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
-from ewad.config.syntax import parse_duration, quoted
+from ewad.config.syntax import quoted
 
 Path = tuple[str | int, ...]
 Problem = tuple[Path, str]
@@ -73,117 +72,10 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {quoted(near[0])}?" if near else ""
 
 
-def text(value: Any) -> str:
-    """Take a text that is not empty and has no control characters."""
-    if not isinstance(value, str) or not value or any(ord(c) < 32 or ord(c) == 127 for c in value):
-        raise fail(f"expected a text, got {shown(value)}")
-    return value
-
-
-def boolean(value: Any) -> bool:
-    """Return true or false."""
-    if not isinstance(value, bool):
-        raise fail(f"expected true or false, got {shown(value)}")
-    return value
-
-
-def choice(*known: str) -> Check:
-    """Take one of the known names."""
-
-    def check(value: Any) -> str:
-        if not isinstance(value, str):
-            options = ", ".join(f'"{name}"' for name in known)
-            raise fail(f"expected one of {options}, got {shown(value)}")
-        if value not in known:
-            raise unknown(value, known)
-        return value
-
-    return check
-
-
-def integer(low: int, high: int) -> Check:
-    """Take an integer in low..high."""
-
-    def check(value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise fail(f"expected an integer, got {shown(value)}")
-        if not low <= value <= high:
-            raise fail(f"must be in {low}..{high}, got {shown(value)}")
-        return value
-
-    return check
-
-
-def number(interval: str) -> Check:
-    """Take a finite number in an interval such as "[0, 1)" or "(0, inf)"."""
-    low, high = (float(bound) for bound in interval[1:-1].split(","))
-
-    def check(value: Any) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise fail(f"expected a number, got {shown(value)}")
-        inside = low <= value <= high and (isinstance(value, int) or math.isfinite(value))
-        inside = inside and abs(value) < 1e308  # an integer may be larger than any float
-        if not inside or (value == low and interval[0] == "(") or (value == high and interval[-1] == ")"):
-            raise fail(f"must be in {interval}, got {shown(value)}")
-        return float(value)
-
-    return check
-
-
-def duration(low: str, high: str) -> Check:
-    """Take a duration between low and high, as seconds."""
-    least, most = parse_duration(low), parse_duration(high)
-
-    def check(value: Any) -> float:
-        if not isinstance(value, str):
-            raise fail(f'expected a duration such as "5m", got {shown(value)}')
-        seconds: float = parsed(parse_duration)(value)
-        if not least <= seconds <= most:
-            raise fail(f"must be in {low}..{high}, got {shown(value)}")
-        return seconds
-
-    return check
-
-
-def parsed(parse: Callable[[str], Any]) -> Check:
-    """Take a text that parse understands; its ValueError is the message."""
-
-    def check(value: Any) -> Any:
-        try:
-            return parse(value if isinstance(value, str) else text(value))
-        except ValueError as error:
-            raise fail(str(error)) from error
-
-    return check
-
-
-def list_of(check: Check, *, repeats: bool = False) -> Check:
-    """Take a list of one or more values, different ones unless it may have repeats."""
-
-    def checks(value: Any) -> tuple[Any, ...]:
-        if not isinstance(value, list) or not value:
-            raise fail(f"expected a list of one or more, got {shown(value) if value else 'an empty list'}")
-        items = each((index, partial(check, item)) for index, item in enumerate(value))
-        seen: set[Any] = set()
-        for index, item in enumerate(items):
-            if not repeats and item in seen:
-                raise fail(f"expected different values, got {shown(value[index])} twice", index)
-            seen.add(item)
-        return tuple(items)
-
-    return checks
-
-
-def one_or_list_of(check: Check, *, repeats: bool = False) -> Check:
-    """Take one value or a list as list_of does, as a tuple."""
-    several = list_of(check, repeats=repeats)
-    return lambda value: several(value) if isinstance(value, list) else (check(value),)
-
-
 def table(
     raw: Any,
-    checks: dict[str, Check],
-    required: tuple[str, ...] = (),
+    checks: Mapping[str, Check],
+    required: Iterable[str] = (),
     build: Callable[[dict[str, Any]], Any] = dict,
     elsewhere: tuple[str, Iterable[str]] = ("", ()),
 ) -> Any:

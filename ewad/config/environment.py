@@ -65,13 +65,13 @@ def _known_keys(path: Path) -> Mapping[str, object] | None:
     """Return the keys of the table at path; None where any name may stand."""
     if not path:
         return SECTIONS
-    depth = 2 if path[0] in ("stream", "model") else 1
-    return SECTIONS[str(path[0])] if len(path) == depth else None
+    table = SECTIONS[str(path[0])].table
+    return table.kinds if len(path) == table.depth else None
 
 
 def _check_at(path: Path) -> Check | None:
-    depth = 2 if path[0] in ("stream", "model") else 1
-    return SECTIONS[str(path[0])].get(str(path[depth])) if len(path) == depth + 1 else None
+    table = SECTIONS[str(path[0])].table
+    return table.kinds.get(str(path[-1])) if len(path) == table.depth + 1 else None
 
 
 def _value(text: str, check: Check | None) -> Any:

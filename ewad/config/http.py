@@ -2,37 +2,57 @@
 
 from __future__ import annotations
 
-import pathlib
-from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from ewad.config import checks, files
-from ewad.config.checks import Check, fail
+import msgspec
+
+from ewad.config import files
+from ewad.config.checks import fail
+from ewad.config.kinds import parsed, text
+from ewad.config.options import Option, Place, table_of
 from ewad.config.passwords import PasswordHash
-from ewad.config.settings import HttpSettings
-from ewad.config.syntax import parse_listen
+from ewad.config.syntax import ListenAddress, format_listen, parse_listen
 
 KEY_CREDENTIAL, USERS_CREDENTIAL = "http_key", "http_users"  # their file names in $CREDENTIALS_DIRECTORY
 
-HTTP_KEYS: dict[str, Check] = {
-    "listen": checks.parsed(parse_listen),
-    "cert_file": checks.text,
-    "key_file": checks.text,
-    "users_file": checks.text,
-}
+LISTEN = parsed(parse_listen, "host:port; without a host: every interface", format_listen)
 
 
-def http_settings(values: dict[str, Any], base: pathlib.Path, environ: Mapping[str, str]) -> HttpSettings:
-    """Return the settings of checked values; paths in them are relative to base. Raises Invalid."""
-    files.resolve(values, base)
+class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the metrics are served, by which certificate (none: without TLS), to whom (nobody: everyone)."""
+
+    listen: Annotated[
+        ListenAddress, Option(LISTEN, "Where to serve `/metrics`, `/healthz`, `/readyz` and a page at `/`.")
+    ] = ListenAddress("127.0.0.1", 9466)
+    cert_file: Annotated[str | None, Option(text, "The certificate, in PEM, to serve by TLS.")] = None
+    key_file: Annotated[
+        str | None, Option(text, "The certificate's key; without it $CREDENTIALS_DIRECTORY/http_key.")
+    ] = None
+    users_file: Annotated[
+        str | None,
+        Option(
+            text,
+            "Lines `name:hash` that `ewad hash-password NAME` prints, or $CREDENTIALS_DIRECTORY/http_users:"
+            " nobody else is served.",
+        ),
+    ] = None
+    users: dict[str, PasswordHash] = {}
+
+
+HTTP = table_of("[http]", "Where the metrics are served, and to whom.", HttpSettings)
+
+
+def http_settings(values: dict[str, Any], place: Place) -> HttpSettings:
+    """Return the settings of checked values. Raises Invalid."""
+    files.resolve(values, place.base)
     if "cert_file" in values and "key_file" not in values:
-        key = files.credential(KEY_CREDENTIAL, environ)
+        key = files.credential(KEY_CREDENTIAL, place.environ)
         if key is None:
             raise fail("expected key_file beside it, got none", "cert_file")
         values["key_file"] = key
     if "key_file" in values and "cert_file" not in values:
         raise fail("expected cert_file beside it, got none", "key_file")
-    users_file = values.get("users_file") or files.credential(USERS_CREDENTIAL, environ)
+    users_file = values.get("users_file") or files.credential(USERS_CREDENTIAL, place.environ)
     return HttpSettings(**values, users=_users(users_file) if users_file else {})
 
 

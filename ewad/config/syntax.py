@@ -12,7 +12,8 @@ from typing import Literal, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
-_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|[smhdw]))+", re.ASCII)
+DURATION = r"([0-9]+(\.[0-9]+)?(ms|[smhdw]))+"
+_DURATION = re.compile(DURATION)
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])", re.ASCII)
 
 Transport = Literal["tcp", "tls", "ws", "wss"]
@@ -147,6 +148,12 @@ def parse_listen(text: str) -> ListenAddress:
     if not re.fullmatch(r"[A-Za-z0-9._-]*", host):
         raise ValueError(expected)
     return ListenAddress(host, int(port))
+
+
+def format_listen(address: ListenAddress) -> str:
+    """Return the text that parse_listen reads as the address."""
+    host = f"[{address.host}]" if ":" in address.host else address.host
+    return f"{host}:{address.port}"
 
 
 def parse_topic(text: str) -> TopicSyntax:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from ewad.numeric.averages import ByCount, Decay
 from ewad.numeric.experts import GRADIENT_EXPERTS
@@ -19,6 +19,8 @@ MAX_HELD = 1000
 class ModelSettings:
     """A forecasting model, its training and what it forecasts. lags and horizons count samples.
 
+    A field annotated by a text, and by its range if the type doesn't say it, is a key of [model.NAME].
+
     experts: one, or several whose forecasts are mixed by their track record (numeric/experts.py).
     features: what they see: "lags" alone, or "full": averages, level and calendar too (engine/features.py).
     season: samples a season, for the seasonal experts; None: a day's, or of daily samples a week's.
@@ -30,24 +32,53 @@ class ModelSettings:
     """
 
     name: str = "default"
-    share: Literal["group", "stream"] = "group"
+    share: Annotated[
+        Literal["group", "stream"], "One model for all streams of a block, or one for each stream."
+    ] = "group"
     experts: tuple[str, ...] = ("linear",)
     hidden: tuple[int, ...] = (16,)
-    features: Literal["lags", "full"] = "lags"
-    lags: int = 24
+    features: Annotated[
+        Literal["lags", "full"],
+        "What the experts see: lags alone, or averages, level, day, week and year too.",
+    ] = "lags"
+    lags: Annotated[
+        int, "1..10000", "How many last values the experts see: samples, or grid steps with every."
+    ] = 24
     horizons: tuple[int, ...] = (1,)
-    season: int | None = None
-    interval: float | None = None
-    every_seconds: float | None = None
-    resample: Literal["mean", "last"] = "mean"
-    max_gap_seconds: float | None = None
-    batch_size: int = 64
-    batches_per_epoch: int = 100
+    season: Annotated[
+        int | None,
+        "2..10000",
+        "Samples a season, for the seasonal experts; without it a day's, or a week's of daily values.",
+    ] = None
+    interval: Annotated[
+        float | None, "(0, 1)", "The coverage of the prediction intervals; without it there are none."
+    ] = None
+    every_seconds: Annotated[
+        float | None,
+        "1ms..36500d",
+        "The grid step: the model sees one value for each; without it, it sees each sample.",
+    ] = None
+    resample: Annotated[
+        Literal["mean", "last"], "What the value of a grid step is: the mean of its samples, or the last one."
+    ] = "mean"
+    max_gap_seconds: Annotated[
+        float | None,
+        "1ms..36500d",
+        "After a longer gap the lags start anew; empty grid steps up to it repeat the last value.",
+    ] = None
+    batch_size: Annotated[int, "1..1000000", "Examples a mini-batch."] = 64
+    batches_per_epoch: Annotated[
+        int, "1..1000000000", "Mini-batches that are an epoch: a stream has no end."
+    ] = 100
     optimizer: Optimizer = field(default_factory=Adam)
-    learning_rate: float = 0.001
+    learning_rate: Annotated[float, "(0, inf)", "The size of the optimizer's steps, before the schedule."] = (
+        0.001
+    )
     schedule: Schedule = field(default_factory=InverseTime)
-    l2: float = 0.0
-    max_gradient_norm: float | None = None
+    l2: Annotated[float, "[0, inf)", "The weight of the squared parameters in the cost."] = 0.0
+    max_gradient_norm: Annotated[
+        float | None, "(0, inf)", "A longer gradient is cut to this length; without it none is."
+    ] = None
     start_from: str | None = None
 
     @property

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,8 +82,10 @@ class Momentum(_OnCopies):
     averaged=False gives the other common form, v = beta1 * v + g, whose steps are 1 / (1 - beta1) as long.
     """
 
-    beta1: float = 0.9
-    averaged: bool = True
+    beta1: Annotated[float, "[0, 1)", "The weight of the past in the average of the gradients."] = 0.9
+    averaged: Annotated[
+        bool, "Whether the past and the gradient weigh 1 together; false: v = beta1 * v + g."
+    ] = True
 
     def init(self, theta: Array) -> State:
         """Return (velocity,), at rest."""
@@ -105,9 +107,13 @@ class RMSprop(_OnCopies):
     epsilon_inside=True puts epsilon under the root, as some libraries do.
     """
 
-    beta2: float = 0.999
-    epsilon: float = 1e-8
-    epsilon_inside: bool = False
+    beta2: Annotated[float, "[0, 1)", "The weight of the past in the average of the squared gradients."] = (
+        0.999
+    )
+    epsilon: Annotated[
+        float, "(0, inf)", "What is added to the root of that average, so that nothing is divided by 0."
+    ] = 1e-8
+    epsilon_inside: Annotated[bool, "Whether epsilon stands under the root."] = False
 
     def init(self, theta: Array) -> State:
         """Return (mean square,), at zero."""
@@ -131,10 +137,16 @@ class Adam(_OnCopies):
     weight_decay > 0 shrinks theta by rate * weight_decay apart from the gradient (AdamW).
     """
 
-    beta1: float = 0.9
-    beta2: float = 0.999
-    epsilon: float = 1e-8
-    weight_decay: float = 0.0
+    beta1: Annotated[float, "[0, 1)", "The weight of the past in the average of the gradients."] = 0.9
+    beta2: Annotated[float, "[0, 1)", "The weight of the past in the average of the squared gradients."] = (
+        0.999
+    )
+    epsilon: Annotated[
+        float, "(0, inf)", "What is added to the root of that average, so that nothing is divided by 0."
+    ] = 1e-8
+    weight_decay: Annotated[
+        float, "[0, inf)", "Shrinks the parameters by rate * weight_decay at each step (AdamW)."
+    ] = 0.0
 
     def init(self, theta: Array) -> State:
         """Return (first moment, second moment, steps taken), all zero."""

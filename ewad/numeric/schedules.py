@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,7 +90,9 @@ class Constant(_ByEpoch):
 class InverseTime(_ByEpoch):
     """initial / (1 + decay_rate * epoch)."""
 
-    decay_rate: float = 1.0
+    decay_rate: Annotated[
+        float, "[0, inf)", "How fast the rate falls: to half after 1 / decay_rate epochs."
+    ] = 1.0
 
     def rate(self, initial: float, epoch: Counts, batch: Counts) -> Floats:
         """Return initial / (1 + decay_rate * epoch)."""
@@ -101,7 +103,7 @@ class InverseTime(_ByEpoch):
 class Exponential(_ByEpoch):
     """initial * base**epoch."""
 
-    base: float = 0.95
+    base: Annotated[float, "(0, 1]", "What the rate is multiplied by at each epoch."] = 0.95
 
     def rate(self, initial: float, epoch: Counts, batch: Counts) -> Floats:
         """Return initial * base**epoch."""
@@ -112,8 +114,8 @@ class Exponential(_ByEpoch):
 class InverseSqrt(_Checked):
     """initial * k / sqrt(epoch), or / sqrt(t) with t the mini-batch; both counted from 1 under the root."""
 
-    k: float = 1.0
-    per: Literal["epoch", "batch"] = "epoch"
+    k: Annotated[float, "(0, inf)", "The factor before 1 / sqrt(epoch)."] = 1.0
+    per: Annotated[Literal["epoch", "batch"], "What is counted under the root."] = "epoch"
 
     @property
     def by_batch(self) -> bool:
@@ -130,8 +132,8 @@ class InverseSqrt(_Checked):
 class Staircase(_ByEpoch):
     """initial * factor**(epoch // every): discrete steps, half after half by default."""
 
-    factor: float = 0.5
-    every: int = 10
+    factor: Annotated[float, "(0, 1]", "What the rate is multiplied by at each step down."] = 0.5
+    every: Annotated[int, "1..1000000000", "Epochs between two steps down."] = 10
 
     def rate(self, initial: float, epoch: Counts, batch: Counts) -> Floats:
         """Return initial * factor**(epoch // every)."""
@@ -142,7 +144,9 @@ class Staircase(_ByEpoch):
 class Manual(_ByEpoch):
     """The rates an operator wrote down: (epoch, rate) pairs, each in force from its epoch on."""
 
-    rates: tuple[tuple[int, float], ...] = ()
+    rates: Annotated[
+        tuple[tuple[int, float], ...], "(0, inf)", "Pairs [epoch, rate]: each rate holds from its epoch on."
+    ] = ()
 
     def rate(self, initial: float, epoch: Counts, batch: Counts) -> Floats:
         """Return the rate of the last pair whose epoch has come; initial before the first."""
@@ -158,8 +162,8 @@ class Cosine(_ByEpoch):
     Source: Loshchilov & Hutter 2017 (SGDR), without restarts.
     """
 
-    epochs: int = 100
-    floor: float = 0.0
+    epochs: Annotated[int, "1..1000000000", "Epochs until the floor is reached."] = 100
+    floor: Annotated[float, "[0, 1]", "The share of the rate that remains."] = 0.0
 
     def rate(self, initial: float, epoch: Counts, batch: Counts) -> Floats:
         """Return initial * (floor + (1 - floor) * (1 + cos(pi * epoch / epochs)) / 2)."""
@@ -174,8 +178,8 @@ class ReduceOnPlateau(_ByEpoch):
     Whoever trains counts the plateaus met and hands their number over in the epoch's place.
     """
 
-    factor: float = 0.5
-    floor: float = 1e-3
+    factor: Annotated[float, "(0, 1]", "What the rate is multiplied by at each step down."] = 0.5
+    floor: Annotated[float, "[0, 1]", "The share of the rate that remains."] = 1e-3
 
     def rate(self, initial: float, epoch: Counts, batch: Counts) -> Floats:
         """Return the rate after `epoch` plateaus."""

@@ -175,6 +175,25 @@ def test_every_error_names_file_key_expectation_and_what_came(text, line):
     assert len(problem) < 300
 
 
+@pytest.mark.parametrize("topic", ["site/{room}/t", "a"])
+def test_a_block_of_one_plain_topic_needs_no_name(topic):
+    settings = parse(f'[[stream]]\ntopic = "{topic}"', "ewad.toml", {})
+    assert settings.streams[0].name == settings.group_settings()[0].name == topic
+    assert parse(effective(settings), "again", {}) == settings
+
+
+@pytest.mark.parametrize("topic", ['"a/#"', '"+/b"', '["a", "b"]', '"$share/g/a"'])
+def test_a_block_of_other_topics_needs_a_name(topic):
+    (problem,) = problems(f"[[stream]]\ntopic = {topic}")
+    why = "expected a value, got none: only one topic without + and # can be the name"
+    assert problem == f"ewad.toml: stream[0].name: {why}"
+
+
+def test_blocks_that_are_named_by_the_same_topic_are_told_apart_by_nothing():
+    (problem,) = problems('[[stream]]\ntopic = "a"\n' * 2)
+    assert problem == 'ewad.toml: stream[1].name: expected a name of its own, got "a" twice'
+
+
 def test_all_problems_are_told_at_once_ten_at_most():
     lines = problems(STREAM + "beta = 2\nscale = 0\n[http]\nlisten = 1\n")
     assert [line.split(": ")[1] for line in lines] == ["stream[0].beta", "stream[0].scale", "http.listen"]
