@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from ewad.daemon.clock import ArrivalClock
-from ewad.engine import Batch, Engine
+from ewad.engine import Batch, Engine, Results
 from ewad.ingest.intake import Intake
 from ewad.ingest.mqtt.consumer import Message
 from ewad.ingest.mqtt.deliveries import Acknowledgements
@@ -45,12 +45,15 @@ class Committer:
         intake: Intake,
         store: Store | None,
         observe_seconds: Callable[[float], None],
+        observed: Callable[[Engine, Batch, Results], None] = lambda engine, batch, results: None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
+        """observed: told of each batch with its results, right after it was observed."""
         self._engine = engine
         self._intake = intake
         self._store = store
         self._observe_seconds = observe_seconds
+        self._observed = observed
         self._clock = clock
         self._pieces = [FIRST_PIECE] * len(engine.groups)
         self._job: _Job | None = None
@@ -158,9 +161,10 @@ class Committer:
 
     def _observe(self, batch: Batch) -> None:
         started = self._clock()
-        self._engine.observe(batch)
+        results = self._engine.observe(batch)
         taken = self._clock() - started
         self._observe_seconds(taken)
+        self._observed(self._engine, batch, results)
         size, n = self._pieces[batch.group], len(batch)
         if taken > PIECE_SECONDS:
             self._pieces[batch.group] = max(1, int(n * PIECE_SECONDS / taken))

@@ -26,6 +26,7 @@ from ewad.ingest.mqtt.deliveries import Deliveries
 from ewad.ingest.mqtt.from_configuration import connection_settings
 from ewad.ingest.mqtt.source import MqttSettings, MqttSource, make_source
 from ewad.outputs.http.access import server_tls
+from ewad.outputs.http.history import History
 from ewad.outputs.http.server import HttpServer
 from ewad.outputs.prometheus.exposition import Exposition
 from ewad.outputs.prometheus.instruments import Instruments
@@ -70,6 +71,7 @@ class Daemon:
             repeated=lambda: self.deliveries.repeated,
             state=lambda: self.store,
         )
+        self.history = History()
         self.store = self._open_store()
         self.engine = new_engine(settings) if self.store is None else self.store.engine
         self.deliveries = Deliveries() if self.store is None else self.store.deliveries
@@ -78,7 +80,11 @@ class Daemon:
         self._forgotten = self.intake.adopt()
         self._log_homeless(self._forgotten)
         self.committer = Committer(
-            self.engine, self.intake, self.store, self.instruments.observe_seconds.observe
+            self.engine,
+            self.intake,
+            self.store,
+            self.instruments.observe_seconds.observe,
+            self.history.observed,
         )
         self.source = self._new_source(connection_settings(settings), self.deliveries)
         self.server = self._new_server(settings)
@@ -98,6 +104,8 @@ class Daemon:
             tls=server_tls(settings.http),
             users=settings.http.users,
             clock=self.clock.now,
+            units=_units(settings),
+            history=self.history,
         )
 
     def _open_store(self) -> Store | None:
@@ -217,7 +225,7 @@ class Daemon:
             self._log_homeless(forgotten)
             self.engine, self.intake = engine, intake
             self.committer.take_over(engine, intake)
-            self.server.show(engine, _exposition(engine, new))
+            self.server.show(engine, _exposition(engine, new), _units(new))
         if self.store is not None and (engine is not None or session is not None):
             self.store.take_over(self.engine, forgotten, session)
 
@@ -269,6 +277,10 @@ def _of_engine(settings: Settings) -> object:
 
 def _session(settings: Settings) -> str:
     return f"{settings.mqtt.client_id} at {settings.mqtt.url}"
+
+
+def _units(settings: Settings) -> list[str | None]:
+    return [block.unit for block in settings.streams]
 
 
 def _exposition(engine: Engine, settings: Settings) -> Exposition:

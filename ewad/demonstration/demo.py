@@ -36,7 +36,7 @@ topic = "site/{place}/wind_speed"
 beta = [0.9, 0.98]
 
 [model.demo]                # no experts named: that of model = "auto", its learning rate decaying
-horizons = [1]
+horizons = [1, 2, 3, 6, 12, 24]
 batch_size = 16
 batches_per_epoch = 20
 learning_rate = 0.01

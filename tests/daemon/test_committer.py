@@ -25,7 +25,7 @@ def committer():
     settings = config.parse({"stream": [{"name": "plant", "topic": "plant/#"}]}, "test", {})
     engine = Engine(settings.group_settings())
     intake = Intake(engine, settings.streams)
-    return engine, Committer(engine, intake, None, lambda seconds: None, Clock(engine))
+    return engine, Committer(engine, intake, None, lambda seconds: None, clock=Clock(engine))
 
 
 def messages(n):

@@ -1,4 +1,4 @@
-"""The HTTP server: /metrics, /healthz, /readyz and the landing page."""
+"""The HTTP server: /metrics, /healthz, /readyz, the API and the live page."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import socket
 import ssl
 import time
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final
 from weakref import WeakValueDictionary
@@ -20,10 +20,13 @@ from aiohttp.http_exceptions import HttpProcessingError
 from ewad.config.passwords import PasswordHash
 from ewad.engine import Engine
 from ewad.errors import ConfigError
-from ewad.outputs.http import landing
+from ewad.outputs.http import documents, page
 from ewad.outputs.http.access import Gate, TooManyGuesses
+from ewad.outputs.http.api import Api
+from ewad.outputs.http.history import History
 from ewad.outputs.http.listening import Listener
 from ewad.outputs.http.readers import Readers
+from ewad.outputs.http.view import View
 from ewad.outputs.prometheus.exposition import Exposition
 from ewad.outputs.prometheus.instruments import Instruments
 from ewad.outputs.prometheus.negotiation import accepts_gzip, wants_openmetrics
@@ -76,18 +79,24 @@ class HttpServer:
         not_ready: Callable[[], str | None],
         tls: ssl.SSLContext | None = None,
         users: Mapping[str, PasswordHash] | None = None,
+        units: Sequence[str | None] = (),
+        history: History | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Take where to listen (port 0: any free one), what to show, and what says why ewad is not ready.
 
         not_ready returns None when all is well, else a sentence for people. users: none, or all who may read.
+        units: of each group's values, where told.  history: what is fed with the results of batches.
         """
         self._listen = (listen_host, listen_port)
         self._engine = engine
         self._exposition = exposition
         self._instruments = instruments
         self._not_ready = not_ready
+        self._units = units
+        self._history = history or History()
         self._clock = clock
+        self._api = Api(self._view, self._status, self._history)
         self._turns = Turns()
         self._tls = tls
         self._gate = Gate(users) if users else None
@@ -126,9 +135,9 @@ class HttpServer:
         if self._gate is not None and earlier._gate is not None:
             self._gate.go_on_from(earlier._gate)
 
-    def show(self, engine: Engine, exposition: Exposition) -> None:
+    def show(self, engine: Engine, exposition: Exposition, units: Sequence[str | None]) -> None:
         """Show another engine from the next request on."""
-        self._engine, self._exposition = engine, exposition
+        self._engine, self._exposition, self._units = engine, exposition, units
 
     async def stop(self) -> None:
         """Stop listening and end all connections, at once or nearly so."""
@@ -144,7 +153,8 @@ class HttpServer:
         app = web.Application(middlewares=middlewares)
         app.add_routes(
             [
-                web.get("/", self._page),
+                *page.routes(),
+                *self._api.routes(),
                 web.get("/metrics", self._metrics),
                 web.get("/healthz", self._healthz),
                 web.get("/readyz", self._readyz),
@@ -178,16 +188,14 @@ class HttpServer:
             return web.Response(text="ready\n")
         return web.Response(status=503, text=reason + "\n")
 
-    async def _page(self, request: web.Request) -> web.Response:
-        html = landing.render(
-            self._instruments.version,
-            self._instruments.streams(),
-            self._instruments.connected(),
-            self._not_ready(),
-            landing.first_rows(self._engine, lambda group: self._exposition.shown(group, self._clock())),
+    def _view(self) -> View:
+        units = self._units or [None] * len(self._engine.groups)
+        return View(
+            self._engine, lambda group: self._exposition.shown(group, self._clock()), units, self._history
         )
-        body = html.encode(errors="replace")
-        return web.Response(body=body, content_type="text/html", charset="utf-8", headers=landing.HEADERS)
+
+    def _status(self) -> documents.Status:
+        return self._instruments.status(self._not_ready())
 
     async def _metrics(self, request: web.Request) -> web.StreamResponse:
         openmetrics = wants_openmetrics(request.headers.get(hdrs.ACCEPT, ""))

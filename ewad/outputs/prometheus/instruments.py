@@ -18,6 +18,7 @@ from prometheus_client.openmetrics import exposition as openmetrics_exposition
 from prometheus_client.registry import Collector
 
 from ewad import kernels
+from ewad.outputs.http.documents import State, Status
 
 # A batch of one sample takes about 100 us, one of 100,000 some 100 ms; past 50 ms the loop is held up.
 OBSERVE_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
@@ -103,6 +104,29 @@ class Instruments:
             return document.removesuffix(b"# EOF\n")
         return exposition.generate_latest(_WithoutCreated(self._registry))
 
+    def status(self, not_ready: str | None) -> Status:
+        """Return the same counts for people. not_ready: why ewad is not ready; None: it is."""
+        state = self._state()
+        return Status(
+            version=self.version,
+            connected=self.connected(),
+            ready=not_ready,
+            streams=self.streams(),
+            received=self._received(),
+            rejected={reason: count for reason, count in self._all_rejected().items() if count},
+            refused=self._refused(),
+            forgotten=self._forgotten(),
+            reconnects=self._reconnects(),
+            redelivered=self._repeated(),
+            reload_successful=self._reload_successful(),
+            state=None
+            if state is None
+            else State(state.writable, state.snapshot_time or None, state.file_bytes, state.damaged),
+        )
+
+    def _all_rejected(self) -> dict[str, int]:
+        return dict.fromkeys(self._reasons, 0) | dict(self._rejected())
+
     def _counts(self) -> Iterator[Metric]:
         build = {"version": self.version, "kernels": kernels.HOW}
         yield InfoMetricFamily("ewad_build", "The version that runs, and how its kernels do.", build)
@@ -134,7 +158,7 @@ class Instruments:
         family = CounterMetricFamily(
             "ewad_messages_rejected", "Messages or samples that were not used, by reason.", labels=["reason"]
         )
-        for reason, count in (dict.fromkeys(self._reasons, 0) | dict(self._rejected())).items():
+        for reason, count in self._all_rejected().items():
             family.add_metric([reason], count)
         return family
 

@@ -1,5 +1,6 @@
 import asyncio
 import gzip
+import re
 import socket
 import time
 import tracemalloc
@@ -13,7 +14,7 @@ from ewad.errors import ConfigError
 from ewad.outputs.http import server as server_module
 from ewad.outputs.http.server import HttpServer
 from ewad.outputs.prometheus.exposition import Exposition
-from tests.outputs.engines import INF, feed, instruments, model_engine, smoothing_engine, wide_engine
+from tests.outputs.engines import INF, instruments, model_engine, smoothing_engine, wide_engine
 from tests.outputs.prometheus.test_negotiation import PROMETHEUS_2, PROMETHEUS_3
 
 WIDE = 40_000  # streams: a scrape of about 20 MB, far more than the sockets' buffers hold
@@ -164,16 +165,34 @@ async def test_readyz_says_why_not(serve, client):
 
 
 async def test_the_page_is_html_under_a_strict_policy(serve, client):
-    engine = smoothing_engine()
-    feed(engine, 0, "<img src=x>\ud800", [21.5])
-    async with client.get(await serve(engine) + "/") as response:
+    url = await serve()
+    async with client.get(url + "/") as response:
         assert response.status == 200
         assert response.headers["Content-Type"] == "text/html; charset=utf-8"
-        assert response.headers["Content-Security-Policy"].startswith("default-src 'none';")
-        assert response.headers["Refresh"] == "5"
+        policy = response.headers["Content-Security-Policy"]
         text = await response.text()
-    assert "&lt;img src=x&gt;" in text
-    assert "<img" not in text
+    assert policy.startswith("default-src 'none'; script-src 'self';")
+    assert "unsafe" not in policy
+    assert " style=" not in text  # the policy would refuse these, and inline scripts
+    assert re.findall(r"<script[^>]*>([^<]*)</script>", text) == [""]
+    for address in re.findall(r'(?:href|src)="(/page/[^"]+)"', text):
+        async with client.get(url + address) as response:
+            assert response.status == 200, address
+
+
+async def test_a_file_of_the_page_is_sent_once(serve, client):
+    url = await serve()
+    async with client.get(url + "/page/app.js") as response:
+        assert response.headers["Content-Type"] == "text/javascript; charset=utf-8"
+        tag = response.headers["ETag"]
+    async with client.get(url + "/page/app.js", headers={"If-None-Match": tag}) as response:
+        assert (response.status, await response.read()) == (304, b"")
+
+
+@pytest.mark.parametrize("name", ["nothing.js", "..%2Fserver.py", "%2e%2e%2fserver.py", ".", ""])
+async def test_nothing_but_the_files_of_the_page_is_served(serve, client, name):
+    async with client.get(await serve() + "/page/" + name) as response:
+        assert response.status == 404
 
 
 async def test_every_answer_forbids_sniffing_and_names_no_version(serve, client):

@@ -1,0 +1,247 @@
+"""The HTTP API, /api/v1: streams, their history and forecasts, and the daemon's state, as JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, Final, NamedTuple, NoReturn
+
+import msgspec
+from aiohttp import hdrs, web
+
+from ewad.outputs.http import documents
+from ewad.outputs.http.history import POINTS, History
+from ewad.outputs.http.view import SORTS, Found, View
+from ewad.outputs.prometheus.negotiation import accepts_gzip
+
+ROOT: Final = "/api/v1"
+LIMIT, MOST = 50, 500  # streams a page: 500 are about 200 KB
+RECENT_MOST: Final = 120  # values of each, for a small curve
+TEXT_MOST: Final = 1024  # characters of a search
+COMPRESSED_BYTES: Final = 1024  # smaller documents are not worth it
+EVENT_SECONDS: Final = 0.5  # between two looks for new points: quicker than an eye wants a table to change
+WRITE_SECONDS: Final = 5.0  # a reader of events that takes longer is dropped
+READERS: Final = 8  # of events at a time, each of them a connection of the server's
+WATCHED: Final = 100  # streams a reader may ask for
+
+Document = msgspec.Struct
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Parameter(NamedTuple):
+    """One query parameter. kind: "string" or "integer"."""
+
+    name: str
+    kind: str
+    text: str
+
+
+class Operation(NamedTuple):
+    """One address of the API, and the document that it answers with; None: events."""
+
+    path: str
+    summary: str
+    document: type[Document] | None
+    parameters: tuple[Parameter, ...] = ()
+
+
+GROUP: Final = Parameter("group", "string", "The block of the stream, where several have one of that name.")
+OPERATIONS: Final = (
+    Operation("/status", "How the daemon is.", documents.Status),
+    Operation(
+        "/streams",
+        "The streams, a page at a time.",
+        documents.Streams,
+        (
+            Parameter("search", "string", "Only streams whose name, group or labels hold this text."),
+            Parameter("sort", "string", f"One of {', '.join(SORTS)}; with - before it the other way round."),
+            Parameter("limit", "integer", f"How many at the most, 1 to {MOST}; {LIMIT} unless told."),
+            Parameter("after", "string", "Where the page begins: `next` of the page before."),
+            Parameter("recent", "integer", f"How many last values to add to each, 0 to {RECENT_MOST}."),
+        ),
+    ),
+    Operation(
+        "/streams/{stream}", "One stream, and what is configured for it.", documents.StreamDetail, (GROUP,)
+    ),
+    Operation(
+        "/streams/{stream}/history",
+        "The last points of a stream.",
+        documents.History,
+        (GROUP, Parameter("points", "integer", f"How many at the most, 1 to {POINTS}.")),
+    ),
+    Operation("/streams/{stream}/forecast", "What is forecast of a stream.", documents.Curve, (GROUP,)),
+    Operation(
+        "/events",
+        "Server-sent events: how the named streams stand, as they change.",
+        None,
+        (Parameter("stream", "string", f"A stream to follow; may be repeated up to {WATCHED} times."),),
+    ),
+)
+
+
+class Api:
+    """Answers for one server. view: makes how things stand now; status: how the daemon is."""
+
+    def __init__(
+        self,
+        view: Callable[[], View],
+        status: Callable[[], documents.Status],
+        history: History,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._view = view
+        self._status = status
+        self._history = history
+        self._clock = clock
+        self._readers = 0
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the addresses and what answers there."""
+        handlers: dict[str, Handler] = {
+            "/status": self._get_status,
+            "/streams": self._get_streams,
+            "/streams/{stream}": partial(self._of_stream, lambda view, found, request: view.detail(found)),
+            "/streams/{stream}/history": partial(self._of_stream, _history),
+            "/streams/{stream}/forecast": partial(
+                self._of_stream, lambda view, found, request: view.curve(found)
+            ),
+            "/events": self._get_events,
+        }
+        routes = [web.get(ROOT + each.path, handlers[each.path]) for each in OPERATIONS]
+        return [*routes, web.get(f"{ROOT}/openapi.json", self._get_openapi)]
+
+    async def _get_status(self, request: web.Request) -> web.StreamResponse:
+        return _answer(request, self._status())
+
+    async def _get_openapi(self, request: web.Request) -> web.StreamResponse:
+        from ewad.outputs.http.openapi import document
+
+        return _answer(request, document(self._status().version))
+
+    async def _get_streams(self, request: web.Request) -> web.StreamResponse:
+        limit = _integer(request, "limit", 1, MOST, LIMIT)
+        recent = _integer(request, "recent", 0, RECENT_MOST, 0)
+        first = _integer(request, "after", 0, 10**9, 0)
+        sort, text = request.query.get("sort", "name"), request.query.get("search", "")
+        if sort.removeprefix("-") not in SORTS:
+            _refuse(
+                f"sort: expected one of {', '.join(SORTS)}, with or without - before it, got {sort[:40]!r}"
+            )
+        if len(text) > TEXT_MOST:
+            _refuse(f"search: expected at most {TEXT_MOST} characters, got {len(text)}")
+        view = self._view()
+        # In a thread: with 100,000 streams it takes some 100 ms, during which the event loop has its turns.
+        found = await asyncio.to_thread(lambda: view.ordered(view.search(text), sort))
+        page = view.again(found[first : first + limit])
+        further = str(first + limit) if first + limit < len(found) else None
+        return _answer(request, documents.Streams(view.streams(page, recent), len(found), further))
+
+    async def _of_stream(
+        self, answer: Callable[[View, Found, web.Request], Document], request: web.Request
+    ) -> web.StreamResponse:
+        view = self._view()
+        name, group = request.match_info["stream"], request.query.get("group")
+        found = view.find(name, group)
+        if found is None:
+            _refuse(f"stream: expected one that has samples, got {name[:200]!r}", web.HTTPNotFound)
+        return _answer(request, answer(view, found, request))
+
+    async def _get_events(self, request: web.Request) -> web.StreamResponse:
+        """Send how the named streams stand now, and again whenever one of them has new points.
+
+        The id of an event is the number of the newest point: a reader that comes back with Last-Event-ID
+        hears at once of what has come since, and nothing where nothing has.
+        """
+        names = request.query.getall("stream", [])
+        if len(names) > WATCHED:
+            _refuse(f"stream: expected at most {WATCHED}, got {len(names)}")
+        if self._readers >= READERS:
+            _refuse(f"expected at most {READERS} readers of events at a time", web.HTTPServiceUnavailable)
+        seen = _last_event(request)
+        response = web.StreamResponse(
+            headers={hdrs.CONTENT_TYPE: "text/event-stream", hdrs.CACHE_CONTROL: "no-store"}
+        )
+        if request.method == hdrs.METH_HEAD:
+            await response.prepare(request)
+            return response
+        self._readers += 1
+        try:
+            await self._follow(request, response, names, seen)
+        except (TimeoutError, ConnectionError):  # gone, or too slow
+            if request.transport is not None:
+                request.transport.abort()
+        finally:
+            self._readers -= 1
+        return response
+
+    async def _follow(
+        self, request: web.Request, response: web.StreamResponse, names: list[str], seen: int
+    ) -> None:
+        async with asyncio.timeout(WRITE_SECONDS):
+            await response.prepare(request)
+        told: dict[str, float] = {}
+        beat = self._clock()
+        while True:
+            number, changed = self._history.number, []
+            if number != seen:
+                view = self._view()
+                found = [each for name in names if (each := view.find(name)) is not None]
+                standing = view.streams(found)
+                changed = [each for each in standing if told.get(each.stream) != each.samples]
+                told.update((each.stream, each.samples) for each in changed)
+                seen = number
+            if changed:
+                data = msgspec.json.encode(changed)
+                await _send(response, b"id: %d\nevent: streams\ndata: %b\n\n" % (number, data))
+                beat = self._clock()
+            elif self._clock() - beat > WRITE_SECONDS:
+                await _send(response, b": still here\n\n")
+                beat = self._clock()
+            await asyncio.sleep(EVENT_SECONDS)
+
+
+def _history(view: View, found: Found, request: web.Request) -> Document:
+    return view.history(found, _integer(request, "points", 1, POINTS, POINTS))
+
+
+async def _send(response: web.StreamResponse, data: bytes) -> None:
+    """Send an event. Raises TimeoutError where the reader does not keep up."""
+    async with asyncio.timeout(WRITE_SECONDS):
+        await response.write(data)
+
+
+def _answer(request: web.Request, document: Document | dict[str, Any]) -> web.StreamResponse:
+    """Return a document as JSON, or 304 where the client has it already."""
+    body = msgspec.json.encode(document)
+    tag = hashlib.blake2b(body, digest_size=12).hexdigest()
+    headers = {hdrs.CACHE_CONTROL: "no-cache", hdrs.VARY: "Accept-Encoding"}
+    if any(each.value == tag for each in request.if_none_match or ()):
+        response = web.Response(status=304, headers=headers)
+    else:
+        response = web.Response(body=body, content_type="application/json", charset="utf-8", headers=headers)
+        if len(body) >= COMPRESSED_BYTES and accepts_gzip(request.headers.get(hdrs.ACCEPT_ENCODING, "")):
+            response.enable_compression(web.ContentCoding.gzip)
+    response.etag = tag
+    return response
+
+
+def _integer(request: web.Request, name: str, least: int, most: int, default: int) -> int:
+    """Return a query parameter. Answers 400 if it is no number in its range."""
+    text = request.query.get(name)
+    if text is None or text == "":
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) < 12 and least <= int(text) <= most):
+        _refuse(f"{name}: expected a whole number from {least} to {most}, got {text[:40]!r}")
+    return int(text)
+
+
+def _last_event(request: web.Request) -> int:
+    text = request.headers.get("Last-Event-ID", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else -1
+
+
+def _refuse(reason: str, error: type[web.HTTPError] = web.HTTPBadRequest) -> NoReturn:
+    raise error(text=msgspec.json.encode(documents.Problem(reason)).decode(), content_type="application/json")

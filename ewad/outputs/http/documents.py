@@ -1,0 +1,157 @@
+"""What the HTTP API says, as records: each becomes a JSON document, and a schema in the OpenAPI document.
+
+A number that is not known is null, never NaN. Times are Unix seconds; values are in their stream's unit.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+Number = float | None
+
+
+class Forecast(msgspec.Struct):
+    """A forecast so many samples ahead (with `every`: grid steps), and what such forecasts were worth.
+
+    skill: 1 - MSE / MSE of persistence.  coverage: the share of values inside their prediction intervals.
+    """
+
+    horizon: int
+    value: Number
+    lower: Number
+    upper: Number
+    skill: Number
+    coverage: Number
+
+
+class Stream(msgspec.Struct):
+    """How one stream stands. smoothed, deviation: by beta.  stale: silent for longer than stale_after.
+
+    recent: its last values, where asked for.
+    """
+
+    stream: str
+    group: str
+    labels: dict[str, str]
+    unit: str | None
+    samples: int
+    time: Number
+    value: Number
+    stale: bool
+    smoothed: dict[str, Number]
+    deviation: dict[str, Number]
+    forecasts: list[Forecast]
+    anomaly: Number
+    recent: list[Number] = []
+
+
+class Streams(msgspec.Struct):
+    """A page of streams. total: how many fit the search.  next: where the next page begins (`after`)."""
+
+    streams: list[Stream]
+    total: int
+    next: str | None
+
+
+class Expert(msgspec.Struct):
+    """One expert of a model: its weight at each horizon, and its training where it takes steps."""
+
+    name: str
+    weights: dict[str, Number]
+    loss: Number
+    learning_rate: Number
+    epoch: Number
+    plateau: bool
+
+
+class Model(msgspec.Struct):
+    """The model of a stream as it is configured, and how its experts stand."""
+
+    name: str
+    share: str
+    lags: int
+    horizons: list[int]
+    every_seconds: Number
+    interval: Number
+    optimizer: str
+    experts: list[Expert]
+
+
+class StreamDetail(msgspec.Struct):
+    """One stream, what is configured for it, and how its model stands; model: null without one."""
+
+    now: Stream
+    topics: list[str]
+    windows: list[str]
+    stale_after_seconds: Number
+    model: Model | None
+
+
+class History(msgspec.Struct):
+    """The last points of a stream, the oldest first; all lists are of one length.
+
+    forecast, lower, upper: what had been forecast for each point, at the nearest horizon.  anomaly: how far
+    outside of its interval the value fell, in half-widths, above 1: outside.
+    """
+
+    stream: str
+    group: str
+    number: list[int]
+    time: list[float]
+    value: list[float]
+    smoothed: dict[str, list[Number]]
+    forecast: list[Number]
+    lower: list[Number]
+    upper: list[Number]
+    anomaly: list[Number]
+
+
+class Ahead(msgspec.Struct):
+    """One point of a forecast curve. time: null while the typical interval of the samples is not known."""
+
+    horizon: int
+    time: Number
+    value: Number
+    lower: Number
+    upper: Number
+
+
+class Curve(msgspec.Struct):
+    """The forecasts of a stream, the nearest first."""
+
+    stream: str
+    group: str
+    made: Number
+    forecast: list[Ahead]
+
+
+class Status(msgspec.Struct):
+    """How the daemon is. ready: null when all is well, else why not.  rejected: messages, by reason."""
+
+    version: str
+    connected: bool
+    ready: str | None
+    streams: int
+    received: int
+    rejected: dict[str, int]
+    refused: int
+    forgotten: int
+    reconnects: int
+    redelivered: int
+    reload_successful: bool
+    state: State | None
+
+
+class State(msgspec.Struct):
+    """The state file. snapshot_time: when the newest snapshot was made; null before the first."""
+
+    writable: bool
+    snapshot_time: Number
+    file_bytes: int
+    damaged: int
+
+
+class Problem(msgspec.Struct):
+    """Why a request could not be answered."""
+
+    error: str

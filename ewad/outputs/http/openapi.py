@@ -1,0 +1,66 @@
+"""The OpenAPI document of the HTTP API, made from its table of operations and the records of its answers."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+from ewad.outputs.http import documents
+from ewad.outputs.http.api import OPERATIONS, ROOT, Operation
+
+REFERENCE = "#/components/schemas/{name}"
+
+
+def document(version: str) -> dict[str, Any]:
+    """Return the document, OpenAPI 3.1."""
+    records = [each.document for each in OPERATIONS if each.document is not None]
+    schemas, components = msgspec.json.schema_components(
+        [*records, documents.Problem], ref_template=REFERENCE
+    )
+    answers = dict(zip(records, schemas, strict=False))
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "ewad",
+            "version": version,
+            "description": "Smoothed values, forecasts and histories of streams. Access is that of /metrics.",
+        },
+        "paths": {ROOT + each.path: {"get": _operation(each, answers, schemas[-1])} for each in OPERATIONS},
+        "components": {"schemas": components},
+    }
+
+
+def _operation(each: Operation, answers: dict[Any, Any], problem: dict[str, Any]) -> dict[str, Any]:
+    named = re.findall(r"\{(\w+)\}", each.path)
+    parameters = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in named
+    ] + [
+        {"name": p.name, "in": "query", "description": p.text, "schema": {"type": p.kind}}
+        for p in each.parameters
+    ]
+    kind, schema = (
+        ("application/json", answers[each.document])
+        if each.document
+        else (
+            "text/event-stream",
+            {"type": "string"},
+        )
+    )
+    refusals = {"400": "A parameter is not what was expected."}
+    if named:
+        refusals["404"] = "There is no such stream, or it has no samples yet."
+    if each.document is None:
+        refusals["503"] = "As many readers as there may be are there."
+    return {
+        "summary": each.summary,
+        "parameters": parameters,
+        "responses": {
+            "200": {"description": each.summary, "content": {kind: {"schema": schema}}},
+            **{
+                code: {"description": text, "content": {"application/json": {"schema": problem}}}
+                for code, text in refusals.items()
+            },
+        },
+    }

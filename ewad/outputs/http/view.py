@@ -1,0 +1,315 @@
+"""From the engine's arrays to the documents of the HTTP API: which streams, in which order, how they are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ewad.engine import Engine
+from ewad.engine.group import Group
+from ewad.outputs.http import documents
+from ewad.outputs.http.documents import Number
+from ewad.outputs.http.history import History, Points
+from ewad.outputs.registry import QUANTITIES, Labels
+
+COLUMNS: Final = {
+    "value": "value",
+    "time": "last_sample_timestamp_seconds",
+    "skill": "forecast_skill_ratio",
+    "anomaly": "anomaly_score",
+}
+SORTS: Final = ("name", *COLUMNS)
+TOLD: Final = {quantity.name: quantity for quantity in QUANTITIES}
+
+Floats = NDArray[np.float64]
+
+
+class Found(NamedTuple):
+    """A stream: the index of its group, its row there while none is forgotten, and its name."""
+
+    group: int
+    row: int
+    name: str
+
+
+class View:
+    """One engine as it stands now. shown: which streams of a group have series in /metrics."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        shown: Callable[[int], NDArray[np.bool_]],
+        units: Sequence[str | None],
+        history: History,
+    ) -> None:
+        self._engine = engine
+        self._shown = shown
+        self._units = units
+        self._history = history
+
+    def find(self, name: str, group: str | None = None) -> Found | None:
+        """Return the stream of that name with a sample, in that group or else in the first that has one."""
+        for index, each in enumerate(self._engine.groups):
+            row = each.streams.find(name) if group in (None, each.name) else None
+            if row is not None and each.count[row] > 0:
+                return Found(index, row, name)
+        return None
+
+    def search(self, text: str) -> list[Found]:
+        """Return the streams whose name, group or label values hold the text, whatever its case."""
+        text = text.lower()
+        found: list[Found] = []
+        for index, group in enumerate(self._engine.groups):
+            whole, names = text in group.name.lower(), group.streams.names
+            known = np.flatnonzero(group.count[: len(names)] > 0).tolist()
+            found += [
+                Found(index, row, names[row])
+                for row in known
+                if whole or text in names[row].lower() or _labelled(group, row, text)
+            ]
+        return found
+
+    def again(self, found: Iterable[Found]) -> list[Found]:
+        """Return the streams as they are now, without those that are gone."""
+        rows = ((each, self._engine.groups[each.group].streams.find(each.name)) for each in found)
+        return [each._replace(row=row) for each, row in rows if row is not None]
+
+    def ordered(self, found: list[Found], sort: str) -> list[Found]:
+        """Return the streams in order: by name, or the largest first; a "-" before the key turns that round.
+
+        What is not known comes last.
+        """
+        key, turned = sort.removeprefix("-"), sort.startswith("-")
+        if key == "name":
+            return sorted(found, key=lambda each: each.name, reverse=turned)
+        values = np.array([*self._column(key, found)], dtype=float)
+        order = np.argsort(values if turned else -values, kind="stable")  # NaN last
+        return [found[index] for index in order.tolist()]
+
+    def streams(self, found: Sequence[Found], recent: int = 0) -> list[documents.Stream]:
+        """Return how these streams stand, with their last values if asked for. They count as looked at."""
+        told = {index: _Told(self._engine.groups[index]) for index in {each.group for each in found}}
+        shown = {index: self._shown(index) for index in told}
+        return [self._stream(each, told[each.group], shown[each.group], recent) for each in found]
+
+    def detail(self, found: Found) -> documents.StreamDetail:
+        """Return one stream with what is configured for it."""
+        group = self._engine.groups[found.group]
+        stale = group.settings.stale_after_seconds
+        return documents.StreamDetail(
+            now=self.streams([found])[0],
+            topics=list(group.settings.topics),
+            windows=list(group.settings.beta_labels),
+            stale_after_seconds=_number(stale),
+            model=None if group.forecaster is None else _model(group, found.row),
+        )
+
+    def history(self, found: Found, points: int) -> documents.History:
+        """Return the last points of a stream, which counts as looked at."""
+        group = self._engine.groups[found.group]
+        name = found.name
+        self._history.look(found.group, name)
+        kept = self._history.points(found.group, name)
+        n = 0 if kept is None else len(kept.time)
+        forecast, lower, upper = (np.full(n, np.nan),) * 3 if kept is None else _made_for(group, kept)
+        tail = slice(max(0, n - points), n)
+        value = np.zeros(0) if kept is None else kept.value
+        return documents.History(
+            stream=_text(name),
+            group=group.name,
+            number=[] if kept is None else kept.number[tail].astype(int).tolist(),
+            time=[] if kept is None else kept.time[tail].tolist(),
+            value=value[tail].tolist(),
+            smoothed={} if kept is None else {beta: _numbers(v[tail]) for beta, v in kept.smoothed.items()},
+            forecast=_numbers(forecast[tail]),
+            lower=_numbers(lower[tail]),
+            upper=_numbers(upper[tail]),
+            anomaly=_numbers(_anomaly(value, forecast, lower, upper)[tail]),
+        )
+
+    def curve(self, found: Found) -> documents.Curve:
+        """Return what is forecast of a stream, with the times that the forecasts are for."""
+        group, row = self._engine.groups[found.group], found.row
+        now = self.streams([found])[0]
+        step, made = self._step(found), float(group.time[row])
+        every = None if group.settings.model is None else group.settings.model.every_seconds
+        origin = made if every is None else (math.floor(made / every) - 0.5) * every
+        ahead = [
+            documents.Ahead(
+                each.horizon,
+                None if step is None else origin + each.horizon * step,
+                each.value,
+                each.lower,
+                each.upper,
+            )
+            for each in now.forecasts
+        ]
+        return documents.Curve(now.stream, now.group, now.time, ahead)
+
+    def _step(self, found: Found) -> float | None:
+        """Return the seconds from one step ahead to the next: of the grid, or the median of late."""
+        group = self._engine.groups[found.group]
+        model = group.settings.model
+        if model is not None and model.every_seconds is not None:
+            return model.every_seconds
+        points = self._history.points(found.group, found.name)
+        steps = np.zeros(0) if points is None else np.diff(points.time)
+        steps = steps[steps > 0.0]
+        return float(np.median(steps)) if len(steps) else None
+
+    def _column(self, key: str, found: Iterable[Found]) -> Iterable[float]:
+        """Yield what to sort by of each stream; NaN where it has none."""
+        names = {
+            "time": "last_sample_timestamp_seconds",
+            "skill": "forecast_skill_ratio",
+            "anomaly": "anomaly_score",
+        }
+        quantity = TOLD[names.get(key, key)]
+        columns: dict[int, Floats | None] = {}
+        for each in found:
+            if each.group not in columns:
+                standing = next(iter(quantity.standing(self._engine.groups[each.group])), None)
+                columns[each.group] = None if standing is None else standing[1]
+            column = columns[each.group]
+            yield math.nan if column is None else float(column[each.row])
+
+    def _stream(self, found: Found, told: _Told, shown: NDArray[np.bool_], recent: int) -> documents.Stream:
+        group, row = self._engine.groups[found.group], found.row
+        name = found.name
+        last: list[Number] = []
+        if recent:
+            self._history.look(found.group, name)
+            points = self._history.points(found.group, name)
+            last = [] if points is None else _numbers(points.value[-recent:])
+        return documents.Stream(
+            stream=_text(name),
+            group=group.name,
+            labels={key: _text(value) for key, value in group.streams.labels[row]},
+            unit=self._units[found.group],
+            samples=int(group.count[row]),
+            time=_number(group.time[row]),
+            value=_number(group.value[row]),
+            stale=not bool(shown[row]),
+            smoothed=told.by("beta", "smoothed_value", row),
+            deviation=told.by("beta", "smoothed_stddev", row),
+            forecasts=told.forecasts(row),
+            anomaly=told.one("anomaly_score", row),
+            recent=last,
+        )
+
+
+class _Told:
+    """The columns of a group's streams, each read from the registry once."""
+
+    def __init__(self, group: Group) -> None:
+        self._group = group
+        self._columns: dict[str, list[tuple[Labels, Floats]]] = {}
+
+    def columns(self, name: str) -> list[tuple[Labels, Floats]]:
+        if name not in self._columns:
+            self._columns[name] = list(TOLD[name].standing(self._group))
+        return self._columns[name]
+
+    def by(self, axis: str, name: str, row: int) -> dict[str, Number]:
+        return {dict(labels)[axis]: _number(values[row]) for labels, values in self.columns(name)}
+
+    def one(self, name: str, row: int) -> Number:
+        return next((_number(values[row]) for _, values in self.columns(name)), None)
+
+    def forecasts(self, row: int) -> list[documents.Forecast]:
+        names = ("value", "lower_value", "upper_value", "skill_ratio", "coverage_ratio")
+        value, *others = (self.by("horizon", f"forecast_{name}", row) for name in names)
+        return [
+            documents.Forecast(int(horizon), at, *(other.get(horizon) for other in others))
+            for horizon, at in value.items()
+        ]
+
+
+def _labelled(group: Group, row: int, text: str) -> bool:
+    return any(text in value.lower() for _, value in group.streams.labels[row])
+
+
+def _model(group: Group, row: int) -> documents.Model:
+    """Return the model of a stream."""
+    forecaster = group.forecaster
+    assert forecaster is not None  # noqa: S101 (the caller sees to it)
+    settings = forecaster.settings
+    of = 0 if forecaster.shared else row
+
+    def of_experts(name: str) -> dict[str, float]:
+        alone = settings.expert
+        return {dict(labels).get("expert", alone): float(v[of]) for labels, v in TOLD[name].standing(group)}
+
+    weights: dict[str, dict[str, Number]] = {name: {} for name in settings.experts}
+    for labels, values in TOLD["expert_weight"].standing(group):
+        told = dict(labels)
+        weights[told["expert"]][told["horizon"]] = _number(values[row])
+    loss, rate, epoch, plateau = map(of_experts, ("loss", "learning_rate", "epoch", "plateau"))
+    return documents.Model(
+        name=settings.name,
+        share=settings.share,
+        lags=settings.lags,
+        horizons=list(settings.horizons),
+        every_seconds=settings.every_seconds,
+        interval=settings.interval,
+        optimizer=type(settings.optimizer).__name__,
+        experts=[
+            documents.Expert(
+                name,
+                weights[name],
+                _number(loss.get(name, math.nan)),
+                _number(rate.get(name, math.nan)),
+                _number(epoch.get(name, math.nan)),
+                bool(plateau.get(name, 0.0)),
+            )
+            for name in settings.experts
+        ],
+    )
+
+
+def _made_for(group: Group, points: Points) -> tuple[Floats, Floats, Floats]:
+    """Return what was forecast for each point, and its bounds: NaN where nothing is known of that.
+
+    On a grid the first sample of a step closes the one before, and horizon 1 is of the step that it opens.
+    """
+    n = len(points.time)
+    made = [
+        np.full(n, np.nan) if each is None else each for each in (points.forecast, points.lower, points.upper)
+    ]
+    model = group.settings.model
+    if model is None:
+        return made[0], made[1], made[2]
+    if model.every_seconds is None:
+        source = np.arange(n) - model.horizons[0]
+        known = source >= 0
+    else:
+        step = np.maximum.accumulate(np.floor(points.time / model.every_seconds))
+        target = step - (model.horizons[0] - 1)
+        source = np.minimum(np.searchsorted(step, target), n - 1)
+        known = step[source] == target
+    aligned = [np.where(known, each[source], np.nan) for each in made]
+    return aligned[0], aligned[1], aligned[2]
+
+
+def _anomaly(value: Floats, forecast: Floats, lower: Floats, upper: Floats) -> Floats:
+    """Return how far each value lay off its forecast, in half-widths of its interval."""
+    width = np.where(value >= forecast, upper - forecast, forecast - lower)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(width > 0.0, np.abs(value - forecast) / width, np.nan)
+
+
+def _text(text: str) -> str:
+    """Return text that UTF-8 can carry: a lone surrogate, which a file can hold, becomes a question mark."""
+    return text.encode(errors="replace").decode()
+
+
+def _number(value: float) -> Number:
+    return float(value) if math.isfinite(value) else None
+
+
+def _numbers(values: Floats) -> list[Number]:
+    return [value if math.isfinite(value) else None for value in values.tolist()]

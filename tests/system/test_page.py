@@ -1,0 +1,194 @@
+"""The live page in a real browser: it shows what the API says, asks no other host, and keeps text text."""
+
+from contextlib import asynccontextmanager
+
+import numpy as np
+import pytest
+
+from ewad.engine import ByCount, Engine, GroupSettings
+from ewad.engine.settings import auto
+from tests.outputs.engines import feed
+from tests.outputs.http.test_api import HOSTILE, World
+from tests.system.browser import browser, require_chromium
+
+pytestmark = pytest.mark.system
+
+WAVE = 20.0 + np.sin(np.arange(200.0) / 4.0)
+READY = "document.querySelectorAll('tbody tr').length"
+
+
+@pytest.fixture(autouse=True)
+def _chromium():
+    require_chromium()
+
+
+def wave_engine():
+    """One stream with a model and one without, one with a name that would do harm."""
+    model = auto("auto", horizons=(1, 6))
+    engine = Engine(
+        [
+            GroupSettings("temperature", (ByCount(0.9), ByCount(0.98)), model=model),
+            GroupSettings("wind", (ByCount(0.9),)),
+        ]
+    )
+    engine.add_stream(0, "site/office/temperature", (("room", "office"),))
+    feed(engine, 1, HOSTILE, [3.0, 4.0])
+    return engine
+
+
+@asynccontextmanager
+async def opened(fragment="", width=1200, height=900):
+    """Serve a world with a wave in it, and open its page."""
+    async with World(wave_engine(), ["celsius", None]) as world, browser() as page:
+        world.observe(WAVE)
+        await page.open(f"{world.url}/{fragment}", width, height)
+        yield world, page
+        assert page.complaints == []
+        assert {address for address in page.requests if not address.startswith(world.url)} == set()
+
+
+async def rows(page):
+    return await page.evaluate(
+        "[...document.querySelectorAll('tbody tr')]"
+        ".map((row) => [...row.cells].map((cell) => cell.innerText))"
+    )
+
+
+async def test_the_list_shows_what_the_api_says_and_follows_it():
+    async with opened() as (world, page):
+        await page.until(f"{READY} === 2")
+        told = {row[0].split("\n")[0]: row for row in await rows(page)}
+        office = told["site/office/temperature"]
+        assert office[2] == f"{WAVE[-1]:.2f} °C"
+        assert "“nothing changes”" in office[5]
+        world.observe([25.25], at=2000.0)
+        await page.until(
+            "document.querySelector('[data-name=value]').closest('table').innerText.includes('25.25 °C')"
+        )
+
+
+async def test_a_name_that_looks_like_markup_stays_text():
+    async with opened() as (_, page):
+        await page.until(f"{READY} === 2")
+        assert await page.evaluate("document.querySelectorAll('main script').length") == 0
+        names = await page.evaluate(
+            "[...document.querySelectorAll('a.name')].map((each) => each.textContent)"
+        )
+        assert HOSTILE in names
+        await page.evaluate(f"[...document.querySelectorAll('a.name')][{names.index(HOSTILE)}].click()")
+        await page.until("document.querySelector('h2')?.textContent.includes('<script>')")
+        await page.until("document.querySelector('dl.facts')?.innerText.includes('Last seen')")
+
+
+async def test_a_stream_is_drawn_and_told_by_the_apis_numbers():
+    fragment = "#stream=site%2Foffice%2Ftemperature&group=temperature"
+    async with opened(fragment) as (world, page):
+        facts = await page.until("document.querySelector('dl.facts')?.innerText")
+        assert f"{WAVE[-1]:.2f} °C" in facts
+        assert "200" in facts
+        legend = await page.until("document.querySelector('.legend')?.innerText")
+        for name in ("value", "smoothed 0.9", "smoothed 0.98", "forecast for it", "forecast ahead"):
+            assert name in legend
+        label = await page.evaluate("document.querySelector('canvas').getAttribute('aria-label')")
+        assert "200 points in 3 min" in label
+        # the chart says what it draws where it is asked: at its last point the last value
+        await page.evaluate("document.querySelector('canvas').focus()")
+        await page.call("Input.dispatchKeyEvent", type="keyDown", key="ArrowRight")
+        said = await page.until(
+            "[...document.querySelectorAll('[role=status]')].map((each) => each.innerText)"
+            ".find((text) => text.startsWith('value'))"
+        )
+        assert f"value {WAVE[-1]:.2f} °C" in said
+        drawn = await page.evaluate(
+            "(() => { const c = document.querySelector('canvas'), d = c.getContext('2d')"
+            ".getImageData(0, 0, c.width, c.height).data; let n = 0;"
+            " for (let i = 3; i < d.length; i += 4) n += d[i] > 0; return n; })()"
+        )
+        assert drawn > 5000
+        world.observe([31.5], at=2000.0)
+        await page.until("document.querySelector('dl.facts').innerText.includes('31.5 °C')")
+
+
+async def test_search_and_order_ask_the_api():
+    async with opened() as (_, page):
+        await page.until(f"{READY} === 2")
+        await page.evaluate(
+            "(() => { const s = document.querySelector('input'); s.value = 'OFFICE';"
+            " s.dispatchEvent(new Event('input')); })()"
+        )
+        await page.until(f"{READY} === 1")
+        assert any("search=OFFICE" in address for address in page.requests)
+
+
+@pytest.mark.parametrize("width", [360, 800, 3840])
+@pytest.mark.parametrize("fragment", ["", "#health", "#stream=site%2Foffice%2Ftemperature&group=temperature"])
+async def test_the_page_fits_its_window(width, fragment):
+    async with opened(fragment, width=width) as (_, page):
+        await page.until("document.querySelector('main').innerText.length > 40")
+        assert await page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+async def test_the_page_says_when_the_daemon_is_gone_and_comes_back():
+    async with opened() as (world, page):
+        await page.until("document.getElementById('state').className === 'on'")
+        port = int(world.url.rsplit(":", 1)[1])
+        await world.server.stop()
+        await page.until("document.getElementById('state').innerText.includes('does not answer')")
+        world.server._listen = ("127.0.0.1", port)
+        await world.server.start()
+        await page.until("document.getElementById('state').className === 'on'")
+        page.complaints.clear()  # the browser's own words about refused connections
+
+
+async def test_the_words_for_numbers_are_right():
+    async with opened() as (_, page):
+        said = await page.evaluate(
+            "import('/page/text.js').then((t) => ["
+            "t.number(null), t.number(0.12345), t.number(1234567.8), t.number(21.456, 'celsius'),"
+            "t.number(1e-7),"
+            "t.worth(0.234), t.worth(-0.05), t.worth(0.001), t.worth(null),"
+            "t.ago(1000, 1000.5), t.ago(1000, 1061), t.ago(1000, 1000 + 7200), t.window('0.9'),"
+            "t.sparkline([1, null, 2, 3], 30, 10)])"
+        )
+        assert said == [
+            *("–", "0.123", "1,234,568", "21.46 °C", "1.000e-7"),
+            "23 % better than “nothing changes”",
+            "5 % worse than “nothing changes”",
+            "as good as “nothing changes”",
+            "not known yet",
+            *("now", "61 s ago", "2 h ago", "about 10 samples"),
+            "M0.0 10.0M20.0 5.0L30.0 0.0",
+        ]
+
+
+async def test_averages_without_bias_correction_start_at_zero():
+    async with opened() as (_, page):
+        beta = 0.5
+        corrected = [1.0, 1.0, 1.0]
+        raw = await page.evaluate(
+            f"import('/page/text.js').then((t) => t.uncorrected({corrected}, {beta}, 3))"
+        )
+        assert raw == [0.5, 0.75, 0.875]
+
+
+async def test_dark_and_light_are_both_readable():
+    async with opened() as (_, page):
+        await page.until(f"{READY} === 2")
+        for dark in (False, True):
+            await page.dark(dark)
+            ink, ground = await page.evaluate(
+                "[getComputedStyle(document.body).color, getComputedStyle(document.body).backgroundColor]"
+            )
+            assert contrast(ink, ground) > 7.0
+
+
+def contrast(one, other):
+    """Return the contrast of two colours. Source: WCAG 2.2, relative luminance."""
+    light = sorted((luminance(one), luminance(other)))
+    return (light[1] + 0.05) / (light[0] + 0.05)
+
+
+def luminance(colour):
+    channels = [int(part) / 255 for part in colour.split("(")[1].rstrip(")").split(",")[:3]]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
