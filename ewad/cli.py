@@ -5,27 +5,25 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import click
 
 from ewad import __version__
+from ewad.commands.file_options import file_options, taken
 from ewad.errors import ConfigError, EwadError
 
 if TYPE_CHECKING:
     from ewad.config import Settings
-    from ewad.ingest.files.csv import CsvOptions
+    from ewad.ingest.files import FileOptions
 
 DONE, FAILED, USAGE = 0, 1, 2
 
 # Linear algebra in several threads makes a sample of a network ten times as dear where cores are shared. Read
 # when numpy is loaded, which is later.
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
-
-# as people can type them
-DELIMITERS = {",": ",", ";": ";", ":": ":", "|": "|", "space": " ", "tab": "\t", r"\t": "\t"}
 
 DEFAULT_CONFIG = Path("ewad.toml")
 CONFIG = click.option(
@@ -63,26 +61,6 @@ def _stream_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 callback=_whole_numbers,
                 help="Steps it looks ahead; default: 1.",
             ),
-        )
-    ):
-        command = option(command)
-    return command
-
-
-def _csv_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that say how CSV files are to be read, where the guess is wrong."""
-    layouts = click.Choice(["wide", "long", "messages"])
-    for option in reversed(
-        (
-            click.option("--layout", type=layouts, help="Of the CSV files; default: by their headers."),
-            click.option("--delimiter", metavar="CHARACTER", help="Between cells, such as ';' or tab."),
-            click.option("--time-column", metavar="NAME", help="Default: the one named time, or the first."),
-            click.option(
-                "--time-format",
-                metavar="FORMAT",
-                help="As strptime's, such as '%d.%m.%Y %H:%M'; or s, ms, us, ns.",
-            ),
-            click.option("--columns", metavar="NAME,...", help="Of a wide file; default: all of numbers."),
         )
     ):
         command = option(command)
@@ -157,7 +135,7 @@ def explain(topic: str, payload: str, config: Path | None) -> None:
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @CONFIG
 @_stream_options
-@_csv_options
+@file_options
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Results: .csv or .parquet.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Picture: .png, .svg or .pdf.")
 @click.option("--openmetrics", type=click.Path(path_type=Path), help="Series with times, for promtool.")
@@ -166,18 +144,21 @@ def explain(topic: str, payload: str, config: Path | None) -> None:
 @click.option("--report", is_flag=True, help="Print what the forecasts were worth.")
 @click.option("--score-from", type=float, default=0.25, show_default=True, help="Share that it leaves out.")
 def replay(files: tuple[Path, ...], config: Path | None, **options: Any) -> None:
-    """Put CSV files through the engine, as if their samples came in live."""
+    """Put files through the engine, as if their samples came in live; - is standard input."""
     from ewad.commands import replay as replaying
 
     names = ("output", "plot", "openmetrics", "publish", "speed", "report", "score_from")
     outputs = {name: options.pop(name) for name in names}
-    csv_options = _taken_csv_options(options)
+    chosen = taken(options)
+    if options.pop("explain"):
+        _explain_files(files, chosen)
+        return
     config = config or (None if any(options.values()) else _default_config())
     if config is not None:
         settings = _settings(config, options)
     else:
         settings = replaying.default_settings(os.environ, options)
-    said, report = replaying.replay(files, settings, csv_options=csv_options, config_file=config, **outputs)
+    said, report = replaying.replay(files, settings, file_options=chosen, config_file=config, **outputs)
     click.echo(said, err=True)
     if report:
         click.echo(report)
@@ -194,16 +175,20 @@ def replay(files: tuple[Path, ...], config: Path | None, **options: Any) -> None
 @click.option("--stop-on-plateau", is_flag=True, help="End where the cost no longer falls.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the shuffling.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Cost by epoch: .png, .svg or .pdf.")
-@_csv_options
+@file_options
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The best model, for start_from.")
 def train(files: tuple[Path, ...], config: Path | None, name: str | None, **options: Any) -> None:
-    """Train a model on CSV files, with several optimizers side by side."""
+    """Train a model on files, with several optimizers side by side; - is standard input."""
     from ewad.commands import train as training
 
-    csv_options = _taken_csv_options(options)
+    chosen = taken(options)
+    if options.pop("explain"):
+        _explain_files(files, chosen)
+        return
     config = config or _default_config()
     settings = None if config is None else _settings(config)
-    said = training.train(files, settings, name, csv_options=csv_options, config_file=config, **options)
+    said, summary = training.train(files, settings, name, file_options=chosen, config_file=config, **options)
+    click.echo(summary, err=True)
     click.echo(said)
 
 
@@ -262,6 +247,16 @@ def figures(folder: Path) -> None:
         click.echo(path)
 
 
+def _explain_files(files: Sequence[Path], options: FileOptions) -> None:
+    """Print what is decided about the files. Raises SourceError where it could as well be otherwise."""
+    from ewad.ingest.files import read
+
+    for path in files:
+        with read(path, options) as file:
+            click.echo("\n".join(file.summary()))
+            file.refuse_doubts()
+
+
 def _new_password() -> str:
     """Return the password that is typed twice, or else the first line of stdin. Raises ConfigError."""
     if sys.stdin.isatty():
@@ -303,21 +298,6 @@ def _option(name: str) -> str:
     """Return a parameter of the command that runs as people write it: half_life gives --half-life."""
     parameters = click.get_current_context().command.params
     return next(max(parameter.opts, key=len) for parameter in parameters if parameter.name == name)
-
-
-def _taken_csv_options(options: dict[str, Any]) -> CsvOptions:
-    """Take from the options those of _csv_options, and return what they mean. Raises ConfigError."""
-    from ewad.ingest.files.csv import CsvOptions
-
-    delimiter, columns = options.pop("delimiter"), options.pop("columns")
-    if delimiter is not None and DELIMITERS.get(delimiter, delimiter) not in DELIMITERS.values():
-        raise ConfigError(f'--delimiter: expected one of {" ".join(DELIMITERS)}, got "{delimiter}"')
-    delimiter = DELIMITERS.get(delimiter, delimiter)
-    names = None if columns is None else tuple(name.strip() for name in columns.split(","))
-    if names is not None and not all(names):
-        raise ConfigError(f'--columns: expected names between commas, got "{columns}"')
-    rest = {name: options.pop(name) for name in ("layout", "time_column", "time_format")}
-    return CsvOptions(delimiter=delimiter, columns=names, **rest)
 
 
 def main() -> None:

@@ -464,7 +464,7 @@ def series(path: str) -> dict[str, list[tuple[float, float]]]:
 
 @pytest.mark.parametrize("share", ["group", "stream"])
 def test_openmetrics_has_the_names_and_labels_of_the_exposition(share: str) -> None:
-    from ewad.commands.replay import Replay, SampleFile
+    from ewad.commands.replay import Replay, Samples
     from ewad.config import load
     from ewad.outputs.prometheus.exposition import Exposition
 
@@ -478,7 +478,7 @@ def test_openmetrics_has_the_names_and_labels_of_the_exposition(share: str) -> N
     assert done.returncode == 0, done.stderr
     run = Replay(settings)
     with run.read(Path("odd.csv")) as file:
-        source = SampleFile(run, file)
+        source = Samples(run, file)
         for piece in source.pieces(math.inf):
             source.observe(piece)
     live = b"".join(Exposition(run.engine, [math.inf]).render(0.0, openmetrics=False)).decode()
@@ -499,9 +499,12 @@ ROOMS = ("hall", 'ki""t\\chen')
 def test_openmetrics_has_the_last_sample_of_a_time_and_none_that_goes_back() -> None:
     Path("odd.csv").write_text("time,a\n5,1\n5,2\n5.0001,3\n4,4\n6,5\n")
     config('[[stream]]\nname = "t"\ntopic = "#"\nout_of_order = "accept"\n')
-    done = ewad("replay", "odd.csv", "--openmetrics", "out.om")
+    done = ewad("replay", "odd.csv", "--openmetrics", "out.om", "--no-sort")
     assert done.returncode == 0, done.stderr
     assert series("out.om")['ewad_value{stream="a",group="t"}'] == [(5.0001, 3.0), (6.0, 5.0)]
+    assert ewad("replay", "odd.csv", "--openmetrics", "out.om").returncode == 0
+    found = series("out.om")['ewad_value{stream="a",group="t"}']
+    assert found == [(4.0, 4.0), (5.0001, 3.0), (6.0, 5.0)]
 
 
 def test_report_is_printed_and_the_summary_stays_on_stderr() -> None:

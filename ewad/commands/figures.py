@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ewad.demonstration.samples import sample_path
 from ewad.errors import ConfigError
-from ewad.ingest.files import csv
+from ewad.ingest import files
 from ewad.numeric.averages import ByCount, ExponentialAverage
 from ewad.numeric.minibatches import Training
 from ewad.numeric.network import Network
@@ -50,7 +50,7 @@ DAYS = 366  # the first year of the sample
 
 def temperatures() -> Floats:
     """Return the daily highest temperatures of the sample's first year, Celsius."""
-    with csv.read(sample_path("seattle_weather.csv")) as file:
+    with files.read(sample_path("seattle_weather.csv")) as file:
         values = [chunk.value[chunk.stream == 0] for chunk in file]
     return np.concatenate(values)[:DAYS]
 

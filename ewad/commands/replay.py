@@ -7,7 +7,7 @@ import itertools
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from ewad.config import Settings
 from ewad.config.syntax import MAX_TOPIC_BYTES, mask_url, parse_url, quoted
 from ewad.engine import REFUSED, VALUE_LIMIT, Batch, Engine, Results
 from ewad.errors import ConfigError, SourceError
-from ewad.ingest.files.csv import Chunk, CsvFile, CsvMessage, CsvOptions, read
+from ewad.ingest.files import Chunk, FileOptions, RecordedMessage, SampleFile, read
 from ewad.ingest.intake import Intake
 from ewad.ingest.topics import TopicTemplate
 from ewad.numeric.recurrence import Floats
@@ -58,7 +58,7 @@ def replay(
     openmetrics: Path | None = None,
     publish: str | None = None,
     speed: float | None = None,
-    csv_options: CsvOptions | None = None,
+    file_options: FileOptions | None = None,
     config_file: Path | None = None,
     report: bool = False,
     score_from: float = 0.25,
@@ -76,18 +76,20 @@ def replay(
         raise ConfigError(f"--score-from: must be in [0, 1), got {score_from}")
     inputs = [*files, *([config_file] if config_file else [])]
     refuse_overlaps(inputs, {"-o": output, "--plot": plot, "--openmetrics": openmetrics})
-    run = Replay(settings, csv_options)
+    run = Replay(settings, file_options)
     run.report = Report(run.engine, score_from) if report else None
-    for path in files:
-        with run.read(path) as file:  # a mistake in the last file is told before the first is worked on
-            if publish is not None:
-                _check_topics(file, file.names)
     sinks: list[Sink] = []
-    with asyncio.Runner() as runner:  # made first: an interrupt in its making would end with a traceback
+    with ExitStack() as stack, asyncio.Runner() as runner:
+        # the runner is made first: an interrupt in its making would end with a traceback
+        # a mistake in the last file is told before the first is worked on
+        opened = [stack.enter_context(run.read(path)) for path in files]
+        if publish is not None:
+            for file in opened:
+                _check_topics(file, list(file.profile.streams))
         try:
             _open_sinks(sinks, run, output, plot, openmetrics)
             started = time.perf_counter()
-            work = _replay(run, files, sinks, publish, speed)
+            work = _replay(run, opened, sinks, publish, speed)
             try:
                 runner.run(work)
             finally:
@@ -118,9 +120,9 @@ def _open_sinks(
 class Replay:
     """An engine under these settings, and what has gone through it."""
 
-    def __init__(self, settings: Settings, csv_options: CsvOptions | None = None) -> None:
+    def __init__(self, settings: Settings, file_options: FileOptions | None = None) -> None:
         self.settings = settings
-        self._csv_options = csv_options
+        self._file_options = file_options
         self.engine = Engine(settings.group_settings(), settings.limits.max_streams)
         start_models(self.engine)
         self.intake = Intake(self.engine, settings.streams, settings.limits.max_payload_bytes)
@@ -129,9 +131,9 @@ class Replay:
         self.notes: list[str] = []
         self.report: Report | None = None
 
-    def read(self, path: Path) -> CsvFile:
-        """Return the file, opened. Raises SourceError."""
-        return read(path, self._csv_options)
+    def read(self, path: Path) -> SampleFile:
+        """Return the file, of which nothing is in doubt. Raises SourceError."""
+        return read(path, self._file_options, certain=True)
 
     def summary(self, seconds: float) -> str:
         """Return what was done, and what was left out."""
@@ -148,10 +150,10 @@ class Replay:
         return "\n".join(lines)
 
 
-class SampleFile:
+class Samples:
     """A file of samples on its way into the engine: each of its streams goes to the block that takes it."""
 
-    def __init__(self, run: Replay, file: CsvFile) -> None:
+    def __init__(self, run: Replay, file: SampleFile) -> None:
         self._run = run
         self._file = file
         self._templates = [
@@ -229,14 +231,14 @@ class SampleFile:
         )
 
 
-class MessageFile:
+class Messages:
     """A file of recorded messages: they are decoded as live ones are, each at its own time."""
 
-    def __init__(self, run: Replay, file: CsvFile) -> None:
+    def __init__(self, run: Replay, file: SampleFile) -> None:
         self._run = run
         self._file = file
 
-    def pieces(self, step_seconds: float) -> Iterator[list[CsvMessage]]:
+    def pieces(self, step_seconds: float) -> Iterator[list[RecordedMessage]]:
         """Yield the messages in pieces of at most BATCH_SAMPLES and step_seconds of file time."""
         for messages in self._file.messages():
             for _, step in itertools.groupby(messages, lambda message: message.time // step_seconds):
@@ -244,27 +246,27 @@ class MessageFile:
                     yield piece
 
     @staticmethod
-    def time(piece: list[CsvMessage]) -> float:
+    def time(piece: list[RecordedMessage]) -> float:
         """Return the piece's first time."""
         return piece[0].time
 
-    def observe(self, piece: list[CsvMessage]) -> Observed:
+    def observe(self, piece: list[RecordedMessage]) -> Observed:
         """Decode the piece and let the engine observe it."""
         for arrival, together in itertools.groupby(piece, lambda message: message.time):
             self._run.intake.consume(list(together), arrival)
         return self._run.intake.observe()
 
-    def payloads(self, piece: list[CsvMessage]) -> Iterator[tuple[str, str]]:
+    def payloads(self, piece: list[RecordedMessage]) -> Iterator[tuple[str, str]]:
         """Yield topic and payload of each message."""
         _check_topics(self._file, [message.topic for message in piece])
         return ((message.topic, message.payload.decode()) for message in piece)
 
 
-def _check_topics(file: CsvFile, names: Iterable[str]) -> None:
+def _check_topics(file: SampleFile, names: Iterable[str]) -> None:
     """Raise ConfigError for a name that no message can be published to."""
     for name in names:
         if not name or set(name) & set("+#\0") or len(name.encode()) > MAX_TOPIC_BYTES:
-            column = {"wide": name, "long": "stream", "messages": "topic"}[file.layout]
+            column = name if file.layout == "wide" else file.name_column
             raise ConfigError(
                 f"--publish: {file.path}: column {quoted(column)}: "
                 f"expected a topic without +, # and NUL, got {quoted(name)}"
@@ -272,14 +274,14 @@ def _check_topics(file: CsvFile, names: Iterable[str]) -> None:
 
 
 async def _replay(
-    run: Replay, files: Sequence[Path], sinks: Sequence[Sink], publish: str | None, speed: float | None
+    run: Replay, files: Sequence[SampleFile], sinks: Sequence[Sink], publish: str | None, speed: float | None
 ) -> None:
     async with AsyncExitStack() as stack:
         publisher = None if publish is None else await stack.enter_async_context(_publisher(publish))
         pace = _Pace(speed)
-        for path in files:
-            with run.read(path) as file, _progress(path, file) as bar:
-                source: Any = (MessageFile if file.layout == "messages" else SampleFile)(run, file)
+        for file in files:
+            with file, _progress(file) as bar:
+                source: Any = (Messages if file.layout == "messages" else Samples)(run, file)
                 for piece in source.pieces(pace.step_seconds):
                     await pace.until(source.time(piece))
                     observed = source.observe(piece)
@@ -293,13 +295,13 @@ async def _replay(
                         for topic, payload in source.payloads(piece):
                             await publisher(topic, payload)
                     bar.update(file.bytes_read - bar.pos)
-            run.notes += [f"{path}: {note}" for note in file.notes]
+            run.notes += file.summary()
 
 
-def _progress(path: Path, file: CsvFile) -> Any:
+def _progress(file: SampleFile) -> Any:
     """Return a bar over the file's bytes; it shows itself on terminals only."""
     hidden = not sys.stderr.isatty()
-    return click.progressbar(length=file.size_bytes, label=path.name, file=sys.stderr, hidden=hidden)
+    return click.progressbar(length=file.size_bytes, label=file.path.name, file=sys.stderr, hidden=hidden)
 
 
 class _Pace:

@@ -15,7 +15,7 @@ from ewad.config import Settings
 from ewad.config.syntax import quoted
 from ewad.engine import ModelSettings
 from ewad.errors import ConfigError
-from ewad.ingest.files.csv import CsvOptions
+from ewad.ingest.files import FileOptions
 from ewad.numeric.minibatches import Progress
 from ewad.numeric.names import lookup
 from ewad.outputs.files.output import Output, refuse_overlaps, refuse_repeats
@@ -34,11 +34,11 @@ def train(
     optimizer: str | None = None,
     output: Path | None = None,
     plot: Path | None = None,
-    csv_options: CsvOptions | None = None,
+    file_options: FileOptions | None = None,
     config_file: Path | None = None,
     **options: Any,
-) -> str:
-    """Do what `ewad train` does, with a bar on a terminal's stderr; return what it prints.
+) -> tuple[str, str]:
+    """Do what `ewad train` does, with a bar on a terminal's stderr; return what it prints, and of the files.
 
     name: of the model of the settings; None: its only one, or the default one.  options: of TrainSettings.
     """
@@ -46,7 +46,7 @@ def train(
     refuse_repeats(files)
     chosen = TrainSettings(model=_chosen(settings, name), optimizers=_optimizers(optimizer), **options)
     with _Bars() as bars:
-        report = train_files(files, chosen, csv_options, on_progress=bars.show)
+        report = train_files(files, chosen, file_options, on_progress=bars.show)
     lines = [str(report)]
     if output is not None:  # first of all: it is what the time went into
         save(report, output)
@@ -58,7 +58,7 @@ def train(
     if plot is not None:
         draw_costs(report, plot)
         lines.append(f"costs drawn in {plot}")
-    return "\n".join(lines)
+    return "\n".join(lines), report.summary
 
 
 def _check_outputs(inputs: Sequence[Path], output: Path | None, plot: Path | None) -> None:

@@ -16,7 +16,7 @@ from ewad.engine import ModelSettings
 from ewad.engine.features import Features, columns
 from ewad.engine.learner import PLATEAU
 from ewad.errors import ConfigError, SourceError
-from ewad.ingest.files import csv
+from ewad.ingest.files import FileOptions, read
 from ewad.numeric.experts import GRADIENT_EXPERTS
 from ewad.numeric.minibatches import Progress, Training
 from ewad.numeric.names import lookup
@@ -107,6 +107,7 @@ class Report:
     train_examples: int
     validation_examples: int
     streams: int
+    summary: str = ""  # of the files
 
     @property
     def best(self) -> Result:
@@ -135,7 +136,7 @@ class Report:
 def train_files(
     paths: Sequence[Path],
     settings: TrainSettings,
-    options: csv.CsvOptions | None = None,
+    options: FileOptions | None = None,
     on_progress: OnProgress = lambda optimizer, epochs, progress: None,
 ) -> Report:
     """Train on the files' streams, one model for all of them, and return how each optimizer did.
@@ -148,7 +149,8 @@ def train_files(
         raise ConfigError(f"expert: expected one of {', '.join(TRAINABLE)} to train, got {model.expert}")
     if model.every_seconds is not None:
         raise ConfigError("every: expected none to train on files: their samples are taken as they are")
-    series = read_series(paths, options)
+    summaries: list[str] = []
+    series = read_series(paths, options, summaries)
     examples = _all_examples(series, model, paths)
     train, validation = split(examples, settings.validation)
     if not len(train) or not len(validation):
@@ -157,7 +159,7 @@ def train_files(
         )
     results = [_train(name, train, validation, settings, on_progress) for name in optimizers]
     counts = len(train), len(validation), len(series)
-    return Report(tuple(results), train.persistence, validation.persistence, *counts)
+    return Report(tuple(results), train.persistence, validation.persistence, *counts, "\n".join(summaries))
 
 
 def save(report: Report, path: Path) -> None:
@@ -175,12 +177,17 @@ def draw_costs(report: Report, path: Path) -> None:
 
 
 def read_series(
-    paths: Sequence[Path], options: csv.CsvOptions | None = None
+    paths: Sequence[Path], options: FileOptions | None = None, summaries: list[str] | None = None
 ) -> dict[str, tuple[Floats, Floats]]:
-    """Return each stream's times and values in order of time; a name may continue from file to file."""
+    """Return each stream's times and values in order of time; a name may continue from file to file.
+
+    summaries: grows by the lines that tell how each file was read.
+    """
     parts: dict[str, list[tuple[Floats, Floats]]] = {}
     for path in paths:
-        with csv.read(path, options) as file:
+        with read(path, options, certain=True) as file:
+            if summaries is not None:
+                summaries += file.summary()
             if file.layout == "messages":
                 raise SourceError(f"{path}: expected columns of numbers to train on, got recorded messages")
             for chunk in file:

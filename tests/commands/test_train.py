@@ -46,7 +46,7 @@ def test_optimizers_are_compared_in_a_table_and_a_picture(tmp_path):
         tmp_path / "cost.png",
     )
     assert result.returncode == 0, result.stderr
-    assert result.stderr == ""
+    assert result.stderr.startswith(f"{OFFICE}: CSV, ")
     for word in ("optimizer", "batch size", "epochs", "seconds", "train cost", "validation cost"):
         assert word in result.stdout
     assert "\nadam " in result.stdout
@@ -262,7 +262,7 @@ def test_a_terminal_shows_the_progress_of_a_replay(wave):
 
 
 def test_without_a_terminal_there_is_no_bar(wave):
-    assert ewad("train", wave, "--epochs", "1").stderr == ""
+    assert "%" not in ewad("train", wave, "--epochs", "1").stderr
     assert ewad("replay", wave).stderr.startswith("200 samples of 1 stream in ")
 
 

@@ -21,7 +21,7 @@ from ewad.config import StreamSettings, effective, parse
 from ewad.config.passwords import PasswordHash
 from ewad.engine import Batch, ByCount, Engine, GroupSettings, ModelSettings
 from ewad.errors import ConfigError, DecodeError, SourceError, StateError
-from ewad.ingest.files import csv
+from ewad.ingest import files
 from ewad.ingest.formats.decoders import REASONS, build
 from ewad.ingest.mqtt.deliveries import Acknowledgements, Deliveries
 from ewad.ingest.mqtt.mqtt5_session import Connection, Mqtt5Session
@@ -225,7 +225,7 @@ def table(data: bytes) -> None:
     with _scratch() as path:
         path.write_bytes(data)
         try:
-            with closing(csv.read(path)) as opened:
+            with closing(files.read(path)) as opened:
                 for _ in opened.messages() if opened.layout == "messages" else opened:
                     pass
         except SourceError as error:

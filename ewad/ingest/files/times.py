@@ -1,92 +1,533 @@
-"""Times in a CSV column -> Unix seconds."""
+"""Cells -> Unix seconds: texts in any usual form, numbers that are dates, zones in names of columns.
+
+A Form reads a whole column in one way. Which one is decided from all of the file (columns.py, roles.py).
+"""
 
 from __future__ import annotations
 
-import warnings
-from typing import TYPE_CHECKING, Any
+import calendar
+import datetime
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ewad.ingest.formats.decoders import unix_divisor
+from ewad.ingest.formats.decoders import FIRST_FINE_SECONDS, LAST_UNIX_SECONDS, unix_divisor
 
-if TYPE_CHECKING:
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+DAY = 86_400.0
+EPOCH = datetime.date(1970, 1, 1).toordinal()
+CLOCK_WORDS = ("now", "today")  # other libraries would put in the time of the reading
+
+MONTHS = {
+    **{name.lower(): i for i, name in enumerate(calendar.month_abbr) if name},
+    "mär": 3,
+    "mrz": 3,
+    "mai": 5,
+    "okt": 10,
+    "dez": 12,
+    "fév": 2,
+    "avr": 4,
+    "juin": 6,
+    "juil": 7,
+    "aoû": 8,
+    "déc": 12,
+    "ene": 1,
+    "abr": 4,
+    "ago": 8,
+    "dic": 12,
+}
+# Abbreviations that mean one zone wherever a file may come from; hours east of Greenwich.
+ABBREVIATIONS = {
+    "Z": 0.0,
+    "UTC": 0.0,
+    "GMT": 0.0,
+    "UT": 0.0,
+    "WET": 0.0,
+    "WEST": 1.0,
+    "CET": 1.0,
+    "CEST": 2.0,
+    "MEZ": 1.0,
+    "MESZ": 2.0,
+    "EET": 2.0,
+    "EEST": 3.0,
+    "MSK": 3.0,
+    "JST": 9.0,
+    "KST": 9.0,
+    "HKT": 8.0,
+    "SGT": 8.0,
+    "AWST": 8.0,
+    "ACST": 9.5,
+    "ACDT": 10.5,
+    "AEST": 10.0,
+    "AEDT": 11.0,
+    "NZST": 12.0,
+    "NZDT": 13.0,
+    "EDT": -4.0,
+    "CDT": -5.0,
+    "MST": -7.0,
+    "MDT": -6.0,
+    "PST": -8.0,
+    "PDT": -7.0,
+    "EST": -5.0,
+    "AKST": -9.0,
+    "AKDT": -8.0,
+    "HST": -10.0,
+    "BRT": -3.0,
+    "ART": -3.0,
+    "SAST": 2.0,
+}
+
+_ZONE = (
+    r"(?P<zone>[Zz](?![a-z])|(?:UTC|GMT)?\s?[+-]\d{1,2}(?::?\d{2})?(?!\d)|[A-Z]{2,4}T?\b"
+    r"|\[?[A-Z][A-Za-z_]+/[A-Za-z_/+-]+\]?)"
+)
+_CLOCK = (
+    r"(?P<H>\d{1,2})(?:[:.h](?P<M>\d{2})(?:[:.](?P<S>\d{2})(?:[.,:](?P<f>\d{1,9}))?)?)?"
+    r"(?P<gap>\s*)(?P<ap>[AaPp]\.?\s?[Mm]\.?)?"
+)
+_COMPACT_CLOCK = r"(?P<H>\d{2})(?P<M>\d{2})(?P<S>\d{2})?(?:[.,](?P<f>\d{1,9}))?"
+_TAIL = rf"(?:(?:\s*[Tt,;_]\s*|\s+|\s*-\s+|:)(?:{_CLOCK})(?:\s*{_ZONE}(?:\s*\[[\w/+-]+\])?)?)?"
+_COMPACT_TAIL = rf"[Tt ]?{_COMPACT_CLOCK}(?:\s*{_ZONE})?"
+_WEEKDAY = r"(?:(?:[Mm]on|[Tt]ue|[Ww]ed|[Tt]hu|[Ff]ri|[Ss]at|[Ss]un)[a-z]*\.?,?\s+)?"
+PATTERNS = tuple(
+    re.compile(pattern)
+    for pattern in (
+        rf"(?P<y>\d{{4}})[-/.](?P<m>\d{{1,2}})[-/.](?P<d>\d{{1,2}}){_TAIL}",
+        rf"{_WEEKDAY}(?P<a>\d{{1,2}})(?P<sep>[-/. ])(?P<b>\d{{1,2}})(?P=sep)(?P<c>\d{{4}}|\d{{2}}){_TAIL}",
+        rf"{_WEEKDAY}(?P<d>\d{{1,2}})[-/. ]*(?P<mon>[^\W\d_]{{3,9}})\.?[-/., ]*(?P<y>\d{{4}}|\d{{2}}){_TAIL}",
+        rf"{_WEEKDAY}(?P<mon>[^\W\d_]{{3,9}})\.?[- ]+(?P<d>\d{{1,2}})(?:st|nd|rd|th)?(?:,\s*|\s+|-)"
+        rf"(?P<y>\d{{4}}){_TAIL}",
+        rf"{_WEEKDAY}(?P<mon>[^\W\d_]{{3}})\s+(?P<d>\d{{1,2}})\s+{_CLOCK}(?:\s*{_ZONE})?\s+(?P<y>\d{{4}})",
+        rf"(?P<y>\d{{4}})(?P<m>\d{{2}})(?P<d>\d{{2}}){_COMPACT_TAIL}",
+        rf"(?P<y>\d{{4}})(?P<m>\d{{2}})(?P<d>\d{{2}}){_TAIL}",
+        r"(?P<y>\d{4})[-/.](?P<m>\d{1,2})|(?P<y2>\d{4})\s?M(?P<m2>\d{1,2})",
+        r"(?P<mon>[^\W\d_]{3,9})\.?[-/ ,]+(?P<y>\d{4}|\d{2})",
+        r"(?P<y>\d{4})[-/ ]?Q(?P<q>[1-4])|Q(?P<q2>[1-4])[-/ ](?P<y2>\d{4})",
+        r"(?P<y>\d{4})-?W(?P<w>\d{2})(?:-?(?P<wd>[1-7]))?",
+    )
+)
+NUMERIC_DATE = PATTERNS[1]
+CLOCK_ALONE = re.compile(
+    r"\s*(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?\s*(?:([AaPp])\.?\s?[Mm]\.?)?\s*"
+)
+ISO = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)?)?")
+
+
+class Moment(NamedTuple):
+    """Seconds since 1970 as the cell's clock shows them, and its zone: hours east, a name, or None."""
+
+    seconds: float
+    zone: str | float | None
+
+
+def looks_like_a_time(cell: str) -> bool:
+    """Return whether a text is a date, a time of day or both, and no plain number."""
+    cell = cell.strip()
+    if len(cell) < 4 or len(cell) > 64 or not any(map(str.isdigit, cell)):
+        return False
+    if CLOCK_ALONE.fullmatch(cell):
+        return True
+    if re.fullmatch(r"[-+\d.,eE]*", cell) and not re.fullmatch(r"\d+[-.]\d+[-.]\d+|\d{4}-\d\d", cell):
+        return False
+    return any(read_text(cell, order) is not None for order in ("dmy", "mdy", "ymd"))
+
+
+def read_text(cell: str, order: str) -> Moment | None:
+    """Return the moment that a cell tells; order: of the numbers in 01/02/03: "dmy", "mdy" or "ymd"."""
+    cell = cell.strip()
+    for pattern in PATTERNS:
+        found = pattern.fullmatch(cell)
+        if found is not None:
+            moment = _moment({k: v for k, v in found.groupdict().items() if v is not None}, order)
+            if moment is not None:
+                return moment
+    return None
+
+
+def _moment(parts: dict[str, str], order: str) -> Moment | None:
+    try:
+        days = _days(parts, order)
+        seconds = _second_of_day(parts)
+    except (ValueError, KeyError):
+        return None
+    zone = parts.get("zone")
+    if zone is not None:
+        known = zone_of(zone)
+        if known is None:
+            return None
+        return Moment(days * DAY + seconds, known)
+    return Moment(days * DAY + seconds, None)
+
+
+def _days(parts: dict[str, str], order: str) -> int:
+    """Return the days since 1970. Raises ValueError or KeyError for a date that is none."""
+    if "q" in parts or "q2" in parts:
+        return _date(parts.get("y") or parts["y2"], 3 * int(parts.get("q") or parts["q2"]) - 2, 1)
+    if "w" in parts:
+        day = datetime.date.fromisocalendar(int(parts["y"]), int(parts["w"]), int(parts.get("wd", 1)))
+        return day.toordinal() - EPOCH
+    if "a" in parts:
+        named = dict(zip(order, (parts["a"], parts["b"], parts["c"]), strict=True))
+        if len(named["y"]) not in (2, 4) or (len(parts["c"]) == 4 and order == "ymd"):
+            raise ValueError("no year")
+        return _date(named["y"], int(named["m"]), int(named["d"]))
+    if "mon" in parts:
+        word = parts["mon"].lower()
+        month = MONTHS.get(word[:3]) or MONTHS.get(word[:4]) or 0
+        if not month:
+            raise ValueError("no month")
+        return _date(parts["y"], month, int(parts.get("d", 1)))
+    return _date(parts.get("y") or parts["y2"], int(parts.get("m") or parts["m2"]), int(parts.get("d", 1)))
+
+
+def _date(year: str, month: int, day: int) -> int:
+    number = int(year)
+    if len(year) == 2:  # as POSIX has it
+        number += 1900 if number >= 69 else 2000
+    return datetime.date(number, month, day).toordinal() - EPOCH
+
+
+def _second_of_day(parts: dict[str, str]) -> float:
+    """Return the seconds since midnight; 24:00 is the midnight that ends the day."""
+    if "H" not in parts:
+        return 0.0
+    hour, minute, second = int(parts["H"]), int(parts.get("M", 0)), int(parts.get("S", 0))
+    half = parts.get("ap", "")[:1].lower()
+    if "M" not in parts and not half and len(parts["H"]) != 2:
+        raise ValueError("no hour")
+    if half:
+        if not 1 <= hour <= 12:
+            raise ValueError("no hour")
+        hour = hour % 12 + 12 * (half == "p")
+    if hour > 24 or minute > 59 or second > 60 or (hour == 24 and minute + second > 0):
+        raise ValueError("no time of day")
+    fraction = parts.get("f")
+    return 3600.0 * hour + 60.0 * minute + second + (float(f"0.{fraction}") if fraction else 0.0)
+
+
+def zone_of(text: str) -> float | str | None:
+    """Return a zone: hours east of Greenwich, or a name of the zone database; None for what is neither.
+
+    "GMT+2" and "UTC+2" are two hours east, as people write them.
+    """
+    text = text.strip().strip("[]()")
+    if text.upper() in ABBREVIATIONS and "/" not in text:
+        return ABBREVIATIONS[text.upper()]
+    offset = re.fullmatch(r"(?:UTC|GMT)?\s?([+-])(\d{1,2})(?::?(\d{2}))?", text)
+    if offset:
+        hours = int(offset[2]) + int(offset[3] or 0) / 60.0
+        return (-hours if offset[1] == "-" else hours) if hours <= 15 else None
+    return text if "/" in text and is_zone(text) else None
+
+
+def is_zone(name: str) -> bool:
+    """Return whether the zone database has the name."""
+    import zoneinfo
+
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
+        return False
+    return True
+
+
+def zone_in_name(name: str) -> float | str | None:
+    """Return the zone that a column's name tells, such as that of "Date Time, GMT-05:00" or "time (UTC)"."""
+    found = re.search(r"\b(?:UTC|GMT)\s?[+-]\d{1,2}(?::?\d{2})?|[A-Z][a-z]+/[A-Z][A-Za-z_]+", name)
+    if found:
+        return zone_of(found[0])
+    found = re.search(r"(?:^|[\s(\[_,])(UTC|GMT|CET|CEST|EST|PST|MST)(?:$|[\s)\]_])", name)
+    return zone_of(found[1]) if found else (0.0 if name.lower().endswith("_utc") else None)
+
+
+# -- forms: a column read in one way --
+
+
+ORDERS = {"dmy": "day first", "mdy": "month first", "ymd": "year first"}
+
+
+class Times(NamedTuple):
+    """(n,) seconds since 1970, NaN where a cell is no time; whether each is of a zone of its own."""
+
+    seconds: Floats
+    zoned: Flags
+
+
+@dataclass
+class TextForm:
+    """Texts; order: of the numbers in 01/02/03; format: as strptime's, or None for any usual form."""
+
+    order: str
+    format: str | None = None
+    ambiguous: bool = False  # whether another order reads the same cells
+    shown: str = ""  # an example, for people
+    _fast: list[str] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """What people are told of the form."""
+        if self.format:
+            return self.format
+        return (
+            {"dmy": "day first", "mdy": "month first", "ymd": "year first"}[self.order]
+            if self.ambiguous
+            else ""
+        )
+
+    def read(self, cells: Sequence[Any]) -> Times:
+        """Return the times of texts."""
+        import pandas as pd
+
+        texts = pd.Series(np.asarray(cells, dtype=object)).astype(str)
+        if self.format:
+            return _strptime(texts, self.format)
+        seconds, zoned = np.full(len(texts), np.nan), np.zeros(len(texts), np.bool_)
+        left = np.arange(len(texts))
+        for way in list(self._fast):
+            left = _fill(seconds, zoned, left, _strptime(texts.iloc[left], way))
+            if not len(left):
+                return Times(seconds, zoned)
+        if len(left) > 50 and len(self._fast) < 4:
+            found = _strptime_format(texts.iloc[left[0]], self.order)
+            if found is not None and found not in self._fast:
+                self._fast.append(found)
+                left = _fill(seconds, zoned, left, _strptime(texts.iloc[left], found))
+        for i in left.tolist():
+            moment = read_text(texts.iloc[i], self.order)
+            if moment is not None:
+                seconds[i], zoned[i] = _absolute(moment)
+        return Times(seconds, zoned)
+
+
+def _absolute(moment: Moment) -> tuple[float, bool]:
+    if moment.zone is None:
+        return moment.seconds, False
+    if isinstance(moment.zone, float):
+        return moment.seconds - 3600.0 * moment.zone, True
+    import zoneinfo
+
+    clock = datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=moment.seconds)
+    return clock.replace(tzinfo=zoneinfo.ZoneInfo(moment.zone)).timestamp(), True
+
+
+def _fill(seconds: Floats, zoned: Flags, left: NDArray[np.int64], found: Times) -> NDArray[np.int64]:
+    """Put in what was found in the places left; return those still left."""
+    known = ~np.isnan(found.seconds)
+    seconds[left[known]], zoned[left[known]] = found.seconds[known], found.zoned[known]
+    return left[~known]
+
+
+def _strptime(texts: Any, way: str) -> Times:
+    """Return the times of texts by pandas; way: "ISO8601" or a format. Words for the present are no times."""
     import pandas as pd
 
+    has_zone = "%z" in way or "%Z" in way
+    zoned = np.full(len(texts), has_zone)
+    if way == "ISO8601":
+        ends = texts.str
+        zoned = (ends.endswith("Z") | ends.contains(r"\d[+-]\d\d:?\d\d$", regex=True)).to_numpy(np.bool_)
+        texts = texts.where(texts.str.match(r"\d{4}-\d\d-\d\d(?:$|[T ])"))
+    try:
+        dates = pd.to_datetime(texts, format=way, utc=True, errors="coerce")
+    except ValueError:  # no format of any time
+        return Times(np.full(len(texts), np.nan), zoned)
+    moments = dates.dt.tz_convert(None).to_numpy().astype("datetime64[us]")
+    return Times(np.where(np.isnat(moments), np.nan, moments.astype(np.int64) / 1e6), zoned)
 
-ISO = {"format": "ISO8601"}
-DOTTED = r"\s*\d{1,2}\.\d{1,2}\.\d{2,4}\b.*"  # 31.12.2024: where dots are written, the day comes first
-UNITS = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}  # as --time-format has them
-CLOCK_WORDS = ("now", "today")  # pandas would put in the time of the replay
-TIME_OF_DAY = r"\s*\d{1,2}:\d{2}(:\d{2}([.,]\d*)?)?\s*([AaPp]\.?[Mm]\.?)?\s*"  # and its day here
+
+def _strptime_format(cell: str, order: str) -> str | None:
+    """Return the strptime format that reads a cell as read_text does; None where there is none."""
+    if ISO.fullmatch(cell):
+        return "ISO8601"
+    for pattern in PATTERNS[:7]:
+        found = pattern.fullmatch(cell)
+        if found is not None:
+            break
+    else:
+        return None
+    words = {"y": "%Y", "m": "%m", "d": "%d", "mon": "%b", "H": "%H", "M": "%M", "S": "%S", "f": "%f"}
+    words |= dict(zip("abc", ({"y": "%y", "m": "%m", "d": "%d"}[part] for part in order), strict=True))
+    parts = {name: text for name, text in found.groupdict().items() if text is not None}
+    if len(parts.get("c", "")) == 4:
+        words["c"] = "%Y"
+    if parts.get("ap"):
+        words |= {"H": "%I", "ap": "%p"}
+    for name in ("y", "f", "mon", "ap", "zone"):
+        if name in parts and not _PLAIN_PARTS[name].fullmatch(parts[name]):
+            return None
+    way = cell
+    for name in sorted(parts, key=found.start, reverse=True):
+        if name in ("sep", "gap", "zone") or (name == "ap" and name not in words):
+            continue
+        way = way[: found.start(name)] + words[name] + way[found.end(name) :]
+    if "zone" in parts:
+        way = way.removesuffix(parts["zone"]) + "%z"
+    return way
 
 
-class Clock:
-    """Turns a column of times into Unix seconds. What the first block shows holds for the whole file."""
+_PLAIN_PARTS = {
+    "y": re.compile(r"\d{4}"),
+    "f": re.compile(r"\d{1,9}"),
+    "mon": re.compile("|".join(name for name in calendar.month_abbr if name)),
+    "ap": re.compile(r"[AaPp][Mm]"),
+    "zone": re.compile(r"Z|[+-]\d\d:?\d\d"),
+}
 
-    def __init__(self, time_format: str | None) -> None:
-        # arguments of pandas' to_datetime; each is tried on the first block, the first that fits is kept
-        self._ways: list[dict[str, Any]] = (
-            [{"format": time_format}] if time_format else [ISO, {}, {"dayfirst": True}, {"format": "mixed"}]
-        )
-        self._divisor = UNITS.get(time_format or "")
-        self._formatted = time_format is not None and self._divisor is None
 
-    def seconds(self, times: pd.Series[Any]) -> NDArray[np.float64]:
-        """Return (n,) Unix seconds, NaN where a time can't be read. Times without a zone are UTC."""
-        numeric = times.dtype.kind in "iuf"
-        if self._divisor is None and not self._formatted:
-            if numeric and _are_dates(times):
-                self._ways, self._formatted = [{"format": "%Y%m%d"}], True
-            elif numeric:
-                self._divisor = _divisor(times)
-        if self._divisor is not None:
-            return self._unix(times, self._divisor)
-        self._formatted = True  # a later block of numbers is no change of mind
-        return self._dates(times.astype(str) if numeric else times)
+@dataclass(frozen=True)
+class NumberForm:
+    """Numbers that are times: a unit of Unix time, or a notation of dates."""
 
-    def _unix(self, times: pd.Series[Any], divisor: float) -> NDArray[np.float64]:
+    name: str
+    to_seconds: Callable[[Floats], Floats]
+    valid: Callable[[Floats], Flags]
+    zoned: bool = False
+    ambiguous: bool = False
+    shown: str = ""
+
+    def read(self, cells: Any) -> Times:
+        """Return the times of numbers, or of texts that spell some."""
         import pandas as pd
 
-        numbers: NDArray[np.float64] = pd.to_numeric(times, errors="coerce").to_numpy(dtype=np.float64)
-        return numbers / divisor
-
-    def _dates(self, times: pd.Series[Any]) -> NDArray[np.float64]:
-        import pandas as pd
-
-        times = times.mask(times.isin(CLOCK_WORDS))
-        best: NDArray[np.float64] = np.full(len(times), np.nan)
-        if len(self._ways) > 1 and times.astype(str).str.fullmatch(DOTTED).any():
-            self._ways = [{"dayfirst": True}]
-        for way in self._ways:
-            if "format" not in way:
-                times = times.mask(times.astype(str).str.fullmatch(TIME_OF_DAY))
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # pandas' remarks on formats it has to guess
-                try:
-                    dates = pd.to_datetime(times, utc=True, errors="coerce", **way)
-                except ValueError:
-                    continue
-            moments = dates.dt.tz_convert(None).to_numpy().astype("datetime64[us]")
-            seconds = np.where(np.isnat(moments), np.nan, moments.astype(np.int64) / 1e6)
-            # a file that begins as ISO 8601 stays so: no later way may take 1970-13-01 for a day of January
-            if not np.isnan(seconds).any() or (way == ISO and len(seconds) and not np.isnan(seconds[0])):
-                self._ways = [way]
-                return seconds
-            if np.isnan(seconds).sum() < np.isnan(best).sum():
-                best = seconds
-        return best
+        values = pd.to_numeric(pd.Series(np.asarray(cells)), errors="coerce").to_numpy(dtype=np.float64)
+        with np.errstate(invalid="ignore", over="ignore"):
+            seconds = np.where(np.isfinite(values), self.to_seconds(values), np.nan)
+        return Times(seconds, np.full(len(values), self.zoned))
 
 
-def _are_dates(times: pd.Series[Any]) -> bool:
-    """Return whether all are integers such as 19790101: year, month and day, perhaps a 30 February."""
-    if times.dtype.kind not in "iu":
-        return False
-    month, day = times // 100 % 100, times % 100
-    return bool((times.between(18000101, 22001231) & month.between(1, 12) & day.between(1, 31)).all())
+def _digits(*, hour: int = 0, minute: int = 0, second: int = 0, day: int = 1) -> tuple[Any, Any]:
+    """Return reader and check of 20200131030000 and its like; each part: its digits, 0 or 2."""
+
+    def split(values: Floats) -> tuple[NDArray[np.int64], ...]:
+        rest = np.where(np.abs(values) < 1e15, values, 0.0).astype(np.int64)
+        parts = []
+        for present in (second, minute, hour, day):
+            parts.append(rest % 100 if present else np.zeros_like(rest))
+            rest = rest // 100 if present else rest
+        return (rest // 100, rest % 100, *reversed(parts))
+
+    def seconds(values: Floats) -> Floats:
+        year, month, date, h, m, s = split(values)
+        return seconds_of(year, month, date if day else np.ones_like(date), h, m, s)
+
+    def valid(values: Floats) -> Flags:
+        year, month, date, h, m, s = split(values)
+        dates = (year >= 1800) & (year <= 2200) & (month >= 1) & (month <= 12)
+        dates &= (date >= 1) & (date <= 31) if day else np.True_
+        whole: Flags = dates & (values == np.floor(values)) & (h <= 24) & (m < 60) & (s < 61)
+        return whole
+
+    return seconds, valid
 
 
-def _divisor(times: pd.Series[Any]) -> float:
-    """Return how many of the unit make a second, by the size of the largest number; 1 if it tells nothing."""
-    largest = float(np.nanmax(np.abs(times.to_numpy(dtype=np.float64)), initial=0.0))
-    return unix_divisor(largest) or 1.0
+def seconds_of(year: Any, month: Any, day: Any, hour: Any, minute: Any, second: Any) -> Floats:
+    """Return Unix seconds of arrays of whole numbers; NaN for a date that is none."""
+    year, month, day = (np.asarray(part, dtype=np.float64) for part in (year, month, day))
+    good = (month >= 1) & (month <= 12) & (year >= 1) & (year <= 9999) & (day >= 1) & (day <= 31)
+    good &= (hour >= 0) & (hour <= 24) & (minute >= 0) & (minute < 60) & (second >= 0) & (second < 61)
+    months = np.where(good, (year - 1970) * 12 + month - 1, 0).astype(np.int64).astype("datetime64[M]")
+    length = ((months + 1).astype("datetime64[D]") - months.astype("datetime64[D]")).astype(np.int64)
+    days = months.astype("datetime64[D]").astype(np.int64) + np.where(good, day, 1) - 1
+    seconds = days * DAY + 3600.0 * hour + 60.0 * minute + second
+    return np.where(good & (day <= length), seconds, np.nan)
+
+
+def _years(values: Floats) -> Floats:
+    """Return Unix seconds of years with a fraction: 1958.5 is the middle of 1958."""
+    year = np.floor(np.where(np.isfinite(values), values, 1970.0))
+    begin = seconds_of(year, np.ones_like(year), np.ones_like(year), 0 * year, 0 * year, 0 * year)
+    end = seconds_of(year + 1, np.ones_like(year), np.ones_like(year), 0 * year, 0 * year, 0 * year)
+    return np.round(begin + (values - year) * (end - begin))
+
+
+def _within(low: float, high: float, *, whole: bool) -> Callable[[Floats], Flags]:
+    def valid(values: Floats) -> Flags:
+        inside: Flags = (values >= low) & (values <= high)
+        return inside & (values == np.floor(values)) if whole else inside
+
+    return valid
+
+
+def _unix(name: str, divisor: float) -> NumberForm:
+    limit = LAST_UNIX_SECONDS * divisor
+    low = 0.0 if divisor == 1.0 else FIRST_FINE_SECONDS * divisor
+    return NumberForm(
+        name,
+        lambda values: values / divisor,
+        lambda values: (np.abs(values) < limit) & (np.abs(values) >= low),
+        zoned=True,
+    )
+
+
+UNIX = {
+    1.0: _unix("Unix seconds", 1.0),
+    1e3: _unix("Unix milliseconds", 1e3),
+    1e6: _unix("Unix microseconds", 1e6),
+    1e9: _unix("Unix nanoseconds", 1e9),
+}
+# of 25569.5 days since 1899-12-30, and 719529 days since the year 0
+EXCEL = NumberForm(
+    "Excel days", lambda v: np.round((v - 25569.0) * DAY, 3), _within(20_000, 80_000, whole=False)
+)
+MATLAB = NumberForm(
+    "MATLAB days", lambda v: np.round((v - 719529.0) * DAY, 3), _within(690_000, 800_000, whole=False)
+)
+YEAR = NumberForm("year", _years, _within(1500, 2200, whole=True))
+DECIMAL_YEAR = NumberForm("year with a fraction", _years, _within(1500, 2200, whole=False))
+YYYYMM = NumberForm("YYYYMM", *_digits(day=0))
+YYYYMMDD = NumberForm("YYYYMMDD", *_digits())
+YYYYMMDDHH = NumberForm("YYYYMMDDHH", *_digits(hour=2))
+YYYYMMDDHHMM = NumberForm("YYYYMMDDHHMM", *_digits(hour=2, minute=2))
+YYYYMMDDHHMMSS = NumberForm("YYYYMMDDHHMMSS", *_digits(hour=2, minute=2, second=2))
+NOTATIONS = (YYYYMMDDHHMMSS, YYYYMMDDHHMM, YYYYMMDDHH, YYYYMMDD, YYYYMM, YEAR, DECIMAL_YEAR, EXCEL, MATLAB)
+
+UNITS = {"s": UNIX[1.0], "ms": UNIX[1e3], "us": UNIX[1e6], "ns": UNIX[1e9]}  # as --time-format has them
+
+Form = TextForm | NumberForm
+
+
+def unix_form(largest: float) -> NumberForm:
+    """Return the unit of Unix time by the size of the largest number."""
+    return UNIX[unix_divisor(largest) or 1.0]
+
+
+def seconds_of_day(cells: Sequence[Any]) -> Floats:
+    """Return the seconds since midnight of times of day; NaN where a cell is none."""
+    found = np.full(len(cells), np.nan)
+    for i, cell in enumerate(cells):
+        if isinstance(cell, (int, float, np.number)):
+            found[i] = _of_digits(float(cell))
+            continue
+        match = CLOCK_ALONE.fullmatch(str(cell))
+        if match is None:
+            if re.fullmatch(r"\s*\d{1,6}\s*", str(cell)):
+                found[i] = _of_digits(float(cell))
+            continue
+        parts = {"H": match[1], "M": match[2], "S": match[3] or "0"}
+        parts |= {"f": match[4]} if match[4] else {}
+        parts |= {"ap": match[5]} if match[5] else {}
+        try:
+            found[i] = _second_of_day(parts)
+        except ValueError:
+            continue
+    return found
+
+
+def _of_digits(number: float) -> float:
+    """Return the seconds since midnight of 5 (an hour), 930 (half past nine) or 93000."""
+    if not number >= 0.0 or number != int(number):
+        return np.nan
+    whole = int(number)
+    hour, minute, second = whole // 10_000, whole // 100 % 100, whole % 100
+    if whole <= 24:
+        hour, minute, second = whole, 0, 0
+    elif whole < 2460:
+        hour, minute, second = whole // 100, whole % 100, 0
+    valid = hour <= 24 and minute < 60 and second < 61
+    return 3600.0 * hour + 60.0 * minute + second if valid else np.nan

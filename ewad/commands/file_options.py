@@ -1,0 +1,92 @@
+"""The options that say how files are to be read, where what was decided about them is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ewad.errors import ConfigError
+
+if TYPE_CHECKING:
+    from ewad.ingest.files import FileOptions
+
+# as people can type them
+DELIMITERS = {",": ",", ";": ";", ":": ":", "|": "|", "space": " ", "tab": "\t", r"\t": "\t"}
+
+OPTIONS = (
+    click.option(
+        "--layout", type=click.Choice(["wide", "long", "messages"]), help="Default: by headers and cells."
+    ),
+    click.option("--delimiter", metavar="CHARACTER", help="Between cells, such as ';' or tab or space."),
+    click.option("--encoding", metavar="NAME", help="Such as latin-1; default: UTF-8, or what fits."),
+    click.option("--skip-rows", type=click.IntRange(0), metavar="N", help="Leave out N lines at the top."),
+    click.option("--comment", metavar="SIGN", help="Leave out lines that begin so, such as '#'."),
+    click.option("--header/--no-header", default=None, help="Whether the first row holds names."),
+    click.option("--names", metavar="NAME,...", help="Of the columns, instead of the header's."),
+    click.option("--time-column", metavar="NAME,...", help="One column, or several such as Date,Time."),
+    click.option(
+        "--time-format", metavar="FORMAT", help="As strptime's, such as '%d.%m.%Y %H:%M'; or s, ms, us, ns."
+    ),
+    click.option("--timezone", metavar="ZONE", help="Of times without one, such as Europe/Berlin."),
+    click.option("--day-first/--month-first", default=None, help="How 01/02/2026 is read."),
+    click.option("--stream-column", metavar="NAME,...", help="Make a stream of each of its values."),
+    click.option("--value-column", metavar="NAME,...", help="The values of a file with --stream-column."),
+    click.option("--columns", metavar="NAME,...", help="Take these columns alone; default: all numbers."),
+    click.option("--decimal", type=click.Choice([".", ","]), help="The sign in 21.5 or 21,5."),
+    click.option("--missing", multiple=True, metavar="CELL", help="No reading, such as -200; repeatable."),
+    click.option("--sort/--no-sort", default=None, help="Whether rows are put in order of time."),
+    click.option("--explain", is_flag=True, help="Print how the files are read, and do no more."),
+    click.option("--accept", is_flag=True, help="Take files that could as well be read otherwise."),
+)
+LISTS = ("names", "columns")
+PLAIN = (
+    *("layout", "encoding", "skip_rows", "comment", "header", "time_column", "time_format", "timezone"),
+    *("day_first", "stream_column", "value_column", "decimal", "sort", "accept"),
+)
+
+
+def file_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options to a command."""
+    for option in reversed(OPTIONS):
+        command = option(command)
+    return command
+
+
+def taken(options: dict[str, Any]) -> FileOptions:
+    """Take from the options those of file_options, and return what they mean. Raises ConfigError."""
+    from ewad.ingest.files import FileOptions
+
+    delimiter = options.pop("delimiter")
+    if delimiter is not None and DELIMITERS.get(delimiter, delimiter) not in DELIMITERS.values():
+        raise ConfigError(f'--delimiter: expected one of {" ".join(DELIMITERS)}, got "{delimiter}"')
+    rest: dict[str, Any] = {name: _listed(name, options.pop(name)) for name in LISTS}
+    rest |= {name: options.pop(name) for name in PLAIN}
+    _check_encoding(rest["encoding"])
+    return FileOptions(
+        delimiter=None if delimiter is None else DELIMITERS.get(delimiter, delimiter),
+        missing=tuple(options.pop("missing")),
+        **rest,
+    )
+
+
+def _listed(name: str, given: str | None) -> tuple[str, ...] | None:
+    if given is None:
+        return None
+    names = tuple(part.strip() for part in given.split(","))
+    if not all(names) and name == "columns":
+        raise ConfigError(f'--{name}: expected names between commas, got "{given}"')
+    return names
+
+
+def _check_encoding(name: str | None) -> None:
+    import codecs
+
+    if name is not None:
+        try:
+            codecs.lookup(name)
+        except LookupError:
+            raise ConfigError(
+                f'--encoding: expected a name such as latin-1 or utf-16, got "{name}"'
+            ) from None

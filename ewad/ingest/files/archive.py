@@ -1,0 +1,148 @@
+"""The bytes of a file, unpacked, to be read as often as is needed."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import importlib
+import lzma
+import os
+import shutil
+import stat
+import sys
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any, cast
+
+from ewad.errors import SourceError
+
+STANDARD_INPUT = Path("-")
+SPOOLED_BYTES = 16 * 2**20  # of standard input that stay in memory; the rest goes to a temporary file
+# what reading any of these may raise: each library has errors of its own
+UNREADABLE = (OSError, EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile, NotImplementedError)
+
+
+class Archive:
+    """A file that may be compressed, or a pipe, which is kept in a temporary file.
+
+    Progress is bytes_read of size_bytes, both of the compressed file. Raises SourceError.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._raw = self._open()
+        try:
+            magic = self._raw.read(6)
+            self.size_bytes = self._size()
+        except OSError as error:
+            self.close()
+            raise self.failure(error) from error
+        unpackers = (found for start, found in UNPACKERS.items() if magic.startswith(start))
+        self.compression, self._unpack = next(unpackers, ("", _as_it_is))
+
+    @property
+    def bytes_read(self) -> int:
+        """How much of the file (compressed, if it is) has been read."""
+        return self.size_bytes if self._raw.closed else min(self._raw.tell(), self.size_bytes)
+
+    @property
+    def name(self) -> str:
+        """The file's name without the ending of its compression, in small letters."""
+        name = self.path.name.lower()
+        if self.compression:
+            name = name.removesuffix(Path(name).suffix) if len(Path(name).suffixes) > 1 else name
+        return name
+
+    def open(self) -> IO[bytes]:
+        """Return the unpacked bytes from the beginning."""
+        self._raw.seek(0)
+        try:
+            unpacked: IO[bytes] = self._unpack(self._raw)
+        except UNREADABLE as error:
+            raise self.failure(error) from error
+        except ImportError as error:
+            raise SourceError(f"{self.path}: {error}") from error
+        return unpacked
+
+    def head(self, size: int) -> bytes:
+        """Return the first bytes, unpacked."""
+        try:
+            return self.open().read(size)
+        except UNREADABLE as error:
+            raise self.failure(error) from error
+
+    def failure(self, error: Exception) -> SourceError:
+        """Return what is to be raised for an error in reading."""
+        why = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        return SourceError(f"{self.path}: can't read the file: {why}")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._raw.close()
+
+    def __enter__(self) -> Archive:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _size(self) -> int:
+        if isinstance(self._raw, tempfile.SpooledTemporaryFile):
+            return self._raw.seek(0, os.SEEK_END)
+        return os.fstat(self._raw.fileno()).st_size
+
+    def _open(self) -> IO[bytes]:
+        try:
+            if self.path == STANDARD_INPUT:
+                return _kept(sys.stdin.buffer)
+            raw = self.path.open("rb")
+            if stat.S_ISREG(os.fstat(raw.fileno()).st_mode):
+                return raw
+            with raw:
+                return _kept(raw)
+        except (OSError, ValueError) as error:
+            raise self.failure(error) from error
+
+
+Unpack = Callable[[IO[bytes]], Any]
+
+
+def _kept(pipe: IO[bytes]) -> IO[bytes]:
+    """Return what the pipe brings, in a file that can be read again."""
+    kept = tempfile.SpooledTemporaryFile(SPOOLED_BYTES)  # noqa: SIM115 (closed with the archive)
+    shutil.copyfileobj(pipe, kept)
+    return cast("IO[bytes]", kept)
+
+
+def _as_it_is(raw: IO[bytes]) -> Any:
+    return raw
+
+
+def _zipped(raw: IO[bytes]) -> IO[bytes]:
+    archive = zipfile.ZipFile(raw)
+    members = [name for name in archive.namelist() if not name.endswith("/") and "__MACOSX" not in name]
+    if len(members) != 1:
+        shown = ", ".join(members[:5]) or "none"
+        raise OSError(0, f"expected one file in the archive, got {len(members)}: {shown}: unpack it first")
+    return archive.open(members[0])
+
+
+def _zstandard(raw: IO[bytes]) -> IO[bytes]:
+    for module in ("compression.zstd", "zstandard"):
+        try:
+            return cast("IO[bytes]", importlib.import_module(module).open(raw, "rb"))
+        except ImportError:
+            continue
+    raise ImportError("zstd files need zstandard: pip install 'ewad[zstd]'")
+
+
+UNPACKERS: dict[bytes, tuple[str, Unpack]] = {
+    b"\x1f\x8b": ("gzip", gzip.open),
+    b"BZh": ("bzip2", bz2.open),
+    b"\xfd7zXZ\x00": ("xz", lzma.open),
+    b"PK\x03\x04": ("zip", _zipped),
+    b"\x28\xb5\x2f\xfd": ("zstd", _zstandard),
+}
