@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,32 +22,104 @@ PIECE = ROWS * COLUMNS
 UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 
 
-def ewa(x: ArrayLike, beta: float = 0.9, *, times: ArrayLike | None = None, half_life: Any = None) -> Floats:
+def ewa(
+    x: ArrayLike,
+    beta: float | Sequence[float] | None = None,
+    *,
+    times: ArrayLike | None = None,
+    half_life: Any = None,
+    window: float | Sequence[float] | None = None,
+    span: float | Sequence[float] | None = None,
+    alpha: float | Sequence[float] | None = None,
+) -> Any:
     """Return the bias-corrected exponentially weighted average after each sample of x: (n,) -> (n,).
 
-    beta: the weight of the past at each sample, in [0, 1): a window of about 1 / (1 - beta) samples. For
-    samples at irregular times, times and half_life instead: the past loses half its weight in each half_life,
-    and beta is not used. times: (n,) Unix seconds or datetime64, never falling. half_life: seconds, a text
-    such as "10m", or a timedelta. Equals pandas' ewm(alpha=1 - beta) and ewm(halflife=..., times=...) means.
-    Raises ValueError for other shapes, for NaN or infinity (named by position), for a bad beta or half-life.
+    x: (n,), or (n, m), series side by side -> (n, m). NaN is a gap: no sample, the average stays what it was
+    (NaN before the first one). A pandas Series or DataFrame comes back as one, with its index.
+
+    One of these says how much the past weighs; none: beta = 0.9. beta: the weight of the past at each sample,
+    in [0, 1). window: samples, beta = 1 - 1 / window. span: samples, beta = 1 - 2 / (span + 1). alpha:
+    beta = 1 - alpha. half_life, with times: the past loses half its weight in each half_life; seconds, a text
+    such as "10m", or a timedelta. Several of them -> one column each: (n, k), of a Series a DataFrame.
+
+    times: (n,) Unix seconds, datetime64 or datetimes (with a zone, or UTC), never falling; those of the index
+    where it holds times. Equals pandas' ewm(alpha=1 - beta, ignore_na=True) and ewm(halflife=..., times=...).
+    Raises ValueError for other shapes, for infinity (named by position), for a bad beta or half-life.
     """
-    values = _series("x", x)
-    if (times is None) != (half_life is None):
+    values = _table("x", x)
+    label, weights, several = _weights(beta, window, span, alpha, half_life)
+    if label == "half_life":
+        times = _times_of(x) if times is None else times
+    if (times is None) != (label != "half_life"):
         raise ValueError("times and half_life: expected both or none, got one")
-    if times is not None:
-        return _by_time(values, _elapsed(times, len(values)), ByTime(_seconds(half_life)))
-    decay = ByCount(float(beta))
-    if decay.beta == 0.0:
-        _check_finite("x", values)
+    if several and values.ndim == 2:
+        raise ValueError(f"{label}: expected one for a table, got {len(weights)}: one call for each")
+    elapsed = None if times is None else _seconds_of(times, len(values))
+    columns = values.T if values.ndim == 2 else [values] * len(weights)
+    chosen = weights * len(columns) if len(weights) == 1 else weights
+    parts = [_average(column, weight, elapsed) for column, weight in zip(columns, chosen, strict=True)]
+    result = np.stack(parts, axis=1) if several or values.ndim == 2 else parts[0]
+    return _as_given(x, result, weights if several else None)
+
+
+def _weights(beta: Any, window: Any, span: Any, alpha: Any, half_life: Any) -> tuple[str, list[float], bool]:
+    """Return which word was used, its decays (betas, or seconds of half-life), and whether several."""
+    words = {"beta": beta, "window": window, "span": span, "alpha": alpha, "half_life": half_life}
+    given: dict[str, Any] = {word: value for word, value in words.items() if value is not None}
+    if len(given) > 1:
+        raise ValueError(f"expected one of beta, window, span, alpha, half_life, got {' and '.join(given)}")
+    word = next(iter(given), "beta")
+    value = given.get(word, 0.9)
+    several = isinstance(value, (list, tuple, np.ndarray))
+    values: list[Any] = list(value) if several else [value]
+    return word, [TO_DECAY[word](each) for each in values], several
+
+
+def _average(values: Floats, decay: float, elapsed: Floats | None) -> Floats:
+    """Return the averages of one series with gaps; elapsed: (n,) seconds, of an average by time."""
+    if np.isinf(values).any():
+        _check_finite("x", np.where(np.isnan(values), 0.0, values))
+    gaps = np.isnan(values)
+    if not gaps.any():
+        return _whole(values, decay, elapsed)
+    known = np.flatnonzero(~gaps)
+    averages = _whole(values[known], decay, None if elapsed is None else elapsed[known])
+    latest = np.cumsum(~gaps) - 1
+    return np.where(latest >= 0, np.append(averages, np.nan)[latest], np.nan)
+
+
+def _whole(values: Floats, decay: float, time: Floats | None) -> Floats:
+    """Return the averages of a series without gaps. time: (n,) seconds."""
+    if time is not None:
+        return _by_time(values, np.diff(time, prepend=time[:1]), ByTime(decay))
+    beta = ByCount(decay).beta
+    if beta == 0.0:
         return values.copy()
     result = np.empty_like(values)
-    advance = _advance(decay.beta)
+    advance = _advance(beta)
     with np.errstate(over="ignore", invalid="ignore"):  # told below, by position
         for piece in _pieces(len(values)):
             if not advance(values[piece], result[piece]):
                 _check_finite("x", values)
-    _correct(result, decay.beta)
+    _correct(result, beta)
     return result
+
+
+def _times_of(x: Any) -> Any:
+    """Return the index of a Series or DataFrame, if it holds times."""
+    index = getattr(x, "index", None)
+    kind = getattr(getattr(index, "dtype", None), "kind", "")
+    return index if kind == "M" else None
+
+
+def _as_given(x: Any, result: Floats, weights: list[float] | None) -> Any:
+    """Return the averages as a Series or DataFrame where x is one; weights: those of the columns."""
+    if not hasattr(x, "index") or not hasattr(x, "to_numpy"):
+        return result
+    if weights is not None:
+        return type(x.to_frame())(result, index=x.index, columns=[f"{weight:g}" for weight in weights])
+    named = {"columns": x.columns} if result.ndim == 2 else {"name": x.name}
+    return type(x)(result, index=x.index, **named)
 
 
 def _advance(beta: float) -> Callable[[Floats, Floats], bool]:
@@ -96,22 +168,35 @@ def _by_time(values: Floats, elapsed: Floats, decay: ByTime) -> Floats:
     return mean.copy()
 
 
-def _elapsed(times: ArrayLike, n: int) -> Floats:
-    """Return (n,) seconds since the sample before."""
+def _seconds_of(times: ArrayLike, n: int) -> Floats:
+    """Return (n,) Unix seconds of times that never fall."""
+    stamps: Any = getattr(times, "dt", times)
+    if getattr(stamps, "tz", None) is not None:  # pandas' times with a zone
+        times = stamps.tz_convert(None).to_numpy()
     array = np.asarray(times)
+    if array.dtype == object:
+        array = np.array([_stamp(i, moment) for i, moment in enumerate(array)], dtype=np.float64)
     if array.shape != (n,):
         raise ValueError(f"times: expected the shape of x, {(n,)}, got {array.shape}")
     if array.dtype.kind == "M":
         _check_finite("times", array)
-        seconds = np.diff(array, prepend=array[:1]) / np.timedelta64(1, "s")
+        seconds = (array - array[:1]) / np.timedelta64(1, "s") if n else np.zeros(0)
     else:
-        array = _series("times", array)
+        array = seconds = _series("times", array)
         _check_finite("times", array)
-        seconds = np.diff(array, prepend=array[:1])
-    if (falls := np.flatnonzero(seconds < 0.0)).size:
-        i = falls[0]
+    if (falls := np.flatnonzero(np.diff(seconds) < 0.0)).size:
+        i = falls[0] + 1
         raise ValueError(f"times: must not fall, but times[{i}] = {array[i]} after {array[i - 1]}")
     return np.asarray(seconds, dtype=np.float64)
+
+
+def _stamp(i: int, moment: Any) -> float:
+    """Return the Unix seconds of a datetime; without a zone it is UTC."""
+    if not hasattr(moment, "timestamp"):
+        raise ValueError(f"times: expected datetimes or numbers, got {moment!r} at position {i}")
+    if moment.tzinfo is not None:
+        return float(moment.timestamp())
+    return float(np.datetime64(moment, "us").astype(np.int64) / 1e6)
 
 
 def _seconds(half_life: Any) -> float:
@@ -128,6 +213,20 @@ def _seconds(half_life: Any) -> float:
     return float(half_life)
 
 
+def _table(name: str, values: ArrayLike) -> Floats:
+    """Return (n,) or (n, m) numbers; pandas' own word for a missing one is NaN."""
+    if hasattr(values, "to_numpy"):
+        values = values.to_numpy(dtype=np.float64, na_value=np.nan)
+    try:
+        table = np.ascontiguousarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name}: expected numbers, got {error}") from error
+    if np.ndim(values) not in (1, 2):
+        shape = np.shape(values)
+        raise ValueError(f"{name}: expected one series, (n,), or several, (n, m), got shape {shape}")
+    return table
+
+
 def _series(name: str, values: ArrayLike) -> Floats:
     try:
         series = np.ascontiguousarray(values, dtype=np.float64)
@@ -136,6 +235,28 @@ def _series(name: str, values: ArrayLike) -> Floats:
     if np.ndim(values) != 1:
         raise ValueError(f"{name}: expected one series, (n,), got shape {np.shape(values)}")
     return series
+
+
+# word -> the decay that a value of it means: beta, or seconds of half-life
+TO_DECAY: dict[str, Callable[[Any], float]] = {
+    "beta": float,
+    "window": lambda window: 1.0 - 1.0 / _at_least("window", window),
+    "span": lambda span: 1.0 - 2.0 / (_at_least("span", span) + 1.0),
+    "alpha": lambda alpha: 1.0 - _share("alpha", alpha),
+    "half_life": _seconds,
+}
+
+
+def _at_least(name: str, value: Any) -> float:
+    if not 1.0 <= float(value) < math.inf:
+        raise ValueError(f"{name}: must be 1 or more, got {value}")
+    return float(value)
+
+
+def _share(name: str, value: Any) -> float:
+    if not 0.0 < float(value) <= 1.0:
+        raise ValueError(f"{name}: must be in (0, 1], got {value}")
+    return float(value)
 
 
 def _check_finite(name: str, values: NDArray[Any]) -> None:

@@ -270,7 +270,10 @@ class Column:
         if not some:
             self._kind_known = False
             return []
-        if sum(times.CLOCK_ALONE.fullmatch(cell) is not None for cell in some) > 0.9 * len(some):
+        clocks = sum(times.CLOCK_ALONE.fullmatch(cell) is not None for cell in some)
+        # 10.11.12 is a day, 10.00.12 is none
+        dates = all("." in cell and times.read_text(cell, "dmy") is not None for cell in some)
+        if clocks > 0.9 * len(some) and not dates:
             self.is_clock = True
             return []
         if 2 * sum(times.looks_like_a_time(cell) for cell in some) < len(some):

@@ -280,8 +280,8 @@ def _assembled(
         above = rows[units_row][0]
         units = {i: cell.strip(" []()") for i, cell in enumerate(rows[units_row][1]) if cell.strip(" []()")}
         told.append(f"units in line {above}")
-    if header is None and start:
-        above = rows[start - 1][0]
+    if start and (header is None or start > header):
+        above = rows[start - 1][0]  # what stands between header and data is neither
     if options.names is not None:
         names = list(options.names) + [""] * (width - len(options.names))
     cells = [cell.strip() for row in data for cell in row]

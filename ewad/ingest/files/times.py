@@ -114,7 +114,9 @@ PATTERNS = tuple(
 )
 NUMERIC_DATE = PATTERNS[1]
 CLOCK_ALONE = re.compile(
-    r"\s*(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?\s*(?:([AaPp])\.?\s?[Mm]\.?)?\s*"
+    r"\s*(?P<H>\d{1,2})"
+    r"(?::(?P<M>\d{2})(?::(?P<S>\d{2})(?:[.,](?P<f>\d{1,9}))?)?|\.(?P<M2>\d{2})\.(?P<S2>\d{2}))"
+    r"\s*(?P<ap>[AaPp]\.?\s?[Mm]\.?)?\s*"
 )
 ISO = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)?)?")
 
@@ -446,6 +448,13 @@ def _years(values: Floats) -> Floats:
     return np.round(begin + (values - year) * (end - begin))
 
 
+def _snapped(days: Floats) -> Floats:
+    """Return whole seconds, or whole minutes a second away: days are written in few digits."""
+    seconds = np.round(days * DAY)
+    minutes = 60.0 * np.round(seconds / 60.0)
+    return np.where(np.abs(seconds - minutes) <= 1.0, minutes, seconds)
+
+
 def _within(low: float, high: float, *, whole: bool) -> Callable[[Floats], Flags]:
     def valid(values: Floats) -> Flags:
         inside: Flags = (values >= low) & (values <= high)
@@ -472,12 +481,8 @@ UNIX = {
     1e9: _unix("Unix nanoseconds", 1e9),
 }
 # of 25569.5 days since 1899-12-30, and 719529 days since the year 0
-EXCEL = NumberForm(
-    "Excel days", lambda v: np.round((v - 25569.0) * DAY, 3), _within(20_000, 80_000, whole=False)
-)
-MATLAB = NumberForm(
-    "MATLAB days", lambda v: np.round((v - 719529.0) * DAY, 3), _within(690_000, 800_000, whole=False)
-)
+EXCEL = NumberForm("Excel days", lambda v: _snapped(v - 25569.0), _within(20_000, 80_000, whole=False))
+MATLAB = NumberForm("MATLAB days", lambda v: _snapped(v - 719529.0), _within(690_000, 800_000, whole=False))
 YEAR = NumberForm("year", _years, _within(1500, 2200, whole=True))
 DECIMAL_YEAR = NumberForm("year with a fraction", _years, _within(1500, 2200, whole=False))
 YYYYMM = NumberForm("YYYYMM", *_digits(day=0))
@@ -509,9 +514,8 @@ def seconds_of_day(cells: Sequence[Any]) -> Floats:
             if re.fullmatch(r"\s*\d{1,6}\s*", str(cell)):
                 found[i] = _of_digits(float(cell))
             continue
-        parts = {"H": match[1], "M": match[2], "S": match[3] or "0"}
-        parts |= {"f": match[4]} if match[4] else {}
-        parts |= {"ap": match[5]} if match[5] else {}
+        named = {name: text for name, text in match.groupdict("").items() if text}
+        parts = {name.removesuffix("2"): text for name, text in named.items()}
         try:
             found[i] = _second_of_day(parts)
         except ValueError:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ewad.errors import SourceError
@@ -67,6 +67,7 @@ def test_recorded_messages_keep_topic_and_payload_as_they_were(write):
     ]
 
 
+@settings(deadline=None)
 @given(value=st.floats(-1e149, 1e149))
 def test_a_cell_reads_as_the_same_float_as_a_live_payload(value, tmp_path_factory):
     path = tmp_path_factory.mktemp("csv") / "samples.csv"
@@ -226,6 +227,7 @@ def test_unknown_columns_in_options_are_told(write):
     assert 'expected a column named "outdor", got time, indoor, outdoor; did you mean "outdoor"?' in said
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_any_bytes_give_samples_or_one_located_error(tmp_path_factory, content):
     path = tmp_path_factory.mktemp("csv") / "samples.csv"
