@@ -13,7 +13,7 @@ import click
 
 from ewad import __version__
 from ewad.commands.file_options import file_options, taken
-from ewad.errors import ConfigError, EwadError
+from ewad.errors import ConfigError, EwadError, SourceError
 
 if TYPE_CHECKING:
     from ewad.config import Settings
@@ -25,6 +25,8 @@ DONE, FAILED, USAGE = 0, 1, 2
 # when numpy is loaded, which is later.
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
+# of payloads; spelled out here, so that --help imports nothing
+FORMAT_NAMES = ("number", "json", "keyvalue", "csv", "influx", "senml", "sparkplug")
 DEFAULT_CONFIG = Path("ewad.toml")
 CONFIG = click.option(
     "-c",
@@ -50,8 +52,8 @@ def _stream_options(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--beta", multiple=True, type=float, help="Weight of the past; may be repeated."),
             click.option("--window", multiple=True, type=float, help="Samples; beta = 1 - 1/window."),
             click.option("--half-life", multiple=True, help='Decay by elapsed time, such as "10m".'),
-            click.option("--format", type=click.Choice(["number", "json"]), help="Of the payloads."),
-            click.option("--field", help="JSON pointer or dotted path of the value."),
+            click.option("--format", type=click.Choice(FORMAT_NAMES), help="Of the payloads."),
+            click.option("--field", multiple=True, help="Path of a value in a payload; may be repeated."),
             click.option(
                 "--model", type=click.Choice(["linear", "auto"]), help="Default: none; in a replay linear."
             ),
@@ -65,6 +67,14 @@ def _stream_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ):
         command = option(command)
     return command
+
+
+def _broker_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say where messages come from without a configuration file."""
+    topic = "Topic template, such as 'site/{room}/temperature'; may be repeated."
+    command = click.option("--topic", multiple=True, help=topic)(command)
+    command = click.option("--preset", help="Of a family of devices: see ewad presets.")(command)
+    return click.option("--url", help="Broker, such as mqtt://localhost:1883.")(command)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -85,16 +95,15 @@ def demo(duration: str | None, listen: str) -> None:
 
 @cli.command()
 @CONFIG
-@click.option("--url", help="Broker, such as mqtt://localhost:1883.")
-@click.option("--topic", multiple=True, help="Topic template, such as 'site/{room}/temperature'.")
+@_broker_options
 @_stream_options
 @click.option("--listen", help="Where to serve the metrics, such as 127.0.0.1:9466.")
-def run(config: Path | None, url: str | None, topic: tuple[str, ...], **options: Any) -> None:
+def run(config: Path | None, **options: Any) -> None:
     """Run the daemon."""
     from ewad.daemon import daemon, logs
 
     def load() -> Settings:
-        return _settings(config, {"url": url, "topic": topic, **options})
+        return _settings(config, options)
 
     settings = load()
     logs.configure(settings.log.level, settings.log.format)
@@ -103,12 +112,14 @@ def run(config: Path | None, url: str | None, topic: tuple[str, ...], **options:
 
 @cli.command()
 @CONFIG
+@_broker_options
+@_stream_options
 @click.option("--connect", is_flag=True, help="Also connect and subscribe to the broker once.")
-def check(config: Path | None, connect: bool) -> None:
+def check(config: Path | None, connect: bool, **options: Any) -> None:
     """Say whether a configuration is valid, and what it comes to."""
     from ewad.commands import check as checking
 
-    click.echo(checking.check(_settings(config), connect))
+    click.echo(checking.check(_settings(config, options), connect))
 
 
 @cli.command()
@@ -120,15 +131,37 @@ def schema(markdown: bool) -> None:
     click.echo(schemas.markdown() if markdown else json.dumps(schemas.json_schema(), indent=2))
 
 
-@cli.command()
-@click.argument("topic")
-@click.argument("payload")
+# a payload may begin with a minus: -63
+@cli.command(context_settings={"ignore_unknown_options": True})
+@click.argument("of_topic", metavar="TOPIC")
+@click.argument("payload", type=click.UNPROCESSED)
 @CONFIG
-def explain(topic: str, payload: str, config: Path | None) -> None:
-    """Say what becomes of a message: block, labels, value - or why it is rejected."""
+@_broker_options
+@_stream_options
+def explain(of_topic: str, payload: str, config: Path | None, **options: Any) -> None:
+    """Say what becomes of a message: block, labels, value - or why it is rejected.
+
+    PAYLOAD is the text itself, - for standard input, or @FILE for the content of a file. Ends with 1 if the
+    message is rejected.
+    """
     from ewad.commands import check as checking
 
-    click.echo(checking.explain(_settings(config), topic, os.fsencode(payload)))
+    explanation = checking.explain(_settings(config, options), of_topic, _payload(payload))
+    click.echo(str(explanation))
+    if explanation.rejected:
+        raise click.exceptions.Exit(FAILED)
+
+
+def _payload(given: str) -> bytes:
+    """Return the bytes of a payload: as given, of standard input, or of a file. Raises SourceError."""
+    if given == "-":
+        return sys.stdin.buffer.read()
+    if not given.startswith("@"):
+        return os.fsencode(given)
+    try:
+        return Path(given[1:]).read_bytes()
+    except OSError as error:
+        raise SourceError(f"{given[1:]}: can't read the payload: {error.strerror}") from error
 
 
 @cli.command()
@@ -278,7 +311,7 @@ def _settings(config: Path | None, options: Mapping[str, Any] | None = None) -> 
 
     options = options or {}
     given = [name for name, value in options.items() if value]
-    standing_alone = bool(options.get("url") or options.get("topic"))
+    standing_alone = bool(options.get("url") or options.get("topic") or options.get("preset"))
     if config is not None and given:
         raise ConfigError(f"{_option(given[0])}: not together with -c/--config")
     if standing_alone:
@@ -305,10 +338,10 @@ def main() -> None:
     for variable in THREADS:
         os.environ.setdefault(variable, "1")
     try:
-        cli.main(standalone_mode=False)
+        status = cli.main(standalone_mode=False)
     except Exception as error:
         sys.exit(_failed(_first(error)))
-    sys.exit(DONE)
+    sys.exit(status or DONE)
 
 
 def _first(error: Exception) -> Exception:

@@ -13,11 +13,15 @@ class ConfigError(EwadError):
 
 
 class DecodeError(EwadError):
-    """The publisher's: a payload that is not a sample. Counted under `reason`, skipped, acknowledged."""
+    """The publisher's: a payload that is not a sample. Counted under `reason`, skipped, acknowledged.
 
-    def __init__(self, reason: str, message: str) -> None:
+    field: the path that the configuration has for what is wrong, "" for the whole.
+    """
+
+    def __init__(self, reason: str, message: str, field: str = "") -> None:
         super().__init__(message)
         self.reason = reason
+        self.field = field
 
 
 class SourceError(EwadError):

@@ -140,8 +140,8 @@ def test_every_command_names_a_mistake_in_the_configuration(command: str) -> Non
     ("command", "ways"),
     [
         ("run", "-c FILE, or ewad.toml in this folder, or --topic (and --url)"),
-        ("check", "-c FILE, or ewad.toml in this folder"),
-        ("explain a 1", "-c FILE, or ewad.toml in this folder"),
+        ("check", "-c FILE, or ewad.toml in this folder, or --topic (and --url)"),
+        ("explain a 1", "-c FILE, or ewad.toml in this folder, or --topic (and --url)"),
     ],
 )
 def test_a_command_without_any_configuration_says_how_to_give_one(command: str, ways: str) -> None:
@@ -249,7 +249,7 @@ def test_a_certificate_that_does_not_serve_is_told_by_check() -> None:
 )  # fmt: skip
 def test_explain_says_what_becomes_of_a_message(topic: str, payload: str, expected: str) -> None:
     done = ewad("explain", topic, payload, "-c", config(STREAM))
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (0 if "value: " in expected else 1, "")
     assert expected in done.stdout
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ewad.config import Settings, effective
 from ewad.engine import Engine
 from ewad.errors import SourceError
+from ewad.ingest.explain import Explanation
+from ewad.ingest.explain import explain as explained
 from ewad.ingest.intake import Intake
 from ewad.ingest.mqtt.consumer import Message
 from ewad.ingest.mqtt.deliveries import Acknowledgements
@@ -40,10 +43,10 @@ def check(settings: Settings, connect: bool) -> str:
     return effective(settings) + "".join(f"\n# {line}" for line in found)
 
 
-def explain(settings: Settings, topic: str, payload: bytes) -> str:
-    """Return what becomes of a message under these settings."""
+def explain(settings: Settings, topic: str, payload: bytes) -> Explanation:
+    """Return what becomes of a message under these settings, if it came now."""
     intake = Intake(Engine(settings.group_settings()), settings.streams, settings.limits.max_payload_bytes)
-    return intake.explain(topic, payload)
+    return explained(intake, topic, payload, time.time())
 
 
 class _Ignored:

@@ -15,6 +15,9 @@ Check = Callable[[Any], Any]
 T = TypeVar("T")
 
 
+LISTED = 20  # names that a message lists beside the nearest of them
+
+
 class Invalid(Exception):  # noqa: N818  (a finding, turned into ConfigError once the source is known)
     """What is wrong with a raw value: problems, each with its path below the value."""
 
@@ -62,8 +65,10 @@ def shown(value: object) -> str:
 def unknown(name: str, known: Iterable[str], what: str = "") -> Invalid:
     """Return the finding that name is none of known, with the nearest of them."""
     names = sorted(known)
-    guess = nearest(name, names) or ";"
-    return fail(f"unknown {what}{quoted(name)}{guess} known: {', '.join(names) or 'none'}")
+    guess = nearest(name, names)
+    if guess and len(names) > LISTED:
+        return fail(f"unknown {what}{quoted(name)}{guess}")
+    return fail(f"unknown {what}{quoted(name)}{guess or ';'} known: {', '.join(names) or 'none'}")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from ewad.config import checks
+from ewad.config.blocks import streams
 from ewad.config.checks import Check, Invalid, Problem
 from ewad.config.http import HTTP, http_settings
 from ewad.config.model import AUTO, MODEL, models
@@ -23,7 +24,7 @@ from ewad.config.service import (
     state_settings,
 )
 from ewad.config.settings import Settings
-from ewad.config.stream import STREAM, streams
+from ewad.config.stream import STREAM
 from ewad.engine.settings import auto
 
 __all__ = ["AUTO", "CREDENTIAL", "SECTIONS", "Section", "settings_of"]

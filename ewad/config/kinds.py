@@ -166,7 +166,11 @@ def list_of(kind: Kind, *, repeats: bool = False) -> Kind:
         return tuple(items)
 
     schema = {"type": "array", "items": kind.schema, "minItems": 1}
-    return Kind(take, f"list of: {kind.words}", schema, lambda items: [kind.write(item) for item in items])
+
+    def written(items: tuple[Any, ...]) -> list[Any] | None:
+        return [kind.write(item) for item in items] or None
+
+    return Kind(take, f"list of: {kind.words}", schema, written)
 
 
 def one_or_list_of(kind: Kind, *, repeats: bool = False) -> Kind:

@@ -69,7 +69,8 @@ def from_options(
     window: Sequence[float] = (),
     half_life: Sequence[str] = (),
     format: str | None = None,
-    field: str | None = None,
+    field: Sequence[str] = (),
+    preset: str | None = None,
     listen: str | None = None,
     model: str | None = None,
     horizons: Sequence[int] = (),
@@ -86,10 +87,12 @@ def from_options(
         "window": list(window),
         "half_life": list(half_life),
         "format": format,
-        "field": field,
+        "field": field[0] if len(field) == 1 else list(field),
+        "preset": preset,
         "model": model,
     }
-    given = {key: value for key, value in block.items() if value or key == "topic"}
+    needed = () if preset else ("topic",)
+    given = {key: value for key, value in block.items() if value or key in needed}
     raw: dict[str, Any] = {"stream": [{"name": name, **given}]}
     origins: Origins = {("stream", 0, key): f"--{key.replace('_', '-')}" for key in block}
     origins["stream", 0] = "command line"

@@ -51,7 +51,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                 stale_after_seconds=block.stale_after_seconds,
                 forget_after_seconds=block.forget_after_seconds or math.inf,
                 out_of_order=block.out_of_order,
-                times_are_arrivals=block.time_field is None,
+                times_are_arrivals=not block.timed,
                 model=None if block.model is None else self.models[block.model],
             )
             for block in self.streams

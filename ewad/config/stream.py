@@ -2,48 +2,46 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Annotated, Any, Literal
 
 import msgspec
 
-from ewad.config import checks
+from ewad.config import checks, presets
 from ewad.config.checks import fail
-from ewad.config.kinds import Kind, checked, choice, duration, number, one_or_list_of, text
-from ewad.config.options import Option, Place, Table, table_of
-from ewad.config.syntax import parse_field, parse_topic
+from ewad.config.kinds import (
+    Kind,
+    boolean,
+    checked,
+    choice,
+    duration,
+    integer,
+    list_of,
+    number,
+    one_or_list_of,
+    text,
+)
+from ewad.config.options import Option, table_of
+from ewad.config.payloads import (
+    DELIMITER,
+    FIELDS,
+    FINITE,
+    LABELS,
+    OWN_KEYS,
+    PLACED_PATH,
+    RANGE,
+    RECORDS,
+    STATES,
+    TIME_FORMAT,
+    TIME_ZONE,
+)
+from ewad.config.syntax import parse_topic
 from ewad.numeric.averages import ByCount, ByTime, Decay
 
-PATH = checked(parse_field, "JSON pointer or dotted path")
 TOPIC = checked(parse_topic, "topic template")
 LONG = duration("1ms", "36500d")
-FINITE = number("[-1e100, 1e100]")
-
-
-def _fields(value: Any) -> tuple[tuple[str, str], ...]:
-    if not isinstance(value, dict):
-        return ((PATH(value), ""),)
-    if not value:
-        raise fail("expected a table of {field = stream suffix}, got an empty one")
-
-    def pair(key: str) -> tuple[str, str]:
-        suffix = text(value[key])
-        if "/" in suffix:  # topic + "/" + suffix must stay unique
-            raise fail(f"expected a suffix without /, got {checks.shown(suffix)}")
-        return PATH(key), suffix
-
-    pairs = checks.each((key, partial(pair, key)) for key in value)
-    suffixes = [suffix for _, suffix in pairs]
-    for key, suffix in pairs:
-        if suffixes.count(suffix) > 1:
-            raise fail(f"expected different suffixes, got {checks.shown(suffix)} twice", key)
-    return tuple(pairs)
-
-
-def _written_fields(fields: tuple[tuple[str, str], ...]) -> Any:
-    if not fields:
-        return None
-    return fields[0][0] if len(fields) == 1 and not fields[0][1] else dict(fields)
+FORMATS = ("number", "json", "keyvalue", "csv", "influx", "senml", "sparkplug")
+FORMATS_WITH_TIMES = ("influx", "senml", "sparkplug")  # each point may tell its time
+KINDS = ("gauge", "counter", "state")
 
 
 def _nonzero(value: Any) -> float:
@@ -61,21 +59,6 @@ def _by_time(decays: tuple[Decay, ...]) -> list[float] | None:
     return [decay.half_life_seconds for decay in decays if isinstance(decay, ByTime)] or None
 
 
-FIELDS = Kind(
-    _fields,
-    "JSON pointer or dotted path, or a table { path = suffix }",
-    {
-        "anyOf": [
-            {"type": "string", "minLength": 1},
-            {
-                "type": "object",
-                "minProperties": 1,
-                "additionalProperties": {"type": "string", "minLength": 1},
-            },
-        ]
-    },
-    _written_fields,
-)
 SCALE = Kind(_nonzero, "number other than 0", {"type": "number", "not": {"const": 0}})
 BETA = one_or_list_of(number("[0, 1)")).into(lambda betas: tuple(map(ByCount, betas)), _by_count)
 WINDOW = one_or_list_of(number("[1, 1e15]")).into(
@@ -87,8 +70,9 @@ HALF_LIFE = one_or_list_of(LONG).into(lambda times: tuple(map(ByTime, times)), _
 class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
     """One [[stream]] block: which messages, how they are read, how their values are smoothed.
 
-    fields: (path, suffix) of each value in a JSON payload; empty: the payload is the value. A value is
-    number * scale + offset.
+    fields: (path, name) of each value in a payload; empty: what the format has for that, or the payload is
+    the value. A value is number * scale + offset.  labels: (name, path) of what a payload tells of whose it
+    is.  states: (word, number).
     """
 
     name: Annotated[
@@ -109,24 +93,160 @@ class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
             required=True,
         ),
     ]
+    preset: Annotated[
+        str | None,
+        Option(
+            choice(*presets.names()),
+            "The family of devices whose messages these are: its keys hold where the block has none.",
+            example="zigbee2mqtt",
+            of=lambda block: None,
+        ),
+    ] = None
+    exclude_topics: Annotated[
+        tuple[str, ...],
+        Option(
+            one_or_list_of(TOPIC),
+            "Topics that the block does not take.",
+            key="exclude_topic",
+        ),
+    ] = ()
     format: Annotated[
-        Literal["number", "json"], Option(choice("number", "json"), "How payloads are read.")
+        Literal["number", "json", "keyvalue", "csv", "influx", "senml", "sparkplug"],
+        Option(choice(*FORMATS), "How payloads are read."),
     ] = "number"
+    columns: Annotated[
+        tuple[str, ...],
+        Option(
+            list_of(text),
+            "Names of the columns of a CSV payload; without them they have numbers from 1.",
+            example=["device", "time", "value"],
+        ),
+    ] = ()
+    delimiter: Annotated[
+        str,
+        Option(
+            DELIMITER,
+            "What stands between the cells of a CSV payload.",
+            of=lambda block: block.delimiter if block.format == "csv" else None,
+        ),
+    ] = ","
     fields: Annotated[
         tuple[tuple[str, str], ...],
         Option(
             FIELDS,
-            "Where the value is in a JSON document; a table gives a stream for each path.",
+            "Where the values are in a payload; a list or a table gives a stream for each path.",
             key="field",
             example={"sensor.temperature": "temperature", "/sensor/humidity": "humidity"},
         ),
     ] = ()
+    own: Annotated[
+        dict[str, Any] | None,
+        Option(
+            OWN_KEYS,
+            "Keys of single fields: what is averaged or checked otherwise than the others.",
+            key="fields",
+            example={"power": {"unit": "watt", "scale": 0.1}},
+            of=lambda block: None,
+        ),
+    ] = None
+    exclude: Annotated[
+        tuple[str, ...],
+        Option(
+            one_or_list_of(text),
+            'Names, or patterns with *, that field = "*" leaves out.',
+            example=["linkquality"],
+        ),
+    ] = ()
+    labels: Annotated[
+        tuple[tuple[str, str], ...],
+        Option(
+            LABELS,
+            "Labels out of the payload: what tells the streams of one topic apart.",
+            example={"model": "model", "id": "id"},
+        ),
+    ] = ()
+    records: Annotated[
+        str | None,
+        Option(
+            RECORDS,
+            "The list, or the table by ids, whose elements are records; further paths begin there.",
+            example="/values",
+            default_text="the whole payload",
+        ),
+    ] = None
+    states: Annotated[
+        tuple[tuple[str, float], ...],
+        Option(STATES, "Words and the numbers that they stand for.", example={"ON": 1, "OFF": 0}),
+    ] = ()
+    decimal: Annotated[
+        Literal[".", ","], Option(choice(".", ","), "What stands before the decimals of a number in a text.")
+    ] = "."
+    strip_unit: Annotated[bool, Option(boolean, "Whether a unit may stand behind a number: 23.5 °C.")] = False
+    valid: Annotated[
+        tuple[float, float] | None,
+        Option(
+            RANGE,
+            "Values outside are no measurement: they are left out, counted as `invalid_value`.",
+            example=[-40, 80],
+            default_text="every value",
+        ),
+    ] = None
+    ignore: Annotated[
+        tuple[float, ...],
+        Option(
+            one_or_list_of(FINITE),
+            "Numbers, before scaling, that stand for a fault: left out, counted as `invalid_value`.",
+            example=[-127, 85],
+        ),
+    ] = ()
+    kind: Annotated[
+        Literal["gauge", "counter", "state"],
+        Option(choice(*KINDS), "Of a counter the growth counts, not the total; resets are recognised."),
+    ] = "gauge"
+    per_seconds: Annotated[
+        float,
+        Option(
+            LONG,
+            "The time in which a counter's growth is told.",
+            of=lambda block: block.per_seconds if block.kind == "counter" else None,
+        ),
+    ] = 1.0
     time_field: Annotated[
         str | None,
         Option(
-            PATH,
-            "Where the time is in a JSON document: Unix s, ms, us or ns, or RFC 3339.",
+            PLACED_PATH,
+            "Where the time is in a payload: Unix s, ms, us or ns, or RFC 3339.",
             default_text="the time of arrival",
+        ),
+    ] = None
+    time_format: Annotated[
+        str | None,
+        Option(
+            TIME_FORMAT,
+            "How the time field is written.",
+            example="%d.%m.%Y %H:%M:%S",
+            default_text="Unix time or RFC 3339",
+        ),
+    ] = None
+    time_zone: Annotated[
+        str | None,
+        Option(
+            TIME_ZONE,
+            "The zone of times without an offset.",
+            example="Europe/Berlin",
+            default_text="UTC",
+        ),
+    ] = None
+    max_ahead_seconds: Annotated[
+        float,
+        Option(duration("0s", "36500d"), "A time further ahead is not believed: the time of arrival counts."),
+    ] = 60.0
+    max_streams: Annotated[
+        int | None,
+        Option(
+            integer(1, 100_000_000),
+            "The most streams that the block may have.",
+            default_text="as many as [limits] allows",
         ),
     ] = None
     unit: Annotated[str | None, Option(text, "The unit of the values, for pictures.", example="celsius")] = (
@@ -175,29 +295,10 @@ class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
         Option(text, 'The [model.NAME] that forecasts, or "auto", which needs no tuning.', example="auto"),
     ] = None
 
+    @property
+    def timed(self) -> bool:
+        """Whether samples may have a time of their own, besides that of their arrival."""
+        return self.time_field is not None or self.format in FORMATS_WITH_TIMES
+
 
 STREAM = table_of("[[stream]]", "A block of streams; there may be many.", StreamSettings)
-
-
-def streams(raw: Any, place: Place, models: Table) -> tuple[StreamSettings, ...]:
-    """Return the settings of each [[stream]] block. Raises Invalid."""
-    if not isinstance(raw, list):
-        raise fail(f"expected [[stream]] blocks, got {checks.shown(raw)}")
-    blocks = ((index, partial(STREAM.take, item, _stream, models)) for index, item in enumerate(raw))
-    return tuple(checks.each(blocks))
-
-
-def _stream(values: dict[str, Any]) -> StreamSettings:
-    for key, attribute in (("field", "fields"), ("time_field", "time_field")):
-        if attribute in values and values.get("format", "number") == "number":
-            raise fail('expected format = "json" beside it, got "number"', key)
-    if "name" not in values:
-        values["name"] = _plain(values["topics"])
-    return StreamSettings(**values)
-
-
-def _plain(topics: tuple[str, ...]) -> str:
-    """Return the topic that can be a block's name."""
-    if len(topics) == 1 and not {"+", "#", "$share"} & {*topics[0].split("/")}:
-        return topics[0]
-    raise fail("expected a value, got none: only one topic without + and # can be the name", "name")

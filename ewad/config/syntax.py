@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import math
 import re
+from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 from urllib.parse import unquote, urlsplit
 
@@ -25,7 +26,8 @@ SCHEMES: dict[str, tuple[Transport, int]] = {  # scheme -> transport, default po
 }
 
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
-RESERVED_LABELS = ("stream", "group", "beta", "horizon", "model", "le", "quantile", "expert", "reason")
+# `model` is a label of models alone, whose series have no labels of a stream's: a stream may have it.
+RESERVED_LABELS = ("stream", "group", "beta", "horizon", "le", "quantile", "expert", "reason")
 MAX_TOPIC_BYTES = 65535  # MQTT: a string's length is written in two bytes
 
 
@@ -218,6 +220,33 @@ def _captured(level: str, text: str) -> str:
     return ""
 
 
+def check_payload_label(name: str) -> str:
+    """Return the name of a label whose value the payload tells. Raises ValueError."""
+    if not _LABEL.fullmatch(name) or name.startswith("__"):
+        raise ValueError(f"expected a label name of letters, digits and _, got {quoted(name)}")
+    if name in RESERVED_LABELS:
+        raise ValueError(f"the label {name} is reserved; choose another name, such as device_{name}")
+    return name
+
+
+DSMR = "dsmr"  # a time_format of its own: smart meters of the Netherlands, Belgium and Luxembourg
+
+
+def check_time_format(text: str) -> str:
+    """Return a time_format that strptime understands. Raises ValueError."""
+    expected = f'expected a format as strptime\'s, such as "%d.%m.%Y %H:%M:%S", got {quoted(text)}'
+    if text == DSMR:
+        return text
+    try:
+        moment = datetime(2026, 2, 10, 5, 5, 47, tzinfo=UTC)
+        datetime.strptime(moment.strftime(text), text)
+    except ValueError as error:
+        raise ValueError(f"{expected}: {error}") from error
+    if "%" not in text:
+        raise ValueError(expected)
+    return text
+
+
 def quoted(text: str, limit: int = 60) -> str:
     """Return text in double quotes for a message: control characters escaped, cut after limit characters."""
     cut = text[:limit].encode(
@@ -226,13 +255,42 @@ def quoted(text: str, limit: int = 60) -> str:
     return f'"{cut.decode()}"' + ("..." if len(text) > limit else "")
 
 
+_OTHER_NOTATIONS = (  # of programs that people know, and what they mean here
+    (re.compile(r"\$\.?(.+)"), r"\1"),
+    (re.compile(r"\{\{ *value_json\.(.+?) *(?:\|.*)?\}\}"), r"\1"),
+    (re.compile(r"msg\.payload\.(.+)"), r"\1"),
+    (re.compile(r"\*\.(.+)"), r"{name}.\1"),
+    (re.compile(r"(.+)"), r"\1"),
+)
+_BRACKETS = re.compile(r"""\[['"]?([^\]'"]+)['"]?\]""")
+
+
 def parse_field(text: str) -> tuple[str, ...]:
-    """Return the steps of a JSON pointer ("/a/b/0") or a dotted path ("a.b.0") into a JSON document."""
+    """Return the steps of a JSON pointer ("/a/b/0") or a dotted path ("a.b.0") into a document.
+
+    A path with {captures} may be written with slashes: "ZbReceived/{id}/Temperature".
+    """
     if text.startswith("/"):
         if re.search(r"~(?![01])", text):
             raise ValueError(f"expected ~0 or ~1 after ~ in a JSON pointer, got {quoted(text)}")
         return tuple(step.replace("~1", "/").replace("~0", "~") for step in text[1:].split("/"))
-    steps = tuple(text.split("."))
+    steps = tuple(text.split("/" if "/" in text and "{" in text and "{{" not in text else "."))
+    meant = _meant(text)
+    if meant != text:
+        raise ValueError(f"expected a path such as {quoted(meant)}, got {quoted(text)}")
     if "" in steps:
         raise ValueError(f'expected a JSON pointer ("/a/b") or a dotted path ("a.b"), got {quoted(text)}')
     return steps
+
+
+def _meant(text: str) -> str:
+    """Return what a path in the notation of another program means; others as they are."""
+    for pattern, meaning in _OTHER_NOTATIONS:
+        if parts := pattern.fullmatch(text):
+            return _BRACKETS.sub(r".\1", parts.expand(meaning)).lstrip(".").replace("{name}..", "{name}.")
+    return text
+
+
+def field_name(steps: tuple[str, ...]) -> str:
+    """Return the name of a field that stands at the end of these steps: a dotted path."""
+    return ".".join(steps)

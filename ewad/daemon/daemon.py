@@ -20,7 +20,7 @@ from ewad.daemon.reloader import Reloader
 from ewad.daemon.signals import SIGNALS
 from ewad.engine import Engine, Forgotten
 from ewad.errors import ConfigError
-from ewad.ingest.formats.decoders import REASONS
+from ewad.ingest.formats.reasons import REASONS
 from ewad.ingest.intake import Intake
 from ewad.ingest.mqtt.deliveries import Deliveries
 from ewad.ingest.mqtt.from_configuration import connection_settings
@@ -62,6 +62,7 @@ class Daemon:
             reasons=(*REASONS, "out_of_order"),
             received=lambda: self.intake.received,
             rejected=self._rejected,
+            absent=lambda: self.intake.absent,
             streams=lambda: self.engine.n_streams,
             refused=lambda: self.engine.refused,
             forgotten=lambda: self.engine.forgotten,

@@ -129,7 +129,7 @@ def test_every_schedule_is_known_and_survives_the_effective_text(kind):
         (STREAM + 'stale_after = "0s"', 'ewad.toml: stream[0].stale_after: must be in 1ms..36500d, got "0s"'),
         (STREAM + 'field = "a"', 'ewad.toml: stream[0].field: expected format = "json" beside it, got "number"'),
         (STREAM + 'time_field = "a"', 'ewad.toml: stream[0].time_field: expected format = "json" beside it, got "number"'),
-        (STREAM + 'format = "jsn"', 'ewad.toml: stream[0].format: unknown "jsn"; did you mean "json"? known: json, number'),
+        (STREAM + 'format = "jsn"', 'ewad.toml: stream[0].format: unknown "jsn"; did you mean "json"? known: csv, influx, json, keyvalue, number, senml, sparkplug'),
         (STREAM + "scale = 0", "ewad.toml: stream[0].scale: expected a number other than 0, got 0"),
         (STREAM + "scale = inf", "ewad.toml: stream[0].scale: must be in [-1e100, 1e100], got inf"),
         (STREAM + 'tpic = "a"', 'ewad.toml: stream[0].tpic: unknown key "tpic"; did you mean "topic"?'),

@@ -22,7 +22,9 @@ from ewad.config.passwords import PasswordHash
 from ewad.engine import Batch, ByCount, Engine, GroupSettings, ModelSettings
 from ewad.errors import ConfigError, DecodeError, SourceError, StateError
 from ewad.ingest import files
-from ewad.ingest.formats.decoders import REASONS, build
+from ewad.ingest.formats.reasons import ABSENT, REASONS
+from ewad.ingest.formats.records import Reader
+from ewad.ingest.formats.table import FORMATS
 from ewad.ingest.mqtt.deliveries import Acknowledgements, Deliveries
 from ewad.ingest.mqtt.mqtt5_session import Connection, Mqtt5Session
 from ewad.ingest.mqtt.settings import MqttSettings, Subscription
@@ -53,25 +55,41 @@ class Target(NamedTuple):
 BLOCKS = [
     StreamSettings(name="number", topics=("a",)),
     StreamSettings(name="scaled", topics=("a",), scale=1e90, offset=-1e90),
+    StreamSettings(name="trimmed", topics=("a",), decimal=",", strip_unit=True, states=(("on", 1.0),)),
     StreamSettings(name="field", topics=("a",), format="json", fields=(("a.b", ""),), time_field="t"),
     StreamSettings(name="several", topics=("a",), format="json", fields=(("/a/0", "x"), ("b", "y"))),
+    StreamSettings(name="one", topics=("a",), format="json", fields=(("b", ""),)),
+    StreamSettings(name="all", topics=("a",), format="json", fields=(("*", ""),), labels=(("id", "id"),)),
+    StreamSettings(name="records", topics=("a",), format="json", fields=(("*", ""),), records="{key}.{each}"),
+    *(StreamSettings(name=form, topics=("a",), format=form) for form in FORMATS),  # type: ignore[arg-type]
 ]
-DECODERS = [build(block, 200) for block in BLOCKS]
+READERS = [Reader(block, 200) for block in BLOCKS]
+SPARKPLUG = "spBv1.0/group/NBIRTH/node"
 
 
 def decoders(data: bytes) -> None:
-    """Any payload is a finite number and time, or rejected for a known reason."""
-    chosen = DECODERS[data[0] % len(DECODERS) if data else 0]
+    """Any payload is finite numbers and times, or rejected for a known reason; the same twice."""
+    reader = READERS[data[0] % len(READERS) if data else 0]
+    found = [_outcome(reader, data[1:]) for _ in range(2)]
+    assert found[0] == found[1]
+
+
+def _outcome(reader: Reader, payload: bytes) -> list[tuple[object, ...]]:
     try:
-        values, time = chosen.record(data[1:])
+        records = reader.read(SPARKPLUG, payload, 1.0)
     except DecodeError as error:
-        assert error.reason in REASONS
-        return
-    assert time is None or math.isfinite(time)
-    for value in values:
-        assert value is None or isinstance(value, DecodeError) or math.isfinite(value)
-    if chosen.value is not None:
-        assert [chosen.value(data[1:])] == list(values)
+        assert error.reason in REASONS | ABSENT
+        return [(error.reason,)]
+    outcome: list[tuple[object, ...]] = []
+    for record in records:
+        assert record.time is None or math.isfinite(record.time)
+        if isinstance(record.value, DecodeError):
+            assert record.value.reason in REASONS | ABSENT
+            outcome.append((record.key, record.value.reason))
+        else:
+            assert math.isfinite(record.value)
+            outcome.append((record.key, record.value, record.time))
+    return outcome
 
 
 def topics(data: bytes) -> None:

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from ewad.config import parse
 from ewad.engine import VALUE_LIMIT, Engine
-from ewad.ingest.formats.decoders import REASONS
+from ewad.ingest.explain import explain
+from ewad.ingest.formats.reasons import REASONS
 from ewad.ingest.intake import MAX_COLD_TOPICS, Intake
 
 TEMPERATURE = {"name": "temperature", "topic": "site/{room}/temperature"}
@@ -32,6 +33,10 @@ def intake(*blocks, max_streams=1000):
     settings = parse({"stream": list(blocks)}, "test", {})
     engine = Engine(settings.group_settings(), max_streams)
     return engine, Intake(engine, settings.streams, settings.limits.max_payload_bytes)
+
+
+def explained(take, topic, payload):
+    return str(explain(take, topic, payload, 1_700_000_000.0))
 
 
 def streams(group):
@@ -88,7 +93,7 @@ def test_scale_and_offset_are_applied():
     take.consume([Message("site/a/temperature", b"43")], 1.0)
     take.observe()
     assert streams(engine.groups[0]) == {"site/a/temperature": 20.5}
-    assert "20.5" in take.explain("site/a/temperature", b"43")
+    assert "20.5" in explained(take, "site/a/temperature", b"43")
 
 
 def test_several_fields_become_streams_with_suffixes_at_their_event_time():
@@ -101,14 +106,24 @@ def test_several_fields_become_streams_with_suffixes_at_their_event_time():
     assert group.time[:2].tolist() == [1700000001.0, 1700000000.0]
 
 
-def test_a_time_more_than_a_day_ahead_is_refused_because_it_would_make_all_later_samples_old():
+def test_a_time_ahead_of_the_clock_is_not_believed_because_it_would_make_all_later_samples_old():
     engine, take = intake(CLIMATE)
     now = 1_700_000_000.0
-    for ahead in (0, 86_399, 86_401, 10**8, 1):
-        take.consume([Message("climate/attic", f'{{"t": 21, "ts": {now + ahead}}}'.encode())], now)
+    for seconds, ahead in enumerate((0, 59, 72_000, 10**8, 59.5)):
+        payload = f'{{"t": {20 + seconds}, "ts": {now + seconds + ahead}}}'.encode()
+        take.consume([Message("climate/attic", payload)], now + seconds)
     take.observe()
     assert take.rejected["future_time"] == 2
-    assert engine.groups[0].time[0] == now + 86_399
+    assert counts(engine.groups[0]) == {"climate/attic/temp": 3}  # the two by their arrival, behind the 59 s
+    assert engine.groups[0].time[0] == now + 4 + 59.5
+
+
+def test_how_far_a_time_may_be_ahead_can_be_set():
+    engine, take = intake(CLIMATE | {"max_ahead": "1d"})
+    take.consume([Message("climate/attic", b'{"t": 21, "ts": 1700080000}')], 1.7e9)
+    take.observe()
+    assert take.rejected["future_time"] == 0
+    assert engine.groups[0].time[0] == 1_700_080_000.0
 
 
 def test_a_refused_field_is_counted_once_and_its_neighbour_is_taken():
@@ -135,7 +150,7 @@ def test_a_bad_payload_is_counted_and_makes_no_stream(payload, block):
         take.consume([Message("site/a/temperature", payload)], 1.0)
         take.observe()
     assert len(engine.groups[0].streams) == 0
-    assert sum(take.rejected.values()) == take.received == 3
+    assert sum(take.rejected.values()) + take.absent == take.received == 3
 
 
 def test_a_bad_payload_does_not_disturb_its_neighbours():
@@ -217,13 +232,14 @@ def test_first_rejection_of_a_reason_is_a_warning_without_the_payload(caplog):
     _, take = intake(TEMPERATURE)
     take.consume([Message("site/a\n/temperature", b"secret")] * 3 + [Message("site/b/temperature", b"")], 1.0)
     assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
-    assert 'topic="site/a\\n/temperature" reason=not_a_number' in caplog.records[0].message
+    where = 'topic="site/a\\n/temperature" block="temperature" field="" reason=not_a_number'
+    assert where in caplog.records[0].message
     assert "secret" not in caplog.text
 
 
 def test_explain_tells_block_labels_and_value():
     _, take = intake(TEMPERATURE)
-    assert take.explain("site/kitchen/temperature", b" 21.5\n").splitlines() == [
+    assert explained(take, "site/kitchen/temperature", b" 21.5\n").splitlines() == [
         "block: temperature (number)",
         'labels: room="kitchen"',
         'stream: "site/kitchen/temperature" value: 21.5',
@@ -232,26 +248,28 @@ def test_explain_tells_block_labels_and_value():
 
 def test_explain_tells_fields_and_time():
     _, take = intake(CLIMATE)
-    text = take.explain("climate/a", b'{"t": 1, "h": "x", "ts": 1700000000}')
-    assert 'stream: "climate/a/temp" value: 1.0' in text
-    assert 'stream: "climate/a/hum" rejected: not_a_number: field "h": expected a number, got "x"' in text
+    text = explained(take, "climate/a", b'{"t": 1, "h": "x", "ts": 1700000000}')
+    assert 'stream: "climate/a/temp" (field="temp") value: 1.0' in text
+    assert '(field="hum") rejected: not_a_number: field "h": expected a number, got "x"' in text
     assert "2023-11-14T22:13:20Z" in text
 
 
 def test_explain_tells_of_fields_that_are_not_there():
     _, take = intake(CLIMATE)
     for payload in (b'{"t": 1, "ts": 0}', b'{"t": 1, "h": null, "ts": 0}'):
-        assert 'left alone: field "h": got no such field, or null' in take.explain("climate/a", payload)
+        assert 'left alone: field "h": got no such field, or null' in explained(take, "climate/a", payload)
 
 
 def test_explain_tells_why_a_payload_is_rejected():
     _, take = intake(TEMPERATURE)
-    assert 'rejected: not_a_number: expected a number, got "on"' in take.explain("site/a/temperature", b"on")
+    assert 'rejected: not_a_number: expected a number, got "on"' in explained(
+        take, "site/a/temperature", b"on"
+    )
 
 
 def test_explain_names_the_level_where_the_nearest_template_differs():
     _, take = intake(TEMPERATURE, {"name": "other", "topic": ["x/+", "y"]})
-    text = take.explain("site/kitchen/temp", b"1")
+    text = explained(take, "site/kitchen/temp", b"1")
     assert "no [[stream]] block takes this topic" in text
     assert 'nearest: site/{room}/temperature: level 3: expected "temperature", got "temp"' in text
     assert all(template in text for template in ("x/+", "y"))
@@ -259,8 +277,8 @@ def test_explain_names_the_level_where_the_nearest_template_differs():
 
 def test_explain_leaves_engine_and_counters_alone():
     engine, take = intake(TEMPERATURE)
-    take.explain("site/a/temperature", b"1")
-    take.explain("junk", b"1")
+    explained(take, "site/a/temperature", b"1")
+    explained(take, "junk", b"1")
     assert len(engine.groups[0].streams) == 0
     assert take.received == sum(take.rejected.values()) == 0
 

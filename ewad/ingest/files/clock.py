@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ewad.ingest.files import times
 from ewad.ingest.files.roles import Clockwork
 from ewad.ingest.files.times import Floats, NumberForm, TextForm, Times
-from ewad.ingest.formats.decoders import LAST_UNIX_SECONDS
+from ewad.ingest.formats.times import LAST_UNIX_SECONDS
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -20,7 +20,8 @@ from ewad.ingest.files.options import FileOptions
 from ewad.ingest.files.roles import LEFT_OUT_SHARE, YEAR_1900, YEAR_2200, Clockwork, Roles, decide
 from ewad.ingest.files.table import Known, Place, Reader
 from ewad.ingest.files.words import TIME_NAMES, plain_name
-from ewad.ingest.formats.decoders import LAST_UNIX_SECONDS, QUOTED
+from ewad.ingest.formats.reasons import QUOTED
+from ewad.ingest.formats.times import LAST_UNIX_SECONDS
 
 HEAD_ROWS = 5000  # rows by which columns are compared with each other
 FEW = 20  # streams that are told one by one

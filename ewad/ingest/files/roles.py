@@ -26,7 +26,7 @@ from ewad.ingest.files.words import (
     plain_name,
     words_of,
 )
-from ewad.ingest.formats.decoders import QUOTED
+from ewad.ingest.formats.reasons import QUOTED
 
 YEAR_1900, YEAR_2200 = -2208988800.0, 7258118400.0
 YEAR_1973, YEAR_2100 = 1e8, 4102444800.0

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ewad.ingest.formats.decoders import FIRST_FINE_SECONDS, LAST_UNIX_SECONDS, unix_divisor
+from ewad.ingest.formats.times import FIRST_FINE_SECONDS, LAST_UNIX_SECONDS, unix_divisor
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]

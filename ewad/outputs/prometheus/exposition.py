@@ -42,10 +42,14 @@ def _label_text(pairs: Sequence[tuple[str, str]]) -> str:
 
 
 class RowLabels:
-    """The label text of each stream of a group, written once and kept: one string a row."""
+    """The label text of each stream of a group, written once and kept: one string a row.
+
+    tells_model: whether a stream has a label `model` of its own: then that of ewad gives way.
+    """
 
     def __init__(self, group: str, streams: Streams) -> None:
         self.streams = streams
+        self.tells_model = False
         self._group = group
         self._text: list[str] = []
 
@@ -55,6 +59,7 @@ class RowLabels:
         new = slice(len(text), rows.stop)
         for name, captured in zip(streams.names[new], streams.labels[new], strict=True):
             text.append(_label_text((("stream", name), *captured, ("group", self._group))))
+            self.tells_model |= any(label == "model" for label, _ in captured)
         return text[rows]
 
     def describes(self, streams: Streams) -> bool:
@@ -115,7 +120,9 @@ class Exposition:
             column = np.where(shown, values[: len(shown)], np.nan)  # a copy: slices are read later
             for start in range(0, len(column), SLICE_ROWS):
                 rows = slice(start, min(start + SLICE_ROWS, len(column)))
-                yield rows.stop - start, _lines(name, row_labels[rows], further, column[rows], model)
+                labels = row_labels[rows]
+                own = "" if row_labels.tells_model else model
+                yield rows.stop - start, _lines(name, labels, further, column[rows], own)
 
     def _row_labels(self, index: int) -> RowLabels:
         group = self._engine.groups[index]

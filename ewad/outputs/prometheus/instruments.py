@@ -64,6 +64,7 @@ class Instruments:
         reconnects: Callable[[], int],
         reload_successful: Callable[[], bool],
         repeated: Callable[[], int] = lambda: 0,
+        absent: Callable[[], int] = lambda: 0,
         state: Callable[[], StateFacts | None] = lambda: None,
     ) -> None:
         """Take the version, the known reasons of rejections (they start at 0) and where each count is."""
@@ -78,6 +79,7 @@ class Instruments:
         self._reconnects = reconnects
         self._reload_successful = reload_successful
         self._repeated = repeated
+        self._absent = absent
         self._state = state
         self._registry = CollectorRegistry()
         self._registry.register(_Counts(self._counts))
@@ -132,6 +134,11 @@ class Instruments:
         yield InfoMetricFamily("ewad_build", "The version that runs, and how its kernels do.", build)
         yield CounterMetricFamily("ewad_messages_received", "MQTT messages received.", self._received())
         yield self._rejections()
+        yield CounterMetricFamily(
+            "ewad_messages_absent",
+            "Messages without any of the fields that blocks of their topic read: no fault.",
+            self._absent(),
+        )
         yield GaugeMetricFamily("ewad_streams", "Streams known.", self.streams())
         yield CounterMetricFamily("ewad_streams_refused", "Streams past limits.max_streams.", self._refused())
         yield CounterMetricFamily(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ewad.errors import SourceError
 from ewad.ingest.files import FileOptions, read
 from ewad.ingest.files import encoding as module
-from ewad.ingest.formats.decoders import decode_number
+from ewad.ingest.formats.values import decode_number
 
 DAY = 86400.0
 

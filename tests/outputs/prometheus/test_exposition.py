@@ -9,6 +9,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from ewad.engine import Batch, ByCount, ByTime, Engine, GroupSettings
+from ewad.engine.settings import auto
 from ewad.outputs.http.history import History
 from ewad.outputs.http.view import View
 from ewad.outputs.prometheus.exposition import SLICE_ROWS, Exposition, escape
@@ -406,3 +407,17 @@ def test_a_mixture_shows_intervals_coverage_anomaly_and_weights_of_streams_that_
 
 def test_one_expert_has_no_weights_and_a_model_without_intervals_no_score():
     assert names(render(model_engine("group"))).isdisjoint({"ewad_expert_weight", "ewad_anomaly_score"})
+
+
+def test_a_label_model_of_a_stream_stands_in_the_series_of_its_model():
+    model = auto("m", lags=2)
+    engine = Engine([GroupSettings("g", model=model)])
+    engine.add_stream(0, "a/1", (("model", "Prologue"),))
+    for i in range(5):
+        engine.observe(
+            Batch(0, np.array([0], np.int32), np.array([float(i)]), np.array([20.0 + i]), float(i))
+        )
+    text = b"".join(Exposition(engine, [1e9]).render(5.0, False)).decode()
+    series = [line for line in text.splitlines() if line.startswith("ewad_epoch{")]
+    assert series
+    assert all(line.count('model="') == 1 and 'model="Prologue"' in line for line in series)

@@ -8,7 +8,11 @@ from hypothesis import strategies as st
 
 from ewad.config.settings import StreamSettings
 from ewad.errors import DecodeError
-from ewad.ingest.formats.decoders import DECODERS, REASONS, build, decode_number, unix_seconds
+from ewad.ingest.formats.reasons import ABSENT, REASONS
+from ewad.ingest.formats.records import Reader
+from ewad.ingest.formats.table import FORMATS
+from ewad.ingest.formats.times import unix_seconds
+from ewad.ingest.formats.values import decode_number
 
 MOMENT = 1700000000.0
 
@@ -17,11 +21,26 @@ def block(**keys):
     return StreamSettings(name="test", topics=("a",), **keys)
 
 
+class build:  # noqa: N801  (as a function: the reader of a block)
+    def __init__(self, settings, max_bytes):
+        self.reader = Reader(settings, max_bytes)
+        self.value = self.reader.quick
+
+    def record(self, payload):
+        """Return values, None where absent, and the time. Raises the first error if there is no value."""
+        records = self.reader.read("a", payload, MOMENT)
+        values = [record.value for record in records]
+        if not any(isinstance(value, float) for value in values):
+            raise values[0]
+        absent = [isinstance(value, DecodeError) and value.reason in ABSENT for value in values]
+        return [None if gone else value for gone, value in zip(absent, values, strict=True)], records[0].time
+
+
 def json_value(payload, path="v", max_bytes=65536):
     """The value by the quick reader, which must agree with the careful one."""
-    decoders = build(block(format="json", fields=((path, ""),)), max_bytes)
+    reader = Reader(block(format="json", fields=((path, ""),)), max_bytes)
     outcomes = []
-    for read in (decoders.value, lambda payload: decoders.record(payload)[0][0]):
+    for read in (reader.quick, reader._only_value):
         try:
             outcomes.append(read(payload))
         except DecodeError as error:
@@ -33,7 +52,7 @@ def json_value(payload, path="v", max_bytes=65536):
 def reason(function, *arguments):
     with pytest.raises(DecodeError) as caught:
         function(*arguments)
-    assert caught.value.reason in REASONS
+    assert caught.value.reason in REASONS | ABSENT
     assert len(str(caught.value)) < 400
     assert str(caught.value).isprintable()
     return caught.value.reason
@@ -80,12 +99,13 @@ def test_number_refuses_with_its_reason(payload, why):
 
 @given(st.binary(max_size=40))
 def test_any_bytes_give_a_finite_number_or_a_known_reason(payload):
-    for form in DECODERS:
-        decoders = build(block(format=form), 30)
+    for form in FORMATS:
+        reader = Reader(block(format=form), 30)
         try:
-            assert math.isfinite(decoders.value(payload))
+            records = reader.read("spBv1.0/group/NBIRTH/node", payload, 1.0)
+            assert all(isinstance(r.value, DecodeError) or math.isfinite(r.value) for r in records)
         except DecodeError as error:
-            assert error.reason in REASONS
+            assert error.reason in REASONS | ABSENT
 
 
 def test_message_shows_at_most_forty_characters_of_the_payload():
@@ -145,8 +165,8 @@ def test_json_takes_the_last_of_duplicate_fields():
         (b"{", "invalid_json"),
         (b"on", "invalid_json"),
         (b"\x00\xff", "invalid_json"),
-        (b'"\xff"', "invalid_json"),
-        (b'{"v": NaN}', "invalid_json"),
+        (b'{"v": NaN}', "not_finite"),
+        (b'{"v": -inf}', "not_finite"),
         (b'{"v": 1} x', "invalid_json"),
         (b"[" * 100_000, "invalid_json"),
         (b'{"v":' * 100_000, "invalid_json"),
@@ -160,7 +180,6 @@ def test_json_takes_the_last_of_duplicate_fields():
         (b"21.5", "missing_field"),
         (b'{"w": 1}', "missing_field"),
         (b'{"v": null}', "null"),
-        (b'{"v": true}', "wrong_type"),
         (b'{"v": [1]}', "wrong_type"),
         (b'{"v": {}}', "wrong_type"),
         (b'{"v": "on"}', "not_a_number"),
@@ -174,7 +193,7 @@ def test_json_takes_the_last_of_duplicate_fields():
 def test_json_refuses_with_its_reason(payload, why):
     outcome = json_value(payload, max_bytes=550_000)
     assert outcome[0] == why if isinstance(outcome, tuple) else outcome == why
-    assert why in REASONS
+    assert why in REASONS | ABSENT
 
 
 def test_json_message_names_the_field_and_what_came():

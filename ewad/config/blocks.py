@@ -1,0 +1,126 @@
+"""[[stream]] tables -> blocks: presets applied, fields with keys of their own apart, keys held together."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import partial
+from typing import Any, cast
+
+import msgspec
+
+from ewad.config import checks, presets
+from ewad.config.checks import fail
+from ewad.config.options import Place, Table
+from ewad.config.stream import STREAM, StreamSettings
+from ewad.config.syntax import parse_topic
+
+# What [stream.fields.NAME] can't have: it belongs to the messages, not to one of their fields.
+NOT_OF_FIELDS = (
+    "name",
+    "preset",
+    "topic",
+    "exclude_topic",
+    "format",
+    "columns",
+    "delimiter",
+    "field",
+    "fields",
+    "exclude",
+    "labels",
+    "records",
+    "time_field",
+    "time_format",
+    "time_zone",
+    "retained",
+)
+OF_FIELDS = Table(
+    "[stream.fields.NAME]",
+    "Keys of one field.",
+    tuple(option for option in STREAM.options if option.key not in NOT_OF_FIELDS),
+)
+DECAYS = ("beta", "window", "half_life")
+
+
+def streams(raw: Any, place: Place, models: Table) -> tuple[StreamSettings, ...]:
+    """Return the settings of each [[stream]] block. Raises Invalid."""
+    if not isinstance(raw, list):
+        raise fail(f"expected [[stream]] blocks, got {checks.shown(raw)}")
+    blocks = ((index, partial(_blocks, item, models)) for index, item in enumerate(raw))
+    return tuple(block for found in checks.each(blocks) for block in found)
+
+
+def _blocks(raw: Any, models: Table) -> list[StreamSettings]:
+    """Return what one [[stream]] table comes to: with a preset, or fields with keys of their own, several."""
+    found: list[StreamSettings] = []
+    for item in presets.applied(raw):
+        block = cast(StreamSettings, STREAM.take(item, _stream, models))
+        own = item.get("fields", {})
+        apart = checks.each((name, partial(_apart, item, block, name, keys)) for name, keys in own.items())
+        found += _without(block, own) if own else [block]
+        found += apart
+    return found
+
+
+def _apart(item: dict[str, Any], block: StreamSettings, name: str, keys: Any) -> StreamSettings:
+    """Return the block of a field that has keys of its own: it is averaged apart from the others."""
+    path = next((path for path, own in block.fields if name in (path, own)), None)
+    if path is None and not any(path.endswith("*") for path, _ in block.fields):
+        raise fail(f"expected a field of the block, got {checks.shown(name)}")
+    OF_FIELDS.take(keys, dict)
+    instead = DECAYS if any(key in keys for key in DECAYS) else ()
+    rest = {key: value for key, value in item.items() if key not in (*instead, "fields", "exclude")}
+    merged = rest | keys | {"name": f"{block.name}.{name}", "field": {path or name: name}}
+    return cast(StreamSettings, STREAM.take(merged, _stream))
+
+
+def _without(block: StreamSettings, apart: Iterable[str]) -> list[StreamSettings]:
+    """Return the block without the fields that are averaged apart; nothing if none is left."""
+    names = set(apart)
+    left = tuple(pair for pair in block.fields if not names & set(pair))
+    exclude = (*block.exclude, *apart) if any(path.endswith("*") for path, _ in left) else block.exclude
+    return [msgspec.structs.replace(block, fields=left, exclude=exclude)] if left else []
+
+
+def _stream(values: dict[str, Any]) -> StreamSettings:
+    form = values.get("format", "number")
+    own = values.pop("own", None)
+    if own and "fields" not in values:
+        raise fail("expected field beside it, got none", "fields")
+    for key in ("field", "time_field", "records", "labels", "exclude"):
+        if {"field": "fields"}.get(key, key) in values and form == "number":
+            raise fail('expected format = "json" beside it, got "number"', key)
+    for key in ("columns", "delimiter"):
+        if key in values and form != "csv":
+            raise fail(f'expected format = "csv" beside it, got "{form}"', key)
+    for key in ("time_format", "time_zone"):
+        if key in values and "time_field" not in values:
+            raise fail("expected time_field beside it, got none", key)
+    if "per_seconds" in values and values.get("kind") != "counter":
+        raise fail('expected kind = "counter" beside it', "per")
+    _check_labels(values)
+    if "name" not in values:
+        values["name"] = _plain(values["topics"])
+    return StreamSettings(**values)
+
+
+_CAPTURE = re.compile(r"\{([a-zA-Z_][a-zA-Z0-9_]*)\}")
+
+
+def _check_labels(values: dict[str, Any]) -> None:
+    """Raise Invalid where the topic captures a label that the payload tells as well."""
+    paths = [values.get("records") or "", *(path for path, _ in values.get("fields", ()))]
+    told = {name for name, _ in values.get("labels", ())} | {
+        name for path in paths for name in _CAPTURE.findall(path)
+    }
+    for topic in values["topics"]:
+        for name in told.intersection(parse_topic(topic).names):
+            where = checks.shown(topic)
+            raise fail(f"expected a label that the topic does not capture, got {name} in {where}", "labels")
+
+
+def _plain(topics: tuple[str, ...]) -> str:
+    """Return the topic that can be a block's name."""
+    if len(topics) == 1 and not {"+", "#", "$share"} & {*topics[0].split("/")}:
+        return topics[0]
+    raise fail("expected a value, got none: only one topic without + and # can be the name", "name")

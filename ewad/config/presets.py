@@ -1,0 +1,52 @@
+"""Presets: what families of devices send, as TOML files of [[stream]] blocks in ewad/presets; no code."""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from ewad.config import checks
+
+FOLDER = "presets"
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """Return the names of all presets."""
+    files = resources.files("ewad").joinpath(FOLDER).iterdir()
+    return tuple(sorted(file.name.removesuffix(".toml") for file in files if file.name.endswith(".toml")))
+
+
+def text(name: str) -> str:
+    """Return the file of a preset."""
+    return resources.files("ewad").joinpath(FOLDER, f"{name}.toml").read_text(encoding="utf-8")
+
+
+@cache
+def _document(name: str) -> dict[str, Any]:
+    return tomllib.loads(text(name))
+
+
+def blocks(name: str) -> list[dict[str, Any]]:
+    """Return the [[stream]] blocks of a preset as raw tables; the name of each is one below the preset's."""
+    return [dict(block) for block in _document(name)["stream"]]
+
+
+def applied(raw: Any) -> list[Any]:
+    """Return the raw blocks that a raw block comes to: its preset's, with its own keys above theirs."""
+    if not isinstance(raw, dict) or "preset" not in raw:
+        return [raw]
+    own = {key: value for key, value in raw.items() if key != "preset"}
+    name = raw["preset"]
+    if not isinstance(name, str) or name not in names():
+        found = checks.unknown(str(name), names(), "preset ")
+        raise checks.Invalid(*found.below("preset"))
+    given = own.pop("name", name)
+    theirs = blocks(name)
+    merged = []
+    for block in theirs:
+        part = block.pop("name", "")
+        merged.append(block | own | {"name": f"{given}.{part}" if part else given})
+    return merged

@@ -1,0 +1,153 @@
+"""One [[stream]] block: whose messages it takes, and its samples that wait for the next commit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ewad.config.settings import StreamSettings
+from ewad.engine import Batch
+from ewad.ingest.counters import Counters
+from ewad.ingest.formats.records import Key, Reader
+from ewad.ingest.formats.table import FORMATS
+from ewad.ingest.naming import FIELD, Naming
+from ewad.ingest.topics import Labels, TopicTemplate
+
+
+class Target:
+    """A topic in one block that takes it: the rows of its streams, as soon as they have a value."""
+
+    __slots__ = ("block", "labels", "rows")
+
+    def __init__(self, block: Block, labels: Labels) -> None:
+        self.block = block
+        self.labels = labels
+        self.rows: dict[Key, int] = {}
+
+
+class Block:
+    """One [[stream]] block, and its samples that wait for the next commit."""
+
+    def __init__(self, group: int, settings: StreamSettings, max_payload_bytes: int) -> None:
+        self.group = group
+        self.settings = settings
+        self.templates = [TopicTemplate.parse(topic) for topic in settings.topics]
+        self.excluded = [TopicTemplate.parse(topic) for topic in settings.exclude_topics]
+        self.reader = Reader(settings, max_payload_bytes)
+        self.naming = naming_of(settings, self.reader)
+        self._topics = FORMATS[settings.format].topics
+        self.counters = Counters(settings.per_seconds) if settings.kind == "counter" else None
+        # these lists stay the same objects for ever: routes hold their append methods
+        self.rows: list[int] = []
+        self.values: list[float] = []
+        self.times: list[float] = []  # of each sample, if the payload tells
+        self.spans: list[tuple[int, float]] = []  # else how many samples arrived when
+        self._marked = 0  # samples in spans
+        self._latest: dict[int, int] = {}  # row -> index of its last sample among the first _known
+        self._known = 0
+
+    @property
+    def plain(self) -> bool:
+        """Whether a message's only value is its sample, without further questions."""
+        return self.reader.quick is not None and self.counters is None
+
+    def takes(self, topic: str) -> bool:
+        """Return whether no excluded topic is this one."""
+        return not any(template.mismatch(topic) is None for template in self.excluded)
+
+    def labels_of_stream(self, name: str) -> Labels | None:
+        """Return the labels of a stream of that name, None if it can't be one of this block."""
+        for topic, told in self.naming.parsed(name):
+            found = (template.match(topic) for template in self.templates if self.takes(topic))
+            labels = next((labels for labels in found if labels is not None), None)
+            if labels is not None:
+                return joined(labels, told)
+        return None
+
+    def topics_of_stream(self, name: str) -> list[str]:
+        """Return the topics that a stream's messages may come by."""
+        return [each for topic, _ in self.naming.parsed(name) for each in self._topics(topic)]
+
+    def stream_name(self, topic: str, key: Key) -> str:
+        """Return the name of the stream that a record of a topic belongs to."""
+        return self.naming.name(self._topics(topic)[0], *key)
+
+    def scaled(self, value: float) -> float:
+        """Return a value as the engine sees it."""
+        return value * self.settings.scale + self.settings.offset
+
+    def mark_arrival(self, arrival: float) -> None:
+        """Note that the samples added since the last mark arrived then."""
+        if not self.settings.timed:
+            new = len(self.rows) - self._marked
+            if new:
+                self.spans.append((new, arrival))
+                self._marked += new
+
+    def add(self, row: int, value: float, time: float) -> None:
+        """Let a sample wait."""
+        self.rows.append(row)
+        self.values.append(value)
+        if self.settings.timed:
+            self.times.append(time)
+
+    def take_batch(self, arrival: float, most: int) -> Batch:
+        """Return the first waiting samples in order of arrival, at most so many, and forget them."""
+        rows, values = self.rows[:most], self.values[:most]
+        if not self.settings.timed:
+            counts, arrivals = zip(*self._take_spans(len(rows)), strict=True)
+            time = np.repeat(np.array(arrivals, dtype=np.float64), counts)
+        else:
+            time = np.array(self.times[:most], dtype=np.float64)
+        value = np.array(values, dtype=np.float64)
+        if self.settings.scale != 1.0:
+            value *= self.settings.scale
+        if self.settings.offset != 0.0:
+            value += self.settings.offset
+        for waiting in (self.rows, self.values, self.times):
+            del waiting[:most]
+        self._latest.clear()
+        self._known = 0
+        self._marked = len(self.rows)
+        return Batch(self.group, np.array(rows, dtype=np.int32), time, value, arrival)
+
+    def _take_spans(self, n: int) -> Iterator[tuple[int, float]]:
+        """Yield the spans of the first n samples, which leave."""
+        while n:
+            count, arrival = self.spans[0]
+            taken = min(count, n)
+            self.spans[:1] = [(count - taken, arrival)] if taken < count else []
+            n -= taken
+            yield taken, arrival
+
+    def latest(self, row: int) -> tuple[float, float | None] | None:
+        """Return value and time of the stream's last sample that waits, None if none does.
+
+        Each waiting sample is read once, however often this is asked: reconnecting brings a retained
+        message for every topic.
+        """
+        n = len(self.rows)
+        self._latest.update(zip(self.rows[self._known :], range(self._known, n), strict=True))
+        self._known = n
+        index = self._latest.get(row)
+        if index is None:
+            return None
+        return self.values[index], self.times[index] if self.times else None
+
+
+def naming_of(settings: StreamSettings, reader: Reader) -> Naming:
+    """Return how a block names its streams."""
+    form = FORMATS[settings.format]
+    return Naming(
+        labels=reader.label_names,
+        may_have_id=reader.may_have_ids,
+        dynamic=form.dynamic,
+        has_field=any(name or path.endswith("*") for path, name in settings.fields or form.fields),
+    )
+
+
+def joined(captured: Labels, told: Labels) -> Labels:
+    """Return the labels of topic and payload; a `field` that the topic captures stands."""
+    names = {name for name, _ in captured}
+    return (*captured, *(label for label in told if label[0] != FIELD or FIELD not in names))

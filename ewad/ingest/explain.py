@@ -1,0 +1,102 @@
+"""What becomes of a message, told to people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ewad.config.syntax import quoted
+from ewad.errors import DecodeError
+from ewad.ingest.block import Target, joined
+from ewad.ingest.faults import LOGGED_TOPIC
+from ewad.ingest.formats.hints import hints
+from ewad.ingest.formats.reasons import ABSENT
+from ewad.ingest.formats.records import Record
+from ewad.ingest.intake import Intake
+
+
+class Explanation:
+    """What is told.  rejected: whether nothing of the message is a sample, or something is a fault."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.rejected = False
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
+
+
+def explain(intake: Intake, topic: str, payload: bytes, now: float) -> Explanation:
+    """Return which blocks take the message, and its labels and values or the reason of its rejection."""
+    explanation = Explanation()
+    targets = intake.match(topic)
+    if not targets:
+        explanation.rejected = True
+        explanation.lines += _mismatch(intake, topic)
+    taken = False
+    for target in targets:
+        for line, error in _explained(target, topic, payload, now):
+            explanation.lines.append(line)
+            explanation.rejected |= error is not None and error.reason not in ABSENT
+            taken |= line.startswith("stream: ") and error is None
+    explanation.rejected |= not taken
+    return explanation
+
+
+def _explained(
+    target: Target, topic: str, payload: bytes, now: float
+) -> Iterator[tuple[str, DecodeError | None]]:
+    """Yield what becomes of a payload in one block: lines, and what is wrong."""
+    block = target.block
+    settings = block.settings
+    yield f"block: {settings.name} ({settings.format})", None
+    labels = ", ".join(f"{name}={quoted(value)}" for name, value in target.labels)
+    yield f"labels: {labels or 'none'}", None
+    try:
+        records = block.reader.read(topic, payload, now)
+    except DecodeError as error:
+        yield f"rejected: {error.reason}: {error}", error
+        yield from ((line, None) for line in hints(settings, topic, payload))
+        return
+    for record in records:
+        yield _record(target, topic, record)
+    times = sorted({record.time for record in records if record.time is not None})
+    for time in times[:1]:
+        readable = np.datetime64(0, "s") + np.timedelta64(round(time), "s")  # of any year
+        yield f"time: {time!r} ({readable}Z)", None
+    if not any(isinstance(record.value, float) for record in records):
+        yield from ((line, None) for line in hints(settings, topic, payload))
+
+
+def _record(target: Target, topic: str, record: Record) -> tuple[str, DecodeError | None]:
+    block, value = target.block, record.value
+    stream = f"stream: {quoted(block.stream_name(topic, record.key), LOGGED_TOPIC)}"
+    told = joined((), block.naming.told(*record.key))
+    if told:
+        stream += f" ({', '.join(f'{name}={quoted(text)}' for name, text in told)})"
+    if isinstance(value, float):
+        rate = (
+            f" (a counter: its growth per {block.settings.per_seconds:g} s counts)" if block.counters else ""
+        )
+        return f"{stream} value: {block.scaled(value)!r}{rate}", None
+    if value.reason in ABSENT:
+        path = quoted(record.path) if record.path else "value"
+        return f"{stream} left alone: field {path}: got no such field, or null", value
+    return f"{stream} rejected: {value.reason}: {value}", value
+
+
+def _mismatch(intake: Intake, topic: str) -> list[str]:
+    lines = [f"{quoted(topic, LOGGED_TOPIC)}: no [[stream]] block takes this topic"]
+    nearest: tuple[int, str] = (0, "")
+    for block in intake.blocks:
+        for template in block.templates:
+            lines.append(f"  {block.settings.name}: {template.text}")
+            if template.mismatch(topic) is None:
+                lines.append(f"  {block.settings.name}: its exclude_topic takes it out")
+            found = template.mismatch(topic)
+            if found and found.level > nearest[0]:
+                got = "the end of the topic" if found.got is None else quoted(found.got)
+                why = f"level {found.level}: expected {found.expected}, got {got}"
+                nearest = found.level, f"nearest: {template.text}: {why}"
+    return [*lines, nearest[1]]

@@ -1,0 +1,78 @@
+"""What is told of messages that gave no sample: counted always, logged once for each kind."""
+
+from __future__ import annotations
+
+import logging
+
+from ewad.config.syntax import quoted
+from ewad.errors import DecodeError
+from ewad.ingest.block import Block
+from ewad.ingest.formats.reasons import REASONS
+
+log = logging.getLogger("ewad.ingest.intake")
+
+LOGGED_TOPIC = 200  # characters of a topic that a log line or an explanation shows
+QUIET_REASONS = ("retained", "stream_limit")  # no fault of the publisher's; the limit has a line of its own
+
+
+class Faults:
+    """Counts of messages of which something was refused, by reason; all of REASONS from the start."""
+
+    def __init__(self) -> None:
+        self.counts = dict.fromkeys(REASONS, 0)
+        self._absent_logged: set[str] = set()
+        self._limits_logged: set[str] = set()
+
+    def go_on_from(self, other: Faults) -> None:
+        """Go on counting where others end."""
+        self.counts.update(other.counts)
+        self._absent_logged |= other._absent_logged
+
+    def reject(self, topic: str, block: Block | None, error: DecodeError) -> None:
+        """Count a message under its reason; the first one is a warning without the payload."""
+        first = not self.counts[error.reason]
+        self.counts[error.reason] += 1
+        name = "" if block is None else block.settings.name
+        if first and error.reason not in QUIET_REASONS:
+            # REASONS' words, not the error's: those show the payload
+            log.warning(
+                "message rejected topic=%s block=%s field=%s reason=%s why=%s"
+                " (further ones are counted, and logged at debug)",
+                quoted(topic, LOGGED_TOPIC),
+                quoted(name),
+                quoted(error.field, LOGGED_TOPIC),
+                error.reason,
+                quoted(REASONS[error.reason], 200),
+            )
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug(
+                "message rejected topic=%s block=%s reason=%s: %s",
+                quoted(topic, LOGGED_TOPIC),
+                quoted(name),
+                error.reason,
+                error,
+            )
+
+    def note_absent(self, topic: str, block: Block, error: DecodeError) -> None:
+        """Say once for each block that a message has none of its fields: no fault, or a wrong path."""
+        if block.settings.name not in self._absent_logged:
+            self._absent_logged.add(block.settings.name)
+            log.info(
+                "field absent topic=%s block=%s field=%s (no fault; further ones are counted as absent)",
+                quoted(topic, LOGGED_TOPIC),
+                quoted(block.settings.name),
+                quoted(error.field, LOGGED_TOPIC),
+            )
+
+    def note_limit(self, topic: str, block: Block, limit: int) -> None:
+        """Say once for each limit that a stream was refused."""
+        own = block.settings.max_streams is not None
+        key = f'stream "{block.settings.name}".max_streams' if own else "limits.max_streams"
+        if key not in self._limits_logged:
+            self._limits_logged.add(key)
+            log.warning(
+                "stream refused topic=%s %s=%d (further ones are counted)",
+                quoted(topic, LOGGED_TOPIC),
+                key,
+                limit,
+            )

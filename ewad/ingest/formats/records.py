@@ -1,0 +1,191 @@
+"""Payload -> records: whose value of which field it is, the value, and when. One reading for every message.
+
+A format turns a payload into points; the block's paths find the records in them. A block whose payloads are
+one number each has a quick reader as well, the first part of the same reading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from ewad.config.settings import StreamSettings
+from ewad.config.syntax import quoted
+from ewad.errors import DecodeError
+from ewad.ingest.formats import json, number
+from ewad.ingest.formats.fields import Missing, Way, label_text
+from ewad.ingest.formats.point import Point
+from ewad.ingest.formats.table import FORMATS
+from ewad.ingest.formats.times import time_reader
+from ewad.ingest.formats.values import Rules
+from ewad.ingest.formats.zipped import unzipped
+from ewad.ingest.naming import ID
+from ewad.ingest.topics import Labels
+
+Key = tuple[Labels, str]  # the labels that the payload tells, and the name of the field, "" for the only one
+
+
+class Record(NamedTuple):
+    """One value of a payload, or why it is none.  time: Unix seconds; None: that of arrival."""
+
+    key: Key
+    value: float | DecodeError
+    time: float | None = None
+    path: str = ""
+
+
+class _Field(NamedTuple):
+    way: Way
+    name: str
+    where: str
+
+
+class Reader:
+    """How one block's payloads are read.
+
+    quick: the value of a payload that is one number, where nothing else is asked of it; else None.
+    """
+
+    def __init__(self, block: StreamSettings, max_bytes: int) -> None:
+        self._format = FORMATS[block.format]
+        self._points = self._format.open(block, max_bytes)
+        self._rules = Rules.of(block)
+        self._max_bytes = max_bytes
+        paths = block.fields or self._format.fields
+        self._fields = [_field(path, name, block.exclude) for path, name in paths]
+        self._records = None if block.records is None else Way(block.records)  # "." is the document
+        self._labels = [(name, Way(path)) for name, path in block.labels or self._format.labels]
+        self._time = None if block.time_field is None else Way(block.time_field)
+        self._read_time = time_reader(block, f"time field {quoted(block.time_field or '')}: ")
+        first = self._fields[0].way if self._fields else None
+        self._lists = first is None or not first.steps or not first.steps[0].isdigit()
+        self.timed = block.timed
+        # whether keys of a table are ids, which then come first
+        self.may_have_ids = bool(self._records and not self._records.names) and ID not in dict(block.labels)
+        # in the order in which records tell them
+        self.label_names = (
+            *(self._records.names if self._records else ()),
+            *(name for name, _ in self._labels),
+            *dict.fromkeys(name for field in self._fields for name in field.way.names),
+        )
+        self._only: Key = ((), self._fields[0].name if self._fields else "")
+        self.quick = self._quick()
+
+    def read(self, topic: str, payload: bytes, arrival: float) -> Sequence[Record]:
+        """Return the records of a payload, at least one. Raises DecodeError."""
+        if self.quick is not None:
+            return (Record(self._only, self.quick(payload)),)
+        return [record for point in self.points(topic, payload) for record in self._of_point(point, arrival)]
+
+    def points(self, topic: str, payload: bytes) -> Sequence[Point]:
+        """Return what the format makes of a payload. Raises DecodeError."""
+        return self._points(topic, unzipped(payload, self._max_bytes))
+
+    def _quick(self) -> Callable[[bytes], float] | None:
+        """Return the reader of one number without further questions, if that is all the block asks for."""
+        if self.timed or self._labels or self._records or len(self._fields) > 1 or not self._rules.plain:
+            return None
+        way = self._fields[0].way if self._fields else None
+        if way is not None and (not way.plain or way.from_root):
+            return None
+        if self._format is FORMATS["number"]:
+            return number.quick_value(self._rules, self._max_bytes, self._only_value)
+        if self._format is FORMATS["json"]:
+            steps = way.steps if way else ()
+            return json.quick_value(steps, self._rules, self._max_bytes, self._only_value)
+        return None
+
+    def _only_value(self, payload: bytes) -> float:
+        """Return the only value of a payload. Raises DecodeError."""
+        found = [record.value for point in self.points("", payload) for record in self._of_point(point, 0.0)]
+        if len(found) != 1:
+            raise DecodeError("wrong_type", f"expected one value, got a list of {len(found)}")
+        if isinstance(found[0], DecodeError):
+            raise found[0]
+        return found[0]
+
+    def _of_point(self, point: Point, arrival: float) -> Iterator[Record]:
+        for labels, element in self._elements(point.document):
+            try:
+                identity = (*point.labels, *labels, *self._told_labels(element, point.document))
+                time = self._time_of(point, element, arrival)
+            except DecodeError as error:
+                yield Record(_ONLY, error)
+                continue
+            for field in self._fields:
+                yield from self._of_field(field, identity, time, element, point.document)
+            if not self._fields:
+                yield self._record(
+                    identity, "", "", point.document if self._records is None else element, time, ""
+                )
+
+    def _elements(self, document: Any) -> Iterator[tuple[Labels, Any]]:
+        """Yield the parts of a document that are records, with the labels that the way to them tells."""
+        if self._records is None:
+            if type(document) is list and self._lists and self._fields:
+                yield from (((), element) for element in document)
+            else:
+                yield (), document
+            return
+        for place in self._records.all(document, document):
+            if type(place.found) is list:
+                yield from ((place.labels, element) for element in place.found)
+            elif self.may_have_ids and type(place.found) is dict and _is_table(place.found):
+                yield from ((((ID, key),), element) for key, element in place.found.items())
+            else:
+                yield place.labels, place.found
+
+    def _told_labels(self, element: Any, document: Any) -> Iterator[tuple[str, str]]:
+        for name, way in self._labels:
+            yield name, label_text(name, way.one(element, document))
+
+    def _time_of(self, point: Point, element: Any, arrival: float) -> float | None:
+        if self._time is None:
+            return point.time
+        found = self._time.one(element, point.document)
+        if found is Missing:
+            path = quoted(self._time.path)
+            raise DecodeError("invalid_time", f"time field {path}: expected a time, got no such field")
+        return self._read_time(found, arrival)
+
+    def _of_field(
+        self, field: _Field, identity: Labels, time: float | None, element: Any, document: Any
+    ) -> Iterator[Record]:
+        way = field.way
+        if way.plain:
+            yield self._record(identity, field.name, field.where, way.one(element, document), time, way.path)
+            return
+        nothing = True
+        for place in way.all(element, document):
+            nothing = False
+            name = place.name if way.star else field.name
+            path = f"{way.path[:-1]}{place.name}" if way.star else way.path
+            where = f"field {quoted(path)}: "
+            yield self._record((*identity, *place.labels), name, where, place.found, time, path)
+        if nothing:
+            yield self._record(identity, field.name, field.where, Missing, time, way.path)
+
+    def _record(
+        self, identity: Labels, name: str, where: str, found: Any, time: float | None, path: str
+    ) -> Record:
+        value: float | DecodeError
+        if found is Missing:
+            value = DecodeError("missing_field", f"{where}expected a number, got no such field", path)
+            return Record((identity, name), value, time, path)
+        try:
+            value = self._rules.value(found)
+        except DecodeError as error:
+            value = DecodeError(error.reason, f"{where}{error}", path)
+        return Record((identity, name), value, time, path)
+
+
+_ONLY: Key = ((), "")
+
+
+def _field(path: str, name: str, exclude: Sequence[str]) -> _Field:
+    return _Field(Way(path, exclude), name, f"field {quoted(path)}: ")
+
+
+def _is_table(found: dict[str, Any]) -> bool:
+    """Return whether it is a table of elements by their ids."""
+    return all(type(element) is dict for element in found.values())

@@ -1,0 +1,128 @@
+"""Sparkplug B, by payloads that a few lines here encode from the specification."""
+
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ewad.errors import DecodeError
+from ewad.ingest.formats.protobuf import fields, float32, signed
+from tests.ingest.test_live_messages import NOW, Daemon
+
+BLOCK = {"name": "s", "topic": "spBv1.0/{group_id}/+/{node}/#", "format": "sparkplug"}
+NODE = "spBv1.0/plant/{}/press"
+
+
+def varint(value):
+    value &= 2**64 - 1
+    found = b""
+    while value > 0x7F:
+        found += bytes([value & 0x7F | 0x80])
+        value >>= 7
+    return found + bytes([value])
+
+
+def field(number, value):
+    if isinstance(value, bytes):
+        return varint(number << 3 | 2) + varint(len(value)) + value
+    if isinstance(value, tuple):  # of a fixed size
+        return varint(number << 3 | (1 if value[0] == "<d" else 5)) + struct.pack(*value)
+    return varint(number << 3) + varint(value)
+
+
+def metric(*, name="", alias=None, time=None, kind=None, null=False, value=()):
+    parts = [field(1, name.encode())] if name else []
+    parts += [field(n, x) for n, x in ((2, alias), (3, time), (4, kind)) if x is not None]
+    parts += [field(7, 1)] if null else []
+    parts += [field(*value)] if value else []
+    return field(2, b"".join(parts))
+
+
+def payload(*metrics, time=int(NOW * 1000), sequence=0):
+    return field(1, time) + b"".join(metrics) + field(3, sequence)
+
+
+METRICS = (
+    metric(name="bdSeq", kind=4, value=(11, 0)),
+    metric(name="Node Control/Rebirth", kind=11, value=(14, 0)),
+    metric(name="Temperature", alias=1, kind=9, value=(12, ("<f", 21.4))),
+    metric(name="Motor/Speed", alias=2, kind=3, value=(10, -1480)),
+    metric(name="Running", alias=3, kind=11, value=(14, 1)),
+    metric(name="Serial", alias=4, kind=12, value=(15, b"A-7")),
+)
+BIRTH = payload(*METRICS)
+
+
+def test_a_birth_tells_names_values_and_types():
+    daemon = Daemon(BLOCK).feed((NODE.format("NBIRTH"), BIRTH))
+    topic = NODE.format("NDATA")
+    assert daemon.values == {
+        f"{topic}/Temperature": 21.4,
+        f"{topic}/Motor%2FSpeed": -1480.0,
+        f"{topic}/Running": 1.0,
+    }
+    assert daemon.labels[f"{topic}/Motor%2FSpeed"] == {
+        "group_id": "plant",
+        "node": "press",
+        "field": "Motor/Speed",
+    }
+    assert daemon.rejected == {}
+
+
+def test_data_name_metrics_by_alias_and_values_of_the_past_have_their_times():
+    birth = payload(*METRICS, time=int((NOW - 120) * 1000))
+    daemon = Daemon(BLOCK).feed((NODE.format("NBIRTH"), birth))
+    past = int((NOW - 60) * 1000)
+    data = payload(
+        metric(alias=1, time=past, value=(13, ("<d", 20.5))), metric(alias=2, null=True), time=int(NOW * 1000)
+    )
+    daemon.feed((NODE.format("NDATA"), data))
+    assert daemon.values[NODE.format("NDATA") + "/Temperature"] == 20.5
+    assert daemon.times[NODE.format("NDATA") + "/Temperature"] == NOW - 60.0
+    assert daemon.values[NODE.format("NDATA") + "/Motor%2FSpeed"] == -1480.0  # of the birth
+    assert daemon.engine.groups[0].count[:3].tolist() == [2, 1, 1]
+    for topic in (NODE.format("NDATA"), NODE.format("NBIRTH")):
+        assert topic in daemon.intake.blocks[0].topics_of_stream(NODE.format("NDATA") + "/Temperature")
+
+
+def test_data_before_any_birth_say_what_is_missing_and_so_do_those_after_a_death():
+    data = payload(metric(alias=1, value=(10, 5)))
+    daemon = Daemon(BLOCK).feed((NODE.format("NDATA"), data))
+    assert daemon.rejected == {"unknown_alias": 1}
+    assert "Node Control/Rebirth" in str(daemon.explained(NODE.format("NDATA"), data))
+    daemon.feed(
+        (NODE.format("NBIRTH"), BIRTH), (NODE.format("NDEATH"), payload()), (NODE.format("NDATA"), data)
+    )
+    assert daemon.rejected == {"unknown_alias": 2}
+
+
+@pytest.mark.parametrize("number", [17, 18])
+def test_templates_and_data_sets_are_no_numbers(number):
+    daemon = Daemon(BLOCK | {"field": "T"})
+    daemon.feed((NODE.format("NBIRTH"), payload(metric(name="T", kind=19, value=(number, b"")))))
+    assert daemon.rejected == {"wrong_type": 1}
+
+
+@pytest.mark.parametrize("content", [b"\x12\xff", b"\x80" * 12, b"\x0b", b"\x12\x7f1"])
+def test_bytes_that_are_no_message_are_refused(content):
+    daemon = Daemon(BLOCK).feed((NODE.format("NDATA"), content))
+    assert daemon.rejected == {"invalid_payload": 1}
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_are_fields_or_refused(content):
+    try:
+        list(fields(content))
+    except DecodeError as error:
+        assert error.reason == "invalid_payload"
+
+
+@given(st.integers(-(2**31), 2**31 - 1))
+def test_signed_integers_read_back(value):
+    assert signed(value & 0xFFFFFFFF, 32) == value
+
+
+@given(st.floats(width=32, allow_nan=False, allow_infinity=False))
+def test_floats_of_four_bytes_read_back_as_the_same_four_bytes(value):
+    assert struct.pack("<f", float32(struct.pack("<f", value))) == struct.pack("<f", value)
