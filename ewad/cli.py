@@ -13,7 +13,7 @@ import click
 
 from ewad import __version__
 from ewad.commands.file_options import file_options, taken
-from ewad.errors import ConfigError, EwadError, SourceError
+from ewad.errors import ConfigError, EwadError
 
 if TYPE_CHECKING:
     from ewad.config import Settings
@@ -98,12 +98,23 @@ def demo(duration: str | None, listen: str) -> None:
 @_broker_options
 @_stream_options
 @click.option("--listen", help="Where to serve the metrics, such as 127.0.0.1:9466.")
-def run(config: Path | None, **options: Any) -> None:
+@click.option(
+    "--discover", is_flag=True, help="Look at the broker first, as `ewad init` does, and run on that."
+)
+@click.option("--seconds", type=click.FloatRange(0.1), default=30.0, help="To look at it; default: 30.")
+def run(config: Path | None, discover: bool, seconds: float, **options: Any) -> None:
     """Run the daemon."""
+    from ewad.commands import init as beginning
     from ewad.daemon import daemon, logs
 
+    if discover and (
+        config is not None or any(v for name, v in options.items() if name not in ("url", "listen"))
+    ):
+        raise ConfigError("--discover: only together with --url, --listen and --seconds")
+    found = beginning.settings(options["url"], options["listen"], seconds) if discover else None
+
     def load() -> Settings:
-        return _settings(config, options)
+        return found or _settings(config, options)
 
     settings = load()
     logs.configure(settings.log.level, settings.log.format)
@@ -146,22 +157,30 @@ def explain(of_topic: str, payload: str, config: Path | None, **options: Any) ->
     """
     from ewad.commands import check as checking
 
-    explanation = checking.explain(_settings(config, options), of_topic, _payload(payload))
+    explanation = checking.explain(_settings(config, options), of_topic, checking.payload_of(payload))
     click.echo(str(explanation))
     if explanation.rejected:
         raise click.exceptions.Exit(FAILED)
 
 
-def _payload(given: str) -> bytes:
-    """Return the bytes of a payload: as given, of standard input, or of a file. Raises SourceError."""
-    if given == "-":
-        return sys.stdin.buffer.read()
-    if not given.startswith("@"):
-        return os.fsencode(given)
-    try:
-        return Path(given[1:]).read_bytes()
-    except OSError as error:
-        raise SourceError(f"{given[1:]}: can't read the payload: {error.strerror}") from error
+@cli.command("presets")
+@click.argument("name", required=False)
+def presets_of_devices(name: str | None) -> None:
+    """List the presets of device families, or print the one of this NAME."""
+    from ewad.commands import presets
+
+    click.echo(presets.listed() if name is None else presets.shown(name))
+
+
+@cli.command()
+@click.option("--url", help="Broker, such as mqtt://localhost:1883.")
+@click.option("--seconds", type=click.FloatRange(0.1), default=30.0, show_default=True, help="To listen for.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), default=DEFAULT_CONFIG, help="The new file.")
+def init(url: str | None, seconds: float, output: Path) -> None:
+    """Look at a broker for a while, and write a configuration for what its devices send."""
+    from ewad.commands import init as beginning
+
+    click.echo(beginning.write(url, seconds, output))
 
 
 @cli.command()

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from ewad.config import Settings, effective
+from ewad.config.syntax import parse_topic
 from ewad.engine import Engine
 from ewad.errors import SourceError
 from ewad.ingest.explain import Explanation
@@ -23,6 +26,7 @@ from ewad.ingest.mqtt.source import make_source
 from ewad.outputs.http.access import server_tls
 from ewad.store.model_file import start_models
 
+SCRAPED = {"instance", "job"}  # labels that Prometheus gives to all series of a target
 CONNECT_SECONDS = 12.0  # one whole attempt of the source, and its end
 
 
@@ -35,7 +39,7 @@ def check(settings: Settings, connect: bool) -> str:
     tls_context(connection)
     server_tls(settings.http)
     start_models(Engine(settings.group_settings()))
-    found = ["configuration is valid"]
+    found = ["configuration is valid", *_overwritten(settings)]
     if connect:
         logging.getLogger("ewad").setLevel(logging.ERROR)  # the outcome is told once, by this command
         asyncio.run(_connect(settings))
@@ -43,10 +47,36 @@ def check(settings: Settings, connect: bool) -> str:
     return effective(settings) + "".join(f"\n# {line}" for line in found)
 
 
+def _overwritten(settings: Settings) -> Iterator[str]:
+    """Yield what Prometheus makes of labels that it has itself."""
+    for block in settings.streams:
+        told = {name for name, _ in block.labels}
+        for name in sorted(told.union(*(parse_topic(topic).names for topic in block.topics)) & SCRAPED):
+            yield (
+                f"stream {block.name}: Prometheus has a label {name} itself"
+                f" and shows this one as exported_{name}: choose another name, such as device_{name}"
+            )
+
+
 def explain(settings: Settings, topic: str, payload: bytes) -> Explanation:
     """Return what becomes of a message under these settings, if it came now."""
     intake = Intake(Engine(settings.group_settings()), settings.streams, settings.limits.max_payload_bytes)
     return explained(intake, topic, payload, time.time())
+
+
+def payload_of(given: str) -> bytes:
+    """Return the bytes of a payload as given, of standard input (-) or of a file (@FILE).
+
+    Raises SourceError.
+    """
+    if given == "-":
+        return sys.stdin.buffer.read()
+    if not given.startswith("@"):
+        return os.fsencode(given)
+    try:
+        return Path(given[1:]).read_bytes()
+    except OSError as error:
+        raise SourceError(f"{given[1:]}: can't read the payload: {error.strerror}") from error
 
 
 class _Ignored:

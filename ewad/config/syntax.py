@@ -25,7 +25,7 @@ SCHEMES: dict[str, tuple[Transport, int]] = {  # scheme -> transport, default po
     "wss": ("wss", 443),
 }
 
-_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
+LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
 # `model` is a label of models alone, whose series have no labels of a stream's: a stream may have it.
 RESERVED_LABELS = ("stream", "group", "beta", "horizon", "le", "quantile", "expert", "reason")
 MAX_TOPIC_BYTES = 65535  # MQTT: a string's length is written in two bytes
@@ -204,7 +204,7 @@ def _captured(level: str, text: str) -> str:
     """Return the name that a level captures, "" for none."""
     if level.startswith("{") and level.endswith("}"):
         name = level[1:-1]
-        if not _LABEL.fullmatch(name) or name.startswith("__"):
+        if not LABEL.fullmatch(name) or name.startswith("__"):
             raise ValueError(
                 f"expected a label name of letters, digits and _ in {quoted(text)}, got {{{name}}}"
             )
@@ -222,7 +222,7 @@ def _captured(level: str, text: str) -> str:
 
 def check_payload_label(name: str) -> str:
     """Return the name of a label whose value the payload tells. Raises ValueError."""
-    if not _LABEL.fullmatch(name) or name.startswith("__"):
+    if not LABEL.fullmatch(name) or name.startswith("__"):
         raise ValueError(f"expected a label name of letters, digits and _, got {quoted(name)}")
     if name in RESERVED_LABELS:
         raise ValueError(f"the label {name} is reserved; choose another name, such as device_{name}")

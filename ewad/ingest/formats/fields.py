@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ewad.config.syntax import field_name, parse_field, quoted
@@ -48,7 +48,8 @@ class Way:
     names: of the labels that it captures.  star: whether it ends with "*", each number below.
     """
 
-    def __init__(self, path: str, exclude: Sequence[str] = ()) -> None:
+    def __init__(self, path: str, exclude: Sequence[str] = (), words: Collection[str] = ()) -> None:
+        """exclude: patterns of names that "*" leaves out.  words: texts that are numbers to it."""
         self.path = path
         self.from_root = path.startswith("^")
         steps = () if path == "." else parse_field(path.removeprefix("^"))
@@ -57,6 +58,7 @@ class Way:
         self._captures = [parts[1] if (parts := _CAPTURE.fullmatch(step)) else "" for step in self.steps]
         self.names = tuple(name for name in self._captures if name)
         self._exclude = exclude
+        self._words = NOT_FINITE.union(words)
 
     @property
     def plain(self) -> bool:
@@ -73,7 +75,7 @@ class Way:
             if not self.star:
                 yield Place(labels, "", found)
                 continue
-            for steps, number in numbers(found):
+            for steps, number in numbers(found, self._words):
                 name = field_name(steps)
                 if not self._excluded(name, steps):
                     yield Place(labels, name, number)
@@ -104,23 +106,25 @@ class Way:
         )
 
 
-def numbers(document: Any, steps: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Yield each number, true and false of a document, and words for numbers that are none, with its path."""
+# as `formats.json` writes the bare words that C and Python print
+NOT_FINITE = frozenset(("nan", "inf", "-inf"))
+
+
+def numbers(
+    document: Any, words: Collection[str] = NOT_FINITE, steps: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield each number, true, false and word out of words of a document, with its path."""
     kind = type(document)
-    if kind is float or kind is int or kind is bool or (kind is str and document in NOT_FINITE):
+    if kind is float or kind is int or kind is bool or (kind is str and document in words):
         yield steps, document
     elif len(steps) >= MAX_DEPTH:
         return
     elif kind is dict:
         for key, found in document.items():
-            yield from numbers(found, (*steps, key))
+            yield from numbers(found, words, (*steps, key))
     elif kind is list:
         for index, found in enumerate(document):
-            yield from numbers(found, (*steps, str(index)))
-
-
-# as `formats.json` writes the bare words that C and Python print
-NOT_FINITE = ("nan", "inf", "-inf")
+            yield from numbers(found, words, (*steps, str(index)))
 
 
 def label_text(name: str, found: Any) -> str:

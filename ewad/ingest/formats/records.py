@@ -52,7 +52,10 @@ class Reader:
         self._rules = Rules.of(block)
         self._max_bytes = max_bytes
         paths = block.fields or self._format.fields
-        self._fields = [_field(path, name, block.exclude) for path, name in paths]
+        words = dict(block.states)
+        self._fields = [
+            _Field(Way(path, block.exclude, words), name, f"field {quoted(path)}: ") for path, name in paths
+        ]
         self._records = None if block.records is None else Way(block.records)  # "." is the document
         self._labels = [(name, Way(path)) for name, path in block.labels or self._format.labels]
         self._time = None if block.time_field is None else Way(block.time_field)
@@ -180,10 +183,6 @@ class Reader:
 
 
 _ONLY: Key = ((), "")
-
-
-def _field(path: str, name: str, exclude: Sequence[str]) -> _Field:
-    return _Field(Way(path, exclude), name, f"field {quoted(path)}: ")
 
 
 def _is_table(found: dict[str, Any]) -> bool:

@@ -1,0 +1,128 @@
+"""`ewad init`: a first configuration, written by looking at a broker for a while."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import tomllib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ewad.commands.shapes import Found, described
+from ewad.config import Settings, parse
+from ewad.errors import ConfigError, SourceError
+from ewad.ingest.mqtt.consumer import Message
+from ewad.ingest.mqtt.deliveries import Acknowledgements
+from ewad.ingest.mqtt.from_configuration import connection_settings
+from ewad.ingest.mqtt.settings import Subscription
+from ewad.ingest.mqtt.source import make_source
+
+CONNECT_SECONDS = 12.0  # one whole attempt of the source, and its end
+MOST_TOPICS = 20_000  # that are looked at
+NOTHING = (
+    "no message in {seconds:g} s: are there devices that publish? Retained and periodic messages show what"
+    " there is; listen for longer by --seconds, or check the address by --url"
+)
+
+
+class _Listener:
+    """Keeps the last payload of each topic."""
+
+    busy = False
+
+    def __init__(self) -> None:
+        self.payloads: dict[str, bytes] = {}
+        self.messages = 0
+
+    def consume(self, messages: Sequence[Message], arrival: float) -> None:
+        self.messages += len(messages)
+        for message in messages:
+            known = message.topic in self.payloads
+            if message.payload and (known or len(self.payloads) < MOST_TOPICS):
+                self.payloads[message.topic] = message.payload
+
+    def commit(self, notes: Acknowledgements, done: Callable[[], None]) -> None:
+        done()
+
+
+def write(url: str | None, seconds: float, output: Path) -> str:
+    """Write a configuration for what the broker sends; return what was found. Never overwrites a file.
+
+    Raises ConfigError if the file exists, SourceError if the broker can't be reached or sends nothing.
+    """
+    if output.exists():
+        raise ConfigError(f"{output}: expected a new file, got one that exists; name another one by -o")
+    text, found = discovered(url, seconds)
+    try:
+        with output.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise SourceError(f"{output}: can't write it: {error.strerror}") from error
+    return f"{found.summary}\nwritten: {output}; see `ewad check`, then `ewad run`"
+
+
+def settings(url: str | None, listen: str | None, seconds: float) -> Settings:
+    """Return the settings for what the broker sends. Raises ConfigError, SourceError."""
+    text, found = discovered(url, seconds)
+    print(found.summary, file=sys.stderr)
+    document = tomllib.loads(text) | ({"http": {"listen": listen}} if listen else {})
+    if url is not None:
+        document["mqtt"] = {"url": url}  # the text masks a password
+    return parse(document, "what the broker sends", os.environ)
+
+
+def discovered(url: str | None, seconds: float) -> tuple[str, Found]:
+    """Return a configuration for what the broker sends in so many seconds, and what was found."""
+    mqtt = {} if url is None else {"mqtt": {"url": url}}
+    everything = parse({**mqtt, "stream": [{"name": "all", "topic": "#"}]}, "command line", os.environ)
+    listener = _Listener()
+    asyncio.run(_listen(everything, listener, seconds))
+    if not listener.payloads:
+        raise SourceError(NOTHING.format(seconds=seconds))
+    found = described(listener.payloads, everything.mqtt.url)
+    if not found.blocks:
+        n = len(listener.payloads)
+        raise SourceError(
+            f"{listener.messages} messages of {n} topics, but no number in them: see `ewad explain`"
+        )
+    return found.text, found
+
+
+async def _listen(everything: Settings, listener: _Listener, seconds: float) -> None:
+    connection = replace(
+        connection_settings(everything),
+        client_id=f"{everything.mqtt.client_id}-init-{os.getpid()}",
+        session_expiry_seconds=0.0,
+        qos=0,
+        subscriptions=(Subscription("#", "use"),),
+    )
+    source = make_source(connection, listener)
+    running = asyncio.create_task(source.run(), name="mqtt")
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            await source.first_attempt()
+        if source.status != "connected":
+            raise SourceError(source.status)
+        await _wait(listener, seconds)
+    except TimeoutError as error:
+        raise SourceError(f"no answer within {CONNECT_SECONDS:g} s ({source.status})") from error
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def _wait(listener: _Listener, seconds: float) -> None:
+    """Wait, with a line on a terminal that tells how it goes."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+    terminal = sys.stderr.isatty()
+    while (left := end - loop.time()) > 0.0:
+        if terminal:
+            told = f"{listener.messages} messages of {len(listener.payloads)} topics"
+            sys.stderr.write(f"\rlistening: {left:3.0f} s left, {told} ")
+            sys.stderr.flush()
+        await asyncio.sleep(min(left, 0.5))
+    if terminal:
+        sys.stderr.write("\n")

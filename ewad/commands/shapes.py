@@ -1,0 +1,213 @@
+"""Messages -> blocks: presets where they are known, else topics and payloads of one shape as one block."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from ewad.config import StreamSettings, parse, presets
+from ewad.config.syntax import LABEL, RESERVED_LABELS
+from ewad.errors import DecodeError
+from ewad.ingest.block import Block
+from ewad.ingest.formats.fields import numbers
+from ewad.ingest.formats.hints import path_text
+from ewad.ingest.formats.json import parse_json
+
+MOST_BYTES = 1 << 20
+SHOWN = 40  # streams in the table at the end of the configuration
+GENERAL = 3  # characters of literal levels that a preset's template must have to be recognised by
+
+Payloads = Mapping[str, bytes]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What messages of one block have in common."""
+
+    levels: int
+    first: str
+    last: str
+    json: bool
+    paths: tuple[str, ...]
+
+
+@dataclass
+class Found:
+    """The blocks that were made, as text, and the streams that they give."""
+
+    url: str
+    topics: int
+    blocks: list[str] = field(default_factory=list)
+    streams: list[tuple[str, float]] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
+
+    @property
+    def summary(self) -> str:
+        """What was found, in a line."""
+        return (
+            f"{self.topics} topics: {len(self.blocks)} blocks, {len(self.streams)} streams;"
+            f" {len(self.unread)} topics without numbers"
+        )
+
+    @property
+    def text(self) -> str:
+        """The configuration."""
+        head = [
+            "# Written by `ewad init` from the messages that came while it listened.",
+            f"# {self.summary}",
+            "[mqtt]",
+            f"url = {json.dumps(self.url)}",
+            "",
+        ]
+        table = ["# The streams of these messages:"]
+        table += [f"#   {name} = {value!r}" for name, value in self.streams[:SHOWN]]
+        if len(self.streams) > SHOWN:
+            table.append(f"#   and {len(self.streams) - SHOWN} more")
+        if self.unread:
+            table.append(
+                f"# Without numbers, and so in no block: {', '.join(map(json.dumps, self.unread[:10]))}"
+            )
+        return "\n".join([*head, *(f"{block}\n" for block in self.blocks), *table, ""])
+
+
+def described(payloads: Payloads, url: str) -> Found:
+    """Return the blocks for the last messages of topics."""
+    found = Found(url, len(payloads))
+    known = _of_presets(payloads)
+    rest = {topic: payload for topic, payload in payloads.items() if topic not in known}
+    names: set[str] = set()
+    for name in sorted(set(known.values())):
+        n = sum(1 for each in known.values() if each == name)
+        names.add(name)
+        found.blocks.append(
+            f"# {n} topics look like those of {name}: see `ewad presets {name}`\n"
+            f"[[stream]]\npreset = {json.dumps(name)}"
+        )
+    for shape, topics in _shapes(rest, found.unread).items():
+        found.blocks.append(_block(shape, topics, rest, names))
+    found.streams = list(_streams(found, payloads)) if found.blocks else []
+    return found
+
+
+def _of_presets(payloads: Payloads) -> dict[str, str]:
+    """Return topic -> preset, of the topics that one takes: the one whose template says most of the topic."""
+    best: dict[str, tuple[int, str]] = {}
+    for name in presets.names():
+        for block in _blocks_of({"preset": name}):
+            for topic, payload in payloads.items():
+                said = _literal(block, topic)
+                if said > max(GENERAL, best.get(topic, (0, ""))[0]) and _values(block, topic, payload):
+                    best[topic] = said, name
+    return {topic: name for topic, (_, name) in best.items()}
+
+
+def _blocks_of(raw: dict[str, object]) -> list[Block]:
+    return [
+        Block(group, settings, MOST_BYTES)
+        for group, settings in enumerate(parse({"stream": [raw]}, "preset", {}).streams)
+    ]
+
+
+def _literal(block: Block, topic: str) -> int:
+    """Return how many characters of a topic the block's template spells out; 0 if it does not take it."""
+    if not block.takes(topic):
+        return 0
+    matching = [template for template in block.templates if template.mismatch(topic) is None]
+    spelled = (sum(len(level) for level in each.levels if level not in ("+", "#")) for each in matching)
+    return max(spelled, default=0)
+
+
+def _values(block: Block, topic: str, payload: bytes) -> Iterator[tuple[str, float]]:
+    try:
+        records = block.reader.read(topic, payload, 0.0)
+    except DecodeError:
+        return iter(())
+    return iter(
+        [
+            (block.stream_name(topic, record.key), block.scaled(record.value))
+            for record in records
+            if isinstance(record.value, float)
+        ]
+    )
+
+
+def _shapes(payloads: Payloads, unread: list[str]) -> dict[Shape, list[str]]:
+    shapes: dict[Shape, list[str]] = defaultdict(list)
+    number = Block(0, StreamSettings(name="number", topics=("#",)), MOST_BYTES)
+    for topic, payload in sorted(payloads.items()):
+        if topic.startswith("$") or {"+", "#", "\0"} & set(topic):
+            continue
+        levels = topic.split("/")
+        last = levels[-1] if len(levels) > 2 else ""
+        if list(_values(number, topic, payload)):
+            shapes[Shape(len(levels), levels[0], last, False, ())].append(topic)
+        elif paths := _paths(payload):
+            shapes[Shape(len(levels), levels[0], last, True, paths)].append(topic)
+        else:
+            unread.append(topic)
+    return shapes
+
+
+def _paths(payload: bytes) -> tuple[str, ...]:
+    """Return the paths of the numbers of a document, none if it is no document."""
+    try:
+        document = parse_json(payload, MOST_BYTES)
+    except DecodeError:
+        return ()
+    if type(document) is not dict:
+        return ()
+    return tuple(sorted(path_text(steps) for steps, _ in numbers(document)))
+
+
+def _block(shape: Shape, topics: list[str], payloads: Payloads, names: set[str]) -> str:
+    """Return the text of a block for topics of one shape."""
+    template, name = _template(topics)
+    number, base = 2, name
+    while name in names:
+        name, number = f"{base}-{number}", number + 1
+    names.add(name)
+    sample = payloads[topics[0]][:60].decode("utf-8", "replace")
+    lines = [
+        f"# {len(topics)} topics, such as {json.dumps(topics[0])} with {json.dumps(sample)}",
+        "[[stream]]",
+        f"name = {json.dumps(name)}",
+        f"topic = {json.dumps(template, ensure_ascii=False)}",
+    ]
+    if shape.json:
+        lines.append('format = "json"')
+        several = len(shape.paths) > 1
+        written = json.dumps(list(shape.paths) if several else shape.paths[0], ensure_ascii=False)
+        lines.append(f"field = {written}")
+    return "\n".join(lines)
+
+
+def _template(topics: list[str]) -> tuple[str, str]:
+    """Return a template that takes these topics, of as many levels each, and a name for it."""
+    columns = [set(column) for column in zip(*(topic.split("/") for topic in topics), strict=True)]
+    levels, words = [], []
+    for place, texts in enumerate(columns):
+        if len(texts) == 1 and not set(next(iter(texts))) & set("{}"):
+            levels.append(next(iter(texts)))
+            words.append(levels[-1])
+        else:
+            levels.append(f"{{{_capture(levels[-1] if levels else '', place + 1)}}}")
+    return "/".join(levels), "-".join(word for word in words if word) or "messages"
+
+
+def _capture(before: str, number: int) -> str:
+    """Return a name for a level that varies: "sensor" behind "sensors"."""
+    word = before.removesuffix("s")
+    usable = word != before and LABEL.fullmatch(word) and word not in RESERVED_LABELS
+    return word if usable else f"level{number}"
+
+
+def _streams(found: Found, payloads: Payloads) -> Iterator[tuple[str, float]]:
+    """Yield the streams of these messages, and their values."""
+    settings = parse("\n".join(found.blocks), "what was found", {})
+    blocks = [Block(group, block, MOST_BYTES) for group, block in enumerate(settings.streams)]
+    for topic, payload in sorted(payloads.items()):
+        for block in blocks:
+            if _literal(block, topic) or any(t.mismatch(topic) is None for t in block.templates):
+                yield from _values(block, topic, payload)

@@ -1,0 +1,95 @@
+"""Messages of a broker -> a first configuration."""
+
+import pytest
+
+from ewad.commands import presets as presets_command
+from ewad.commands.shapes import described
+from ewad.config import parse, presets
+from ewad.engine import Engine
+from ewad.ingest.intake import Intake
+from tests.console import ewad
+from tests.ingest.test_intake import Message
+
+MESSAGES = {
+    "zigbee2mqtt/hall": b'{"temperature":21.5,"linkquality":7}',
+    "zigbee2mqtt/bridge/info": b'{"version":"1"}',
+    "tele/plug/STATE": b'{"Time":"2026-03-01T10:00:00","UptimeSec":5,"POWER":"ON"}',
+    "site/kitchen/temperature": b"21.5",
+    "site/hall/temperature": b"19.0",
+    "site/hall/humidity": b"44",
+    "sensors/7/data": b'{"t":1,"deep":{"a.b":2}}',
+    "sensors/8/data": b'{"t":3,"deep":{"a.b":4}}',
+    "door/lock": b"jammed",
+    "odd/{x}/y": b"1",
+}
+
+
+def values(text):
+    settings = parse(text, "test", {})
+    engine = Engine(settings.group_settings())
+    intake = Intake(engine, settings.streams)
+    intake.consume([Message(topic, payload) for topic, payload in MESSAGES.items()], 1_772_359_205.0)
+    intake.observe()
+    return {
+        name: group.value[row].item()
+        for group in engine.groups
+        for row, name in enumerate(group.streams.names)
+    }
+
+
+def test_presets_and_shapes_are_recognised_and_every_number_is_read():
+    found = described(MESSAGES, "mqtt://localhost:1883")
+    text = found.text
+    for line in (
+        'preset = "zigbee2mqtt"',
+        'preset = "tasmota"',
+        'topic = "site/{level2}/temperature"',
+        'topic = "site/hall/humidity"',
+        'topic = "sensors/{sensor}/data"',
+        'field = ["/deep/a.b", "t"]',
+    ):
+        assert line in text
+    assert 'Without numbers, and so in no block: "door/lock"' in text.replace(
+        '"zigbee2mqtt/bridge/info"', ""
+    ).replace(": , ", ": ")
+    assert values(text) == dict(found.streams)
+    assert values(text)["zigbee2mqtt/hall/temperature"] == 21.5
+    assert values(text)["sensors/8/data/deep.a.b"] == 4.0
+    assert values(text)["odd/{x}/y"] == 1.0
+
+
+def test_an_existing_file_is_never_overwritten(tmp_path):
+    (tmp_path / "ewad.toml").write_text("mine")
+    done = ewad("init", "--url", "mqtt://127.0.0.1:1", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "ewad.toml: expected a new file, got one that exists" in done.stderr
+    assert (tmp_path / "ewad.toml").read_text() == "mine"
+
+
+def test_presets_are_listed_and_printed(tmp_path):
+    listed = ewad("presets", cwd=tmp_path)
+    assert [line.split()[0] for line in listed.stdout.splitlines()] == list(presets.names())
+    assert all(len(line.split()) > 2 for line in listed.stdout.splitlines())
+    assert ewad("presets", "tasmota", cwd=tmp_path).stdout.strip() == presets.text("tasmota").strip()
+    done = ewad("presets", "tasmotta", cwd=tmp_path)
+    assert (
+        done.returncode,
+        done.stderr.startswith('ewad: unknown preset "tasmotta"; did you mean "tasmota"?'),
+    ) == (2, True)
+    assert presets_command.shown("tasmota") == presets.text("tasmota")
+
+
+def test_labels_that_prometheus_overwrites_are_told(tmp_path):
+    (tmp_path / "ewad.toml").write_text('[[stream]]\nname = "v"\ntopic = "N/{portal}/{instance}/#"\n')
+    done = ewad("check", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "shows this one as exported_instance: choose another name, such as device_instance" in done.stdout
+
+
+@pytest.mark.parametrize("options", [("--topic", "a"), ("--format", "json"), ("-c", "x.toml")])
+def test_discovery_goes_with_an_address_alone(options, tmp_path):
+    done = ewad("run", "--discover", *options, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (
+        2,
+        "ewad: --discover: only together with --url, --listen and --seconds\n",
+    )

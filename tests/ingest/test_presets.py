@@ -1,0 +1,292 @@
+"""Each preset on messages as its family of devices sends them: the streams that they come to."""
+
+import pytest
+
+from ewad.config import parse, presets
+from ewad.errors import ConfigError
+from tests.ingest.test_live_messages import NOW, Daemon
+
+# preset -> messages, and the values of their streams
+CASES = {
+    "zigbee2mqtt": [
+        (
+            "zigbee2mqtt/hall",
+            '{"battery":97,"humidity":44.1,"linkquality":120,"temperature":21.53,"update":{"installed_version":3}}',
+            {
+                "zigbee2mqtt/hall/battery": 97,
+                "zigbee2mqtt/hall/humidity": 44.1,
+                "zigbee2mqtt/hall/temperature": 21.53,
+            },
+        ),
+        ("zigbee2mqtt/door", '{"contact":true,"last_seen":1772359200000}', {"zigbee2mqtt/door/contact": 1}),
+        (
+            "zigbee2mqtt/plug",
+            '{"state":"ON","power":12.5,"update_available":false}',
+            {"zigbee2mqtt/plug/state": 1, "zigbee2mqtt/plug/power": 12.5},
+        ),
+        ("zigbee2mqtt/bridge/state", '{"state":"online"}', {}),
+        ("zigbee2mqtt/hall/availability", '{"state":"online"}', {"zigbee2mqtt/hall/availability": 1}),
+        ("zigbee2mqtt/hall/set", '{"state":"ON"}', {}),
+    ],
+    "tasmota": [
+        (
+            "tele/attic/SENSOR",
+            '{"Time":"2026-03-01T10:00:00","SI7021":{"Temperature":17.4,"Humidity":nan,"DewPoint":7.1},"TempUnit":"C"}',
+            {"tele/attic/SENSOR/SI7021.Temperature": 17.4, "tele/attic/SENSOR/SI7021.DewPoint": 7.1},
+        ),
+        (
+            "tele/bridge/SENSOR",
+            '{"ZbReceived":{"0x1A2B":{"Device":"0x1A2B","Temperature":21.5,"Endpoint":1,"LinkQuality":90}}}',
+            {"tele/bridge/SENSOR/0x1A2B/Temperature": 21.5},
+        ),
+        (
+            "tele/meter/SENSOR",
+            '{"Time":"2026-03-01T10:00:00","SML":{"total":1234.567,"power":-310}}',
+            {"tele/meter/SENSOR/SML.total": 1234.567, "tele/meter/SENSOR/SML.power": -310},
+        ),
+        (
+            "tele/plug/STATE",
+            '{"Time":"2026-03-01T10:00:00","Uptime":"0T01:00:00","UptimeSec":3600,"Heap":25,"POWER":"ON","Wifi":{"AP":1,"RSSI":88}}',
+            {
+                "tele/plug/STATE/UptimeSec": 3600,
+                "tele/plug/STATE/Heap": 25,
+                "tele/plug/STATE/POWER": 1,
+                "tele/plug/STATE/Wifi.RSSI": 88,
+            },
+        ),
+        ("stat/plug/POWER", "OFF", {"stat/plug/POWER": 0}),
+        ("tele/plug/LWT", "Online", {"tele/plug/LWT": 1}),
+    ],
+    "shelly": [
+        ("shellies/plug/relay/0", "on", {"shellies/plug/relay/0": 1}),
+        ("shellies/plug/relay/0/power", "13.45", {"shellies/plug/relay/0/power": 13.45}),
+        ("shellies/ht/sensor/temperature", "999", {}),
+        (
+            "shellyplus-1/status/switch:0",
+            '{"id":0,"source":"MQTT","output":true,"apower":8.9,"voltage":229.3,"aenergy":{"total":12.1,"by_minute":[1,2],"minute_ts":1}}',
+            {
+                "shellyplus-1/status/switch:0/output": 1,
+                "shellyplus-1/status/switch:0/apower": 8.9,
+                "shellyplus-1/status/switch:0/voltage": 229.3,
+                "shellyplus-1/status/switch:0/aenergy.total": 12.1,
+            },
+        ),
+        ("shellyplus-1/online", "true", {"shellyplus-1/online": 1}),
+    ],
+    "esphome": [
+        ("desk/sensor/temperature/state", "21.4", {"desk/sensor/temperature/state": 21.4}),
+        ("desk/sensor/temperature/state", "nan", {}),
+        ("desk/binary_sensor/window/state", "OFF", {"desk/binary_sensor/window/state": 0}),
+        ("desk/status", "online", {"desk/status": 1}),
+    ],
+    "ttn": [
+        (
+            "v3/app@ttn/devices/soil-1/up",
+            '{"received_at":"2026-03-01T10:00:00.123456789Z","uplink_message":{"f_port":2,"decoded_payload":'
+            '{"temperature":8.5,"soil":{"moisture":31}},"rx_metadata":[{"gateway_ids":{"gateway_id":"gw-1"},"rssi":-97,"snr":7.5}]}}',
+            {
+                "v3/app@ttn/devices/soil-1/up/temperature": 8.5,
+                "v3/app@ttn/devices/soil-1/up/soil.moisture": 31,
+                "v3/app@ttn/devices/soil-1/up/gw-1/rssi": -97,
+                "v3/app@ttn/devices/soil-1/up/gw-1/snr": 7.5,
+            },
+        ),
+        ("v3/app@ttn/devices/soil-1/join", '{"join_accept":{}}', {}),
+    ],
+    "chirpstack": [
+        (
+            "application/7/device/a1b2/event/up",
+            '{"time":"2026-03-01T10:00:00+00:00","fCnt":10,"object":{"temperature":22.5},"rxInfo":[{"gatewayId":"g1","rssi":-57,"snr":10}]}',
+            {
+                "application/7/device/a1b2/event/up/temperature": 22.5,
+                "application/7/device/a1b2/event/up/g1/rssi": -57,
+                "application/7/device/a1b2/event/up/g1/snr": 10,
+            },
+        ),
+        (
+            "application/7/device/a1b2/event/status",
+            '{"time":"2026-03-01T10:00:00+00:00","margin":10,"batteryLevel":75.2}',
+            {
+                "application/7/device/a1b2/event/status/batteryLevel": 75.2,
+                "application/7/device/a1b2/event/status/margin": 10,
+            },
+        ),
+    ],
+    "rtl_433": [
+        (
+            "rtl_433/pi/events",
+            '{"time":"2026-03-01 10:00:00","model":"Prologue-TH","id":5,"channel":1,"battery_ok":1,'
+            '"temperature_C":16.2,"mic":"CRC"}',
+            {
+                "rtl_433/pi/events/Prologue-TH/1/5/battery_ok": 1,
+                "rtl_433/pi/events/Prologue-TH/1/5/temperature_C": 16.2,
+            },
+        ),
+        (
+            "rtl_433/pi/events",
+            '{"time":"2026-03-01 10:00:01","model":"Oregon-v1","id":201,"temperature_C":-3.1}',
+            {"rtl_433/pi/events/Oregon-v1//201/temperature_C": -3.1},
+        ),
+        (
+            "rtl_433/pi/devices/Prologue-TH/1/5/temperature_C",
+            "16.3",
+            {"rtl_433/pi/devices/Prologue-TH/1/5/temperature_C": 16.3},
+        ),
+        ("rtl_433/pi/devices/Prologue-TH/1/5/time", "2026-03-01 10:00:00", {}),
+    ],
+    "victron": [
+        (
+            "N/c0ffee/battery/512/Dc/0/Voltage",
+            '{"value":13.21}',
+            {"N/c0ffee/battery/512/Dc/0/Voltage": 13.21},
+        ),
+        ("N/c0ffee/battery/512/Alarms/LowSoc", '{"value":null}', {}),
+        (
+            "N/c0ffee/system/0/Ac/Grid/L1/Power",
+            '{"value":-412}',
+            {"N/c0ffee/system/0/Ac/Grid/L1/Power": -412},
+        ),
+    ],
+    "homie": [
+        ("homie/kitchen/thermometer/temperature", "21.9", {"homie/kitchen/thermometer/temperature": 21.9}),
+        ("homie/kitchen/lamp/on", "true", {"homie/kitchen/lamp/on": 1}),
+        ("homie/kitchen/$state", "ready", {"homie/kitchen/$state": 1}),
+    ],
+    "meshtastic": [
+        (
+            "msh/EU_868/2/json/LongFast/!7efeee00",
+            '{"channel":0,"from":2130636288,"id":452664778,"payload":{"air_util_tx":0.1,"battery_level":84,"voltage":4.1},'
+            '"rssi":-80,"snr":6.5,"timestamp":1772359200,"type":"telemetry"}',
+            {
+                "msh/EU_868/2/json/LongFast/!7efeee00/2130636288/air_util_tx": 0.1,
+                "msh/EU_868/2/json/LongFast/!7efeee00/2130636288/battery_level": 84,
+                "msh/EU_868/2/json/LongFast/!7efeee00/2130636288/voltage": 4.1,
+                "msh/EU_868/2/json/LongFast/!7efeee00/2130636288/rssi": -80,
+                "msh/EU_868/2/json/LongFast/!7efeee00/2130636288/snr": 6.5,
+            },
+        ),
+        (
+            "msh/EU_868/2/json/LongFast/!7efeee00",
+            '{"from":77,"payload":{"text":"hello"},"timestamp":1772359200,"type":"text"}',
+            {},
+        ),
+    ],
+    "openmqttgateway": [
+        (
+            "home/omg/BTtoMQTT/A4C138",
+            '{"id":"A4:C1:38","name":"LYWSD03MMC","rssi":-70,"tempc":19.1,"hum":53.2,"batt":88,"acts":true}',
+            {
+                "home/omg/BTtoMQTT/A4C138/tempc": 19.1,
+                "home/omg/BTtoMQTT/A4C138/hum": 53.2,
+                "home/omg/BTtoMQTT/A4C138/batt": 88,
+            },
+        ),
+        (
+            "home/omg/RTL_433toMQTT",
+            '{"model":"Nexus-TH","id":12,"temperature_C":4.5,"rssi":-90}',
+            {"home/omg/RTL_433toMQTT/Nexus-TH/12/temperature_C": 4.5},
+        ),
+        (
+            "home/omg/SYStoMQTT",
+            '{"uptime":600,"freemem":120000,"rssi":-55}',
+            {
+                "home/omg/SYStoMQTT/uptime": 600,
+                "home/omg/SYStoMQTT/freemem": 120000,
+                "home/omg/SYStoMQTT/rssi": -55,
+            },
+        ),
+    ],
+    "opendtu": [
+        ("solar/116180/0/power", "312.4", {"solar/116180/0/power": 312.4}),
+        ("solar/ac/power", "312.4", {"solar/ac/power": 312.4}),
+        ("solar/dtu/hostname", "OpenDTU", {}),
+        ("inverter/HM600/ch0/P_AC", "300.1", {"inverter/HM600/ch0/P_AC": 300.1}),
+    ],
+    "ems-esp": [
+        (
+            "ems-esp/boiler_data",
+            '{"heatingactive":"on","curflowtemp":48.2,"syspress":1.6,"servicecode":"-H"}',
+            {
+                "ems-esp/boiler_data/heatingactive": 1,
+                "ems-esp/boiler_data/curflowtemp": 48.2,
+                "ems-esp/boiler_data/syspress": 1.6,
+            },
+        ),
+        (
+            "ems-esp/temperaturesensor_data",
+            '{"28-1":{"name":"a","temp":48.2},"28-2":{"temp":85}}',
+            {"ems-esp/temperaturesensor_data/28-1": 48.2},
+        ),
+        (
+            "ems-esp/heartbeat",
+            '{"rxreceived":1000,"freemem":90}',
+            {"ems-esp/heartbeat/rxreceived": 1000, "ems-esp/heartbeat/freemem": 90},
+        ),
+    ],
+    "zwave-js": [
+        (
+            "zwave/Hall/Sensor/49/0/Air_temperature",
+            '{"time":1772359200000,"value":20.7}',
+            {"zwave/Hall/Sensor/49/0/Air_temperature": 20.7},
+        ),
+        (
+            "zwave/Hall/Sensor/48/0/Any",
+            '{"time":1772359200000,"value":false}',
+            {"zwave/Hall/Sensor/48/0/Any": 0},
+        ),
+        (
+            "zwave/Hall/Sensor/status",
+            '{"time":1772359200000,"value":true,"status":"Alive"}',
+            {"zwave/Hall/Sensor/status": 1},
+        ),
+        ("zwave/_EVENTS/ZWAVE_GATEWAY-x/driver/driver_ready", '{"data":[]}', {}),
+    ],
+    "owntracks": [
+        (
+            "owntracks/ann/phone",
+            '{"_type":"location","lat":48.2,"lon":16.3,"acc":12,"batt":81,"tst":1772359200,"tid":"AN"}',
+            {
+                "owntracks/ann/phone/lat": 48.2,
+                "owntracks/ann/phone/lon": 16.3,
+                "owntracks/ann/phone/acc": 12,
+                "owntracks/ann/phone/batt": 81,
+            },
+        ),
+        ("owntracks/ann/phone/event", '{"_type":"transition"}', {}),
+    ],
+    "homeassistant-statestream": [
+        ("homeassistant/sensor/outdoor/state", "3.2", {"homeassistant/sensor/outdoor/state": 3.2}),
+        ("homeassistant/light/desk/state", "on", {"homeassistant/light/desk/state": 1}),
+        ("homeassistant/sensor/outdoor/unit_of_measurement", "°C", {}),
+    ],
+}
+
+
+def test_every_preset_has_messages():
+    assert set(CASES) == set(presets.names())
+
+
+@pytest.mark.parametrize(
+    ("name", "topic", "payload", "expected"),
+    [(name, *case) for name, cases in CASES.items() for case in cases],
+    ids=lambda value: value if isinstance(value, str) and len(value) < 60 else "",
+)
+def test_messages_of_a_family_come_to_these_streams(name, topic, payload, expected):
+    daemon = Daemon({"preset": name}, now=NOW + 5.0)
+    daemon.feed((topic, payload))
+    assert daemon.values == expected
+
+
+def test_a_key_of_the_block_wins_over_the_preset():
+    daemon = Daemon({"preset": "zigbee2mqtt", "topic": "z2m/{device}", "beta": [0.5], "name": "zigbee"})
+    daemon.feed(("z2m/hall", '{"temperature":21.5}'))
+    assert daemon.values == {"z2m/hall/temperature": 21.5}
+    assert {block.name for block in daemon.settings.streams} == {"zigbee", "zigbee.availability"}
+    assert all(block.decays[0].beta == 0.5 for block in daemon.settings.streams)
+
+
+def test_an_unknown_preset_is_told_with_the_nearest():
+    with pytest.raises(
+        ConfigError, match=r'stream\[0\]\.preset: unknown preset "tasmotta"; did you mean "tasmota"'
+    ):
+        parse({"stream": [{"preset": "tasmotta"}]}, "test", {})

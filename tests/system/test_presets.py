@@ -1,0 +1,91 @@
+"""Devices of every known family behind a real mosquitto, in a real Prometheus; configurations by a look."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ewad.config import presets
+from tests.ingest.test_presets import CASES
+from tests.system import daemon as daemons
+from tests.system import mosquitto
+from tests.system.daemon import EWAD, environment, ewad
+from tests.system.mosquitto import Mosquitto
+from tests.system.polling import until
+from tests.system.prometheus import scraping
+from tests.system.publisher import publish
+
+pytestmark = pytest.mark.system
+FIRST = {name: next(case for case in cases if case[2]) for name, cases in CASES.items()}
+MESSAGES = [(topic, payload.encode()) for topic, payload, _ in FIRST.values()]
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
+    with mosquitto.running(tmp_path_factory.mktemp("mosquitto")) as started:
+        publish(started.port, MESSAGES, retain=True)
+        yield started
+
+
+def test_a_message_of_each_family_is_in_prometheus(broker: Mosquitto, tmp_path: Path) -> None:
+    blocks = "\n".join(f'[[stream]]\npreset = "{name}"' for name in presets.names())
+    with (
+        daemons.running(tmp_path / "ewad", f"mqtt://127.0.0.1:{broker.port}", blocks) as daemon,
+        scraping(tmp_path / "prometheus", daemon.address) as prometheus,
+    ):
+        for name, (_, _, expected) in FIRST.items():
+            query = f'ewad_value{{group=~"{name}([.].*)?"}}'
+            wanted = {stream: float(value) for stream, value in expected.items()}
+
+            def shown(query: str = query) -> dict[str, float]:
+                return {dict(labels)["stream"]: value for labels, value in prometheus.query(query).items()}
+
+            until(lambda: wanted.items() <= shown().items(), lambda: f"{query}: {shown()}, not {wanted}")  # noqa: B023
+
+
+def test_a_look_at_the_broker_gives_a_configuration_that_reads_what_it_sends(
+    broker: Mosquitto, tmp_path: Path
+) -> None:
+    url = f"mqtt://127.0.0.1:{broker.port}"
+    done = ewad("init", "--url", url, "--seconds", "1", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"{len({topic for topic, _ in MESSAGES})} topics: " in done.stdout
+    text = (tmp_path / "ewad.toml").read_text()
+    assert 'preset = "tasmota"' in text
+    topic, payload, expected = FIRST["tasmota"]
+    explained = ewad("explain", topic, payload, cwd=tmp_path)
+    for stream, value in expected.items():
+        assert f'"{stream}"' in explained.stdout
+        assert f"value: {float(value)!r}" in explained.stdout
+
+
+def test_discovery_runs_on_what_it_finds(broker: Mosquitto, tmp_path: Path) -> None:
+    url = f"mqtt://127.0.0.1:{broker.port}"
+    log = tmp_path / "stderr"
+    with log.open("wb") as stderr:
+        options = ["--discover", "--url", url, "--seconds", "1", "--listen", "127.0.0.1:0"]
+        process = subprocess.Popen(
+            [*EWAD, "run", *options], stdout=stderr, stderr=stderr, env=environment(), cwd=tmp_path
+        )
+    try:
+        served = re.compile(r"serving metrics at http://(\S+)/metrics ")
+        until(lambda: served.search(log.read_text()) or process.poll() is not None, log.read_text)
+        daemon = daemons.Daemon(tmp_path / "unused", url, "")
+        daemon.address = served.search(log.read_text())[1]
+        (stream, value), *_ = FIRST["homie"][2].items()
+        daemon.until_value("ewad_value", float(value), stream=stream)
+    finally:
+        process.terminate()
+        assert process.wait(20) == 0, log.read_text()
+
+
+def test_a_broker_of_nothing_says_what_to_do(tmp_path: Path) -> None:
+    with mosquitto.running(tmp_path / "mosquitto") as silent:
+        url = f"mqtt://127.0.0.1:{silent.port}"
+        done = ewad("init", "--url", url, "--seconds", "0.3", cwd=tmp_path)
+    said = daemons.failed(done, 1)
+    assert "no message in 0.3 s" in said
+    assert "--seconds" in said
+    assert not (tmp_path / "ewad.toml").exists()
