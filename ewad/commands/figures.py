@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from ewad.demonstration.samples import sample_path
 from ewad.errors import ConfigError
 from ewad.ingest import files
+from ewad.kernels.memory import Floats
 from ewad.numeric.averages import ByCount, ExponentialAverage
 from ewad.numeric.minibatches import Training
 from ewad.numeric.network import Network
 from ewad.numeric.offline import ewa
 from ewad.numeric.optimizers import Adam, GradientDescent, Momentum, Optimizer, RMSprop
-from ewad.numeric.recurrence import Floats
 from ewad.numeric.saddle import SADDLE_START, saddle
 from ewad.numeric.schedules import (
     Constant,

@@ -23,7 +23,7 @@ from ewad.errors import ConfigError, SourceError
 from ewad.ingest.files import Chunk, FileOptions, RecordedMessage, SampleFile, read
 from ewad.ingest.intake import Intake
 from ewad.ingest.topics import TopicTemplate
-from ewad.numeric.recurrence import Floats
+from ewad.kernels.memory import Floats
 from ewad.outputs.files.backfill import BackfillSink
 from ewad.outputs.files.output import refuse_overlaps
 from ewad.outputs.files.pictures import check_picture

@@ -218,6 +218,8 @@ class Daemon:
         forgotten: list[Forgotten] = []
         if engine is not None:
             loaded = engine.take_over(self.engine.cut())
+            for line in loaded.notes:
+                log.info("%s", line)
             for line in loaded.dropped:
                 log.warning("state dropped: %s", line)
             intake = Intake(engine, new.streams, new.limits.max_payload_bytes)

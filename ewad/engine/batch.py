@@ -7,7 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ewad.numeric.recurrence import Floats, Integers
+from ewad.engine.settings import GroupSettings
+from ewad.kernels.memory import Floats, Integers
+
+# Of the kernel's results, those before the averages: the time in force, and seconds elapsed.
+COLUMNS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Forecasts:
-    """What stood after each sample: (n, n_horizons) and (n,) arrays; NaN where there was nothing yet.
+    """What stands for some streams: (n, n_horizons) and (n,) arrays; NaN where there is nothing.
 
     lower, upper: None without intervals.  loss, learning_rate: of the first expert that takes steps.
     """
@@ -42,58 +46,74 @@ class Forecasts:
     loss: Floats
     learning_rate: Floats
 
-    @classmethod
-    def none(cls, n_horizons: int, intervals: bool) -> Forecasts:
-        """Return those of no sample."""
-        no, bound = np.zeros((0, n_horizons)), np.zeros((0, n_horizons)) if intervals else None
-        return cls(no, bound, bound, np.zeros(0), np.zeros(0))
 
-    def at(self, places: Integers) -> Forecasts:
-        """Return those of these samples, in that order."""
-        lower = None if self.lower is None else self.lower[places]
-        upper = None if self.upper is None else self.upper[places]
-        return Forecasts(self.value[places], lower, upper, self.loss[places], self.learning_rate[places])
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Results:
     """What stood after each accepted sample of a batch, in their order of arrival.
 
     accepted: (m,) positions in the batch, ascending; the others came out of order.
-    time: (m,) when they count: their event time, or their stream's newest one if they are late.
-    elapsed: (m,) seconds since the sample of the stream before; 0 for its first.
-    mean, stddev: (m, n_decays) bias-corrected averages, and standard deviations (NaN before two samples).
-    forecasts: None without a model.
+    found: (m, columns) as the kernel writes it; the properties are views of its columns.
     """
 
     accepted: Integers
-    time: Floats
-    elapsed: Floats
-    mean: Floats
-    stddev: Floats
-    forecasts: Forecasts | None
+    found: Floats
+    settings: GroupSettings
+
+    @property
+    def time(self) -> Floats:
+        """(m,) when each counts: its event time, or its stream's newest one if it is late."""
+        return self.found[:, 0]
+
+    @property
+    def elapsed(self) -> Floats:
+        """(m,) seconds since the sample of the stream before; 0 for its first."""
+        return self.found[:, 1]
+
+    @property
+    def mean(self) -> Floats:
+        """(m, n_decays) bias-corrected averages."""
+        return self.found[:, COLUMNS : self._behind : 2]
+
+    @property
+    def stddev(self) -> Floats:
+        """(m, n_decays) standard deviations; NaN before a stream's second sample."""
+        return self.found[:, COLUMNS + 1 : self._behind : 2]
 
     @property
     def forecast(self) -> Floats | None:
         """(m, n_horizons) forecasts made right after each sample; NaN in warm-up. None without a model."""
-        return None if self.forecasts is None else self.forecasts.value
+        return self._of_horizons(0)
 
     @property
     def lower(self) -> Floats | None:
         """(m, n_horizons) lower ends of the prediction intervals, as `forecast`. None without intervals."""
-        return None if self.forecasts is None else self.forecasts.lower
+        return self._of_horizons(1)
 
     @property
     def upper(self) -> Floats | None:
         """(m, n_horizons) upper ends, as `lower`."""
-        return None if self.forecasts is None else self.forecasts.upper
+        return self._of_horizons(2)
 
     @property
     def loss(self) -> Floats | None:
         """(m,) the averaged mini-batch cost in force after each sample; NaN before the first mini-batch."""
-        return None if self.forecasts is None else self.forecasts.loss
+        return None if self.settings.model is None else self.found[:, -2]
 
     @property
     def learning_rate(self) -> Floats | None:
         """(m,) the learning rate in force after each sample."""
-        return None if self.forecasts is None else self.forecasts.learning_rate
+        return None if self.settings.model is None else self.found[:, -1]
+
+    @property
+    def _behind(self) -> int:
+        """The first column behind the averages."""
+        return COLUMNS + 2 * len(self.settings.decays)
+
+    def _of_horizons(self, kind: int) -> Floats | None:
+        """Return a column for each horizon: of forecasts (kind 0), lower (1) or upper ends (2)."""
+        model = self.settings.model
+        if model is None or (kind and model.interval is None):
+            return None
+        n = len(model.horizons)
+        first = self._behind + kind * n
+        return self.found[:, first : first + n]

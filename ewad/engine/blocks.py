@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ewad.engine.group import Group, Streams
-from ewad.engine.state import FORMAT, VERSION, Loaded, Place, fill, load_arrays, places
+from ewad.engine.state import FORMAT, VERSION, Loaded, Place, fill, load_arrays, note_arithmetic, places
 from ewad.errors import StateError
+from ewad.kernels import ARITHMETIC
 from ewad.numeric.rows import RowState
 
 ROWS, MODELS, NAMES = range(3)
@@ -128,7 +129,7 @@ def shift_of(row_bytes: int) -> int:
 def header_of(outlines: Sequence[Outline], counters: Mapping[str, int]) -> dict[str, Any]:
     """Return what `Assembly` needs beside the blocks: what JSON can hold."""
     groups = [outline.entry for outline in outlines]
-    return {"format": FORMAT, "version": VERSION, **counters, "groups": groups}
+    return {"format": FORMAT, "version": VERSION, "arithmetic": ARITHMETIC, **counters, "groups": groups}
 
 
 def _portable(array: NDArray[Any]) -> Any:
@@ -155,6 +156,7 @@ class Assembly:
         ]
         self._arrays: dict[str, NDArray[Any]] = {}
         self._loaded = Loaded()
+        note_arithmetic(header, self._loaded)
         self._places: list[Place] | None = None
 
     def blocks(self) -> Iterator[Block]:

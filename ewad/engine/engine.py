@@ -15,7 +15,7 @@ from ewad.engine.blocks import Assembly, Outline, header_of
 from ewad.engine.cut import Cut
 from ewad.engine.group import Group, Labels
 from ewad.engine.settings import GroupSettings
-from ewad.numeric.recurrence import Floats, Integers
+from ewad.kernels.memory import Floats, Integers
 
 REFUSED = -1
 

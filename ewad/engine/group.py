@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import NoReturn
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ewad.engine.batch import Batch, Forecasts, Results
+from ewad.engine.batch import COLUMNS, Batch, Results
 from ewad.engine.forecaster import Forecaster
-from ewad.engine.resampled import grid_of, on_grid
+from ewad.engine.resampled import grid_of
 from ewad.engine.settings import GroupSettings
+from ewad.kernels import COMPILED
+from ewad.kernels.memory import Floats, Integers
 from ewad.kernels.streams import StreamsKernel
 from ewad.numeric.averages import ExponentialAverage
-from ewad.numeric.recurrence import Floats, Integers, Runs
 from ewad.numeric.rows import MIN_ROWS, Part, Removal, RowState
 
 # Squares of values must not overflow; the kernel has the same limit.
 VALUE_LIMIT = 1e150
 UNKNOWN_ROW = -2  # what the kernel says
-COLUMNS = 2  # of its results before those of the averages: time and seconds elapsed
 
 Labels = tuple[tuple[str, str], ...]
 
@@ -87,10 +87,14 @@ class Group(RowState):
         self.averages: list[ExponentialAverage] = []
         for decay in reversed(settings.decays):  # each takes in a sample after the one before
             self.averages.insert(0, ExponentialAverage(decay, 0, self.averages[0] if self.averages else None))
-        self.step = StreamsKernel(self.averages[0].step, settings.out_of_order == "drop")
-        self.work_with(self.step)
-        self.forecaster = None if settings.model is None else Forecaster(settings.model)
         self.grid = None if settings.model is None else grid_of(settings.model)
+        self.forecaster = None if settings.model is None else Forecaster(settings.model, 0, self.grid)
+        model = None if self.forecaster is None else self.forecaster.step
+        drops = settings.out_of_order == "drop"
+        self.step = StreamsKernel(self.averages[0].step, len(self.averages), drops, model)
+        self.work_with(self.step)
+        self._width = COLUMNS + 2 * len(self.averages) + (0 if model is None else model.columns)
+        self._observe = self.step.observe if COMPILED else _quietly(self.step.observe)
 
     def add_stream(self, name: str, labels: Labels) -> int:
         """Return the row of a new stream, making room for a quarter more."""
@@ -171,38 +175,32 @@ class Group(RowState):
         Raises ValueError, with nothing changed, if a stream is unknown, a time not finite or a value not
         within VALUE_LIMIT.
         """
-        n, width = len(batch), COLUMNS + 2 * len(self.averages)
-        accepted, out = np.empty(n, dtype=np.int64), np.empty((n, width))
+        n, width = len(batch), self._width
+        accepted, found = np.empty(n, dtype=np.int64), np.empty((n, width))
         arrival = math.nan if batch.arrival is None else batch.arrival
-        stream, time = np.ascontiguousarray(batch.stream), np.ascontiguousarray(batch.time)
-        value = np.ascontiguousarray(batch.value)
-        m = self.step.observe(stream, time, value, arrival, len(self.streams), accepted, out, width)
+        told = arrival, len(self.streams), accepted, found, width
+        try:
+            m = self._observe(batch.stream, batch.time, batch.value, *told)
+        except ValueError:  # arrays whose numbers lie apart in memory, or of another type
+            stream = np.ascontiguousarray(batch.stream, dtype=np.int32)
+            time, value = (np.ascontiguousarray(x, dtype=np.float64) for x in (batch.time, batch.value))
+            m = self._observe(stream, time, value, *told)
         if m < 0:
             self._refuse(m)
         self.out_of_order += self.step.dropped
-        accepted, out = accepted[:m], out[:m]
-        forecasts = None
-        if self.forecaster is not None:
-            forecasts = self._forecasts(batch, accepted, out)
-        return Results(
-            accepted, out[:, 0], out[:, 1], out[:, COLUMNS::2], out[:, COLUMNS + 1 :: 2], forecasts
-        )
+        return Results(accepted[:m], found[:m], self.settings)
 
     def _refuse(self, reason: int) -> NoReturn:
         if reason == UNKNOWN_ROW:
             raise ValueError(f"batch: streams of {self.name} are rows 0 to {len(self.streams) - 1}")
         raise ValueError(f"batch: expected finite times, and values within {VALUE_LIMIT:g}")
 
-    def _forecasts(self, batch: Batch, accepted: Integers, out: Floats) -> Forecasts:
-        """Return what the model makes of the accepted samples."""
-        forecaster, model = self.forecaster, self.settings.model
-        assert forecaster is not None and model is not None  # noqa: S101
-        if not len(accepted):
-            return Forecasts.none(len(model.horizons), model.interval is not None)
-        runs = Runs.of(batch.stream[accepted])
-        time, value = runs.sort(out[:, 0]), runs.sort(batch.value[accepted])
-        if self.grid is not None:
-            return on_grid(self.grid, forecaster, runs, time, value).at(runs.inverse())
-        max_gap = model.max_gap_seconds
-        restart = None if max_gap is None else runs.sort(out[:, 1]) > max_gap
-        return forecaster.update(runs, time, value, restart).at(runs.inverse())
+
+def _quietly(observe: Callable[..., int]) -> Callable[..., int]:
+    """Return what an interpreted kernel does, without numpy's warnings: in C, overflow makes none."""
+
+    def quiet(*arguments: Any) -> int:
+        with np.errstate(all="ignore"):
+            return observe(*arguments)
+
+    return quiet

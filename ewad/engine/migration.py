@@ -101,6 +101,51 @@ def from_version_4(
     return header, moved
 
 
+def from_version_5(
+    header: dict[str, Any], arrays: Mapping[str, NDArray[Any]]
+) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Return header and arrays in the form of version 6.
+
+    What is pending lies side by side: what each expert said, and their mixture, with the forecast;
+    half-widths beside them. Of a symmetric matrix the lower triangle is kept.
+    """
+    groups: list[dict[str, Any]] = []
+    moved: dict[str, NDArray[Any]] = {}
+    for i, entry in enumerate(header["groups"]):
+        prefixes = {(kind, meaning): f"{i}/{j}/" for j, (kind, meaning) in enumerate(entry["parts"])}
+        parts: list[tuple[str, str]] = []
+        for (kind, meaning), prefix in prefixes.items():
+            first = meaning.split(" of ")[0]
+            if kind == "pending" and first in ("experts", "mixture"):
+                continue
+            mine = {name[len(prefix) :]: arrays[name] for name in arrays if name.startswith(prefix)}
+            if kind == "pending" and first.startswith("coverage "):
+                mine = {"widths": mine["forecasts"]}
+            elif kind == "pending":
+                mine = {"forecasts": _side_by_side(prefixes, meaning, arrays)}
+            if "covariance" in mine:
+                rows, columns = np.tril_indices(mine["covariance"].shape[1])
+                mine["covariance"] = mine["covariance"][:, rows, columns]
+            moved |= {f"{i}/{len(parts)}/{name}": array for name, array in mine.items()}
+            parts.append((kind, meaning))
+        groups.append(entry | {"parts": parts})
+    return header | {"groups": groups}, moved
+
+
+def _side_by_side(
+    prefixes: Mapping[tuple[str, str], str], layout: str, arrays: Mapping[str, NDArray[Any]]
+) -> NDArray[Any]:
+    """Return forecast, last value, mixture and each expert's word, as far as there are these."""
+    pending = arrays[prefixes["pending", layout] + "forecasts"]
+    said = prefixes.get(("pending", f"experts of {layout}"))
+    if said is None:
+        return pending
+    mixture, mixed = prefixes.get(("pending", f"mixture of {layout}")), np.full_like(pending[..., :1], np.nan)
+    if mixture is not None:
+        mixed = arrays[mixture + "forecasts"][..., :1]
+    return np.concatenate([pending, mixed, arrays[said + "forecasts"]], axis=2)
+
+
 def _followed(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     steady, square, weight = (arrays[prefix + name] for name in ("steady", "square", "weight"))
     nothing = np.zeros(len(steady), dtype=np.int64)

@@ -13,12 +13,19 @@ from numpy.typing import NDArray
 
 from ewad.engine.cut import HEADER, Cut
 from ewad.engine.group import Group
-from ewad.engine.migration import from_version_1, from_version_2, from_version_3, from_version_4
+from ewad.engine.migration import (
+    from_version_1,
+    from_version_2,
+    from_version_3,
+    from_version_4,
+    from_version_5,
+)
 from ewad.errors import StateError
+from ewad.kernels import ARITHMETIC
 from ewad.numeric.rows import Part
 
 FORMAT = "ewad-engine"
-VERSION = 5
+VERSION = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +34,18 @@ class Loaded:
 
     groups: for each group of the dump the index it has now, None if there is none like it. The rows of its
     streams are what they were.  dropped: a line for each thing that no longer fits; empty: all is kept.
+    notes: what else is to be known.
     """
 
     groups: list[int | None] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def cut(groups: Sequence[Group], counters: Mapping[str, int]) -> Cut:
     """Return the state of these groups as it is now; its arrays are views."""
-    header: dict[str, Any] = {"format": FORMAT, "version": VERSION, **counters, "groups": []}
+    header: dict[str, Any] = {"format": FORMAT, "version": VERSION, "arithmetic": ARITHMETIC}
+    header |= {**counters, "groups": []}
     arrays: dict[str, NDArray[Any]] = {}
     for i, group in enumerate(groups):
         parts = group.parts()
@@ -86,6 +96,13 @@ def _check(header: dict[str, Any]) -> None:
         raise StateError(f"state: expected counts of streams, got {counts}")
 
 
+def note_arithmetic(header: Mapping[str, Any], loaded: Loaded) -> None:
+    """Say so where a state was computed by another arithmetic: it goes on by this one."""
+    theirs = header.get("arithmetic", "batches")  # that of version 5 and earlier
+    if theirs != ARITHMETIC:
+        loaded.notes.append(f'state was computed by the arithmetic "{theirs}", and goes on by "{ARITHMETIC}"')
+
+
 class Place(NamedTuple):
     """A part of a new group, and how the names of the dumped arrays that belong there begin."""
 
@@ -106,7 +123,10 @@ def load_arrays(
         header, arrays = from_version_3(header, arrays)
     if header["version"] <= 4:
         header, arrays = from_version_4(header, arrays)
+    if header["version"] <= 5:
+        header, arrays = from_version_5(header, arrays)
     loaded = Loaded()
+    note_arithmetic(header, loaded)
     for place in places(groups, header, loaded):
         fill(place, arrays)
     return loaded

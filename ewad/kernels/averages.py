@@ -40,7 +40,7 @@ class AverageKernel:
         decay's.
         """
         self.more = 0
-        rows, seconds, values = memory.integers(stream), memory.doubles(elapsed), memory.doubles(value)
+        rows, seconds, values = memory.integers(stream), memory.readable(elapsed), memory.readable(value)
         found = memory.doubles(out)
         for i in range(len(stream)):
             self.take(rows[i], seconds[i], values[i], found, 2 * i)

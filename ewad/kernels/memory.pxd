@@ -37,6 +37,9 @@ cdef inline int32_t* rows(object array) except? NULL:
 cdef inline double* readable(object array) except? NULL:
     return <double*> _address(array, 0, c"d", c"d", 8)
 
+cdef inline Py_ssize_t whole(double number) noexcept nogil:
+    return <Py_ssize_t> number
+
 cdef inline PyThreadState* release_lock() noexcept nogil:
     return PyEval_SaveThread()
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+Booleans = NDArray[np.bool_]
 
 
 def doubles(array: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -37,6 +38,11 @@ def booleans(array: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def readable(array: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the numbers of a float64 array that are only read."""
     return _flat(array, np.float64)
+
+
+def whole(number: float) -> int:
+    """Return a number, which is whole, as an integer."""
+    return int(number)
 
 
 def release_lock() -> object:

@@ -1,13 +1,16 @@
 from libc.stdint cimport int32_t, int64_t
 from ewad.kernels cimport memory
 from ewad.kernels.averages cimport AverageKernel
+from ewad.kernels.forecaster cimport ForecasterKernel
 
 cdef double VALUE_LIMIT
 cdef Py_ssize_t RELEASED, COLUMNS, UNKNOWN_ROW, IMPOSSIBLE
 
 cdef class StreamsKernel:
     cdef AverageKernel first
-    cdef int drops
+    cdef int drops, forecasts
+    cdef ForecasterKernel forecaster
+    cdef Py_ssize_t behind
     cdef readonly Py_ssize_t dropped
     cdef int64_t* count
     cdef double* time

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from ewad.kernels import memory
 from ewad.kernels.averages import AverageKernel
+from ewad.kernels.forecaster import ForecasterKernel
 from ewad.kernels.memory import Floats, Integers
 
 # So many samples or more go by without the interpreter's lock. To wait for it may take 5 ms where others
@@ -25,9 +26,14 @@ class StreamsKernel:
     arrived. value: the last one.  dropped: samples of the last batch, out of order.
     """
 
-    def __init__(self, first: AverageKernel, drops: bool) -> None:
+    def __init__(
+        self, first: AverageKernel, n_averages: int, drops: bool, forecaster: ForecasterKernel | None
+    ) -> None:
         """first: of the averages.  drops: whether samples out of order are dropped."""
         self.first = first
+        self.forecasts = 0 if forecaster is None else 1
+        self.forecaster = forecaster
+        self.behind = COLUMNS + 2 * n_averages
         self.drops = 1 if drops else 0
         self.dropped = 0
 
@@ -104,6 +110,8 @@ class StreamsKernel:
         self.out[at] = time
         self.out[at + 1] = elapsed
         self.first.take(row, elapsed, x, self.out, at + COLUMNS)
+        if self.forecasts:
+            self.forecaster.take(row, time, x, elapsed, self.out, at + self.behind)
         self.count[row] += 1
         self.time[row] = time
         self.value[row] = x

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ewad.numeric.recurrence import Floats
+from ewad.kernels.memory import Floats
 
 DAY = 86_400.0
 WEEK = 7  # samples a season, where a day has one

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ewad.kernels.memory import Floats
 from ewad.numeric.averages import ByCount, ByTime, ExponentialAverage
-from ewad.numeric.recurrence import Floats, triangle
 
 # A matrix product advances ROWS rows of COLUMNS samples each: 64 KiB, which stay in the processor's cache.
 # Measured: twice as wide multiplies more, half as wide carries over more.
@@ -151,6 +151,12 @@ def _advance(beta: float) -> Callable[[Floats, Floats], bool]:
         return bool(np.isfinite(carries[-1]))  # whatever is not, every later sum inherits
 
     return advance
+
+
+def triangle(decay: float, size: int) -> Floats:
+    """Return (size, size) decay**(j - i) for j >= i, else 0."""
+    lag = np.arange(size) - np.arange(size)[:, None]
+    return np.where(lag >= 0, np.power(decay, np.maximum(lag, 0)), 0.0)
 
 
 def _correct(raw: Floats, beta: float) -> None:

@@ -18,6 +18,8 @@ from typing import Annotated, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ewad.kernels.optimizers import AdamKernel, MomentumKernel, OptimizerKernel, RMSpropKernel
+
 Array = NDArray[Any]  # float32 or float64: steps keep theta's type
 Rate = float | Array
 State = tuple[Array, ...]
@@ -35,6 +37,9 @@ class Optimizer(Protocol):
 
     def update(self, theta: Array, gradient: Array, state: State, learning_rate: Rate) -> None:
         """Take the step in place: changes theta and the arrays of state."""
+
+    def kernel(self, n_params: int) -> OptimizerKernel:
+        """Return what takes the steps of many models, sample by sample."""
 
     def bind(self, theta: Array, state: State) -> Update:
         """Return `update` of these very arrays: the quicker way to step them again and again.
@@ -65,6 +70,10 @@ class _OnCopies:
 class GradientDescent(_OnCopies):
     """theta - rate * g."""
 
+    def kernel(self, n_params: int) -> OptimizerKernel:
+        """Return the kernel."""
+        return OptimizerKernel(n_params)
+
     def init(self, theta: Array) -> State:
         """Return no state."""
         return ()
@@ -86,6 +95,10 @@ class Momentum(_OnCopies):
     averaged: Annotated[
         bool, "Whether the past and the gradient weigh 1 together; false: v = beta1 * v + g."
     ] = True
+
+    def kernel(self, n_params: int) -> OptimizerKernel:
+        """Return the kernel."""
+        return MomentumKernel(n_params, self.beta1, self.averaged)
 
     def init(self, theta: Array) -> State:
         """Return (velocity,), at rest."""
@@ -114,6 +127,10 @@ class RMSprop(_OnCopies):
         float, "(0, inf)", "What is added to the root of that average, so that nothing is divided by 0."
     ] = 1e-8
     epsilon_inside: Annotated[bool, "Whether epsilon stands under the root."] = False
+
+    def kernel(self, n_params: int) -> OptimizerKernel:
+        """Return the kernel."""
+        return RMSpropKernel(n_params, self.beta2, self.epsilon, self.epsilon_inside)
 
     def init(self, theta: Array) -> State:
         """Return (mean square,), at zero."""
@@ -147,6 +164,10 @@ class Adam(_OnCopies):
     weight_decay: Annotated[
         float, "[0, inf)", "Shrinks the parameters by rate * weight_decay at each step (AdamW)."
     ] = 0.0
+
+    def kernel(self, n_params: int) -> OptimizerKernel:
+        """Return the kernel."""
+        return AdamKernel(n_params, self.beta1, self.beta2, self.epsilon, self.weight_decay)
 
     def init(self, theta: Array) -> State:
         """Return (first moment, second moment, steps taken), all zero."""

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ewad.numeric.recurrence import Floats
+from ewad.kernels.memory import Floats
 
 
 class PlateauState(NamedTuple):

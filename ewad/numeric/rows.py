@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from ewad.numeric.recurrence import Floats
+from ewad.kernels.memory import Floats
 
 MIN_ROWS = 1  # a row may be large: that of a model of 3,000 lags takes 72 MB
 
@@ -30,7 +30,10 @@ class RowState:
         self.kernel: Kernel | None = None
 
     def work_with(self, kernel: Kernel) -> None:
-        """Let a kernel work on the arrays, those added so far, from now on, wherever they may move to."""
+        """Let a kernel work on the arrays, those added so far, from now on, wherever they may move to.
+
+        The kernel knows their addresses alone: it must not be asked for anything when this owner is gone.
+        """
         self.kernel = kernel
         self._bind()
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ewad.numeric.recurrence import Floats
+from ewad.kernels.memory import Floats
 
 # On the ridge, but for a millionth.
 SADDLE_START = (1.0, 1e-6)

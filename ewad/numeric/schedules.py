@@ -15,7 +15,8 @@ from typing import Annotated, Any, ClassVar, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ewad.numeric.recurrence import Floats
+from ewad.kernels.memory import Floats
+from ewad.kernels.schedules import ScheduleKernel
 
 Counts = int | NDArray[np.int64]
 
@@ -29,6 +30,9 @@ class Schedule(Protocol):
 
     def rate(self, initial: float, epoch: Counts, batch: Counts) -> Floats:
         """Return the learning rate in force after so many completed epochs and mini-batches."""
+
+    def kernel(self) -> ScheduleKernel:
+        """Return what gives the rate after one number of epochs and mini-batches."""
 
 
 def _number(value: Any) -> bool:
@@ -57,7 +61,9 @@ CONSTANTS: dict[str, tuple[str, Callable[[Any], bool]]] = {
 
 
 class _Checked:
-    """Schedules that raise ValueError for constants that are none."""
+    """Schedules that raise ValueError for constants that are none; their formulas are in
+    ewad.kernels.schedules.
+    """
 
     __slots__ = ()
     __dataclass_fields__: ClassVar[dict[str, Any]]
@@ -69,6 +75,19 @@ class _Checked:
             if not fits(value):
                 raise ValueError(f"{name}: must {expected}, got {value!r}")
 
+    def kernel(self) -> ScheduleKernel:
+        """Return what gives the rate after one number of epochs and mini-batches."""
+        raise NotImplementedError
+
+    def rate(self, initial: float, epoch: Counts, batch: Counts) -> Floats:
+        """Return the learning rate in force after so many completed epochs and mini-batches."""
+        kernel = self.kernel()
+        if isinstance(epoch, int) and isinstance(batch, int):
+            return np.asarray(kernel.after(initial, epoch, batch))
+        epochs, batches = np.broadcast_arrays(epoch, batch)
+        pairs = zip(epochs.ravel().tolist(), batches.ravel().tolist(), strict=True)
+        return np.array([kernel.after(initial, *pair) for pair in pairs]).reshape(epochs.shape)
+
 
 class _ByEpoch(_Checked):
     """Schedules whose rate stands still within an epoch."""
@@ -77,13 +96,17 @@ class _ByEpoch(_Checked):
     by_batch = False
 
 
+def _kernel(kind: str, a: float = 0.0, b: float = 0.0, by_batch: bool = False) -> ScheduleKernel:
+    return ScheduleKernel(kind, a, b, by_batch, np.zeros(0))
+
+
 @dataclass(frozen=True, slots=True)
 class Constant(_ByEpoch):
     """The initial rate for ever."""
 
-    def rate(self, initial: float, epoch: Counts, batch: Counts) -> Floats:
-        """Return initial."""
-        return np.asarray(initial) if isinstance(epoch, int) else np.full(np.shape(epoch), initial)
+    def kernel(self) -> ScheduleKernel:
+        """Return the kernel."""
+        return _kernel("constant")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +117,9 @@ class InverseTime(_ByEpoch):
         float, "[0, inf)", "How fast the rate falls: to half after 1 / decay_rate epochs."
     ] = 1.0
 
-    def rate(self, initial: float, epoch: Counts, batch: Counts) -> Floats:
-        """Return initial / (1 + decay_rate * epoch)."""
-        return np.asarray(initial / (1.0 + self.decay_rate * np.asarray(epoch)))
+    def kernel(self) -> ScheduleKernel:
+        """Return the kernel."""
+        return _kernel("inverse_time", self.decay_rate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +128,9 @@ class Exponential(_ByEpoch):
 
     base: Annotated[float, "(0, 1]", "What the rate is multiplied by at each epoch."] = 0.95
 
-    def rate(self, initial: float, epoch: Counts, batch: Counts) -> Floats:
-        """Return initial * base**epoch."""
-        return np.asarray(initial * np.power(self.base, epoch))
+    def kernel(self) -> ScheduleKernel:
+        """Return the kernel."""
+        return _kernel("exponential", self.base)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +145,9 @@ class InverseSqrt(_Checked):
         """Whether t is counted, not epochs."""
         return self.per == "batch"
 
-    def rate(self, initial: float, epoch: Counts, batch: Counts) -> Floats:
-        """Return initial * k / sqrt(count)."""
-        count = np.asarray(epoch if self.per == "epoch" else batch) + 1
-        return np.asarray(initial * self.k / np.sqrt(count))
+    def kernel(self) -> ScheduleKernel:
+        """Return the kernel."""
+        return _kernel("inverse_sqrt", self.k, by_batch=self.by_batch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +157,9 @@ class Staircase(_ByEpoch):
     factor: Annotated[float, "(0, 1]", "What the rate is multiplied by at each step down."] = 0.5
     every: Annotated[int, "1..1000000000", "Epochs between two steps down."] = 10
 
-    def rate(self, initial: float, epoch: Counts, batch: Counts) -> Floats:
-        """Return initial * factor**(epoch // every)."""
-        return np.asarray(initial * np.power(self.factor, np.asarray(epoch) // self.every))
+    def kernel(self) -> ScheduleKernel:
+        """Return the kernel."""
+        return _kernel("staircase", self.factor, float(self.every))
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,11 +170,10 @@ class Manual(_ByEpoch):
         tuple[tuple[int, float], ...], "(0, inf)", "Pairs [epoch, rate]: each rate holds from its epoch on."
     ] = ()
 
-    def rate(self, initial: float, epoch: Counts, batch: Counts) -> Floats:
-        """Return the rate of the last pair whose epoch has come; initial before the first."""
-        pairs = sorted(self.rates)
-        table = np.array([initial, *(rate for _, rate in pairs)])
-        return np.take(table, np.searchsorted([start for start, _ in pairs], epoch, side="right"))
+    def kernel(self) -> ScheduleKernel:
+        """Return the kernel."""
+        table = np.array(sorted(self.rates), dtype=np.float64).ravel()
+        return ScheduleKernel("manual", 0.0, 0.0, False, table)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,10 +186,9 @@ class Cosine(_ByEpoch):
     epochs: Annotated[int, "1..1000000000", "Epochs until the floor is reached."] = 100
     floor: Annotated[float, "[0, 1]", "The share of the rate that remains."] = 0.0
 
-    def rate(self, initial: float, epoch: Counts, batch: Counts) -> Floats:
-        """Return initial * (floor + (1 - floor) * (1 + cos(pi * epoch / epochs)) / 2)."""
-        done = np.minimum(np.asarray(epoch) / self.epochs, 1.0)
-        return np.asarray(initial * (self.floor + (1.0 - self.floor) * (1.0 + np.cos(np.pi * done)) / 2.0))
+    def kernel(self) -> ScheduleKernel:
+        """Return the kernel."""
+        return _kernel("cosine", float(self.epochs), self.floor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,9 +201,9 @@ class ReduceOnPlateau(_ByEpoch):
     factor: Annotated[float, "(0, 1]", "What the rate is multiplied by at each step down."] = 0.5
     floor: Annotated[float, "[0, 1]", "The share of the rate that remains."] = 1e-3
 
-    def rate(self, initial: float, epoch: Counts, batch: Counts) -> Floats:
-        """Return the rate after `epoch` plateaus."""
-        return np.asarray(initial * np.maximum(np.power(self.factor, epoch), self.floor))
+    def kernel(self) -> ScheduleKernel:
+        """Return the kernel."""
+        return _kernel("reduce_on_plateau", self.factor, self.floor)
 
 
 SCHEDULES: dict[

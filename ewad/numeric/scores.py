@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ewad.numeric.pending import Due, Pending
-from ewad.numeric.recurrence import Floats, Integers, Runs
+from ewad.kernels.memory import Floats, Integers
+from ewad.kernels.scores import ScoresKernel
+from ewad.numeric.grid import Grid
 from ewad.numeric.rows import RowState
-from ewad.numeric.windows import Windows, positions
 
 # A stream's samples are summed in at most so many blocks: the part that is scored begins where one does, so
 # that it is chosen to 1 / 64 of the samples or better, in bounded memory.
@@ -56,7 +56,8 @@ class Scores(RowState):
     """Forecasts held against what came, block by block of each stream's samples.
 
     count: (n_streams,) samples so far.  position: those of them since the last gap.  size: of a block.
-    sums: (n_streams, BLOCKS, n_horizons, len(SUMS)).  history: the last values.
+    sums: (n_streams, BLOCKS, n_horizons, len(SUMS)).  history: the last values.  pending: (n_streams, sum of
+    horizons, 3) forecasts and their ends, for each horizon h in h places by turns.
     """
 
     count: NDArray[np.int64]
@@ -64,6 +65,7 @@ class Scores(RowState):
     size: NDArray[np.int64]
     sums: Floats
     history: Floats
+    pending: Floats
 
     def __init__(self, horizons: Sequence[int], season: int | None, n_streams: int = 0) -> None:
         """season: in samples, of the seasonal naive forecast; None: there is none."""
@@ -71,69 +73,33 @@ class Scores(RowState):
         self.horizons = horizons
         self.season = season
         # the naive forecast repeats the last season that is known when it is made
-        self._ago = [0 if season is None else season * -(-horizon // season) for horizon in horizons]
-        self.pending = Pending(horizons, 3, n_streams)  # forecast, lower, upper
+        ago = tuple(0 if season is None else season * -(-horizon // season) for horizon in horizons)
+        depth = max(*horizons, *ago)
         for name in ("count", "position"):
             self.add_rows(name, dtype=np.int64)
         self.add_rows("size", dtype=np.int64, fill=1)
         self.add_rows("sums", BLOCKS, len(horizons), len(SUMS))
-        self.add_rows("history", max(*horizons, *self._ago))
+        self.add_rows("history", depth)
+        self.add_rows("pending", sum(horizons), 3, fill=np.nan)
+        self.step = ScoresKernel(tuple(horizons), ago, depth)
+        self.work_with(self.step)
 
-    def grow(self, n_rows: int) -> None:
-        """Make room for n_rows streams."""
-        super().grow(n_rows)
-        self.pending.grow(n_rows)
+    def update(
+        self, stream: NDArray[np.int32], value: Floats, made: Floats, restart: NDArray[np.bool_]
+    ) -> None:
+        """Take in samples, in their order.
 
-    def update(self, runs: Runs, value: Floats, made: Floats, restart: NDArray[np.bool_] | None) -> None:
-        """Take in sorted samples.
-
-        value: (n,).  made: (n, n_horizons, 3) forecast, lower and upper end made right after each; NaN where
-        there is none.  restart: (n,) whether a gap lies before the sample: nothing is scored across it.
+        stream: (n,) rows.  value: (n,).  made: (n, n_horizons, 3) forecast, lower and upper end made right
+        after each; NaN where there is none.  restart: (n,) whether a gap lies before the sample: nothing is
+        scored across it.
         """
-        rows = runs.series
-        number = runs.spread(self.count[rows]) + runs.rank
-        position = positions(self.position[rows], runs, restart)
-        due = Due(self.horizons, runs, number, position)
-        came = self.pending.exchange(due, made)
-        windows = Windows.of(self.history[rows], runs, value)
-        self._add(runs, number, self._terms(windows, position, value, came))
-        windows.keep(self.history, runs)
-        self.count[rows] += runs.length
-        self.position[rows] = position[runs.end] + 1
+        self.step.take_all(stream, value, made, restart)
 
-    def _terms(self, windows: Windows, position: Integers, value: Floats, came: Floats) -> Floats:
-        """Return what each sample adds to SUMS, (n, n_horizons, len(SUMS)).  came: (n, n_horizons, 3)."""
-        terms = np.zeros((*came.shape[:2], len(SUMS)))
-        error, room = value[:, None] - came[:, :, 0], came[:, :, 2] - came[:, :, 1]
-        below, above = value[:, None] >= came[:, :, 1], value[:, None] <= came[:, :, 2]
-        known, covered = ~np.isnan(error), ~np.isnan(room)
-        step = np.abs(value - windows.back(1))
-        for i, (horizon, ago) in enumerate(zip(self.horizons, self._ago, strict=True)):
-            naive = known[:, i] & (position >= ago) if ago else np.zeros(len(value), dtype=np.bool_)
-            last, same = value - windows.back(horizon), value - windows.back(ago)
-            squared = error[:, i] ** 2
-            of_known = (np.ones_like(step), squared, np.abs(error[:, i]), step, last**2)
-            of_naive, of_covered = (
-                (squared, same**2),
-                (np.ones_like(step), below[:, i] & above[:, i], room[:, i]),
-            )
-            kinds = ((known[:, i], of_known), (naive, of_naive), (covered[:, i], of_covered))
-            columns = [np.where(where, what, 0.0) for where, several in kinds for what in several]
-            terms[:, i] = np.column_stack(columns)
-        return terms
-
-    def _add(self, runs: Runs, number: Integers, terms: Floats) -> None:
-        """Add terms to the blocks that their samples fall into, making blocks longer where they run out."""
-        rows = runs.series
-        while len(full := rows[number[runs.end] >= BLOCKS * self.size[rows]]):
-            self.sums[full, : BLOCKS // 2] = self.sums[full, ::2] + self.sums[full, 1::2]
-            self.sums[full, BLOCKS // 2 :] = 0.0
-            self.size[full] *= 2
-        block = number // runs.spread(self.size[rows])
-        begins = np.ones(len(block), dtype=np.bool_)
-        begins[1:] = (block[1:] != block[:-1]) | (runs.rank[1:] == 0)
-        first = np.flatnonzero(begins)
-        self.sums[rows[runs.run[first]], block[first]] += np.add.reduceat(terms, first)
+    def update_on_grid(
+        self, grid: Grid, stream: NDArray[np.int32], time: Floats, value: Floats, made: Floats
+    ) -> None:
+        """Take in the intervals that samples close; as `update`, and time: (n,)."""
+        self.step.take_on_grid(grid.step, stream, time, value, made)
 
     def score(self, share: float) -> Score:
         """Return the scores of each stream without about the first `share` of its samples, in [0, 1)."""

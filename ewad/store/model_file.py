@@ -26,8 +26,8 @@ import numpy as np
 from ewad.engine import Engine, ModelSettings
 from ewad.engine.features import n_features
 from ewad.errors import ConfigError, StateError
+from ewad.kernels.memory import Floats
 from ewad.numeric.experts import GRADIENT_EXPERTS
-from ewad.numeric.recurrence import Floats
 
 FORMAT = "ewad-model"
 VERSION = 1

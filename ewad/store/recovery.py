@@ -84,6 +84,8 @@ def _loaded(
     found = decode(head, Head)
     engine = new_engine()
     loaded = engine.load(b"".join(pieces))
+    for note in loaded.notes:
+        log.info("%s", note)
     for dropped in loaded.dropped:
         log.warning("state dropped: %s", dropped)
     deliveries = found.deliveries() if found.session == session else Deliveries()

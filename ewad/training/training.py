@@ -13,16 +13,16 @@ from pathlib import Path
 import numpy as np
 
 from ewad.engine import ModelSettings
-from ewad.engine.features import Features, columns
+from ewad.engine.features import Features, columns, sample_of
 from ewad.engine.learner import PLATEAU
 from ewad.errors import ConfigError, SourceError
 from ewad.ingest.files import FileOptions, read
+from ewad.kernels.memory import Floats
 from ewad.numeric.experts import GRADIENT_EXPERTS
 from ewad.numeric.minibatches import Progress, Training
 from ewad.numeric.names import lookup
 from ewad.numeric.network import Network
 from ewad.numeric.optimizers import OPTIMIZERS
-from ewad.numeric.recurrence import Floats, Runs
 from ewad.numeric.robust import RobustScale
 from ewad.outputs.files.costs import Curve, draw_curves
 from ewad.outputs.text import aligned, counted
@@ -210,11 +210,11 @@ def examples_of(times: Floats, values: Floats, model: ModelSettings) -> Examples
     n_x = columns(model, seasonal=False).n
     if len(values) <= depth:
         return Examples(np.zeros((n_x, 0)), np.zeros((len(model.horizons), 0)), times[:0], times[:0])
-    runs, features = Runs.of(np.zeros(len(values), dtype=np.int64)), Features(model, 1)
-    samples = features.place(runs, times, values)
-    seen = features.update(samples, RobustScale(1).update(runs, samples.position > 0, values))
-    X = columns(model, seasonal=False).of(seen.X)
-    return Examples(X[depth:].T, seen.Y[depth:].T, times[depth - ahead : -ahead], times[depth:])
+    X, Y = np.empty((len(values) - depth, n_x)), np.empty((len(values) - depth, len(model.horizons)))
+    features, scale = Features(model, 1), RobustScale(1)
+    times, values = np.ascontiguousarray(times), np.ascontiguousarray(values)
+    features.step.write_examples(scale.step, sample_of(model), times, values, X, Y)
+    return Examples(X.T, Y.T, times[depth - ahead : -ahead], times[depth:])
 
 
 def split(examples: Examples, validation: float) -> tuple[Examples, Examples]:

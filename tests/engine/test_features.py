@@ -5,10 +5,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from ewad.engine.features import Features, columns, n_features
+from ewad.engine.features import Features, columns, n_features, sample_of
 from ewad.engine.settings import ModelSettings
-from ewad.numeric.recurrence import Runs
-from ewad.numeric.robust import Believed
+from ewad.kernels.experts.fixed import SeasonalNaiveKernel
 
 DAY = 86_400.0
 
@@ -18,16 +17,23 @@ def seen(value, time=None, restart=None, cuts=(), scale=2.0, **model):
     settings = ModelSettings(**{"lags": 3, "horizons": (1, 2), "features": "full", **model})
     value = np.asarray(value, float)
     time = np.arange(float(len(value))) * 3600.0 if time is None else np.asarray(time, float)
-    features, parts = Features(settings, 1), []
+    features, parts, sample = Features(settings, 1), [], sample_of(settings)
+    naive = None
+    if features.seasons is not None:
+        naive = SeasonalNaiveKernel(len(settings.horizons), features.seasons.step)
     edges = sorted({0, len(value), *cuts})
     for a, z in pairwise(edges):
-        runs = Runs.of(np.zeros(z - a, int))
-        x = value[a:z]
-        samples = features.place(runs, time[a:z], x, None if restart is None else restart[a:z])
-        parts.append(features.update(samples, Believed(x, x, np.full(z - a, scale), np.ones(z - a))))
-    joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ("X", "Y", "X_now")}
-    joined |= {name: np.concatenate([part.fixed[name] for part in parts]) for name in parts[0].fixed}
-    return joined, settings, features
+        for i in range(a, z):
+            sample.row, sample.time, sample.value, sample.steady = 0, time[i], value[i], value[i]
+            sample.expected, sample.scale = value[i], scale
+            features.step.observe(sample, restart is not None and bool(restart[i]))
+            said = np.zeros(len(settings.horizons))
+            if naive is not None:
+                features.seasons.step.observe(sample)
+                naive.say(sample, said)
+            X, X_now, Y = (array.copy() for array in sample.arrays)
+            parts.append({"X": X, "X_now": X_now, "Y": Y, "seasonal_naive": said})
+    return {name: np.array([part[name] for part in parts]) for name in parts[0]}, settings, features
 
 
 VALUE = [10.0, 11.0, 9.0, 13.0, 12.0, 30.0, 31.0]
@@ -41,7 +47,7 @@ def test_lags_are_differences_in_scales_bounded_newest_last():
 
 
 def test_targets_are_changes_from_there_bounded_by_the_root_of_the_horizon():
-    got, _, _ = seen(VALUE, features="lags")
+    got, _, _ = seen(VALUE, features="lags", lags=2)
     assert got["Y"][4].tolist() == [2.0, 1.5]  # from 9: to 13, to 12
     assert got["Y"][6].tolist() == [5.0, pytest.approx(5.0 * 2**0.5)]  # from 12: 9 and 9.5 scales
 

@@ -115,10 +115,7 @@ def test_streams_that_report_together_come_to_the_same_in_any_batches(
         assert_close(state_of(split), state_of(whole))
 
 
-@pytest.mark.parametrize("most", [1, 2, 64])
-def test_streams_that_take_turns_alone_come_to_the_same(monkeypatch, most):
-    # What is bound to a row is kept for so many models, and no longer than the rows stay where they are.
-    monkeypatch.setattr("ewad.engine.alone.MAX_BOUND", most)
+def test_streams_that_take_turns_come_to_the_same_wherever_their_rows_move():
     group = GroupSettings("plant", (ByCount(0.9),), model=auto("m", lags=4, batch_size=2, horizons=(1, 2)))
     samples = random_samples(11, 900, 5)
     samples.stream[:200] %= 3

@@ -244,7 +244,7 @@ def test_a_dump_of_version_3_or_4_is_loaded_whole(version):
     np.testing.assert_allclose(
         scale.size, np.sqrt(2.0 / np.pi * scale.square * scale.weight)
     )  # of normal moves
-    calibration = engine.groups[0].forecaster.mixer.calibration
+    calibration = engine.groups[0].forecaster.calibration
     assert (calibration.record[:3, 4] > 0.0).all()
     engine.observe(random_samples(9, 100, 3).batch())
     assert np.isfinite(calibration.record).all()

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ewad.numeric.calibration import Calibration, _least_ratio
-from ewad.numeric.recurrence import Runs
+from ewad.numeric.calibration import Calibration
+from tests.numeric.feed import calibrate
 
 HOUR, DAY, YEAR = 3600.0, 86_400.0, 365.25 * 86_400.0
 
@@ -19,26 +19,10 @@ def shares(promised, came, horizons=(1,), cuts=(), every=HOUR, evenness=1.0):
     promised, came = (np.asarray(change, float).reshape(len(change), -1) for change in (promised, came))
     calibration, found = Calibration(horizons, 1), []
     for a, z in pairwise(sorted({0, len(promised), *cuts})):
-        runs = Runs.of(np.zeros(z - a, np.int64))
-        changes = np.stack([promised[a:z], came[a:z]], axis=2)
         number = np.arange(a, z)
-        even = np.full(z - a, evenness)
-        found.append(calibration.update(runs, number, 1e9 + every * number, even, changes))
+        times = 1e9 + every * number
+        found.append(calibrate(calibration, 0, number, times, evenness, promised[a:z], came[a:z]))
     return np.concatenate(found)
-
-
-def test_a_record_begins_with_the_same_sample_in_any_batches():
-    # As of a model that is new where its streams are not: samples 5 to 11 come, and 8 is the first to count.
-    number, series = np.arange(5, 12), np.zeros(7, np.int64)
-    time, nothing = 1e9 + HOUR * number, np.full((7, 1, 2), np.nan)
-    together, apart, numbers = (Calibration((1,), 1) for _ in range(3))
-    together.update(Runs.of(series), number, time, np.ones(7), nothing)
-    for i in range(7):
-        at = slice(i, i + 1)
-        apart.update(Runs.of(series[at]), number[at], time[at], np.ones(1), nothing[at])
-        numbers.update_one(0, int(number[i]), float(time[i]), 1.0, math.nan, math.nan)
-    for calibration in (together, apart, numbers):
-        assert calibration.began.tolist() == [1e9 + 8 * HOUR]
 
 
 def test_promises_that_are_but_rounding_are_none():
@@ -47,8 +31,11 @@ def test_promises_that_are_but_rounding_are_none():
     assert shares(1e-16 * came, came).max() == 0.0
     assert shares(1e-3 * came, came)[-1, 0] == 1.0
     calibration = Calibration((1,), 1)
-    alone = [calibration.update_one(0, i, 1e9 + HOUR * i, 1.0, 1e-16 * c, c) for i, c in enumerate(came)]
-    assert max(alone) == 0.0
+    number = np.arange(400)
+    assert (
+        calibrate(calibration, 0, number, HOUR * number, 1.0, 1e-16 * came[:, None], came[:, None]).max()
+        == 0.0
+    )
     assert calibration.record[0, [0, 2, 3, 5, 6, 7], 0].tolist() == [0.0] * 6
 
 
@@ -57,11 +44,18 @@ def test_what_is_twice_as_far_as_what_came_is_neither_nearer_nor_farther_off(rou
     came = np.tile([1.0, -1.0], 200)
     for horizons in ((1,), (1, 2)):
         calibration = Calibration(horizons, 1)
-        changes = np.stack([2.0 * came + rounding, came], axis=1)[:, None].repeat(len(horizons), axis=1)
-        number = np.arange(len(came))
-        one = np.ones(len(came))
-        calibration.update(Runs.of(np.zeros(len(came), np.int64)), number, HOUR * number, one, changes)
+        moves, number = came[:, None].repeat(len(horizons), axis=1), np.arange(len(came))
+        calibrate(calibration, 0, number, HOUR * number, 1.0, 2.0 * moves + rounding, moves)
         assert not calibration.record[0, 7].any()
+
+
+def test_a_record_begins_with_the_first_sample_that_counts():
+    # As of a model that is new where its streams are not: samples 5 to 11 come, and 8 is the first to count.
+    calibration, number, nothing = Calibration((1,), 2), np.arange(5, 12), np.full((7, 1), np.nan)
+    calibrate(calibration, 1, number, 1e9 + HOUR * number, 1.0, nothing, nothing)
+    assert calibration.began[1] == 1e9 + 8 * HOUR
+    assert np.isnan(calibration.began[0])
+    assert not calibration.record[0].any()  # the other stream knows of nothing
 
 
 def rare_ratio(samples, horizon):
@@ -128,47 +122,6 @@ def test_any_split_gives_what_a_plain_loop_gives(seed, n, cuts, slope, size, eve
     assert ((found >= 0.0) & (found <= 1.0)).all()
 
 
-@pytest.mark.parametrize(("every", "size"), [(HOUR, 1.0), (DAY, 1.0), (DAY, 0.2)])
-def test_one_sample_at_a_time_gives_the_same(every, size):
-    rng = np.random.default_rng(1)
-    promised = size * rng.normal(size=800)
-    came = 0.6 * promised + size * rng.normal(size=800)
-    promised[::7], came[5] = np.nan, 1e9
-    calibration = Calibration((3,), 2)
-    alone = [
-        calibration.update_one(1, i, 1e9 + every * i, 0.7, *pair)
-        for i, pair in enumerate(zip(promised, came, strict=True))
-    ]
-    together = shares(promised, came, (3,), every=every, evenness=0.7)[:, 0]
-    assert (together[200:700] == 1.0).all() == (size < 1.0)  # a level, not doubted yet
-    np.testing.assert_allclose(alone, together, rtol=1e-9)
-    assert not calibration.record[0].any()  # the other stream knows of nothing
-
-
-def test_streams_of_one_batch_have_records_of_their_own():
-    rng = np.random.default_rng(5)
-    promised = rng.normal(size=(2, 400))
-    came = np.stack([promised[0] + rng.normal(size=400), rng.normal(size=400)])
-    calibration, n = Calibration((1,), 2), np.zeros(2, np.int64)
-    found: list[list[float]] = [[], []]
-    while n.min() < 400:
-        series = np.repeat([0, 1], np.minimum(rng.integers(0, 7, 2), 400 - n))
-        if not len(series):
-            continue
-        runs = Runs.of(series)
-        number = n[series] + runs.rank
-        changes = np.stack([promised[series, number], came[series, number]], axis=1)[:, None]
-        for stream, share in zip(
-            series,
-            calibration.update(runs, number, HOUR * number, np.ones(len(series)), changes),
-            strict=True,
-        ):
-            found[stream].append(share[0])
-        n += np.bincount(series, minlength=2)
-    for stream in range(2):
-        np.testing.assert_allclose(found[stream], shares(promised[stream], came[stream])[:, 0], rtol=1e-9)
-
-
 def test_what_comes_true_is_followed_in_full():
     promised = np.random.default_rng(2).normal(size=3000)
     assert shares(promised, promised)[-1, 0] == 1.0
@@ -224,7 +177,7 @@ def test_of_100_walks_one_has_so_small_a_variance_ratio(samples, horizon):
     walks = np.cumsum(np.random.default_rng(1).normal(size=(2000, samples)), axis=1)
     change = walks[:, horizon:] - walks[:, :-horizon]
     ratio = np.average(change**2, axis=1, weights=np.arange(horizon, samples) ** 3.0) / horizon
-    assert 0.003 < np.mean(ratio < _least_ratio(samples / 4, horizon)) < 0.03
+    assert 0.003 < np.mean(ratio < rare_ratio(samples, horizon)) < 0.03
 
 
 def test_a_pattern_that_has_stopped_is_not_followed_for_long():

@@ -1,145 +1,208 @@
+"""Experts that learn, by samples, against the course's network, finite differences and ridge regression."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ewad.engine import recursive_learner
+from ewad.engine.learner import Learner
+from ewad.engine.recursive_learner import RecursiveLearner
+from ewad.engine.settings import ModelSettings
+from ewad.kernels.sample import Sample
 from ewad.numeric.experts import GRADIENT_EXPERTS, Linear
+from ewad.numeric.network import Network
 
 N_X, N_Y = 3, 2
+MANY = 10**6  # examples in a mini-batch that never ends
 
 
-def examples(seed, length):
-    """Return theta for each run, X and Y."""
+def learner_of(name, n_models=1, start=0):
+    shape = GRADIENT_EXPERTS[name](N_X, N_Y, (4, 3))
+    return shape, Learner(ModelSettings(batch_size=MANY), shape, start, N_Y, n_models)
+
+
+def sample_of(n_x, n_y, x, y=None, model=0):
+    """Return a sample that completes the example (x, y), and whose own features are x too."""
+    sample = Sample(n_x, n_y, 1)
+    sample.arrays[0][:] = sample.arrays[1][:] = x
+    if y is not None:
+        sample.arrays[2][:] = y
+    sample.model, sample.ready, sample.warm = model, 1, 1
+    return sample
+
+
+def forecast(learner, x, model=0):
+    out = np.empty(learner.theta.shape[-1] if learner.theta.ndim == 3 else N_Y)
+    learner.step.say(sample_of(len(x), len(out), x, model=model), out)
+    return out
+
+
+def descend(learner, X, Y):
+    """Return squared errors and gradient, summed over examples, of model 0."""
+    learner.squares[0] = learner.gradient_sum[0] = 0.0
+    for x, y in zip(X, Y, strict=True):
+        learner.step.teach(sample_of(X.shape[1], Y.shape[1], x, y))
+    return float(learner.squares[0]), learner.gradient_sum[0].copy()
+
+
+def examples(seed, m):
     rng = np.random.default_rng(seed)
-    m = int(sum(length))
     return rng, rng.normal(size=(m, N_X)), rng.normal(size=(m, N_Y))
 
 
-def pieces(length):
-    """Yield (run, slice of its examples)."""
-    end = np.cumsum(length)
-    for run, (a, z) in enumerate(zip(end - length, end, strict=True)):
-        yield run, slice(a, z)
-
-
-lengths = st.lists(st.integers(1, 20), min_size=1, max_size=5).map(np.array)
-
-
 @pytest.mark.parametrize("name", GRADIENT_EXPERTS)
-class TestEveryExpert:
-    def expert(self, name):
-        return GRADIENT_EXPERTS[name](N_X, N_Y, (4, 3))
-
+class TestByGradients:
     def test_starts_as_persistence(self, name):
-        expert = self.expert(name)
-        theta = expert.initial()
-        assert theta.shape == (expert.n_params,)
-        _, X, _ = examples(0, [5])
-        np.testing.assert_array_equal(expert.predict(theta[None], np.array([5]), X), np.zeros((5, N_Y)))
+        shape, learner = learner_of(name)
+        assert shape.initial().shape == (shape.n_params,)
+        assert forecast(learner, [1.0, -2.0, 3.0]).tolist() == [0.0, 0.0]
 
-    def test_says_how_long_theta_is_and_which_of_it_is_held_back(self, name):
-        expert = self.expert(name)
-        assert expert.penalised().shape == (expert.n_params,)
-        assert set(expert.penalised()) <= {0.0, 1.0}
-
-    @settings(max_examples=30, deadline=None)
-    @given(seed=st.integers(0, 2**32 - 1), length=lengths)
-    def test_each_run_is_forecast_by_its_own_model(self, name, seed, length):
-        expert = self.expert(name)
-        rng, X, _ = examples(seed, length)
-        theta = rng.normal(size=(len(length), expert.n_params))
-        together = expert.predict(theta, length, X)
-        assert together.shape == (len(X), N_Y)
-        for run, part in pieces(length):
-            alone = expert.predict(theta[[run]], length[[run]], X[part])
-            np.testing.assert_allclose(together[part], alone, rtol=1e-12, atol=1e-14)
-
-    @settings(max_examples=30, deadline=None)
-    @given(seed=st.integers(0, 2**32 - 1), length=lengths)
-    def test_squared_errors_are_those_of_its_forecasts(self, name, seed, length):
-        expert = self.expert(name)
-        rng, X, Y = examples(seed, length)
-        theta = rng.normal(size=(len(length), expert.n_params))
-        squares, gradient = expert.gradient(theta, length, X, Y)
-        errors = expert.predict(theta, length, X) - Y
-        expected = [np.sum(errors[part] ** 2) for _, part in pieces(length)]
-        assert gradient.shape == (len(length), expert.n_params)
-        np.testing.assert_allclose(squares, expected, rtol=1e-12)
+    def test_says_which_parameters_are_held_back(self, name):
+        shape, _ = learner_of(name)
+        assert shape.penalised().shape == (shape.n_params,)
+        assert set(shape.penalised()) <= {0.0, 1.0}
 
     @settings(max_examples=20, deadline=None)
-    @given(seed=st.integers(0, 2**32 - 1), length=lengths)
-    def test_gradient_agrees_with_finite_differences(self, name, seed, length):
-        expert = self.expert(name)
-        rng, X, Y = examples(seed, length)
-        theta = rng.normal(size=(len(length), expert.n_params))
-        _, gradient = expert.gradient(theta, length, X, Y)
+    @given(seed=st.integers(0, 2**32 - 1))
+    def test_each_row_is_a_model_of_its_own(self, name, seed):
+        _, learner = learner_of(name, 3)
+        rng, X, Y = examples(seed, 3)
+        learner.theta[:] = rng.normal(size=learner.theta.shape)
+        _, alone = learner_of(name)
+        for model, (x, y) in enumerate(zip(X, Y, strict=True)):
+            alone.theta[0] = learner.theta[model]
+            assert forecast(learner, x, model).tolist() == forecast(alone, x).tolist()
+            learner.step.teach(sample_of(N_X, N_Y, x, y, model))
+            assert (
+                learner.gradient_sum[model].tolist()
+                == descend(alone, [x] @ np.eye(3), Y[[model]])[1].tolist()
+            )
+
+    def test_sees_the_columns_from_its_first_one_on(self, name):
+        rng, X, Y = examples(3, 1)
+        (_, whole), (_, part) = learner_of(name), learner_of(name, start=2)
+        whole.theta[:] = part.theta[:] = rng.normal(size=whole.theta.shape)
+        wide = np.array([[9.0, 9.0, *X[0]]])
+        assert descend(part, wide, Y)[1].tolist() == descend(whole, X, Y)[1].tolist()
+        assert forecast(part, wide[0]).tolist() == forecast(whole, X[0]).tolist()
+
+    @settings(max_examples=15, deadline=None)
+    @given(seed=st.integers(0, 2**32 - 1), m=st.integers(1, 9))
+    def test_gradient_agrees_with_finite_differences(self, name, seed, m):
+        shape, learner = learner_of(name)
+        rng, X, Y = examples(seed, m)
+        theta = rng.normal(size=shape.n_params)
+        learner.theta[0] = theta
+        squares, gradient = descend(learner, X, Y)
+        errors = np.array([forecast(learner, x) for x in X]) - Y
+        assert squares == pytest.approx(np.sum(errors**2), rel=1e-12)
 
         def slope(i, step):
-            up, down = theta.copy(), theta.copy()
-            up[:, i] += step
-            down[:, i] -= step
-            higher, lower = (expert.gradient(at, length, X, Y)[0] for at in (up, down))
-            return (higher - lower) / (2 * step)
+            costs = []
+            for move in (step, -step):
+                learner.theta[0] = theta
+                learner.theta[0, i] += move
+                costs.append(descend(learner, X, Y)[0])
+            return (costs[0] - costs[1]) / (2 * step)
 
-        for i in range(expert.n_params):
+        for i in range(shape.n_params):
             wide, narrow = slope(i, 1e-5), slope(i, 0.5e-5)
-            smooth = np.isclose(wide, narrow, rtol=1e-6, atol=1e-6)  # relu has a kink: the two differ there
-            np.testing.assert_allclose(gradient[smooth, i], wide[smooth], rtol=1e-6, atol=1e-6)
+            if np.isclose(wide, narrow, rtol=1e-6, atol=1e-6):  # relu has a kink: the two differ there
+                assert gradient[i] == pytest.approx(wide, rel=1e-5, abs=1e-5)
 
-    @settings(max_examples=30, deadline=None)
-    @given(seed=st.integers(0, 2**32 - 1), m=st.integers(2, 60), data=st.data())
-    def test_pieces_of_a_mini_batch_sum_to_the_whole(self, name, seed, m, data):
-        expert = self.expert(name)
-        rng, X, Y = examples(seed, [m])
-        theta = rng.normal(size=(1, expert.n_params))
-        cut = data.draw(st.integers(1, m - 1))
-        whole = expert.gradient(theta, np.array([m]), X, Y)
-        head = expert.gradient(theta, np.array([cut]), X[:cut], Y[:cut])
-        tail = expert.gradient(theta, np.array([m - cut]), X[cut:], Y[cut:])
-        for all_of_it, one, other in zip(whole, head, tail, strict=True):
-            np.testing.assert_allclose(one + other, all_of_it, rtol=1e-12, atol=1e-12)
 
-    @settings(max_examples=30, deadline=None)
-    @given(seed=st.integers(0, 2**32 - 1), sizes=st.lists(st.integers(1, 6), min_size=1, max_size=6))
-    def test_a_bound_model_is_the_model_in_that_row(self, name, seed, sizes):
-        expert = self.expert(name)
-        rng, _, _ = examples(seed, [1])
-        theta, slope = np.zeros((1, expert.n_params)), np.full(expert.n_params, np.nan)
-        bound = expert.bind(theta[0], slope)
-        for size in sizes:
-            theta[:] = rng.normal(size=theta.shape)  # it reads what stands there now
-            X, Y, length = rng.normal(size=(size, N_X)), rng.normal(size=(size, N_Y)), np.array([size])
-            squares, gradient = expert.gradient(theta, length, X, Y)
-            assert bound.gradient(X, Y) == pytest.approx(squares[0], rel=1e-12)
-            np.testing.assert_allclose(slope, gradient[0], rtol=1e-12, atol=1e-12)
-            forecast = expert.predict(theta, length, X)
-            np.testing.assert_allclose(bound.predict(X), forecast, rtol=1e-12, atol=1e-12)
-
-    def test_changes_no_argument(self, name):
-        expert, length = self.expert(name), np.array([4, 30])
-        rng, X, Y = examples(1, length)
-        theta = rng.normal(size=(2, expert.n_params))
-        before = [array.copy() for array in (theta, length, X, Y)]
-        expert.predict(theta, length, X)
-        expert.gradient(theta, length, X, Y)
-        for array, copy in zip((theta, length, X, Y), before, strict=True):
-            np.testing.assert_array_equal(array, copy)
+def test_the_network_is_that_of_the_course():
+    shape, learner = learner_of("network")
+    rng, X, Y = examples(5, 20)
+    learner.theta[0] = rng.normal(size=shape.n_params)
+    network = Network(shape.layers)
+    cost, gradient = network.gradient(learner.theta[0], X.T, Y.T, total=True)
+    squares, mine = descend(learner, X, Y)
+    assert squares == pytest.approx(cost, rel=1e-12)
+    np.testing.assert_allclose(mine, gradient, rtol=1e-10, atol=1e-12)
+    out = network.forward(learner.theta[0], X.T).T
+    np.testing.assert_allclose([forecast(learner, x) for x in X], out, rtol=1e-12)
 
 
 def test_linear_is_x_w_plus_b_with_theta_row_by_row():
-    theta = np.array([[1.0, 2.0, 10.0, 20.0, 100.0, 200.0]])  # W = [[1, 2], [10, 20]], b = [100, 200]
-    got = Linear(2, 2).predict(theta, np.array([2]), np.array([[1.0, 0.0], [3.0, 1.0]]))
-    assert got.tolist() == [[101.0, 202.0], [113.0, 226.0]]
+    learner = Learner(ModelSettings(batch_size=MANY), Linear(2, 2), 0, 2, 1)
+    learner.theta[0] = 1.0, 2.0, 10.0, 20.0, 100.0, 200.0  # W = [[1, 2], [10, 20]], b = [100, 200]
+    assert forecast(learner, [1.0, 0.0]).tolist() == [101.0, 202.0]
+    assert forecast(learner, [3.0, 1.0]).tolist() == [113.0, 226.0]
 
 
 def test_linear_gradient_by_hand():
     # One example, W = 2, b = 1, x = 3, y = 5: error 2, squares 4, dW = 2 * 2 * 3, db = 2 * 2.
-    squares, gradient = Linear(1, 1).gradient(
-        np.array([[2.0, 1.0]]), np.array([1]), np.array([[3.0]]), np.array([[5.0]])
-    )
-    assert squares.tolist() == [4.0]
-    assert gradient.tolist() == [[12.0, 4.0]]
+    learner = Learner(ModelSettings(batch_size=MANY), Linear(1, 1), 0, 1, 1)
+    learner.theta[0] = 2.0, 1.0
+    squares, gradient = descend(learner, np.array([[3.0]]), np.array([[5.0]]))
+    assert squares == 4.0
+    assert gradient.tolist() == [12.0, 4.0]
 
 
 def test_linear_holds_back_weights_and_not_biases():
     assert Linear(2, 2).penalised().tolist() == [1.0, 1.0, 1.0, 1.0, 0.0, 0.0]
+
+
+def fit(monkeypatch, X, Y, size, forgetting, ridge=2.0):
+    """Return what a model has learnt after all its examples, in blocks of that size, and its covariance."""
+    monkeypatch.setattr(recursive_learner, "FORGETTING", forgetting ** (1.0 / size))
+    learner = RecursiveLearner(0, X.shape[1], Y.shape[1], ridge, size, 2)
+    for x, y in zip(X, Y, strict=True):
+        learner.step.teach(sample_of(X.shape[1], Y.shape[1], x, y, model=1))
+    covariance = np.zeros((X.shape[1] + 1, X.shape[1] + 1))
+    covariance[np.tril_indices(len(covariance))] = learner.covariance[1]
+    covariance += np.tril(covariance, -1).T
+    return learner, covariance
+
+
+def weighted_ridge(X, Y, size, forgetting, ridge=2.0):
+    """Minimise sum of w * error**2 + w0 * ridge * theta**2; a block weighs `forgetting` of each later one.
+
+    For the first block nothing is forgotten: the covariance is at its bound.
+    """
+    X = np.column_stack([X, np.ones(len(X))])
+    blocks = len(X) // size
+    weight = np.repeat(forgetting ** np.arange(blocks - 1.0, -1.0, -1.0), size)[:, None]
+    information = X.T @ (weight * X) + forgetting ** (blocks - 1) * ridge * np.eye(X.shape[1])
+    return np.linalg.inv(information), np.linalg.solve(information, X.T @ (weight * Y))
+
+
+@pytest.mark.parametrize("size", [1, 2, 8])
+@pytest.mark.parametrize("shape", [(1, 1), (3, 2), (6, 3)])
+@pytest.mark.parametrize("forgetting", [1.0, 0.99])
+def test_recursive_least_squares_are_weighted_ridge_regression(monkeypatch, size, shape, forgetting):
+    rng = np.random.default_rng(size)
+    X, Y = rng.normal(size=(5 * size, shape[0])), rng.normal(size=(5 * size, shape[1]))
+    learner, covariance = fit(monkeypatch, X, Y, size, forgetting)
+    inverse, solution = weighted_ridge(X, Y, size, forgetting)
+    np.testing.assert_allclose(learner.theta[1], solution, rtol=1e-8, atol=1e-10)
+    np.testing.assert_allclose(covariance, inverse, rtol=1e-8, atol=1e-10)
+    assert not learner.theta[0].any()
+    x = rng.normal(size=shape[0])
+    np.testing.assert_allclose(forecast(learner, x, 1), np.append(x, 1.0) @ learner.theta[1], rtol=1e-12)
+
+
+def test_the_covariance_stays_positive_where_features_nearly_depend(monkeypatch):
+    X, Y = np.random.default_rng(2).normal(size=(4000, 5)), np.random.default_rng(3).normal(size=(4000, 1))
+    X[:, 1] = X[:, 0] + 1e-6 * X[:, 1]
+    for size in (1, 8):
+        learner, covariance = fit(monkeypatch, X, Y, size, 0.99)
+        assert np.isfinite(learner.theta).all()
+        assert (np.linalg.eigvalsh(covariance) > 0.0).all()
+
+
+def test_the_covariance_stays_bounded_where_the_input_has_stopped(monkeypatch):
+    X, Y = np.random.default_rng(2).normal(size=(2000, 4)), np.random.default_rng(3).normal(size=(2000, 1))
+    X[400:] = 0.0  # nothing but the intercept moves any more
+    _, covariance = fit(monkeypatch, X, Y, 1, 0.9)
+    assert np.trace(covariance) <= 5 / 2.0 / 0.9
+
+
+def test_what_was_forgotten_is_learnt_anew(monkeypatch):
+    X = np.random.default_rng(4).normal(size=(2000, 3))
+    before, after = np.array([[1.0], [2.0], [3.0]]), np.array([[-1.0], [0.0], [5.0]])
+    Y = np.vstack([X[:1000] @ before, X[1000:] @ after])
+    np.testing.assert_allclose(fit(monkeypatch, X, Y, 4, 0.9)[0].theta[1, :3], after, atol=1e-6)
+    assert np.abs(fit(monkeypatch, X, Y, 4, 1.0)[0].theta[1, :3] - after).max() > 0.5

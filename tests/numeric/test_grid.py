@@ -9,18 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ewad.numeric.grid import Grid
-from ewad.numeric.recurrence import Runs
 
 
 def closed_by(grid, stream, time, value):
     """Return (stream, value, restart) of the intervals closed by a batch, in order of arrival."""
-    stream = np.asarray(stream)
-    runs = Runs.of(stream)
-    closed = grid.update(runs, np.asarray(time, float)[runs.order], np.asarray(value, float)[runs.order])
-    whose = closed.runs.series[closed.runs.run]
-    arrived = closed.runs.inverse()
-    columns = whose, closed.value, closed.restart
-    return list(zip(*(column[arrived].tolist() for column in columns), strict=True)), closed
+    closed = grid.update(np.asarray(stream), np.asarray(time, float), np.asarray(value, float))
+    columns = closed.stream, closed.value, closed.restart
+    return list(zip(*(column.tolist() for column in columns), strict=True)), closed
 
 
 def grid_of(n, every=10.0, resample="mean", max_gap=30.0):
@@ -72,14 +67,12 @@ def test_a_mean_is_the_same_to_the_last_bit_in_any_batches(size):
     assert len(got) == 5
 
 
-def test_latest_tells_for_each_sample_which_interval_was_closed_last():
+def test_each_closed_interval_is_told_with_the_sample_that_closed_it():
     _, closed = closed_by(grid_of(2), [0, 1, 0, 1, 0], [1.0, 2.0, 12.0, 13.0, 35.0], range(5))
-    # sorted: stream 0 at 1, 12, 35; stream 1 at 2, 13.  closed, sorted: 0: 0, 2, 2 (held); 1: 1
-    assert closed.value.tolist() == [0.0, 2.0, 2.0, 1.0]
-    assert closed.latest.tolist() == [-1, 0, 2, -1, 3]
-    assert closed.latest_of_all.tolist() == [-1, 0, 2, -1, 3]
-    _, closed = closed_by(grid_of(2), [0, 0, 1], [1.0, 12.0, 13.0], range(3))
-    assert closed.latest_of_all.tolist() == [-1, 0, 0]
+    assert closed.stream.tolist() == [0, 1, 0, 0]
+    assert closed.value.tolist() == [0.0, 1.0, 2.0, 2.0]  # the last one is held
+    assert closed.time.tolist() == [0.0, 0.0, 10.0, 20.0]
+    assert closed.sample.tolist() == [2, 3, 4, 4]
 
 
 def naive(stream, time, value, every, resample, max_gap):

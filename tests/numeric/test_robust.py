@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ewad.numeric.recurrence import Runs
-from ewad.numeric.robust import Believed, RobustScale
+from ewad.numeric.robust import RobustScale
+from tests.numeric.feed import Believed, believe
 
 
 def followed(value, cuts=(), known=None):
@@ -19,7 +19,7 @@ def followed(value, cuts=(), known=None):
         known = np.arange(len(value)) > 0
     scale, found = RobustScale(1), []
     for a, z in pairwise(sorted({0, len(value), *(cut for cut in cuts if cut < len(value))})):
-        found.append(scale.update(Runs.of(np.zeros(z - a, int)), known[a:z], value[a:z]))
+        found.append(believe(scale, np.zeros(z - a, int), known[a:z], value[a:z]))
     return Believed(*(np.concatenate(part) for part in zip(*found, strict=True)))
 
 
@@ -235,11 +235,10 @@ def test_streams_side_by_side_are_followed_as_if_each_were_alone(seed, n):
     rng = np.random.default_rng(seed)
     stream = rng.integers(0, 3, n)
     value = np.cumsum(rng.standard_t(1, size=n))
-    runs = Runs.of(stream)
-    known = runs.rank > 0
-    together = RobustScale(3).update(runs, known, value[runs.order])
-    for run, series in enumerate(runs.series):
-        mine = runs.run == run
+    known = np.array([series in stream[:i] for i, series in enumerate(stream)])
+    together = believe(RobustScale(3), stream, known, value)
+    for series in np.unique(stream):
+        mine = stream == series
         alone = followed(value[stream == series])
         for one, of_three in zip(alone, together, strict=True):
             np.testing.assert_allclose(of_three[mine], one, rtol=1e-9)

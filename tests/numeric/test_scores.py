@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ewad.numeric.calendar import season_of
-from ewad.numeric.recurrence import Runs
 from ewad.numeric.scores import BLOCKS, Scores
 
 NAN = np.nan
@@ -21,8 +20,8 @@ def feed(scores, value, forecast, lower=None, upper=None, restart=None, cuts=())
     )
     for part in np.split(np.arange(len(value)), sorted(cuts)):
         if len(part):
-            begins = None if restart is None else np.asarray(restart)[part]
-            scores.update(Runs.of(np.zeros(len(part), dtype=np.int64)), value[part], made[part], begins)
+            begins = np.zeros(len(value), dtype=bool) if restart is None else np.asarray(restart)
+            scores.update(np.zeros(len(part), dtype=np.int32), value[part], made[part], begins[part])
     return scores
 
 
@@ -115,11 +114,11 @@ def test_any_split_into_batches_gives_the_same_scores(seed, n, data):
 def test_streams_do_not_see_each_other():
     scores = Scores((1,), None, 1)
     scores.grow(2)
-    runs = Runs.of(np.array([1, 0, 1, 0]))
-    value = np.array([10.0, 1.0, 30.0, 2.0])[runs.order]
+    stream = np.array([1, 0, 1, 0], dtype=np.int32)
+    value = np.array([10.0, 1.0, 30.0, 2.0])
     made = np.full((4, 1, 3), NAN)
-    made[:, 0, 0] = np.array([20.0, 2.0, 0.0, 0.0])[runs.order]
-    scores.update(runs, value, made, None)
+    made[:, 0, 0] = np.array([20.0, 2.0, 0.0, 0.0])
+    scores.update(stream, value, made, np.zeros(4, dtype=bool))
     np.testing.assert_array_equal(scores.score(0.0).mse[:, 0], [0.0, 100.0])
 
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ewad.numeric.recurrence import Runs
 from ewad.numeric.seasons import Seasons
+from tests.numeric.feed import seasons_before
 
 HOUR, DAY = 3600.0, 86_400.0
 
@@ -20,8 +20,8 @@ def before(time, value, horizons=(1,), season=None, position=None, cuts=()):
     position = np.arange(len(time)) if position is None else np.asarray(position)
     seasons, found = Seasons(horizons, season, 1), []
     for a, z in pairwise(sorted({0, len(time), *cuts})):
-        runs, number = Runs.of(np.zeros(z - a, np.int64)), np.arange(a, z)
-        found.append(seasons.update(runs, time[a:z], number, position[a:z], value[a:z]))
+        rows, number = np.zeros(z - a, np.int64), np.arange(a, z)
+        found.append(seasons_before(seasons, rows, time[a:z], number, position[a:z], value[a:z]))
     return np.concatenate(found), seasons
 
 
@@ -73,11 +73,12 @@ def test_streams_of_one_batch_do_not_mix(most):
         series = np.repeat([0, 1], np.minimum(rng.integers(most == 1, most + 1, 2), 60 - n))
         if not len(series):
             continue
-        runs = Runs.of(series)
-        number = n[series] + runs.rank
+        number = n[series] + np.where(
+            series == 1, np.arange(len(series)) - np.sum(series == 0), np.arange(len(series))
+        )
         time = np.array([times[s][i] for s, i in zip(series, number, strict=True)])
         for stream, row in zip(
-            series, seasons.update(runs, time, number, number, values[series, number]), strict=True
+            series, seasons_before(seasons, series, time, number, number, values[series, number]), strict=True
         ):
             found[stream].append(row)
         n += np.bincount(series, minlength=2)

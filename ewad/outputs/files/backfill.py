@@ -15,7 +15,7 @@ import numpy as np
 
 from ewad.engine import Engine
 from ewad.engine.group import Group
-from ewad.numeric.recurrence import Integers
+from ewad.kernels.memory import Integers
 from ewad.outputs.files.rows import Table
 from ewad.outputs.prometheus.exposition import RowLabels, escape, header_of, suffix_of
 from ewad.outputs.registry import QUANTITIES

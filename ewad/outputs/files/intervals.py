@@ -7,7 +7,6 @@ import numpy as np
 from ewad.engine.resampled import grid_of
 from ewad.engine.settings import ModelSettings
 from ewad.numeric.grid import Closed, Grid
-from ewad.numeric.recurrence import Floats, Integers, Runs
 from ewad.outputs.files.rows import Table
 
 
@@ -34,9 +33,10 @@ class Intervals:
         """Return the rows of the intervals that these rows close; there may be none."""
         last = self._last or {name: column[:1] for name, column in table.items()}
         time = np.maximum.accumulate(np.maximum(table["time"], last["time"]))
-        runs = Runs.of(np.zeros(len(time), dtype=np.int64))
-        closed = self._grid.update(runs, time, table["value"])
-        sample, made = _closing(closed, len(closed.value))
+        closed = self._grid.update(np.zeros(len(time), dtype=np.int64), time, table["value"])
+        sample = closed.sample
+        # a forecast is seen after the last of those that one sample closes
+        made = np.append(sample[1:] != sample[:-1], True)[: len(sample)]
         before = {name: np.append(last[name], column[:-1]) for name, column in table.items()}
         rows = {
             name: np.where(made, column[sample], np.nan) if _is_forecast(name) else before[name][sample]
@@ -61,16 +61,6 @@ class Intervals:
         nothing = {name: np.full(len(at), np.nan) for name in rows}
         nothing["time"] = (rows["time"] - since)[at] + (number + 1) * every
         return {name: np.insert(column.astype(float), at, nothing[name]) for name, column in rows.items()}
-
-
-def _closing(closed: Closed, n: int) -> tuple[Integers, Floats]:
-    """Return for each interval the sample that closed it, and whether a forecast was made just then.
-
-    Of several that one sample closes, the forecast after the last alone is seen.
-    """
-    reached = np.maximum.accumulate(closed.latest)
-    sample = np.searchsorted(reached, np.arange(n))
-    return sample, reached[sample] == np.arange(n)
 
 
 def _is_forecast(name: str) -> bool:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ewad.config.syntax import format_duration
 from ewad.engine.settings import GroupSettings
-from ewad.numeric.recurrence import Floats
+from ewad.kernels.memory import Floats
 from ewad.outputs.files.intervals import Intervals
 from ewad.outputs.files.pictures import BLUE, ORANGE, PURPLE, RED, STYLE, Axes
 from ewad.outputs.files.rows import Table

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -9,10 +10,11 @@ import numpy as np
 from ewad.config.syntax import quoted
 from ewad.engine import Batch, Engine, Results
 from ewad.engine.group import Group
+from ewad.engine.recursive_learner import StreamExpert
 from ewad.engine.resampled import grid_of
 from ewad.engine.settings import ModelSettings
+from ewad.kernels.memory import Floats
 from ewad.numeric.calendar import WEEK, season_of
-from ewad.numeric.recurrence import Floats, Runs, previous
 from ewad.numeric.scores import Score, Scores
 from ewad.outputs.text import aligned
 
@@ -59,7 +61,7 @@ class _GroupReport:
         self._scores: Scores | None = None
         self._waiting: list[Observed] = []
         self._intervals: list[Floats] = []
-        self._time = np.zeros(0)  # of each stream's last sample; NaN before the first
+        self._seen = np.zeros(0, dtype=np.int64)  # rows that have had a sample
         if model.season is not None:
             self._begin(model.season, "as configured")
         elif model.every_seconds is not None:
@@ -71,8 +73,7 @@ class _GroupReport:
             self._score(self._scores, batch, results)
             return
         self._waiting.append((batch, results))
-        runs = Runs.of(batch.stream[results.accepted])
-        self._intervals.append(self._elapsed(runs, runs.sort(results.time)))
+        self._intervals.append(self._elapsed(batch, results))
         if sum(map(len, self._intervals)) >= ENOUGH_INTERVALS:
             self._end_waiting()
 
@@ -91,7 +92,6 @@ class _GroupReport:
         intervals = np.concatenate([*self._intervals, np.zeros(0)])
         scores = self._begin_by(float(np.median(intervals)) if len(intervals) else 0.0, "the median interval")
         waiting, self._waiting, self._intervals = self._waiting, [], []
-        self._time = np.zeros(0)
         for batch, results in waiting:
             self._score(scores, batch, results)
         return scores
@@ -106,40 +106,26 @@ class _GroupReport:
         self._scores = Scores(self._model.horizons, season)
         return self._scores
 
-    def _elapsed(self, runs: Runs, time: Floats) -> Floats:
-        """Return the seconds since the sample before, of those sorted samples that have one."""
-        elapsed = self._since(runs, time)
-        return elapsed[~np.isnan(elapsed)]
-
-    def _since(self, runs: Runs, time: Floats) -> Floats:
-        """Return (n,) seconds since each sorted sample's stream had its last one; NaN for its first."""
-        n = len(self._group.streams)
-        self._time = np.append(self._time, np.full(max(0, n - len(self._time)), np.nan))
-        since = time - previous(time, self._time[runs.series], runs)
-        self._time[runs.series] = time[runs.end]
-        return since
+    def _elapsed(self, batch: Batch, results: Results) -> Floats:
+        """Return the seconds since the sample before, of those samples that have one."""
+        rows, first = np.unique(batch.stream[results.accepted], return_index=True)
+        known = np.ones(len(results.accepted), dtype=np.bool_)
+        known[first[~np.isin(rows, self._seen)]] = False
+        self._seen = np.union1d(self._seen, rows)
+        return results.elapsed[known]
 
     def _score(self, scores: Scores, batch: Batch, results: Results) -> None:
         """Hold what came against what was forecast, sample by sample or interval by interval."""
-        runs = Runs.of(batch.stream[results.accepted])
-        made, time = _made(results)[runs.order], runs.sort(results.time)
-        value = batch.value[results.accepted][runs.order]
         for owner in (scores, self._grid):
             if owner is not None and owner.n_rows < self._group.n_rows:
                 owner.grow(self._group.n_rows)
-        if self._grid is None:
-            max_gap = self._model.max_gap_seconds
-            restart = None if max_gap is None else self._since(runs, time) > max_gap
-            scores.update(runs, value, made, restart)
+        stream, value = batch.stream[results.accepted], batch.value[results.accepted]
+        made = _made(results)
+        if self._grid is not None:
+            scores.update_on_grid(self._grid, stream, np.ascontiguousarray(results.time), value, made)
             return
-        closed = self._grid.update(runs, time, value)
-        if len(closed.value):
-            # of the intervals that one sample closes, the forecasts after the last alone are seen
-            seen = np.full((len(closed.value), *made.shape[1:]), np.nan)
-            closing = np.flatnonzero(closed.latest >= 0)
-            closing = closing[np.unique(closed.latest[closing], return_index=True)[1]]
-            seen[closed.latest[closing]] = made[closing]
-            scores.update(closed.runs, closed.value, seen, closed.restart)
+        max_gap = math.inf if self._model.max_gap_seconds is None else self._model.max_gap_seconds
+        scores.update(stream, value, made, results.elapsed > max_gap)
 
     def _heading(self, score_from: float) -> list[str]:
         model = self._model
@@ -187,7 +173,11 @@ class _GroupReport:
         """Tell of models that had to start anew."""
         forecaster = self._group.forecaster
         learners = {} if forecaster is None else forecaster.learners
-        restarts = {name: int(learner.diverged.sum()) for name, learner in learners.items()}
+        restarts = {
+            name: int(learner.diverged.sum())
+            for name, learner in learners.items()
+            if not isinstance(learner, StreamExpert)
+        }
         some = [f"{name} {count} times" for name, count in restarts.items() if count]
         if not some:
             return []
@@ -211,12 +201,12 @@ class _GroupReport:
 
 def _made(results: Results) -> Floats:
     """Return (n, n_horizons, 3) forecast, lower and upper end after each sample; NaN where none is."""
-    forecasts = results.forecasts
-    if forecasts is None:
+    forecast = results.forecast
+    if forecast is None:
         raise ValueError("results: expected those of a group with a model")
-    ends = (forecasts.lower, forecasts.upper)
-    nothing = np.full_like(forecasts.value, np.nan)
-    return np.stack([forecasts.value, *(nothing if end is None else end for end in ends)], axis=2)
+    nothing = np.full_like(forecast, np.nan)
+    ends = (nothing if end is None else end for end in (results.lower, results.upper))
+    return np.stack([forecast, *ends], axis=2)
 
 
 def _cell(number: float, form: str) -> str:

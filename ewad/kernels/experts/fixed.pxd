@@ -1,0 +1,10 @@
+from ewad.kernels.experts.base cimport Expert
+from ewad.kernels.sample cimport Sample
+from ewad.kernels.seasons cimport SeasonsKernel
+
+cdef class PersistenceKernel(Expert):
+    cdef Py_ssize_t n_horizons
+
+cdef class SeasonalNaiveKernel(Expert):
+    cdef Py_ssize_t n_horizons
+    cdef SeasonsKernel seasons

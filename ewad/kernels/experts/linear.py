@@ -1,0 +1,40 @@
+"""A linear model of the features, by gradients: Y = x W + b."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ewad.kernels import algebra, memory
+from ewad.kernels.experts.gradient import GradientExpert
+from ewad.kernels.memory import Floats
+
+
+class LinearKernel(GradientExpert):
+    """theta = (W, b) as (n_x + 1, n_y), flat."""
+
+    def prepare(self, n_x: int) -> None:
+        """Set the number of features that it sees; before anything else."""
+        self.n_x = n_x
+        self.array = np.zeros(self.n_outputs)
+        self.error = memory.doubles(self.array)
+
+    def predict(self, row: int, x: Floats, out: Floats, at: int) -> None:
+        """Write x W + b."""
+        algebra.affine(x, self.start, self.theta, row * self.n, self.n_x, self.n_outputs, out, at)
+
+    def descend(self, row: int, x: Floats, y: Floats) -> float:
+        """Return |x W + b - y|**2; add 2 x' (x W + b - y)."""
+        n_y, o, error = self.n_outputs, row * self.n, self.error
+        self.predict(row, x, error, 0)
+        squares = 0.0
+        for h in range(n_y):
+            error[h] -= y[h]
+            squares += error[h] * error[h]
+            error[h] *= 2.0
+            self.gradient[o + self.n_x * n_y + h] += error[h]
+        if n_y == 1:
+            algebra.add_multiple(error[0], x, self.start, self.gradient, o, self.n_x)
+        else:
+            for k in range(self.n_x):
+                algebra.add_multiple(x[self.start + k], error, 0, self.gradient, o + k * n_y, n_y)
+        return squares

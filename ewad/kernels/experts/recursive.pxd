@@ -1,0 +1,22 @@
+from libc.stdint cimport int64_t
+from ewad.kernels cimport algebra, memory
+from ewad.kernels.experts.base cimport Expert
+from ewad.kernels.sample cimport Sample
+
+cdef double AT_BOUND
+
+cdef class RecursiveKernel(Expert):
+    cdef Py_ssize_t start, n, n_y, batch_size, n_covariance
+    cdef double variance, forgetting
+    cdef object array
+    cdef double* px
+    cdef double* theta
+    cdef double* covariance
+    cdef double* waiting_x
+    cdef double* waiting_y
+    cdef int64_t* collected
+    cdef int64_t* diverged
+    cdef void learn_block(self, Py_ssize_t row) noexcept nogil
+    cdef void learn_one(self, Py_ssize_t row, Py_ssize_t place, double keep) noexcept nogil
+    cdef double trace(self, Py_ssize_t row) noexcept nogil
+    cdef void start_anew(self, Py_ssize_t row) noexcept nogil

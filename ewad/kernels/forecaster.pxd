@@ -1,0 +1,58 @@
+from libc cimport math
+from libc.stdint cimport int64_t
+from ewad.kernels cimport memory
+from ewad.kernels.calibration cimport CalibrationKernel
+from ewad.kernels.experts.base cimport Expert
+from ewad.kernels.experts.gradient cimport GradientExpert
+from ewad.kernels.features cimport FeaturesKernel
+from ewad.kernels.grid cimport GridKernel
+from ewad.kernels.hedge cimport HedgeKernel
+from ewad.kernels.intervals cimport IntervalsKernel
+from ewad.kernels.sample cimport Sample
+from ewad.kernels.scale cimport ScaleKernel
+from ewad.kernels.seasons cimport SeasonsKernel
+
+cdef double NAN, SKILL_BETA, ROUNDING, NOTHING
+cdef Py_ssize_t FORECAST, LAST, MIXED, SAID
+
+cdef class ForecasterKernel:
+    cdef object parts, arrays, scratch
+    cdef Sample s
+    cdef ScaleKernel scale
+    cdef FeaturesKernel features
+    cdef SeasonsKernel seasons
+    cdef Expert first
+    cdef GradientExpert leader
+    cdef HedgeKernel hedge
+    cdef CalibrationKernel calibration
+    cdef IntervalsKernel intervals
+    cdef GridKernel grid
+    cdef int has_seasons, has_leader, mixes, calibrates, has_intervals, on_grid, shared
+    cdef double max_gap
+    cdef Py_ssize_t n_horizons, n_experts, places
+    cdef readonly Py_ssize_t width, columns
+    cdef int64_t* horizons
+    cdef int64_t* first_place
+    cdef double* changes
+    cdef double* errors
+    cdef double* made
+    cdef double* forecast
+    cdef double* lower
+    cdef double* upper
+    cdef double* squared_error
+    cdef double* squared_change
+    cdef double* forecasts
+    cdef double* widths
+    cdef void take(
+        self, Py_ssize_t row, double time, double x, double elapsed, double* out, Py_ssize_t at,
+    ) noexcept nogil
+    cdef void forget(self, Py_ssize_t row) noexcept nogil
+    cdef void see(self, Sample s, Py_ssize_t row, double time, double x, int restart) noexcept nogil
+    cdef void consult(self, Expert expert, Py_ssize_t at) noexcept nogil
+    cdef double made_by(self, Py_ssize_t expert, Py_ssize_t i) noexcept nogil
+    cdef Py_ssize_t place(self, Py_ssize_t i) noexcept nogil
+    cdef double unit(self, Py_ssize_t i) noexcept nogil
+    cdef double difference(self, Py_ssize_t i, double before) noexcept nogil
+    cdef double mix(self, Sample s, Py_ssize_t i) noexcept nogil
+    cdef double follow(self, Sample s, Py_ssize_t i) noexcept nogil
+    cdef void tell(self, Sample s, Py_ssize_t i, double forecast) noexcept nogil

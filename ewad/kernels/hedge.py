@@ -1,0 +1,112 @@
+"""Weights over experts by their track record: exponentially weighted averages of their losses (Hedge).
+
+Source: Freund & Schapire 1997 (Hedge), with discounted losses so that an expert that recovers returns:
+Chernov & Zhdanov 2010, Prediction with expert advice under discounted loss.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ewad.kernels import memory
+from ewad.kernels.memory import Floats
+
+# The record reaches back about 1 / (1 - 0.9985) = 670 samples, and over the last third of them while they are
+# few: experts that start slowly, since they have more to learn, are not held to what they began with.
+RECORD_BETA = 0.9985
+YOUNG = 3.0
+# An expert whose discounted loss is ahead of the best's by one mean loss of the best weighs exp(-0.15) of it.
+LEARNING_RATE = 0.15
+# Below this share of the best's weight an expert is left out, until its record is better.
+DROPPED = 1e-3
+# Losses are bounded, as Hedge wants them: a spike or a step must not outweigh the whole record. At this many
+# scales, or, far ahead where ordinary errors are as large, at so many scales times the root of the horizon.
+ERROR_LIMIT = 10.0
+FAR_ERROR_LIMIT = 3.0
+# What even the best of them loses beyond this, as where a step came, says nothing of the experts, and would
+# make all their losses alike.
+COMMON_LIMIT = 3.0
+# An expert that said nothing, as one without a season yet, is counted as twice as far off as the worst of
+# those that did: it has to earn its weight from then on.
+SILENT = 4.0  # times its loss
+# A smaller mean loss is none: whoever has lost anything is far behind. Nothing overflows when divided by it.
+NO_LOSS = 1e-300
+INF = float("inf")
+
+
+class HedgeKernel:
+    """The track record of every expert for each stream and horizon.
+
+    Rows: record: (n_horizons, n_experts) discounted sums of losses.  weight: (n_horizons,) what a discounted
+    sum of ones would be.
+    """
+
+    def __init__(self, horizons: tuple[int, ...], n_experts: int) -> None:
+        self.n_horizons, self.n_experts = len(horizons), n_experts
+        self.array = np.zeros(n_experts)
+        self.shares = memory.doubles(self.array)
+
+    def bind(self, record: Floats, weight: Floats) -> None:
+        """Work on these arrays from now on."""
+        self.record, self.weight = memory.doubles(record), memory.doubles(weight)
+
+    def write_shares(self, n_rows: int, out: Floats) -> None:
+        """Write what the experts weigh in the first rows to out, (n_rows, n_horizons, n_experts)."""
+        found = memory.doubles(out)
+        for o in range(n_rows * self.n_horizons):
+            self.weigh(o * self.n_experts, self.weight[o])
+            for e in range(self.n_experts):
+                found[o * self.n_experts + e] = self.shares[e]
+
+    def observe(self, row: int, i: int, horizon: float, number: float, errors: Floats) -> Floats:
+        """Call `take`, from Python; return the shares, (n_experts,): the same array each time."""
+        self.take(row, i, horizon, number, memory.doubles(errors))
+        shares: Floats = self.array
+        return shares
+
+    def take(self, row: int, i: int, horizon: float, number: float, errors: Floats) -> None:
+        """Learn from what each expert missed a sample by; `shares` is what they weigh after it, (n_experts,).
+
+        errors: (n_experts,) in scales times the root of the horizon, the i-th; NaN where an expert had no
+        forecast. Where none had, nothing is learnt. They become losses.  number: of the sample in its stream.
+        """
+        n = self.n_experts
+        limit = max(ERROR_LIMIT / math.sqrt(horizon), FAR_ERROR_LIMIT)
+        known = 0.0
+        worst = 0.0
+        for e in range(n):
+            if errors[e] == errors[e]:
+                miss = min(abs(errors[e]), limit)
+                errors[e] = miss * miss
+                worst = max(worst, errors[e])
+                known = 1.0
+        least = INF
+        for e in range(n):
+            if errors[e] != errors[e]:
+                errors[e] = SILENT * worst
+            least = min(least, errors[e])
+        common = max(least - COMMON_LIMIT, 0.0)
+        decay = min(RECORD_BETA, 1.0 - YOUNG / (number + YOUNG + 1.0))
+        o = (row * self.n_horizons + i) * n
+        for e in range(n):
+            self.record[o + e] = decay * self.record[o + e] + (errors[e] - common)
+        weight = known + decay * self.weight[row * self.n_horizons + i]
+        self.weight[row * self.n_horizons + i] = weight
+        self.weigh(o, weight)
+
+    def weigh(self, o: int, weight: float) -> None:
+        """Fill in shares, which sum to 1, from the record that begins at o."""
+        n, shares = self.n_experts, self.shares
+        best = INF
+        for e in range(n):
+            best = min(best, self.record[o + e])
+        pace = -LEARNING_RATE / max(best / max(weight, 1.0), NO_LOSS)
+        total = 0.0
+        for e in range(n):
+            share = math.exp(pace * (self.record[o + e] - best))
+            shares[e] = share if share >= DROPPED else 0.0
+            total += shares[e]
+        for e in range(n):
+            shares[e] /= total
