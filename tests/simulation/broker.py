@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from random import Random
 
@@ -73,7 +73,7 @@ class Broker:
 
     def __init__(self, random: Random, numbering: str, window: int, *, marks: bool) -> None:
         self.queue: deque[Message] = deque()
-        self.in_flight: list[InFlight] = []
+        self.in_flight: dict[int, InFlight] = {}  # by packet id, in the order of sending
         self._random = random
         self._next_id = {"lowest": self._lowest, "random": self._any, "in turn": self._in_turn}[numbering]
         self._last_id = 0
@@ -108,13 +108,13 @@ class Broker:
         """
         self._drop_link()
         kept = len(self._recent) - forgets(len(self._recent))
-        self.in_flight = self._recent[kept:] + self.in_flight
+        self.in_flight = {each.packet_id: each for each in self._recent[kept:]} | self.in_flight
         self._recent.clear()
 
     def lose_session(self) -> list[Message]:
         """Forget the session; return the messages that are lost with it."""
         self._drop_link()
-        lost = [each.message for each in self.in_flight] + list(self.queue)
+        lost = [each.message for each in self.in_flight.values()] + list(self.queue)
         self._session = False
         self.in_flight.clear()
         self.queue.clear()
@@ -133,8 +133,8 @@ class Broker:
             case mqtt5.PubAckPacket():
                 self._complete(packet.packet_id, 1)
             case mqtt5.PubRecPacket():
-                for each in self.in_flight:
-                    each.received |= each.packet_id == packet.packet_id
+                if each := self.in_flight.get(packet.packet_id):
+                    each.received = True
                 link.send(mqtt5.PubRelPacket(packet.packet_id))
             case mqtt5.PubCompPacket():
                 self._complete(packet.packet_id, 2)
@@ -151,7 +151,7 @@ class Broker:
         self._link = link
         self._window = min(self._own_window, packet.receive_max)
         link.send(mqtt5.ConnAckPacket(session_present=self._session))
-        for each in self.in_flight:
+        for each in self.in_flight.values():
             if each.received:
                 link.send(mqtt5.PubRelPacket(each.packet_id))
             else:
@@ -160,19 +160,18 @@ class Broker:
 
     def _complete(self, packet_id: int, qos: int) -> None:
         """Take an acknowledgement. Acknowledging what is not in flight is a fault of the client's."""
-        found = [each for each in self.in_flight if each.packet_id == packet_id]
+        found = self.in_flight.pop(packet_id, None)
         if qos == 1:
-            assert [each.message.qos for each in found] == [1], f"PUBACK {packet_id} for {found}"
-        self.in_flight = [each for each in self.in_flight if each.packet_id != packet_id]
-        if qos == 1:
-            self._recent += found
+            assert found is not None, f"PUBACK of {packet_id}, which is not in flight"
+            assert found.message.qos == 1, f"PUBACK of {packet_id}, which is of QoS 2"
+            self._recent.append(found)
         self._send_new()
 
     def _send_new(self) -> None:
         while self._link is not None and self.queue and len(self.in_flight) < self._window:
             message = self.queue.popleft()
-            each = InFlight(self._next_id({each.packet_id for each in self.in_flight}), message)
-            self.in_flight.append(each)
+            each = InFlight(self._next_id(self.in_flight), message)
+            self.in_flight[each.packet_id] = each
             self._recent.clear()
             self._send(each, duplicate=False)
 
@@ -196,15 +195,15 @@ class Broker:
 
     # ---- numbering
 
-    def _lowest(self, used: set[int]) -> int:
+    def _lowest(self, used: Container[int]) -> int:
         return next(number for number in range(1, LAST_ID + 1) if number not in used)
 
-    def _any(self, used: set[int]) -> int:
+    def _any(self, used: Container[int]) -> int:
         while (number := self._random.randint(1, LAST_ID)) in used:
             pass
         return number
 
-    def _in_turn(self, used: set[int]) -> int:
+    def _in_turn(self, used: Container[int]) -> int:
         while True:
             self._last_id = self._last_id % LAST_ID + 1
             if self._last_id not in used:

@@ -31,20 +31,20 @@ def by_payload_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def every_message_is_new(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Deliveries, "_known", lambda *_: 0)
+    monkeypatch.setattr(Deliveries, "_known", lambda *_: set())
 
 
 def only_dup_repeats(monkeypatch: pytest.MonkeyPatch) -> None:
     known = Deliveries._known
     monkeypatch.setattr(
-        Deliveries, "_known", lambda it, messages, new: messages[0].duplicate and known(it, messages, new)
+        Deliveries,
+        "_known",
+        lambda it, messages, new: known(it, messages, new) if messages[0].duplicate else set(),
     )
 
 
 def all_that_was_ever_taken_repeats(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        Deliveries, "_since_an_id_came_twice", lambda it: {each: n for n, each in enumerate(it.taken)}
-    )
+    monkeypatch.setattr(Deliveries, "_from", lambda it, *_: set(it.taken))
 
 
 @pytest.mark.parametrize(

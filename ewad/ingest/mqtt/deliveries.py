@@ -14,6 +14,7 @@ from ewad.ingest.mqtt.remembered import Remembered
 # the ids of messages that are on record as the last ones.
 MAX_IN_FLIGHT = 65534
 WITH_TOPIC = 1 << 48  # in every tag but those of ewad 0.1.0, which are of identifier and payload alone
+NOTHING: set[int] = set()
 BETWEEN = 0x5BD1E995  # any number but 0: topic "a/1" with payload "23" is not topic "a/12" with payload "3"
 
 
@@ -70,12 +71,13 @@ class Deliveries:
     QoS 1: a broker that missed acknowledgements sends those messages again, in their order and before all
     others (MQTT 5, 4.4 and 4.6). Acknowledgements leave in order, so these messages are the end of what was
     taken; and as the broker holds all of them at once, their packet ids differ. So in a session that goes on,
-    a message is a repetition if identifier, topic and payload are those of one that was taken since any
-    identifier came twice, and if only repetitions came before it, each later in that order than the one
-    before. Whether the broker marks it DUP, as it must, is not asked: not every broker does.
+    the first message is a repetition if identifier, topic and payload are those of one that was taken since
+    any identifier came twice. If it is, all that was taken after it is still in flight, so a message with
+    the identifier, topic and payload of any of these is a repetition too. If it is not, nothing is.
+    Whether the broker marks repetitions DUP, as it must, is not asked: not every broker does.
 
-    What remains: the first new messages of a session that goes on count as repetitions if their identifier,
-    topic and payload are all those of such a message.
+    What remains: the first message of a session that goes on, though new, counts as a repetition if its
+    identifier, topic and payload are all those of such a message.
 
     QoS 2: an id is taken until the broker releases it, or uses it for a message with another topic or
     payload: the taken one has expired, or the record of its release has been lost.
@@ -85,8 +87,7 @@ class Deliveries:
         self.taken: deque[int] = deque(taken, MAX_IN_FLIGHT)  # tags, the newest last
         self._unreleased = {each & 0xFFFF: each for each in unreleased}  # tags by their packet id
         self.repeated = 0  # messages recognised
-        self._expected: dict[int, int] | None = {}  # tags that may come again, in order; None: unknown yet
-        self._next = 0  # the first place in that order that is still expected
+        self._expected: set[int] | None = set()  # tags that come again; None: unknown until the first message
 
     @property
     def unreleased(self) -> set[int]:
@@ -95,18 +96,19 @@ class Deliveries:
 
     def connected(self, session_present: bool, notes: Acknowledgements) -> None:
         """Begin a connection; without the broker's session nothing of it comes again."""
-        self._expected, self._next = None if session_present else {}, 0
+        self._expected = None if session_present else set()
         if not session_present and (self.taken or self._unreleased):
             notes.session_lost = True
             self._clear()
 
-    def take(self, messages: Sequence[Delivery], notes: Acknowledgements) -> int:
-        """Note QoS 1 messages; return how many of the first ones were taken before."""
+    def take(self, messages: Sequence[Delivery], notes: Acknowledgements) -> set[int]:
+        """Note QoS 1 messages; return the positions of those that were taken before."""
         new = tags(messages)
-        if known := 0 if self._expected == {} else self._known(messages, new):
-            self.repeated += known
-            notes.repeated += [each & 0xFFFF for each in new[:known]]
-            del new[:known]
+        known = set() if self._expected == NOTHING else self._known(messages, new)
+        if known:
+            self.repeated += len(known)
+            notes.repeated += [new[i] & 0xFFFF for i in sorted(known)]
+            new = [each for i, each in enumerate(new) if i not in known]
         self.taken.extend(new)
         notes.pubacks += new
         return known
@@ -145,26 +147,28 @@ class Deliveries:
         self.taken.clear()
         self._unreleased.clear()
 
-    def _known(self, messages: Sequence[Delivery], new: list[int]) -> int:
-        """Return how many of the messages, from the first one on, repeat what was taken."""
+    def _known(self, messages: Sequence[Delivery], new: list[int]) -> set[int]:
+        """Return the positions of messages that repeat what was taken."""
         if self._expected is None:
-            self._expected = self._since_an_id_came_twice()
-        expected = self._expected
-        for known, message in enumerate(messages):
-            place = expected.get(new[known], expected.get(tag_without_topic(message), -1))
-            if place < self._next:  # nothing is repeated after a new message
-                self._expected = {}
-                return known
-            self._next = place + 1
-        return len(messages)
+            self._expected = self._from(messages[0], new[0])
+        known = set()
+        for i, message in enumerate(messages):
+            for each in (new[i], tag_without_topic(message)):
+                if each in self._expected:
+                    self._expected.remove(each)
+                    known.add(i)
+                    break
+        return known
 
-    def _since_an_id_came_twice(self) -> dict[int, int]:
-        """Return the last messages taken, as many as have different packet ids, and their order."""
+    def _from(self, first: Delivery, new: int) -> set[int]:
+        """Return what the broker repeats if it begins with this message: what was taken from it on."""
         ids: set[int] = set()
-        found: list[int] = []
+        found: set[int] = set()
         for each in reversed(self.taken):
             if (packet_id := each & 0xFFFF) in ids:
                 break
             ids.add(packet_id)
-            found.append(each)
-        return {each: place for place, each in enumerate(reversed(found))}
+            found.add(each)
+            if each in (new, tag_without_topic(first)):
+                return found
+        return set()

@@ -131,7 +131,7 @@ class Ledger:
         levels = [message.qos for message in messages]
         if levels.count(AT_LEAST_ONCE) == len(levels):
             known = self._deliveries.take(messages, self._notes)
-            return messages[known:] if known else messages
+            return [m for i, m in enumerate(messages) if i not in known] if known else messages
         if levels.count(AT_MOST_ONCE) == len(levels):
             return messages
         return [message for message in messages if self._is_new(message)]

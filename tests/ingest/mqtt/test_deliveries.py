@@ -25,7 +25,7 @@ def deliver(deliveries, ids, *, duplicate=False, payload=b"%d"):
     notes = Acknowledgements()
     known = deliveries.take([Message(i, payload.replace(b"%d", b"%d" % i), duplicate) for i in ids], notes)
     assert len(notes.repeated) + len(notes.pubacks) == len(ids)  # all of them
-    return [*ids][known:]
+    return [packet_id for place, packet_id in enumerate(ids) if place not in known]
 
 
 def after(ids, present=True):
@@ -67,7 +67,7 @@ def test_a_repetition_needs_no_dup(duplicate):
 def test_the_same_identifier_and_payload_under_another_topic_is_another_message(topic, known):
     deliveries = Deliveries(map(tag, [Message(1, topic="a"), Message(2, topic="b")]))
     deliveries.connected(True, Acknowledgements())
-    assert deliveries.take([Message(1, duplicate=True, topic=topic)], Acknowledgements()) == known
+    assert len(deliveries.take([Message(1, duplicate=True, topic=topic)], Acknowledgements())) == known
 
 
 def test_topic_and_payload_are_told_apart_wherever_one_ends():
@@ -81,12 +81,23 @@ def test_an_identifier_given_again_bounds_what_may_be_repeated():
         deliveries = Deliveries(map(tag, taken))
         deliveries.connected(True, Acknowledgements())
         again = [Message(1, duplicate=True, topic=topic)]
-        assert deliveries.take(again, Acknowledgements()) == known
+        assert len(deliveries.take(again, Acknowledgements())) == known
 
 
 def test_a_message_that_expired_at_the_broker_hides_none_of_those_after_it():
     deliveries = after([1, 2, 3, 4, 5])
     assert deliver(deliveries, [2, 4, 5, 6]) == [6]
+
+
+def test_new_messages_among_the_repetitions_count_and_hide_none():
+    deliveries = after([1, 2, 3, 4])
+    assert deliver(deliveries, [2, 9, 4, 8]) == [9, 8]
+    assert deliver(deliveries, [3, 3]) == [3]
+
+
+def test_nothing_is_repeated_after_a_first_message_that_is_new():
+    deliveries = after([1, 2, 3, 4])
+    assert deliver(deliveries, [9, 3, 4]) == [9, 3, 4]
 
 
 def test_repetitions_out_of_their_order_count():
