@@ -1,5 +1,8 @@
 """A daemon that is killed again and again while numbered samples are published, and what it must end with."""
 
+import time
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
@@ -10,8 +13,9 @@ from ewad.engine import Engine
 from ewad.store.file import StateFile
 from ewad.store.recovery import read
 from tests.system import mosquitto
+from tests.system.brokers import Kind
 from tests.system.daemon import EWAD, Daemon
-from tests.system.numbered import NumberedPublisher, topic, undisturbed
+from tests.system.numbered import NumberedPublisher, same, topic, undisturbed
 from tests.system.polling import until
 
 SETTINGS = """
@@ -34,6 +38,7 @@ snapshot_interval = "1s"
 """
 # None: a random moment; after after_commit it tells what was recognised
 ROUND = ("before_commit", "after_commit", None, "during_snapshot", "before_snapshot_ends", "during_cut", None)
+STILL_SECONDS = 8.0  # without anything new: the broker has nothing more
 OF_ARRIVAL = "seen"  # another one at each delivery
 
 
@@ -71,6 +76,86 @@ def survive(
     assert repeated > 0, "no redelivery came to be recognised: nothing was tested"
     assert_equal(directory, publisher.sent)
     return f"{kills} kills, {publisher.sent} samples, {repeated:.0f} redelivered and recognised"
+
+
+@dataclass(frozen=True)
+class Count:
+    """What came of kills with one broker. recognised: messages that came again and were recognised."""
+
+    version: str
+    messages: int
+    kills: int
+    recognised: int
+    lost: int
+    doubled: int
+
+
+SAME = """
+[[stream]]
+name = "same"
+topic = "same/{sensor}/value"
+beta = [0.9]
+[state]
+path = "ewad.db"
+commit_interval = "20ms"
+snapshot_interval = "1s"
+"""
+
+
+def count(directory: Path, kind: Kind, kills: int, seed: int) -> Count:
+    """Kill a daemon so many times while messages with one and the same payload come, by topics in turn."""
+    random, recognised = Random(seed), 0.0
+    with kind.run(directory) as place:
+        daemon = Daemon(
+            directory / "ewad",
+            f"mqtt://127.0.0.1:{place.port}",
+            SAME,
+            mqtt=[f'version = "{kind.mqtt_version}"', *place.mqtt],
+            client_id="kills",
+            command=(*EWAD[:-1], "tests.system.crashing"),
+        )
+        daemon.start()
+        daemon.until_ready()
+        pace = {"pause_seconds": kind.pause_seconds, "login": place.login}
+        with NumberedPublisher(place.publish_port, message=same, **pace) as publisher:
+            for number in range(kills):
+                recognised += _killed(daemon, ROUND[number % len(ROUND)], random)
+        daemon.start()
+        try:
+            _until_still(daemon, publisher.sent)
+            recognised += daemon.value("ewad_messages_redelivered_total") or 0
+            assert daemon.end() == 0, daemon.stderr
+        finally:
+            daemon.kill()
+    assert "Traceback" not in daemon.stderr
+    net = _counted(directory / "ewad")
+    net.subtract(Counter(same(number)[0] for number in range(publisher.sent)))
+    lost, doubled = sum((-net).values()), sum((+net).values())
+    return Count(place.version, publisher.sent, kills, int(recognised), lost, doubled)
+
+
+def _until_still(daemon: Daemon, messages: int) -> None:
+    """Wait until the daemon has so many samples, or nothing has come for a while."""
+    seen, since = -1.0, time.monotonic()
+    while (
+        total := daemon.total("ewad_samples_total")
+    ) < messages or time.monotonic() - since < STILL_SECONDS / 4:
+        if total != seen:
+            seen, since = total, time.monotonic()
+        if time.monotonic() - since > STILL_SECONDS:
+            return
+        time.sleep(0.1)
+
+
+def _counted(directory: Path) -> Counter[str]:
+    """Return how many samples of each stream a stopped daemon's state file holds."""
+    settings = config.load(directory / "ewad.toml", {})
+    file = StateFile(directory / "ewad.db", write=False)
+    found = read(file, "", lambda: Engine(settings.group_settings()))
+    file.close()
+    assert not found.damage
+    group = found.engine.groups[0]
+    return Counter(dict(zip(group.streams.names, map(int, group.count), strict=False)))
 
 
 def _killed(daemon: Daemon, point: str | None, random: Random) -> float:
