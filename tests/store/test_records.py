@@ -19,7 +19,10 @@ def test_acknowledgements_come_back_from_a_record():
     record = decode(encode(Record.of(Change([], []), 0, 0, notes)), Record)
     deliveries = Deliveries(unreleased=[1 << 48 | 7])
     record.replay(Engine([]), [], deliveries)
-    assert (list(deliveries.taken), deliveries.unreleased) == ([1 << 48 | 3], {1 << 48 | 5, 1 << 48 | 6})
+    assert (list(deliveries.taken), deliveries.unreleased) == (
+        [1 << 48 | 3, 5, 6],
+        {1 << 48 | 5, 1 << 48 | 6},
+    )
 
 
 def test_what_version_0_1_0_wrote_still_loads():
@@ -29,4 +32,4 @@ def test_what_version_0_1_0_wrote_still_loads():
     more, released = np.array([9], "<u2").tobytes(), np.array([6], "<u2").tobytes()
     record = decode(msgspec.msgpack.encode([[], [], [], 0, 0, taken[:8], more, released, [], False]), Record)
     record.replay(Engine([]), [], deliveries)
-    assert (list(deliveries.taken), deliveries.unreleased) == ([7 << 16 | 3, 2, 7 << 16 | 3], {5, 9})
+    assert (list(deliveries.taken), deliveries.unreleased) == ([7 << 16 | 3, 2, 7 << 16 | 3, 9], {5, 9})

@@ -64,7 +64,7 @@ async def test_deliveries_come_back_with_the_engine(tmp_path):
         copy = crashed(path)
     for file in (copy, path):
         async with running(file) as again:
-            assert list(again.deliveries.taken) == [3 << 16 | 1, 2, 4]
+            assert list(again.deliveries.taken) == [3 << 16 | 1, 2, 7, 8, 4, 9]
             assert again.deliveries.unreleased == {8, 9}
 
 

@@ -84,7 +84,8 @@ class Deliveries:
     """
 
     def __init__(self, taken: Iterable[int] = (), unreleased: Iterable[int] = ()) -> None:
-        self.taken: deque[int] = deque(taken, MAX_IN_FLIGHT)  # tags, the newest last
+        # tags, the newest last; of QoS 2 the packet ids: an id that is used again bounds what may be repeated
+        self.taken: deque[int] = deque(taken, MAX_IN_FLIGHT)
         self._unreleased = {each & 0xFFFF: each for each in unreleased}  # tags by their packet id
         self.repeated = 0  # messages recognised
         self._expected: set[int] | None = set()  # tags that come again; None: unknown until the first message
@@ -121,7 +122,7 @@ class Deliveries:
         # ewad 0.1.0 kept the identifier alone
         repeated = known == new or (known == message.packet_id and message.duplicate)
         notes.pubrecs.append(new)
-        self._unreleased[message.packet_id] = new
+        self._hold(new)
         self.repeated += repeated
         return not repeated
 
@@ -137,11 +138,18 @@ class Deliveries:
         self.taken.extend(notes.pubacks)
         for packet_id in notes.pubcomps:
             self._unreleased.pop(packet_id, None)
-        self._unreleased.update((each & 0xFFFF, each) for each in notes.pubrecs)
+        for each in notes.pubrecs:
+            self._hold(each)
 
     def copy(self) -> Deliveries:
         """Return an independent copy."""
         return Deliveries(self.taken, self._unreleased.values())
+
+    def _hold(self, each: int) -> None:
+        """Note the tag of a QoS 2 message, which may be noted already."""
+        if self._unreleased.get(each & 0xFFFF) != each:
+            self.taken.append(each & 0xFFFF)
+        self._unreleased[each & 0xFFFF] = each
 
     def _clear(self) -> None:
         self.taken.clear()

@@ -84,6 +84,21 @@ def test_an_identifier_given_again_bounds_what_may_be_repeated():
         assert len(deliveries.take(again, Acknowledgements())) == known
 
 
+def test_an_identifier_that_a_qos_2_message_had_meanwhile_bounds_what_may_be_repeated():
+    deliveries, notes = Deliveries(), Acknowledgements()
+    deliver(deliveries, [1, 2, 3])
+    for duplicate in (False, True):  # sent twice, it is one use of the identifier
+        deliveries.take_once(Message(2, duplicate=duplicate), notes)
+    deliveries.release(2, notes)
+    recorded = Deliveries(list(deliveries.taken)[:3])
+    recorded.record(notes)
+    for each in (deliveries, recorded):
+        each.connected(True, Acknowledgements())
+        assert deliver(each, [2]) == [2]
+        each.connected(True, Acknowledgements())
+        assert deliver(each, [2]) == []
+
+
 def test_a_message_that_expired_at_the_broker_hides_none_of_those_after_it():
     deliveries = after([1, 2, 3, 4, 5])
     assert deliver(deliveries, [2, 4, 5, 6]) == [6]
@@ -172,7 +187,7 @@ def test_the_record_too_forgets_a_session_that_was_lost():
     deliveries.take_once(Message(8), notes)
     recorded.record(notes)
     for each in (deliveries, recorded):
-        assert list(each.taken) == [tag(Message(7))]
+        assert list(each.taken) == [tag(Message(7)), 8]
         assert each.unreleased == {tag(Message(8))}
 
 
