@@ -119,7 +119,7 @@ def count(directory: Path, kind: Kind, kills: int, seed: int) -> Count:
         pace = {"pause_seconds": kind.pause_seconds, "login": place.login}
         with NumberedPublisher(place.publish_port, message=same, **pace) as publisher:
             for number in range(kills):
-                recognised += _killed(daemon, ROUND[number % len(ROUND)], random)
+                recognised += _killed(daemon, ROUND[number % len(ROUND)], random, most=300)
         daemon.start()
         try:
             _until_still(daemon, publisher.sent)
@@ -158,14 +158,17 @@ def _counted(directory: Path) -> Counter[str]:
     return Counter(dict(zip(group.streams.names, map(int, group.count), strict=False)))
 
 
-def _killed(daemon: Daemon, point: str | None, random: Random) -> float:
-    """Let the daemon, stopped or not, come to its next end; return what it had recognised at a last look."""
+def _killed(daemon: Daemon, point: str | None, random: Random, most: int = 1500) -> float:
+    """Let the daemon, stopped or not, come to its next end; return what it had recognised at a last look.
+
+    most: messages, after which it is killed at the latest where no point is named.
+    """
     daemon.kill()
     if point is not None:
         daemon.environ["CRASH_AT"] = f"{point}:{random.randint(1, 6)}"
     daemon.start()
     if point is None:
-        at = random.randint(1, 1500)
+        at = random.randint(1, most)
         until(lambda: (daemon.value("ewad_messages_received_total") or 0) >= at, lambda: daemon.stderr)
         repeated = daemon.value("ewad_messages_redelivered_total") or 0
         daemon.kill()
