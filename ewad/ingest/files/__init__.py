@@ -12,7 +12,13 @@ from typing import NamedTuple
 
 from ewad.ingest.files.archive import Archive
 from ewad.ingest.files.csv import CsvReader
+from ewad.ingest.files.home_assistant import RecorderReader, is_database
+from ewad.ingest.files.influx import AnnotatedReader, LineProtocolReader, is_annotated, is_line_protocol
+from ewad.ingest.files.json_lines import JsonReader, is_json
+from ewad.ingest.files.mosquitto_log import MosquittoLog, is_log
 from ewad.ingest.files.options import FileOptions
+from ewad.ingest.files.parquet import ParquetReader, is_parquet
+from ewad.ingest.files.prometheus_json import PrometheusReader, is_prometheus
 from ewad.ingest.files.samples import RecordedMessage, SampleFile
 from ewad.ingest.files.sorting import Chunk
 from ewad.ingest.files.table import Reader
@@ -23,15 +29,22 @@ HEAD_BYTES = 65_536
 
 
 class Format(NamedTuple):
-    """A format: whether a file is of it, by its name in small letters and its first bytes, and its reader."""
+    """A format: whether a file is of it, by its first bytes, and its reader."""
 
-    is_it: Callable[[str, bytes], bool]
+    is_it: Callable[[bytes], bool]
     reader: Callable[[Archive, FileOptions], Reader]
 
 
 # The first format that takes a file reads it; delimited text takes all.
 READERS: dict[str, Format] = {
-    "csv": Format(lambda name, head: True, CsvReader),
+    "parquet": Format(is_parquet, ParquetReader),
+    "home assistant": Format(is_database, RecorderReader),
+    "prometheus": Format(is_prometheus, PrometheusReader),
+    "json": Format(is_json, JsonReader),
+    "mosquitto": Format(is_log, MosquittoLog),
+    "influx csv": Format(is_annotated, AnnotatedReader),
+    "influx lines": Format(is_line_protocol, LineProtocolReader),
+    "csv": Format(lambda head: True, CsvReader),
 }
 
 
@@ -45,7 +58,8 @@ def read(path: Path, options: FileOptions | None = None, *, certain: bool = Fals
     archive = Archive(path)
     try:
         head = archive.head(HEAD_BYTES)
-        chosen = next(each for each in READERS.values() if each.is_it(archive.name, head))
+        delimited = options.delimiter is not None
+        chosen = READERS["csv"] if delimited else next(each for each in READERS.values() if each.is_it(head))
         file = SampleFile(archive, chosen.reader(archive, options), options)
         if certain:
             file.refuse_doubts()

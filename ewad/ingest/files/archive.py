@@ -48,14 +48,6 @@ class Archive:
         """How much of the file (compressed, if it is) has been read."""
         return self.size_bytes if self._raw.closed else min(self._raw.tell(), self.size_bytes)
 
-    @property
-    def name(self) -> str:
-        """The file's name without the ending of its compression, in small letters."""
-        name = self.path.name.lower()
-        if self.compression:
-            name = name.removesuffix(Path(name).suffix) if len(Path(name).suffixes) > 1 else name
-        return name
-
     def open(self) -> IO[bytes]:
         """Return the unpacked bytes from the beginning."""
         self._raw.seek(0)

@@ -53,12 +53,13 @@ class Clockwork:
 
 @dataclass(frozen=True)
 class Value:
-    """A column of values: how its texts are read."""
+    """A column of values: how its texts are read. lenient: texts that are no numbers are gaps."""
 
     column: int
     name: str
     decimal: str = "."
     unit: str = ""
+    lenient: bool = False
 
 
 @dataclass
@@ -95,6 +96,7 @@ class _Decider:
         self.notes: list[str] = []
         self.guesses: list[str] = []
         self.doubts: list[str] = []
+        self.mixed_series = False  # whether some streams of the file may hold texts, and others numbers
 
     def roles(self) -> Roles:
         layout = self._layout()
@@ -109,6 +111,7 @@ class _Decider:
         if layout is None:
             streams = self._series(clock)
             layout = "long" if streams else "wide"
+        self.mixed_series = bool(streams) and not self._by_header(layout)
         values = self._values(layout, clock, streams, named.get("value"))
         return self._made(layout, clock, streams, values)
 
@@ -116,6 +119,10 @@ class _Decider:
         self, layout: Layout, clock: Clockwork, streams: tuple[int, ...], values: tuple[Value, ...]
     ) -> Roles:
         return Roles(layout, clock, streams, values, self.notes, self.guesses, self.doubts)
+
+    def _by_header(self, layout: Layout) -> bool:
+        """Return whether the headers alone make the file a long one: then every value is to be a number."""
+        return layout == "long" and {"stream", "value"} <= {name.lower() for name in self.names}
 
     # -- names --
 
@@ -180,7 +187,13 @@ class _Decider:
         for index, name in enumerate(self.names):
             column = self.columns[index]
             held = column.numbers + column.texts + column.states
-            if not name and held and index and not (column.counts_up and column.rows > 1):
+            if (
+                not name
+                and held
+                and index
+                and index not in self.known.times
+                and not (column.counts_up and column.rows > 1)
+            ):
                 self.fail(
                     f"expected a name for column {index + 1}, got none: give names with --names",
                     self._header_line,
@@ -614,18 +627,13 @@ class _Decider:
 
     def _value(self, column: Column, asked: set[int]) -> Value:
         """Return how a column's values are read. Fails where one of its cells is no number."""
-        if column.texts:
-            line, cell = column.first_text or (None, "")
-            self.fail(
-                f"expected a number, got {quoted(cell.strip(), QUOTED)}"
-                + (
-                    f": if that is no reading: --missing {quoted(cell.strip(), QUOTED)}"
-                    if cell.strip()
-                    else ""
-                ),
-                line,
-                column.name,
-            )
+        line, cell = column.first_text or (None, "")
+        got = quoted(cell.strip(), QUOTED)
+        lenient = bool(column.texts) and self.mixed_series and column.numbers + column.states > 0
+        if lenient:
+            self._note_texts(column, got, line)
+        elif column.texts:
+            self.fail(f"expected a number, got {got}: --missing {got} if it is no reading", line, column.name)
         if column.first_extreme is not None:
             line, cell = column.first_extreme
             self.fail(
@@ -639,7 +647,16 @@ class _Decider:
             some = "" if len(units) > 1 else ", and cells without a unit"
             self.doubts.append(f"column {quoted(column.name)}: units {shown}{some}: they are left off")
         unit = units[0] if units else self.known.units.get(column.index, "")
-        return Value(column.index, column.name, self._decimal(column), unit)
+        return Value(column.index, column.name, self._decimal(column), unit, lenient)
+
+    def _note_texts(self, column: Column, got: str, line: int | None) -> None:
+        """Tell of cells that are no numbers in a file of several streams, some of which may hold texts."""
+        where = f" in line {line}" if line else ""
+        said = f"column {quoted(column.name)}: {column.texts:,} cells that are no numbers are left out,"
+        said += f" such as {got}{where} (--missing)"
+        named = plain_name(column.name) == "state"  # as Home Assistant has them: of entities of all kinds
+        many = column.texts > LEFT_OUT_SHARE * column.rows and not named
+        (self.doubts if many else self.notes).append(said)
 
     def _decimal(self, column: Column) -> str:
         if self.options.decimal is not None:

@@ -164,7 +164,8 @@ class SampleFile:
         else:
             codes, uniques = pd.factorize(cells)
             read, bad = numbers(list(uniques), self._words, value.decimal, value.unit)
-            self._check(frame, value.column, np.append(bad, False)[codes], "expected a number")
+            if not value.lenient:
+                self._check(frame, value.column, np.append(bad, False)[codes], "expected a number")
             found = np.append(read, np.nan)[codes]
         for sentinel in self._sentinels:
             found[found == sentinel] = np.nan

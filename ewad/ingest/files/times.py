@@ -84,7 +84,7 @@ ABBREVIATIONS = {
 }
 
 _ZONE = (
-    r"(?P<zone>[Zz](?![a-z])|(?:UTC|GMT)?\s?[+-]\d{1,2}(?::?\d{2})?(?!\d)|[A-Z]{2,4}T?\b"
+    r"(?P<zone>[Zz](?![a-z+-])|(?:UTC|GMT|Z)?\s?[+-]\d{1,2}(?::?\d{2})?(?!\d)|[A-Z]{2,4}T?\b"
     r"|\[?[A-Z][A-Za-z_]+/[A-Za-z_/+-]+\]?)"
 )
 _CLOCK = (
@@ -221,7 +221,7 @@ def zone_of(text: str) -> float | str | None:
     text = text.strip().strip("[]()")
     if text.upper() in ABBREVIATIONS and "/" not in text:
         return ABBREVIATIONS[text.upper()]
-    offset = re.fullmatch(r"(?:UTC|GMT)?\s?([+-])(\d{1,2})(?::?(\d{2}))?", text)
+    offset = re.fullmatch(r"(?:UTC|GMT|Z)?\s?([+-])(\d{1,2})(?::?(\d{2}))?", text)
     if offset:
         hours = int(offset[2]) + int(offset[3] or 0) / 60.0
         return (-hours if offset[1] == "-" else hours) if hours <= 15 else None

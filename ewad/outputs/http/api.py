@@ -27,16 +27,19 @@ WRITE_SECONDS: Final = 5.0  # a reader of events that takes longer is dropped
 READERS: Final = 8  # of events at a time, each of them a connection of the server's
 WATCHED: Final = 100  # streams a reader may ask for
 
+ANY: Final = r"{stream:[\s\S]+}"  # as a route has it: line ends too
+PAGE: Final = (("limit", LIMIT), ("recent", 0), ("after", 0))  # of numbers, their defaults
+
 Document = msgspec.Struct
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Parameter(NamedTuple):
-    """One query parameter. kind: "string" or "integer"."""
+    """One query parameter. schema: its values, in the words of JSON schema, by which they are read too."""
 
     name: str
-    kind: str
     text: str
+    schema: dict[str, Any]
 
 
 class Operation(NamedTuple):
@@ -44,11 +47,20 @@ class Operation(NamedTuple):
 
     path: str
     summary: str
-    document: type[Document] | None
+    document: Any
     parameters: tuple[Parameter, ...] = ()
 
 
-GROUP: Final = Parameter("group", "string", "The block of the stream, where several have one of that name.")
+def _whole(name: str, text: str, least: int, most: int, default: int) -> Parameter:
+    """Return a parameter that is a whole number."""
+    return Parameter(name, text, {"type": "integer", "minimum": least, "maximum": most, "default": default})
+
+
+TEXT: Final = {"type": "string", "maxLength": TEXT_MOST}
+ORDERS: Final = [sign + key for sign in ("", "-") for key in SORTS]
+SORT: Final = {"type": "string", "enum": ORDERS, "default": "name"}
+NAMES: Final = {"type": "array", "items": TEXT, "maxItems": WATCHED}
+GROUP: Final = Parameter("group", "The block of the stream, where several have one of that name.", TEXT)
 OPERATIONS: Final = (
     Operation("/status", "How the daemon is.", documents.Status),
     Operation(
@@ -56,11 +68,11 @@ OPERATIONS: Final = (
         "The streams, a page at a time.",
         documents.Streams,
         (
-            Parameter("search", "string", "Only streams whose name, group or labels hold this text."),
-            Parameter("sort", "string", f"One of {', '.join(SORTS)}; with - before it the other way round."),
-            Parameter("limit", "integer", f"How many at the most, 1 to {MOST}; {LIMIT} unless told."),
-            Parameter("after", "string", "Where the page begins: `next` of the page before."),
-            Parameter("recent", "integer", f"How many last values to add to each, 0 to {RECENT_MOST}."),
+            Parameter("search", "Only streams whose name, group or labels hold this text.", TEXT),
+            Parameter("sort", "The largest first, but names from a on; - before it: the other way.", SORT),
+            _whole("limit", "How many at the most.", 1, MOST, LIMIT),
+            _whole("after", "Where the page begins: `next` of the page before.", 0, 10**9, 0),
+            _whole("recent", "How many last values to add to each.", 0, RECENT_MOST, 0),
         ),
     ),
     Operation(
@@ -68,17 +80,18 @@ OPERATIONS: Final = (
     ),
     Operation(
         "/streams/{stream}/history",
-        "The last points of a stream.",
+        "The last points of a stream. They are kept of the streams that came first or were looked at last.",
         documents.History,
-        (GROUP, Parameter("points", "integer", f"How many at the most, 1 to {POINTS}.")),
+        (GROUP, _whole("points", "How many at the most.", 1, POINTS, POINTS)),
     ),
     Operation("/streams/{stream}/forecast", "What is forecast of a stream.", documents.Curve, (GROUP,)),
     Operation(
         "/events",
         "Server-sent events: how the named streams stand, as they change.",
         None,
-        (Parameter("stream", "string", f"A stream to follow; may be repeated up to {WATCHED} times."),),
+        (Parameter("stream", "A stream to follow; may be repeated.", NAMES),),
     ),
+    Operation("/openapi.json", "This document.", dict[str, Any]),
 )
 
 
@@ -109,9 +122,16 @@ class Api:
                 self._of_stream, lambda view, found, request: view.curve(found)
             ),
             "/events": self._get_events,
+            "/openapi.json": self._get_openapi,
         }
-        routes = [web.get(ROOT + each.path, handlers[each.path]) for each in OPERATIONS]
-        return [*routes, web.get(f"{ROOT}/openapi.json", self._get_openapi)]
+        # the longest paths first: a name may have slashes, written as they are or as %2F
+        operations = sorted(OPERATIONS, key=lambda each: (each.path.count("{"), -len(each.path)))
+        return [
+            web.get(
+                ROOT + each.path.replace("{stream}", r"{stream:[\s\S]+}"), _checked(each, handlers[each.path])
+            )
+            for each in operations
+        ]
 
     async def _get_status(self, request: web.Request) -> web.StreamResponse:
         return _answer(request, self._status())
@@ -122,16 +142,8 @@ class Api:
         return _answer(request, document(self._status().version))
 
     async def _get_streams(self, request: web.Request) -> web.StreamResponse:
-        limit = _integer(request, "limit", 1, MOST, LIMIT)
-        recent = _integer(request, "recent", 0, RECENT_MOST, 0)
-        first = _integer(request, "after", 0, 10**9, 0)
+        limit, recent, first = (int(request.query.get(name, default)) for name, default in PAGE)
         sort, text = request.query.get("sort", "name"), request.query.get("search", "")
-        if sort.removeprefix("-") not in SORTS:
-            _refuse(
-                f"sort: expected one of {', '.join(SORTS)}, with or without - before it, got {sort[:40]!r}"
-            )
-        if len(text) > TEXT_MOST:
-            _refuse(f"search: expected at most {TEXT_MOST} characters, got {len(text)}")
         view = self._view()
         # In a thread: with 100,000 streams it takes some 100 ms, during which the event loop has its turns.
         found = await asyncio.to_thread(lambda: view.ordered(view.search(text), sort))
@@ -156,8 +168,6 @@ class Api:
         hears at once of what has come since, and nothing where nothing has.
         """
         names = request.query.getall("stream", [])
-        if len(names) > WATCHED:
-            _refuse(f"stream: expected at most {WATCHED}, got {len(names)}")
         if self._readers >= READERS:
             _refuse(f"expected at most {READERS} readers of events at a time", web.HTTPServiceUnavailable)
         seen = _last_event(request)
@@ -204,7 +214,7 @@ class Api:
 
 
 def _history(view: View, found: Found, request: web.Request) -> Document:
-    return view.history(found, _integer(request, "points", 1, POINTS, POINTS))
+    return view.history(found, int(request.query.get("points", POINTS)))
 
 
 async def _send(response: web.StreamResponse, data: bytes) -> None:
@@ -228,14 +238,35 @@ def _answer(request: web.Request, document: Document | dict[str, Any]) -> web.St
     return response
 
 
-def _integer(request: web.Request, name: str, least: int, most: int, default: int) -> int:
-    """Return a query parameter. Answers 400 if it is no number in its range."""
-    text = request.query.get(name)
-    if text is None or text == "":
-        return default
-    if not (text.isascii() and text.isdigit() and len(text) < 12 and least <= int(text) <= most):
-        _refuse(f"{name}: expected a whole number from {least} to {most}, got {text[:40]!r}")
-    return int(text)
+def _checked(operation: Operation, handler: Handler) -> Handler:
+    """Return a handler that answers 400 unless each parameter is known, and as its schema says."""
+    known = {parameter.name: parameter.schema for parameter in operation.parameters}
+
+    async def checked(request: web.Request) -> web.StreamResponse:
+        for name in dict.fromkeys(request.query):
+            if name not in known:
+                _refuse(f"{name[:40]}: unknown parameter; known: {', '.join(known) or 'none'}")
+            given = request.query.getall(name)
+            most = known[name].get("maxItems", 1)
+            if len(given) > most:
+                _refuse(f"{name}: expected at most {most}, got {len(given)}")
+            for text in given:
+                _check(name, text, known[name].get("items", known[name]))
+        return await handler(request)
+
+    return checked
+
+
+def _check(name: str, text: str, schema: dict[str, Any]) -> None:
+    """Answer 400 if the text of a parameter is not as its schema says."""
+    if schema["type"] == "integer":
+        least, most = schema["minimum"], schema["maximum"]
+        if not (text.isascii() and text.isdigit() and len(text) < 12 and least <= int(text) <= most):
+            _refuse(f"{name}: expected a whole number from {least} to {most}, got {text[:40]!r}")
+    elif text not in schema.get("enum", [text]):
+        _refuse(f"{name}: expected one of {', '.join(schema['enum'])}, got {text[:40]!r}")
+    elif len(text) > TEXT_MOST:
+        _refuse(f"{name}: expected at most {TEXT_MOST} characters, got {len(text)}")
 
 
 def _last_event(request: web.Request) -> int:

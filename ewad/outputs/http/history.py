@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from ewad.engine import Batch, Engine, Results
 from ewad.engine.group import Streams
-from ewad.outputs.registry import result_values
 
 POINTS: Final = 720  # a stream: two hours at a sample each ten seconds
 STREAMS: Final = 256  # 40 KB each at two betas: 10 MB at the most
@@ -34,67 +33,75 @@ class Points(NamedTuple):
     upper: Floats | None
 
 
-class _Ring:
-    """The last POINTS rows of numbers."""
-
-    def __init__(self, n_columns: int) -> None:
-        self._rows = np.empty((POINTS, n_columns))
-        self._written = 0
-
-    def extend(self, rows: Floats) -> None:
-        """Append rows, (n, n_columns); the oldest give way."""
-        rows = rows[-POINTS:]
-        places = (self._written + np.arange(len(rows))) % POINTS
-        self._rows[places] = rows
-        self._written += len(rows)
-
-    def read(self) -> Floats:
-        """Return all rows, the oldest first: a copy."""
-        if self._written <= POINTS:
-            return self._rows[: self._written].copy()
-        return np.roll(self._rows, -(self._written % POINTS), axis=0)
-
-
 class _Watch:
-    """Which streams of one group are watched: a ring for each."""
+    """Which streams of one group are watched: a ring of POINTS rows for each, all in one table."""
 
     def __init__(self, engine: Engine, group: int) -> None:
         settings = engine.groups[group].settings
-        self.betas = [f"smoothed_{label}" for label in settings.beta_labels]
-        self.forecasts: list[str] = []
-        if settings.model is not None:
-            horizon = settings.model.horizons[0]
-            kinds = ("forecast", "lower", "upper") if settings.model.interval is not None else ("forecast",)
-            self.forecasts = [f"{kind}_{horizon}" for kind in kinds]
-        self.rings: dict[str, _Ring] = {}
-        self._order: list[_Ring] = []
+        model = settings.model
+        self.name, self.betas = settings.name, settings.beta_labels
+        self.n_forecasts = 0 if model is None else 1 if model.interval is None else 3
+        self.width = 3 + len(self.betas) + self.n_forecasts
+        self.rings: dict[str, int] = {}
+        self._free: list[int] = []
+        self._table = np.empty((0, POINTS, self.width))
+        self._written = np.zeros(0, dtype=np.int64)  # so many points, in each ring
         self._streams: Streams | None = None
-        self._place = np.zeros(0, dtype=np.int64)  # of each row's ring in _order
+        self._places = np.zeros(0, dtype=np.int64)  # the ring of each row
 
     def watch(self, name: str) -> None:
         """Keep the points of this stream from now on."""
-        self.rings[name] = _Ring(3 + len(self.betas) + len(self.forecasts))
+        if not self._free:
+            n = len(self._table)
+            self._table = np.concatenate([self._table, np.empty((max(n, 4), POINTS, self.width))])
+            self._written = np.append(self._written, np.zeros(max(n, 4), dtype=np.int64))
+            self._free = list(range(n, len(self._table)))[::-1]
+        ring = self.rings[name] = self._free.pop()
+        self._written[ring] = 0
         self._streams = None
 
     def leave(self, name: str) -> None:
         """Keep them no longer."""
-        del self.rings[name]
+        self._free.append(self.rings.pop(name))
         self._streams = None
+
+    def continues(self, other: _Watch) -> bool:
+        """Whether points of the other watch are of the same group and mean the same."""
+        return (self.name, self.betas, self.width) == (other.name, other.betas, other.width)
 
     def places(self, streams: Streams, rows: NDArray[np.int32]) -> NDArray[np.int64]:
         """Return for each row which ring is its stream's, UNWATCHED if none is."""
-        if self._streams is not streams or len(self._place) < len(streams):
-            self._streams, self._order = streams, list(self.rings.values())
-            self._place = np.full(len(streams), UNWATCHED)
-            for index, name in enumerate(self.rings):
+        if self._streams is not streams:  # rows have moved
+            self._streams, self._places = streams, np.full(len(streams), UNWATCHED)
+            for name, ring in self.rings.items():
                 row = streams.find(name)
                 if row is not None:
-                    self._place[row] = index
-        return self._place[rows]
+                    self._places[row] = ring
+        elif len(self._places) < len(streams):
+            more = max(len(streams), 2 * len(self._places)) - len(self._places)
+            self._places = np.append(self._places, np.full(more, UNWATCHED))
+        return self._places[rows]
 
-    def extend(self, place: int, rows: Floats) -> None:
-        """Append points to a ring."""
-        self._order[place].extend(rows)
+    def extend(self, rings: NDArray[np.int64], points: Floats) -> None:
+        """Append points, (n, width), each to its ring, in order; the oldest give way."""
+        order = np.argsort(rings, kind="stable")
+        rings = rings[order]
+        written = self._written[rings] + (np.arange(len(rings)) - np.searchsorted(rings, rings))
+        self._table[rings, written % POINTS] = points[order]  # of several at one place the last stays
+        self._written[rings] = written + 1
+
+    def append(self, ring: int, point: list[float]) -> None:
+        """Append one point to a ring."""
+        written = self._written.item(ring)
+        self._table[ring, written % POINTS] = point
+        self._written[ring] = written + 1
+
+    def read(self, name: str) -> Floats:
+        """Return the points of a watched stream, the oldest first: a copy."""
+        ring = self.rings[name]
+        written = self._written.item(ring)
+        points: Floats = self._table[ring, np.arange(max(0, written - POINTS), written) % POINTS]
+        return points
 
 
 class History:
@@ -112,19 +119,25 @@ class History:
     def observed(self, engine: Engine, batch: Batch, results: Results) -> None:
         """Take the points of a batch, those of watched streams."""
         if engine is not self._engine:
-            self._begin(engine)
-        streams = engine.groups[batch.group].streams
-        self._watch_new(batch.group, streams)
+            self._go_on_with(engine)
+        watch, streams = self._watches[batch.group], engine.groups[batch.group].streams
         rows = batch.stream[results.accepted]
-        place = self._watches[batch.group].places(streams, rows)
-        watched = np.flatnonzero(place != UNWATCHED)
+        rings = watch.places(streams, rows)
+        if len(rows) == 1 and (len(self._looked) >= STREAMS or rings.item(0) != UNWATCHED):
+            self._observed_one(watch, rings.item(0), batch, results)  # a third of the cost
+            return
+        if len(self._looked) < STREAMS and (rings == UNWATCHED).any():
+            self._watch_new(batch.group, [streams.names[row] for row in rows[rings == UNWATCHED].tolist()])
+            rings = watch.places(streams, rows)
+        watched = np.flatnonzero(rings != UNWATCHED)
         if len(watched):
-            self._keep(engine, batch, results, place, watched)
+            watch.extend(rings[watched], self._points(watch, batch, results, watched))
+            self.number += len(watched)
 
     def look(self, group: int, name: str) -> None:
         """Watch a stream from now on, or go on doing so."""
         key = group, name
-        if self._engine is None or group >= len(self._watches):
+        if group >= len(self._watches):
             return
         if key not in self._looked:
             if len(self._looked) >= STREAMS:
@@ -140,50 +153,51 @@ class History:
         if group >= len(self._watches) or name not in self._watches[group].rings:
             return None
         watch = self._watches[group]
-        number, time, value, *columns = watch.rings[name].read().T
+        number, time, value, *columns = watch.read(name).T
         n = len(watch.betas)
-        labels = [beta.removeprefix("smoothed_") for beta in watch.betas]
         forecast, lower, upper = [*columns[n:], None, None, None][:3]
-        smoothed = dict(zip(labels, columns[:n], strict=True))
+        smoothed = dict(zip(watch.betas, columns[:n], strict=True))
         return Points(number, time, value, smoothed, forecast, lower, upper)
 
-    def _begin(self, engine: Engine) -> None:
-        """Begin anew with an engine: its groups may be others."""
-        self._engine = engine
-        self._watches = [_Watch(engine, group) for group in range(len(engine.groups))]
-        self._looked.clear()
+    def _go_on_with(self, engine: Engine) -> None:
+        """Go on with another engine, and with the points of those of its groups that are as before."""
+        earlier, looked = self._watches, self._looked
+        self._engine, self._watches, self._looked = engine, [], {}
+        for index in range(len(engine.groups)):
+            new = _Watch(engine, index)
+            self._watches.append(next((old for old in earlier if new.continues(old)), new))
+        for group, name in looked:
+            if earlier[group] not in self._watches:
+                continue
+            index = self._watches.index(earlier[group])
+            if engine.groups[index].streams.find(name) is None:
+                earlier[group].leave(name)
+            else:
+                self._looked[index, name] = None
 
-    def _watch_new(self, group: int, streams: Streams) -> None:
+    def _observed_one(self, watch: _Watch, ring: int, batch: Batch, results: Results) -> None:
+        if ring != UNWATCHED:
+            self.number += 1
+            at = results.accepted.item(0)
+            point = [float(self.number), batch.time.item(at), batch.value.item(at), *results.mean[0].tolist()]
+            told = (results.forecast, results.lower, results.upper)[: watch.n_forecasts]
+            watch.append(ring, point + [np.nan if each is None else each.item(0, 0) for each in told])
+
+    def _watch_new(self, group: int, names: list[str]) -> None:
         """Watch streams unasked while there is room."""
-        watch = self._watches[group]
-        if len(self._looked) < STREAMS and len(watch.rings) < len(streams):
-            for name in streams.names:
-                if name not in watch.rings and len(self._looked) < STREAMS:
-                    watch.watch(name)
-                    self._looked[group, name] = None
+        for name in dict.fromkeys(names):
+            if len(self._looked) < STREAMS:
+                self._watches[group].watch(name)
+                self._looked[group, name] = None
 
-    def _keep(
-        self,
-        engine: Engine,
-        batch: Batch,
-        results: Results,
-        place: NDArray[np.int64],
-        watched: NDArray[np.int64],
-    ) -> None:
-        watch = self._watches[batch.group]
-        told = result_values(engine, batch.group, results)
-        accepted = results.accepted[watched]
-        points = np.column_stack(
-            [
-                self.number + 1.0 + np.arange(len(watched)),
-                batch.time[accepted],
-                batch.value[accepted],
-                *(told[name][watched] for name in (*watch.betas, *watch.forecasts)),
-            ]
-        )
-        self.number += len(watched)
-        rings = place[watched]
-        order = np.argsort(rings, kind="stable")
-        ends = np.flatnonzero(np.diff(rings[order], append=UNWATCHED)) + 1
-        for members in np.split(order, ends[:-1]):
-            watch.extend(int(rings[members[0]]), points[members])
+    def _points(self, watch: _Watch, batch: Batch, results: Results, watched: NDArray[np.int64]) -> Floats:
+        """Return the points of the watched ones of a batch, (n, width)."""
+        points = np.empty((len(watched), watch.width))
+        accepted, n = results.accepted[watched], 3 + len(watch.betas)
+        points[:, 0] = self.number + 1.0 + np.arange(len(watched))
+        points[:, 1], points[:, 2] = batch.time[accepted], batch.value[accepted]
+        points[:, 3:n] = results.mean[watched]
+        told = (results.forecast, results.lower, results.upper)[: watch.n_forecasts]
+        for column, values in enumerate(told, start=n):
+            points[:, column] = np.nan if values is None else values[watched, 0]
+        return points

@@ -35,11 +35,9 @@ def document(version: str) -> dict[str, Any]:
 def _operation(each: Operation, answers: dict[Any, Any], problem: dict[str, Any]) -> dict[str, Any]:
     named = re.findall(r"\{(\w+)\}", each.path)
     parameters = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in named
-    ] + [
-        {"name": p.name, "in": "query", "description": p.text, "schema": {"type": p.kind}}
-        for p in each.parameters
-    ]
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+        for name in named
+    ] + [{"name": p.name, "in": "query", "description": p.text, "schema": p.schema} for p in each.parameters]
     kind, schema = (
         ("application/json", answers[each.document])
         if each.document
@@ -58,6 +56,9 @@ def _operation(each: Operation, answers: dict[Any, Any], problem: dict[str, Any]
         "parameters": parameters,
         "responses": {
             "200": {"description": each.summary, "content": {kind: {"schema": schema}}},
+            "304": {"description": "Nothing has changed since the answer whose ETag is in If-None-Match."},
+            "401": {"description": "A user and a password are expected."},
+            "429": {"description": "Too many passwords wait to be looked at."},
             **{
                 code: {"description": text, "content": {"application/json": {"schema": problem}}}
                 for code, text in refusals.items()

@@ -179,6 +179,16 @@ async def test_a_hostile_name_is_found_by_its_address_and_stays_text():
         assert (await ask(world, HOSTILE, "/history", documents.History)).stream == HOSTILE
 
 
+async def test_a_slash_in_a_name_may_stay_as_it_is():
+    engine = smoothing_engine()
+    feed(engine, 0, "site/hall/t", [1.0])
+    feed(engine, 0, "site/history", [2.0])
+    async with World(engine) as world:
+        assert (await world.get("/streams/site/hall/t", documents.StreamDetail)).now.value == 1.0
+        assert (await world.get("/streams/site/hall/t/history", documents.History)).stream == "site/hall/t"
+        assert (await ask(world, "site/history", kind=documents.StreamDetail)).now.value == 2.0
+
+
 async def test_a_name_that_no_utf8_can_carry_does_not_break_the_list():
     engine = smoothing_engine()
     feed(engine, 0, "a\ud800", [1.0])
@@ -195,6 +205,7 @@ async def test_a_name_that_no_utf8_can_carry_does_not_break_the_list():
         ({"after": "١"}, "after: expected a whole number"),
         ({"sort": "colour"}, "sort: expected one of name, value, time, skill, anomaly"),
         ({"search": "x" * 2000}, "search: expected at most 1024 characters, got 2000"),
+        ({"serach": "x"}, "serach: unknown parameter; known: search, sort, limit, after, recent"),
     ],
 )
 async def test_a_wrong_parameter_is_told(query, words):

@@ -74,7 +74,29 @@ def test_samples_that_came_too_late_are_no_points():
     assert history.points(0, "a").value.tolist() == [1.0, 3.0]
 
 
-def test_another_engine_begins_anew():
+def test_points_go_on_over_a_reload_where_their_group_stays_as_it_was():
+    engine, history = smoothing_engine("one", "two"), History()
+    observe(history, engine, [engine.add_stream(1, "a")], [1.0], group=1)
+    observe(history, engine, [engine.add_stream(0, "a")], [7.0], group=0)
+    other = smoothing_engine("two", "three")
+    observe(history, other, [other.add_stream(0, "a")], [2.0], at=2000.0)
+    observe(history, other, [other.add_stream(1, "a")], [3.0], group=1)
+    assert history.points(0, "a").value.tolist() == [1.0, 2.0]
+    assert history.points(1, "a").value.tolist() == [3.0]
+
+
+@pytest.mark.parametrize("one_by_one", [True, False])
+def test_the_first_streams_are_watched_until_there_is_no_room(monkeypatch, one_by_one):
+    monkeypatch.setattr(module, "STREAMS", 6)
+    engine, history = smoothing_engine(), History()
+    rows = [engine.add_stream(0, f"s{i}") for i in range(9)]
+    for part in [[row] for row in rows] if one_by_one else [rows]:
+        observe(history, engine, part, [1.0] * len(part))
+    watched = [history.points(0, f"s{i}") is not None for i in range(9)]
+    assert watched == [True] * 6 + [False] * 3
+
+
+def test_another_engine_with_other_streams_begins_anew():
     engine, history = smoothing_engine(), History()
     observe(history, engine, [engine.add_stream(0, "a")], [1.0])
     other = smoothing_engine()
