@@ -50,6 +50,15 @@ def affine(x: Floats, i: int, w: Floats, j: int, n_x: int, n_y: int, y: Floats, 
         add_multiple(x[i + k], w, j + k * n_y, y, at, n_y)
 
 
+def add_product(x: Floats, i: int, e: Floats, j: int, w: Floats, at: int, n_x: int, n_y: int) -> None:
+    """Add the outer product x' e, (n_x, n_y), to w[at:], by rows: w changes."""
+    if n_y == 1:
+        add_multiple(e[j], x, i, w, at, n_x)
+        return
+    for k in range(n_x):
+        add_multiple(x[i + k], e, j, w, at + k * n_y, n_y)
+
+
 def symmetric_product(p: Floats, j: int, x: Floats, i: int, n: int, y: Floats) -> None:
     """Write P x to y, (n,).  p[j:]: the lower triangle of P, row by row."""
     row = j

@@ -32,9 +32,5 @@ class LinearKernel(GradientExpert):
             squares += error[h] * error[h]
             error[h] *= 2.0
             self.gradient[o + self.n_x * n_y + h] += error[h]
-        if n_y == 1:
-            algebra.add_multiple(error[0], x, self.start, self.gradient, o, self.n_x)
-        else:
-            for k in range(self.n_x):
-                algebra.add_multiple(x[self.start + k], error, 0, self.gradient, o + k * n_y, n_y)
+        algebra.add_product(x, self.start, error, 0, self.gradient, o, self.n_x, n_y)
         return squares

@@ -8,8 +8,9 @@ cdef double AT_BOUND
 cdef class RecursiveKernel(Expert):
     cdef Py_ssize_t start, n, n_y, batch_size, n_covariance
     cdef double variance, forgetting
-    cdef object array
+    cdef object arrays
     cdef double* px
+    cdef double* errors
     cdef double* theta
     cdef double* covariance
     cdef double* waiting_x

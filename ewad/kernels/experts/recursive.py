@@ -32,8 +32,9 @@ class RecursiveKernel(Expert):
         self.start, self.n, self.n_y, self.batch_size = start, n_x + 1, n_y, batch_size
         self.n_covariance = self.n * (self.n + 1) // 2
         self.variance, self.forgetting = variance, forgetting
-        self.array = np.zeros(self.n)
-        self.px = memory.doubles(self.array)
+        self.arrays = np.zeros(self.n), np.zeros(n_y)
+        self.px = memory.doubles(self.arrays[0])
+        self.errors = memory.doubles(self.arrays[1])
 
     def bind(
         self,
@@ -93,13 +94,10 @@ class RecursiveKernel(Expert):
         x, p, theta = place * n, row * self.n_covariance, row * n * n_y
         algebra.symmetric_product(self.covariance, p, self.waiting_x, x, n, px)
         variance = algebra.dot(self.waiting_x, x, px, 0, n) + keep
+        algebra.affine(self.waiting_x, x, self.theta, theta, n - 1, n_y, self.errors, 0)
         for h in range(n_y):
-            error = self.waiting_y[place * n_y + h]
-            for i in range(n):
-                error -= self.waiting_x[x + i] * self.theta[theta + i * n_y + h]
-            error /= variance
-            for i in range(n):
-                self.theta[theta + i * n_y + h] += error * px[i]
+            self.errors[h] = (self.waiting_y[place * n_y + h] - self.errors[h]) / variance
+        algebra.add_product(px, 0, self.errors, 0, self.theta, theta, n, n_y)
         algebra.symmetric_update(self.covariance, p, px, -1.0 / variance, 1.0 / keep, n)
 
     def trace(self, row: int) -> float:
