@@ -1,5 +1,11 @@
 """The live page in a real browser: it shows what the API says, asks no other host, and keeps text text."""
 
+import asyncio
+import hashlib
+import os
+import shutil
+import subprocess
+import tarfile
 from contextlib import asynccontextmanager
 
 import numpy as np
@@ -14,6 +20,11 @@ from tests.system.browser import browser, require_chromium
 pytestmark = pytest.mark.system
 
 WAVE = 20.0 + np.sin(np.arange(200.0) / 4.0)
+AXE = "axe-core@4.14.1"  # rules for accessibility, by Deque; only this test has them
+AXE_SHA512 = (
+    "1477dafa598d8d065f273d6af302aa203c02e83131707b7fa648cd41bd3d6b73"
+    "4f8c22a0dab86ee6a6f64b8afbe804b214d36db85a2826965edfb3a0b9d546b5"
+)
 READY = "document.querySelectorAll('tbody tr').length"
 
 
@@ -118,6 +129,52 @@ async def test_search_and_order_ask_the_api():
         )
         await page.until(f"{READY} === 1")
         assert any("search=OFFICE" in address for address in page.requests)
+
+
+async def test_the_list_may_be_of_one_group():
+    async with opened() as (_, page):
+        await page.until(f"{READY} === 2")
+        options = await page.until(
+            "(() => { const s = document.querySelector('[aria-label=Group]');"
+            " return s.hidden ? null : [...s.options].map((each) => each.text); })()"
+        )
+        assert options[0] == "all groups"
+        assert options[2] == "wind: 1"
+        await page.evaluate(
+            "(() => { const s = document.querySelector('[aria-label=Group]'); s.value = 'wind';"
+            " s.dispatchEvent(new Event('change')); })()"
+        )
+        await page.until(f"{READY} === 1")
+        assert (await rows(page))[0][0].endswith("wind")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fragment", ["", "#health", "#stream=site%2Foffice%2Ftemperature&group=temperature"])
+async def test_axe_finds_no_fault(tmp_path, fragment):
+    script = await asyncio.to_thread(axe_script, tmp_path)
+    async with opened(fragment) as (_, page):
+        await page.until("document.querySelector('main').innerText.length > 40")
+        for dark in (False, True):
+            await page.dark(dark)
+            await page.evaluate(script + "; 1")
+            faults = await page.evaluate(
+                "axe.run().then((r) => r.violations.map((v) => [v.impact, v.id, v.nodes[0].html]))"
+            )
+            assert faults == []
+
+
+def axe_script(folder):
+    """Return axe-core, fetched from the npm registry and checked by its digest."""
+    npm = shutil.which("npm")
+    if npm is None:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("npm isn't installed")
+    done = subprocess.run([npm, "pack", "--silent", AXE], cwd=folder, capture_output=True, timeout=120)
+    if done.returncode:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"{AXE} can't be fetched")
+    (package,) = folder.glob("*.tgz")
+    assert hashlib.sha512(package.read_bytes()).hexdigest() == AXE_SHA512
+    with tarfile.open(package) as files:
+        return files.extractfile("package/axe.min.js").read().decode()
 
 
 @pytest.mark.parametrize("width", [360, 800, 3840])

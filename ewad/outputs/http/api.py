@@ -63,12 +63,14 @@ NAMES: Final = {"type": "array", "items": TEXT, "maxItems": WATCHED}
 GROUP: Final = Parameter("group", "The block of the stream, where several have one of that name.", TEXT)
 OPERATIONS: Final = (
     Operation("/status", "How the daemon is.", documents.Status),
+    Operation("/groups", "The blocks that streams are configured in.", documents.Groups),
     Operation(
         "/streams",
         "The streams, a page at a time.",
         documents.Streams,
         (
             Parameter("search", "Only streams whose name, group or labels hold this text.", TEXT),
+            Parameter("group", "Only streams of this group.", TEXT),
             Parameter("sort", "The largest first, but names from a on; - before it: the other way.", SORT),
             _whole("limit", "How many at the most.", 1, MOST, LIMIT),
             _whole("after", "Where the page begins: `next` of the page before.", 0, 10**9, 0),
@@ -115,6 +117,7 @@ class Api:
         """Return the addresses and what answers there."""
         handlers: dict[str, Handler] = {
             "/status": self._get_status,
+            "/groups": self._get_groups,
             "/streams": self._get_streams,
             "/streams/{stream}": partial(self._of_stream, lambda view, found, request: view.detail(found)),
             "/streams/{stream}/history": partial(self._of_stream, _history),
@@ -136,6 +139,9 @@ class Api:
     async def _get_status(self, request: web.Request) -> web.StreamResponse:
         return _answer(request, self._status())
 
+    async def _get_groups(self, request: web.Request) -> web.StreamResponse:
+        return _answer(request, self._view().groups())
+
     async def _get_openapi(self, request: web.Request) -> web.StreamResponse:
         from ewad.outputs.http.openapi import document
 
@@ -144,9 +150,9 @@ class Api:
     async def _get_streams(self, request: web.Request) -> web.StreamResponse:
         limit, recent, first = (int(request.query.get(name, default)) for name, default in PAGE)
         sort, text = request.query.get("sort", "name"), request.query.get("search", "")
-        view = self._view()
+        view, only = self._view(), request.query.get("group")
         # In a thread: with 100,000 streams it takes some 100 ms, during which the event loop has its turns.
-        found = await asyncio.to_thread(lambda: view.ordered(view.search(text), sort))
+        found = await asyncio.to_thread(lambda: view.ordered(view.search(text, only), sort))
         page = view.again(found[first : first + limit])
         further = str(first + limit) if first + limit < len(found) else None
         return _answer(request, documents.Streams(view.streams(page, recent), len(found), further))

@@ -53,6 +53,21 @@ class Streams(msgspec.Struct):
     next: str | None
 
 
+class Group(msgspec.Struct):
+    """One block of streams. streams: those with samples.  anomalous: those with an anomaly score above 1."""
+
+    group: str
+    unit: str | None
+    streams: int
+    anomalous: int
+
+
+class Groups(msgspec.Struct):
+    """All blocks, in the order of the configuration."""
+
+    groups: list[Group]
+
+
 class Expert(msgspec.Struct):
     """One expert of a model: its weight at each horizon, and its training where it takes steps."""
 

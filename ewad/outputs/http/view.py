@@ -59,11 +59,28 @@ class View:
                 return Found(index, row, name)
         return None
 
-    def search(self, text: str) -> list[Found]:
-        """Return the streams whose name, group or label values hold the text, whatever its case."""
+    def groups(self) -> documents.Groups:
+        """Return what there is of each group."""
+        return documents.Groups([self._group(index) for index in range(len(self._engine.groups))])
+
+    def _group(self, index: int) -> documents.Group:
+        group = self._engine.groups[index]
+        n = len(group.streams)
+        known = group.count[:n] > 0
+        scores = [column[:n] for _, column in TOLD["anomaly_score"].standing(group)]
+        anomalous = sum(int(np.count_nonzero(known & (score > 1.0))) for score in scores)
+        return documents.Group(group.name, self._units[index], int(np.count_nonzero(known)), anomalous)
+
+    def search(self, text: str, only: str | None = None) -> list[Found]:
+        """Return the streams whose name, group or label values hold the text, whatever its case.
+
+        only: the name of the one group to look into.
+        """
         text = text.lower()
         found: list[Found] = []
         for index, group in enumerate(self._engine.groups):
+            if only is not None and group.name != only:
+                continue
             whole, names = text in group.name.lower(), group.streams.names
             known = np.flatnonzero(group.count[: len(names)] > 0).tolist()
             found += [

@@ -159,6 +159,26 @@ async def test_streams_are_found_by_name_group_and_label_whatever_the_case():
             assert {each.stream for each in page.streams} == found
 
 
+async def test_groups_tell_how_many_streams_they_have_and_a_page_may_be_of_one():
+    engine = mixture_engine()
+    async with World(engine, ["celsius"]) as world:
+        (group,) = (await world.get("/groups", documents.Groups)).groups
+        anomalous = int((engine.groups[0].forecaster.intervals.anomaly[:2] > 1.0).sum())
+        assert (group.group, group.unit, group.streams, group.anomalous) == (
+            "temperature",
+            "celsius",
+            2,
+            anomalous,
+        )
+        assert anomalous == 1
+    engine = smoothing_engine("plant", "home")
+    feed(engine, 0, "a", [1.0])
+    feed(engine, 1, "b", [2.0])
+    async with World(engine) as world:
+        page = await world.get("/streams", documents.Streams, group="home")
+        assert ([each.stream for each in page.streams], page.total) == (["b"], 1)
+
+
 async def test_streams_are_sorted_and_what_is_not_known_comes_last():
     engine = smoothing_engine()
     for name, value in [("a", 2.0), ("b", 3.0), ("c", 1.0)]:
@@ -205,7 +225,7 @@ async def test_a_name_that_no_utf8_can_carry_does_not_break_the_list():
         ({"after": "١"}, "after: expected a whole number"),
         ({"sort": "colour"}, "sort: expected one of name, value, time, skill, anomaly"),
         ({"search": "x" * 2000}, "search: expected at most 1024 characters, got 2000"),
-        ({"serach": "x"}, "serach: unknown parameter; known: search, sort, limit, after, recent"),
+        ({"serach": "x"}, "serach: unknown parameter; known: search, group, sort, limit, after, recent"),
     ],
 )
 async def test_a_wrong_parameter_is_told(query, words):

@@ -12,7 +12,7 @@ const SORTS = [
 
 /** Show the streams in an element; return what ends that. */
 export function showStreams(main) {
-  const wanted = { search: "", sort: "name", after: 0 };
+  const wanted = { search: "", group: "", sort: "name", after: 0 };
   const body = make("tbody");
   const found = make("p", { class: "quiet small", role: "status" });
   const earlier = make("button", { type: "button", click: () => turn(-PAGE) }, "Earlier");
@@ -26,9 +26,10 @@ export function showStreams(main) {
   } });
   const sort = make("select", { "aria-label": "Order", change: () => { wanted.sort = sort.value; wanted.after = 0; again(0); } },
     ...SORTS.map(([key, text]) => make("option", { value: key }, text)));
+  const group = make("select", { "aria-label": "Group", hidden: true, change: () => { wanted.group = group.value; wanted.after = 0; again(0); } });
   const head = ["Stream", "Recent", "Value", "Smoothed", "Forecast", "Worth", "Anomaly", "Seen"];
   main.append(
-    make("div", { class: "tools" }, search, sort),
+    make("div", { class: "tools" }, search, group, sort),
     found,
     make("table", {}, make("thead", {}, make("tr", {}, ...head.map((name, i) => make("th", { scope: "col", class: i >= 2 && i <= 4 ? "number" : null }, name)))), body),
     make("div", { class: "tools" }, earlier, later),
@@ -39,17 +40,19 @@ export function showStreams(main) {
   function again(milliseconds) { clearTimeout(timer); timer = setTimeout(load, milliseconds); }
 
   async function load() {
-    let page;
+    let page, groups;
     try {
-      page = await get("/streams", { search: wanted.search, sort: wanted.sort, limit: PAGE, after: wanted.after, recent: RECENT });
+      [page, { groups }] = await Promise.all([
+        get("/streams", { ...wanted, limit: PAGE, recent: RECENT }), get("/groups")]);
     } catch (error) {
       if (!closed) { say(found, `The streams can't be read: ${error.message}`); again(LOOK_MS); }
       return;
     }
     if (closed) return;
+    offer(groups);
     const first = page.total ? wanted.after + 1 : 0;
     say(found, page.total ? `${first.toLocaleString("en")} to ${(wanted.after + page.streams.length).toLocaleString("en")} of ${page.total.toLocaleString("en")} streams`
-      : wanted.search ? "No stream fits the search." : "No samples yet. A stream appears with its first sample.");
+      : wanted.search || wanted.group ? "No stream fits the search." : "No samples yet. A stream appears with its first sample.");
     earlier.disabled = wanted.after === 0;
     later.disabled = page.next === null;
     const next = new Map();
@@ -63,6 +66,14 @@ export function showStreams(main) {
     body.replaceChildren(...[...rows.values()].map((row) => row.element));
     watch();
     again(LOOK_MS);
+  }
+
+  function offer(groups) {
+    const words = ({ group: name, streams, anomalous }) => `${name}: ${streams.toLocaleString("en")}${anomalous ? `, ${anomalous.toLocaleString("en")} anomalous` : ""}`;
+    group.hidden = groups.length < 2;
+    if (document.activeElement === group) return; // nobody wants a list to change under the pointer
+    group.replaceChildren(make("option", { value: "" }, "all groups"), ...groups.map((each) => make("option", { value: each.group }, words(each))));
+    group.value = wanted.group;
   }
 
   function watch() {
