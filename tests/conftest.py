@@ -30,8 +30,9 @@ except hatch_build.CannotCompileError as _error:
 # Property tests have the same examples in every run, unless EWAD_SEED is a number, or `fresh`: a number drawn
 # here, where the workers of a parallel run inherit it. The number that was drawn replays the run.
 SEED = "EWAD_SEED"
-settings.register_profile("same", derandomize=True, database=None)
-settings.register_profile("seeded", derandomize=False, database=None)
+# No deadline: a machine may be busy.
+settings.register_profile("same", derandomize=True, database=None, deadline=None)
+settings.register_profile("seeded", derandomize=False, database=None, deadline=None)
 if os.environ.get(SEED) == "fresh":
     os.environ[SEED] = str(secrets.randbelow(2**32))
 if SEED in os.environ:
