@@ -120,6 +120,20 @@ async def test_a_stream_is_drawn_and_told_by_the_apis_numbers():
         await page.until("document.querySelector('dl.facts').innerText.includes('31.5 °C')")
 
 
+async def test_who_has_the_say_is_drawn_while_one_watches():
+    fragment = "#stream=site%2Foffice%2Ftemperature&group=temperature"
+    async with opened(fragment) as (world, page):
+        label = await page.until(
+            "[...document.querySelectorAll('canvas')].map((each) => each.getAttribute('aria-label'))"
+            ".find((text) => text?.startsWith('Chart: Who has the say'))"
+        )
+        weights = world.engine.groups[0].forecaster.weights()[0, 0]
+        experts = world.engine.groups[0].forecaster.settings.experts
+        said = dict(part.rsplit(" ", 1) for part in label.split(". ", 1)[1].split(", "))
+        assert list(said) == list(experts)
+        np.testing.assert_allclose([float(said[name]) for name in experts], weights, atol=0.006)
+
+
 async def test_search_and_order_ask_the_api():
     async with opened() as (_, page):
         await page.until(f"{READY} === 2")

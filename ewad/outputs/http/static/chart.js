@@ -110,7 +110,8 @@ export class Chart {
     for (let value = Math.ceil(y[0] / step) * step; value <= y[1]; value += step) {
       const at = this.py(value);
       pen.beginPath(); pen.moveTo(LEFT, at); pen.lineTo(LEFT + width, at); pen.stroke();
-      pen.fillText(value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits }), LEFT - 6, at + 4);
+      // -0 + 0 is 0
+      pen.fillText((value + 0).toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits }), LEFT - 6, at + 4);
     }
     pen.textAlign = "center";
     const [ticks, text] = timeTicks(x[0], x[1], Math.max(2, Math.floor(width / 110)));

@@ -8,6 +8,7 @@ import { ago, number, span, uncorrected, window, worth } from "./text.js";
 const POINTS = 720, DETAIL_MS = 5000;
 const SPANS = [60, 240, POINTS]; // points that the chart shows, unless zoomed
 const COLOURS = ["--smooth0", "--smooth1", "--smooth2"];
+const EXPERTS = ["--smooth0", "--smooth1", "--forecast", "--smooth2", "--value", "--mark"];
 
 /** Show a stream in an element; return what ends that. */
 export function showStream(main, name, group) {
@@ -25,12 +26,13 @@ export function showStream(main, name, group) {
       draw();
     } }, points === POINTS ? "all points" : `${points} points`)));
   const numbers = make("div"), model = make("div"), unit = { name: null };
+  const learned = new Learned();
   main.append(
     make("p", { class: "small" }, make("a", { href: "#" }, "All streams")),
     make("h2", {}, ...breakable(name)),
     make("div", { class: "card" }, spans, box, legend, readout,
       make("label", { class: "small" }, raw, " show the averages without bias correction: they start at 0")),
-    make("div", { class: "card" }, numbers), model, explanation());
+    make("div", { class: "card" }, numbers), model, learned.element, explanation());
   const chart = new Chart(box, (points) => say(readout, points ? points.map((each) => `${each.name} ${number(each.value, unit.name)}`).join(", ") + `, at ${new Date(points[0].time * 1000).toLocaleString("en-GB")}` : "Point at the chart for its numbers."));
   const hidden = new Set();
   let history = null, curve = null, now = null, closed = false, unfollow = () => {}, timer = 0;
@@ -140,6 +142,7 @@ export function showStream(main, name, group) {
     showNumbers(detail.now);
     const of = detail.model;
     if (!of) { model.replaceChildren(); return; }
+    learned.add(of);
     const nearest = String(of.horizons[0]);
     const bars = of.experts.filter((each) => nearest in each.weights).flatMap((each) => {
       const share = each.weights[nearest] ?? 0;
@@ -159,7 +162,47 @@ export function showStream(main, name, group) {
   }
 
   load();
-  return () => { closed = true; clearTimeout(timer); unfollow(); chart.close(); };
+  return () => { closed = true; clearTimeout(timer); unfollow(); chart.close(); learned.close(); };
+}
+
+/** Who had the say, and what learning cost, since the page of a stream was opened: the daemon keeps neither. */
+class Learned {
+  constructor() {
+    this.time = [];
+    this.weights = new Map();
+    this.losses = new Map();
+    this.element = make("div", { class: "card", hidden: true });
+    const chart = (title) => {
+      const box = make("div", { class: "chart low" }), legend = make("p", { class: "legend" });
+      this.element.append(make("h2", {}, title), box, legend);
+      return { chart: new Chart(box), legend, title };
+    };
+    this.charts = [[chart("Who has the say, while you watch"), this.weights], [chart("Loss, while you watch"), this.losses]];
+  }
+
+  add(model) {
+    const nearest = String(model.horizons[0]);
+    this.time = [...this.time, Date.now() / 1000].slice(-POINTS);
+    const keep = (kept, name, value) => kept.set(name, [...(kept.get(name) ?? []), value].slice(-POINTS));
+    for (const each of model.experts) {
+      if (nearest in each.weights) keep(this.weights, each.name, each.weights[nearest]);
+      if (each.loss !== null || this.losses.has(each.name)) keep(this.losses, each.name, each.loss);
+    }
+    this.element.hidden = this.time.length < 2;
+    if (!this.element.hidden) for (const [drawn, kept] of this.charts) this.draw(drawn, kept);
+  }
+
+  draw({ chart, legend, title }, kept) {
+    const series = [...kept].map(([name, value], i) => ({ name, time: this.time.slice(-value.length), value, colour: EXPERTS[i % EXPERTS.length], width: 2 }));
+    chart.show(series, undefined, `Chart: ${title}. ${series.map((each) => `${each.name} ${number(each.value[each.value.length - 1])}`).join(", ")}`);
+    legend.replaceChildren(...series.map((each) => {
+      const swatch = make("span", { class: "swatch" });
+      swatch.style.background = `var(${each.colour})`;
+      return make("span", {}, swatch, ` ${each.name}`);
+    }));
+  }
+
+  close() { for (const [{ chart }] of this.charts) chart.close(); }
 }
 
 function explanation() {
