@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from ewad import __version__
-from ewad.commands.file_options import file_options, taken
+from ewad.commands.file_options import file_options, further, history, taken
 from ewad.errors import ConfigError, EwadError
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ def init(url: str | None, seconds: float, output: Path) -> None:
 
 
 @cli.command()
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 @CONFIG
 @_stream_options
 @file_options
@@ -194,21 +194,44 @@ def init(url: str | None, seconds: float, output: Path) -> None:
 @click.option("--publish", help="Also publish the samples to this broker, mqtt://host.")
 @click.option("--speed", type=float, help="So many times faster than recorded; default: as fast as can be.")
 @click.option("--report", is_flag=True, help="Print what the forecasts were worth.")
+@click.option("--report-json", is_flag=True, help="The same as JSON.")
 @click.option("--score-from", type=float, default=0.25, show_default=True, help="Share that it leaves out.")
+@click.option("--with", "further", metavar="NAME,...", help="Also anomaly, skill, weights in the results.")
+@click.option("--iso-times", is_flag=True, help="Times of results as dates, not as Unix seconds.")
+@click.option("--state", type=click.Path(path_type=Path), help="Put the history into this state file.")
+@click.option("--from-prometheus", metavar="URL", help="Take the history from there, by --query.")
+@click.option("--query", help="PromQL, such as 'temperature{job=\"mqtt\"}'.")
+@click.option("--last", default="7d", show_default=True, metavar="DURATION", help="How far back to ask.")
+@click.option("--step", default="1m", show_default=True, metavar="DURATION", help="Between its samples.")
 def replay(files: tuple[Path, ...], config: Path | None, **options: Any) -> None:
     """Put files through the engine, as if their samples came in live; - is standard input."""
+    names = ("output", "plot", "openmetrics", "publish", "speed", "report", "report_json", "score_from")
+    outputs = {name: options.pop(name) for name in (*names, "iso_times", "state")}
+    outputs["further"] = further(options.pop("further"))
+    asked = {name: options.pop(name) for name in ("from_prometheus", "query", "last", "step")}
+    explain, chosen = options.pop("explain"), taken(options)
+    with history(files, **asked) as found:
+        if explain:
+            _explain_files(found, chosen)
+        else:
+            _replay(found, config, options, chosen, outputs)
+
+
+def _replay(
+    files: Sequence[Path],
+    config: Path | None,
+    options: dict[str, Any],
+    chosen: FileOptions,
+    outputs: dict[str, Any],
+) -> None:
     from ewad.commands import replay as replaying
 
-    names = ("output", "plot", "openmetrics", "publish", "speed", "report", "score_from")
-    outputs = {name: options.pop(name) for name in names}
-    chosen = taken(options)
-    if options.pop("explain"):
-        _explain_files(files, chosen)
-        return
     config = config or (None if any(options.values()) else _default_config())
     if config is not None:
         settings = _settings(config, options)
     else:
+        if outputs["state"] is not None:
+            raise ConfigError("--state: needs the daemon's configuration: -c FILE")
         settings = replaying.default_settings(os.environ, options)
     said, report = replaying.replay(files, settings, file_options=chosen, config_file=config, **outputs)
     click.echo(said, err=True)

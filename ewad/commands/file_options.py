@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -33,6 +36,7 @@ OPTIONS = (
     click.option("--day-first/--month-first", default=None, help="How 01/02/2026 is read."),
     click.option("--stream-column", metavar="NAME,...", help="Make a stream of each of its values."),
     click.option("--value-column", metavar="NAME,...", help="The values of a file with --stream-column."),
+    click.option("--stream-name", metavar="TEMPLATE", help="Such as 'site/{stream}/temperature'."),
     click.option("--columns", metavar="NAME,...", help="Take these columns alone; default: all numbers."),
     click.option("--decimal", type=click.Choice([".", ","]), help="The sign in 21.5 or 21,5."),
     click.option("--missing", multiple=True, metavar="CELL", help="No reading, such as -200; repeatable."),
@@ -43,7 +47,7 @@ OPTIONS = (
 LISTS = ("names", "columns")
 PLAIN = (
     *("layout", "encoding", "skip_rows", "comment", "header", "time_column", "time_format", "timezone"),
-    *("day_first", "stream_column", "value_column", "decimal", "sort", "accept"),
+    *("day_first", "stream_column", "value_column", "stream_name", "decimal", "sort", "accept"),
 )
 
 
@@ -90,3 +94,33 @@ def _check_encoding(name: str | None) -> None:
             raise ConfigError(
                 f'--encoding: expected a name such as latin-1 or utf-16, got "{name}"'
             ) from None
+
+
+def further(given: str | None) -> tuple[str, ...]:
+    """Return the words between the commas of --with. Raises ConfigError for an unknown one."""
+    known = ("anomaly", "skill", "weights")
+    words = tuple(word.strip() for word in given.split(",")) if given else ()
+    unknown = [word for word in words if word not in known]
+    if unknown:
+        raise ConfigError(f'--with: expected {", ".join(known)}, got "{unknown[0]}"')
+    return words
+
+
+@contextmanager
+def history(
+    files: Sequence[Path], from_prometheus: str | None, query: str | None, last: str, step: str
+) -> Iterator[Sequence[Path]]:
+    """Yield the files, or one with what a Prometheus answered. Raises ConfigError without either."""
+    if from_prometheus is None:
+        if not files:
+            raise click.UsageError("Missing argument 'FILES...'.", click.get_current_context())
+        yield files
+        return
+    if query is None:
+        raise ConfigError("--from-prometheus: needs --query")
+    from ewad.commands.prometheus_query import Range, fetch
+
+    with tempfile.TemporaryDirectory(prefix="ewad-") as folder:
+        path = Path(folder) / "prometheus.json"
+        fetch(Range(url=from_prometheus, query=query, last=last, step=step), path)
+        yield [*files, path]

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
+from numpy.typing import NDArray
 
 from ewad import config
+from ewad.commands.sources import Messages, Samples, check_topics
 from ewad.config import Settings
-from ewad.config.syntax import MAX_TOPIC_BYTES, mask_url, parse_url, quoted
-from ewad.engine import REFUSED, VALUE_LIMIT, Batch, Engine, Results
+from ewad.config.syntax import mask_url, parse_url
+from ewad.daemon.daemon import new_engine, session_of
+from ewad.engine import Engine
 from ewad.errors import ConfigError, SourceError
-from ewad.ingest.files import Chunk, FileOptions, RecordedMessage, SampleFile, read
+from ewad.ingest.files import FileOptions, SampleFile, read
 from ewad.ingest.intake import Intake
-from ewad.ingest.topics import TopicTemplate
 from ewad.kernels.memory import Floats
 from ewad.outputs.files.backfill import BackfillSink
 from ewad.outputs.files.output import refuse_overlaps
@@ -31,15 +32,11 @@ from ewad.outputs.files.plot import PlotSink
 from ewad.outputs.files.report import Report
 from ewad.outputs.files.rows import FileSink, Sink, columns, sink, table
 from ewad.outputs.text import counted
-from ewad.store.model_file import start_models
+from ewad.store.seeding import Seeding
 
-# Large enough for the engine to be at its cheapest, small enough for the scans to stay short.
-BATCH_SAMPLES = 4096
 # At a chosen speed samples are let go in steps of so many real seconds: smooth to look at, cheap to keep.
 STEP_SECONDS = 0.05
-NOT_TAKEN = -2  # the row of a stream in a block that does not take it; REFUSED is -1
 
-Observed = list[tuple[Batch, Results]]
 Publisher = Callable[[str, str], Awaitable[None]]
 
 
@@ -61,11 +58,17 @@ def replay(
     file_options: FileOptions | None = None,
     config_file: Path | None = None,
     report: bool = False,
+    report_json: bool = False,
     score_from: float = 0.25,
+    further: Sequence[str] = (),
+    iso_times: bool = False,
+    state: Path | None = None,
 ) -> tuple[str, str]:
     """Replay the files one after another; return a summary for people, and a report or "".
 
-    report: on what the forecasts were worth; score_from: the share of each stream that is left out of it.
+    report: on what the forecasts were worth, as text or JSON; score_from: the share of each stream that is
+    left out of it.  further: columns of the results on request.  iso_times: results tell times as ISO 8601.
+    state: the state file of a daemon that does not run, which what was replayed goes into.
 
     Raises SourceError where a file can't be read, ConfigError where an output can't be or is one of the
     files that are read, StateError where writing it fails.
@@ -75,17 +78,19 @@ def replay(
     if not 0.0 <= score_from < 1.0:
         raise ConfigError(f"--score-from: must be in [0, 1), got {score_from}")
     inputs = [*files, *([config_file] if config_file else [])]
-    refuse_overlaps(inputs, {"-o": output, "--plot": plot, "--openmetrics": openmetrics})
-    run = Replay(settings, file_options)
-    run.report = Report(run.engine, score_from) if report else None
+    refuse_overlaps(inputs, {"-o": output, "--plot": plot, "--openmetrics": openmetrics, "--state": state})
     sinks: list[Sink] = []
     with ExitStack() as stack, asyncio.Runner() as runner:
         # the runner is made first: an interrupt in its making would end with a traceback
+        seeding = None if state is None else stack.enter_context(_seeding(state, settings))
+        run = Replay(settings, file_options, None if seeding is None else seeding.engine)
+        run.further, run.iso_times = further, iso_times
+        run.report = Report(run.engine, score_from) if report or report_json else None
         # a mistake in the last file is told before the first is worked on
         opened = [stack.enter_context(run.read(path)) for path in files]
         if publish is not None:
             for file in opened:
-                _check_topics(file, list(file.profile.streams))
+                check_topics(file, file.names or list(file.profile.streams))
         try:
             _open_sinks(sinks, run, output, plot, openmetrics)
             started = time.perf_counter()
@@ -96,10 +101,23 @@ def replay(
                 work.close()  # what an interrupt has kept from beginning would end with a warning
             for each in sinks:
                 each.close()
+            if seeding is not None:
+                seeding.keep(time.time())
         finally:
             for each in sinks:
                 each.discard()
-    return run.summary(time.perf_counter() - started), str(run.report or "")
+    told = "" if run.report is None else run.report.json() if report_json else str(run.report)
+    return run.summary(time.perf_counter() - started), told
+
+
+@contextmanager
+def _seeding(path: Path, settings: Settings) -> Iterator[Seeding]:
+    """Yield the state file, held against the daemon, with the engine that it has."""
+    seeding = Seeding(path, session_of(settings), partial(new_engine, settings), time.time())
+    try:
+        yield seeding
+    finally:
+        seeding.close()
 
 
 def _open_sinks(
@@ -108,7 +126,7 @@ def _open_sinks(
     """Add a sink for each of the outputs that are given."""
     groups = [group.settings for group in run.engine.groups]
     if output is not None:
-        sinks.append(sink(output, columns(groups)))
+        sinks.append(sink(output, columns(run.engine, run.further), run.iso_times))
     if plot is not None:
         check_picture(plot)
         units = [block.unit for block in run.settings.streams]
@@ -118,13 +136,24 @@ def _open_sinks(
 
 
 class Replay:
-    """An engine under these settings, and what has gone through it."""
+    """An engine under these settings, and what has gone through it.
 
-    def __init__(self, settings: Settings, file_options: FileOptions | None = None) -> None:
+    warm: whether the engine goes on from a state file: then streams are what live ones would be, and samples
+    that it has are not taken again.
+    """
+
+    def __init__(
+        self, settings: Settings, file_options: FileOptions | None = None, engine: Engine | None = None
+    ) -> None:
         self.settings = settings
         self._file_options = file_options
-        self.engine = Engine(settings.group_settings(), settings.limits.max_streams)
-        start_models(self.engine)
+        self.warm = engine is not None
+        self.engine = new_engine(settings) if engine is None else engine
+        self.further: Sequence[str] = ()
+        self.iso_times = False
+        self.known = 0  # samples that the state had
+        self._until = [group.time.copy() for group in self.engine.groups]  # of each row, its last sample's
+        self._topics: dict[str, float] = {}
         self.intake = Intake(self.engine, settings.streams, settings.limits.max_payload_bytes)
         self.samples = 0
         self.refused = 0
@@ -134,6 +163,32 @@ class Replay:
     def read(self, path: Path) -> SampleFile:
         """Return the file, of which nothing is in doubt. Raises SourceError."""
         return read(path, self._file_options, certain=True)
+
+    def known_already(self, group: int, row: NDArray[np.int32], time: Floats) -> NDArray[np.bool_]:
+        """Return which samples are no newer than what the state file had of their streams, (n,)."""
+        until = self._until[group]
+        if not self.warm or not len(until):
+            return np.zeros(len(row), dtype=np.bool_)
+        known = np.where(row < len(until), until[np.clip(row, 0, len(until) - 1)], np.nan)
+        found: NDArray[np.bool_] = (row >= 0) & (time <= known)
+        self.known += int(found.sum())
+        return found
+
+    def has_message(self, topic: str, time: float) -> bool:
+        """Return whether a recorded message is no newer than what the state file had of its topic."""
+        if not self.warm:
+            return False
+        if topic not in self._topics:
+            last = [
+                float(until[row])
+                for group, until in zip(self.engine.groups, self._until, strict=True)
+                for row, name in enumerate(group.streams.names[: len(until)])
+                if name == topic or name.startswith(f"{topic}/")
+            ]
+            self._topics[topic] = max(last, default=-np.inf)
+        known = time <= self._topics[topic]
+        self.known += known
+        return known
 
     def summary(self, seconds: float) -> str:
         """Return what was done, and what was left out."""
@@ -145,132 +200,10 @@ class Replay:
         lines += self.notes
         late = sum(group.out_of_order for group in engine.groups)
         left_out = {"out of order": late, "past limits.max_streams": self.refused}
+        left_out |= {"that the state file has already": self.known}
         left_out |= {reason: n for reason, n in self.intake.rejected.items() if n}
         lines += [f"left out: {n:,} {reason}" for reason, n in left_out.items() if n]
         return "\n".join(lines)
-
-
-class Samples:
-    """A file of samples on its way into the engine: each of its streams goes to the block that takes it."""
-
-    def __init__(self, run: Replay, file: SampleFile) -> None:
-        self._run = run
-        self._file = file
-        self._templates = [
-            [TopicTemplate.parse(topic) for topic in block.topics] for block in run.settings.streams
-        ]
-        # for each block the row of each of the file's streams; REFUSED past the limit, or NOT_TAKEN
-        self._rows: list[list[int]] = [[] for _ in self._templates]
-        self._checked = 0  # how many of them are known to be topics
-
-    def pieces(self, step_seconds: float) -> Iterator[Chunk]:
-        """Yield the samples in pieces of at most BATCH_SAMPLES and step_seconds of file time."""
-        for chunk in self._file:
-            cuts = np.arange(BATCH_SAMPLES, len(chunk.time), BATCH_SAMPLES)
-            if np.isfinite(step_seconds):
-                cuts = np.union1d(cuts, np.flatnonzero(np.diff(chunk.time // step_seconds)) + 1)
-            for start, end in itertools.pairwise([0, *cuts.tolist(), len(chunk.time)]):
-                if end > start:
-                    yield Chunk(chunk.time[start:end], chunk.stream[start:end], chunk.value[start:end])
-
-    @staticmethod
-    def time(piece: Chunk) -> float:
-        """Return the piece's first time."""
-        return float(piece.time[0])
-
-    def observe(self, piece: Chunk) -> Observed:
-        """Let the engine observe the piece."""
-        for name in self._file.names[len(self._rows[0]) :]:
-            for rows, place in zip(self._rows, self._places(name), strict=True):
-                rows.append(place)
-        refused = np.zeros(len(piece.stream), dtype=np.bool_)
-        observed = []
-        for index, rows in enumerate(self._rows):
-            row = np.array(rows, dtype=np.int32)[piece.stream]
-            refused |= row == REFUSED
-            mine = np.flatnonzero(row >= 0)
-            if len(mine):
-                batch = Batch(index, row[mine], piece.time[mine], self._scaled(index, piece.value[mine]))
-                observed.append((batch, self._run.engine.observe(batch)))
-        self._run.refused += int(refused.sum())
-        return observed
-
-    def _scaled(self, index: int, value: Floats) -> Floats:
-        """Return the values as the block scales them."""
-        block = self._run.settings.streams[index]
-        scaled = value * block.scale + block.offset
-        if np.any(np.abs(scaled) >= VALUE_LIMIT):
-            where = f"{self._file.path}: stream[{index}].scale, offset"
-            raise SourceError(f"{where}: expected values within {VALUE_LIMIT:g}, got larger ones")
-        return scaled
-
-    def payloads(self, piece: Chunk) -> Iterator[tuple[str, str]]:
-        """Yield topic and payload of each sample."""
-        _check_topics(self._file, self._file.names[self._checked :])
-        self._checked = len(self._file.names)
-        for stream, value in zip(piece.stream.tolist(), piece.value.tolist(), strict=True):
-            yield self._file.names[stream], repr(value)
-
-    def _places(self, name: str) -> list[int]:
-        """Return the stream's row in each block: in those whose topics take the name, or in the only one."""
-        engine = self._run.engine
-        found = [
-            next((labels for template in templates if (labels := template.match(name)) is not None), None)
-            for templates in self._templates
-        ]
-        if len(found) == 1 and found[0] is None:
-            found = [()]
-        if any(labels is not None for labels in found):
-            return [
-                NOT_TAKEN if labels is None else engine.add_stream(group, name, labels)
-                for group, labels in enumerate(found)
-            ]
-        topics = ", ".join(topic for block in self._run.settings.streams for topic in block.topics)
-        raise SourceError(
-            f"{self._file.path}: column {quoted(name)}: expected a name that a topic takes: {topics}"
-        )
-
-
-class Messages:
-    """A file of recorded messages: they are decoded as live ones are, each at its own time."""
-
-    def __init__(self, run: Replay, file: SampleFile) -> None:
-        self._run = run
-        self._file = file
-
-    def pieces(self, step_seconds: float) -> Iterator[list[RecordedMessage]]:
-        """Yield the messages in pieces of at most BATCH_SAMPLES and step_seconds of file time."""
-        for messages in self._file.messages():
-            for _, step in itertools.groupby(messages, lambda message: message.time // step_seconds):
-                while piece := list(itertools.islice(step, BATCH_SAMPLES)):
-                    yield piece
-
-    @staticmethod
-    def time(piece: list[RecordedMessage]) -> float:
-        """Return the piece's first time."""
-        return piece[0].time
-
-    def observe(self, piece: list[RecordedMessage]) -> Observed:
-        """Decode the piece and let the engine observe it."""
-        for arrival, together in itertools.groupby(piece, lambda message: message.time):
-            self._run.intake.consume(list(together), arrival)
-        return self._run.intake.observe()
-
-    def payloads(self, piece: list[RecordedMessage]) -> Iterator[tuple[str, str]]:
-        """Yield topic and payload of each message."""
-        _check_topics(self._file, [message.topic for message in piece])
-        return ((message.topic, message.payload.decode()) for message in piece)
-
-
-def _check_topics(file: SampleFile, names: Iterable[str]) -> None:
-    """Raise ConfigError for a name that no message can be published to."""
-    for name in names:
-        if not name or set(name) & set("+#\0") or len(name.encode()) > MAX_TOPIC_BYTES:
-            column = name if file.layout == "wide" else file.name_column
-            raise ConfigError(
-                f"--publish: {file.path}: column {quoted(column)}: "
-                f"expected a topic without +, # and NUL, got {quoted(name)}"
-            )
 
 
 async def _replay(
@@ -290,7 +223,7 @@ async def _replay(
                         for batch, results in observed:
                             run.report.observe(batch, results)
                     for each in sinks:
-                        each.write(table(run.engine, observed))
+                        each.write(table(run.engine, observed, run.further))
                     if publisher is not None:
                         for topic, payload in source.payloads(piece):
                             await publisher(topic, payload)

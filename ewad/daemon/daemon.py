@@ -112,7 +112,7 @@ class Daemon:
     def _open_store(self) -> Store | None:
         if self.settings.state is None:
             return None
-        settings, session = self.settings.state, _session(self.settings)
+        settings, session = self.settings.state, session_of(self.settings)
         engine = partial(new_engine, self.settings)
         return Store(settings, session, engine, self.instruments.commit_seconds.observe)
 
@@ -158,7 +158,7 @@ class Daemon:
         engine = None if _of_engine(new) == _of_engine(old) else new_engine(new)
         source = None
         if not self.source.fits(connection):
-            deliveries = self.deliveries if _session(new) == _session(old) else Deliveries()
+            deliveries = self.deliveries if session_of(new) == session_of(old) else Deliveries()
             source = self._new_source(connection, deliveries)
         await self._serve_as(new)
         if source is not None:
@@ -213,7 +213,7 @@ class Daemon:
 
     def _go_on_with(self, new: Settings, engine: Engine | None) -> None:
         """Let the new settings be in force. engine: a new one, if they need it."""
-        session = _session(new) if _session(new) != _session(self.settings) else None
+        session = session_of(new) if session_of(new) != session_of(self.settings) else None
         self.settings = new
         forgotten: list[Forgotten] = []
         if engine is not None:
@@ -278,7 +278,8 @@ def _of_engine(settings: Settings) -> object:
     return settings.streams, settings.models, settings.limits
 
 
-def _session(settings: Settings) -> str:
+def session_of(settings: Settings) -> str:
+    """Return whose session with the broker a state file's deliveries belong to."""
     return f"{settings.mqtt.client_id} at {settings.mqtt.url}"
 
 

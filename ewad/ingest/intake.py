@@ -147,6 +147,10 @@ class Intake:
                 forgotten.append(self._engine.forget_streams(block.group, homeless))
         return forgotten
 
+    def labels_of(self, group: int, stream: str) -> Labels | None:
+        """Return the labels of a stream of that name in a group, None if none of its topics takes it."""
+        return self._blocks[group].labels_of_stream(stream)
+
     def go_on_from(self, other: Intake) -> None:
         """Go on counting where another intake ends."""
         self.received, self.absent = other.received, other.absent

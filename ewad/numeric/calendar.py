@@ -10,6 +10,8 @@ DAY = 86_400.0
 WEEK = 7  # samples a season, where a day has one
 # A season of more samples than this has no use as a whole: minutes have a day, seconds have none.
 LONGEST_SEASON = 1440
+# A season that forecasts are compared with may be longer: a year of hours.
+LONGEST_COMPARED = 20_000
 # A season's shape is drawn by its first harmonics.
 SEASON_HARMONICS = 2
 
@@ -28,3 +30,15 @@ def season_of(interval_seconds: float) -> int | None:
     if day == 1:
         return WEEK
     return day if 2 <= day <= LONGEST_SEASON else None
+
+
+def seasons_of(interval_seconds: float) -> list[tuple[int, str]]:
+    """Return how many samples a day, a week and a year have at such an interval, with their names.
+
+    Only those of at least 2 and at most LONGEST_COMPARED samples.
+    """
+    if not interval_seconds > 0.0:
+        return []
+    lengths = ((DAY, "a day"), (WEEK * DAY, "a week"), (365.25 * DAY, "a year"))
+    found = [(round(seconds / interval_seconds), name) for seconds, name in lengths]
+    return [(samples, name) for samples, name in found if 2 <= samples <= LONGEST_COMPARED]

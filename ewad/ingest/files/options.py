@@ -12,11 +12,13 @@ Layout = Literal["wide", "long", "messages"]
 class FileOptions:
     """How files are to be read. Names of columns are headers, or positions from 1 where there is no header.
 
-    time_column, stream_column, value_column: one name, or several between commas. time_format: as strptime's.
-    timezone: a name of the zone database or an offset such as "+02:00", for times without one of their own.
-    columns: the only columns to take as streams. missing: cells that are no readings. skip_rows: lines above
-    the header. comment: what a line begins with that is to be left out. names: the columns' names, instead of
-    the header's. sort: False takes the rows as they stand. accept: take what is doubtful, too.
+    time_column, stream_column, value_column: one name, or several between commas. time_format: as strptime's,
+    or s, ms, us, ns. timezone: a name of the zone database or an offset such as "+02:00", for times without
+    one of their own. stream_name: what streams are called: {stream} is the name they have, {value} that of
+    their column of values, {NAME} the cell of a column that tells series apart. columns: the only columns to
+    take as streams. missing: cells that are no readings. skip_rows: lines above the header. comment: what a
+    line begins with that is to be left out. names: the columns' names, instead of the header's. sort: False
+    takes the rows as they stand. accept: take what is doubtful, too.
     """
 
     layout: Layout | None = None
@@ -32,6 +34,7 @@ class FileOptions:
     day_first: bool | None = None
     stream_column: str | None = None
     value_column: str | None = None
+    stream_name: str | None = None
     columns: tuple[str, ...] | None = None
     decimal: str | None = None
     missing: tuple[str, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
@@ -58,7 +59,7 @@ class SampleFile:
         self._sentinels = [float(word) for word in options.missing if _is_number(word)]
         self._texts = self._as_they_stand()
         if self.layout == "wide":
-            self.names = [value.name for value in self._roles.values]
+            self.names = [self._called((), value, value.name) for value in self._roles.values]
 
     @property
     def size_bytes(self) -> int:
@@ -149,8 +150,26 @@ class SampleFile:
             name = "/".join(cell.strip() for cell in cells)
             values = self._roles.values
             self._index[cells] = list(range(len(self.names), len(self.names) + len(values)))
-            self.names += [name] if len(values) == 1 else [f"{name}/{value.name}" for value in values]
+            plain = [name] if len(values) == 1 else [f"{name}/{value.name}" for value in values]
+            self.names += [self._called(cells, *each) for each in zip(values, plain, strict=True)]
         return self._index[cells]
+
+    def _called(self, cells: tuple[str, ...], value: Value, plain: str) -> str:
+        """Return what a stream is called. Raises SourceError for a template with unknown words."""
+        template = self._options.stream_name
+        if template is None:
+            return plain
+        columns = [self._reader.names[index] for index in self._roles.streams]
+        words = {
+            "stream": plain,
+            "value": value.name,
+            **dict(zip(columns, map(str.strip, cells), strict=False)),
+        }
+        unknown = [word for word in re.findall(r"\{([^{}]*)\}", template) if word not in words]
+        if unknown:
+            known = ", ".join(f"{{{word}}}" for word in words)
+            raise SourceError(f"{self.path}: --stream-name: expected {known}, got {{{unknown[0]}}}")
+        return re.sub(r"\{([^{}]*)\}", lambda found: words[found[1]], template)
 
     def _numbers(self, table: pd.DataFrame, value: Value, frame: Frame) -> Floats:
         """Return a column's values, NaN for gaps."""

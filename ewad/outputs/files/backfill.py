@@ -5,17 +5,16 @@ The series are those of the exposition, name and labels alike, so that history a
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ewad.engine import Engine
 from ewad.engine.group import Group
-from ewad.kernels.memory import Integers
+from ewad.kernels.memory import Floats, Integers
 from ewad.outputs.files.rows import Table
 from ewad.outputs.prometheus.exposition import RowLabels, escape, header_of, suffix_of
 from ewad.outputs.registry import QUANTITIES
@@ -23,6 +22,8 @@ from ewad.outputs.registry import QUANTITIES
 HEADERS = {quantity.metric: header_of(quantity, openmetrics=True) for quantity in QUANTITIES}
 
 Values = tuple[float, ...]
+PIECE_SAMPLES = 65_536
+SAMPLE = np.dtype([("series", np.int64), ("time", np.float64), ("value", np.float64)])
 
 
 class Cell(NamedTuple):
@@ -81,23 +82,75 @@ class Part:
         """Return what still waits."""
         return list(self._newest.rest())
 
-    def lines(self, index: int, samples: list[tuple[int, float, Values]]) -> Iterator[str]:
-        """Yield the lines of one of the cells; NaN is an absent sample."""
-        metric, _, suffix = self.cells[index]
-        text = self._labels[slice(0, len(self._labels.streams))] if self._labels else [""]
-        for key, time, values in samples:
-            value = values[index]
-            if value == value:
-                yield f"{metric}{{{self._prefix}{text[key]}{suffix}}} {value!r} {time!r}\n"
+    def label(self, index: int, key: int) -> str:
+        """Return the labels of one of the cells' series."""
+        text = self._labels[slice(key, key + 1)][0] if self._labels else ""
+        return f"{self._prefix}{text}{self.cells[index].suffix}"
+
+
+class Spool:
+    """The samples of one family on disk, in the order of time, to be read series by series.
+
+    A series is a key of a part's cell: its number is key * slots + the cell's slot.
+    """
+
+    def __init__(self, slots: int) -> None:
+        self.slots = slots
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 (closed by close)
+        self._counts = np.zeros(0, np.int64)
+
+    def add(self, slot: int, key: Integers, time: Floats, value: Floats) -> None:
+        """Append samples; NaN is an absent one."""
+        known = ~np.isnan(value)
+        samples = np.empty(int(known.sum()), SAMPLE)
+        samples["series"], samples["time"] = key[known] * self.slots + slot, time[known]
+        samples["value"] = value[known]
+        counts = np.bincount(samples["series"], minlength=len(self._counts))
+        counts[: len(self._counts)] += self._counts
+        self._counts = counts
+        self._file.write(samples.tobytes())
+
+    def series(self) -> Iterator[tuple[int, Any]]:
+        """Yield each series with its samples: they are sorted by counting, from file to file."""
+        total = int(self._counts.sum())
+        if not total:
+            return
+        self._file.flush()
+        came = np.memmap(self._file, SAMPLE, "r", shape=(total,))
+        places = np.cumsum(self._counts) - self._counts
+        with tempfile.TemporaryFile() as sorted_file:
+            together = np.memmap(sorted_file, SAMPLE, "w+", shape=(total,))
+            for start in range(0, total, PIECE_SAMPLES):
+                piece = came[start : start + PIECE_SAMPLES]
+                order = np.argsort(piece["series"], kind="stable")
+                numbers, first, n = np.unique(piece["series"][order], return_index=True, return_counts=True)
+                rank = np.arange(len(piece)) - np.repeat(first, n)
+                together[np.repeat(places[numbers], n) + rank] = piece[order]
+                places[numbers] += n
+            end = 0
+            for number in np.flatnonzero(self._counts).tolist():
+                start, end = end, end + int(self._counts[number])
+                yield number, together[start:end]
+            del together
+        del came
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
 
 
 class BackfillSink:
-    """One OpenMetrics file. Families must lie in one piece, so that each grows in a file of its own first."""
+    """One OpenMetrics file: families in one piece, and in them series, each in order of time."""
 
     def __init__(self, path: Path, engine: Engine) -> None:
         self._path = path
         self._parts = [list(_parts(group)) for group in engine.groups]
-        self._families: dict[str, IO[str]] = {}
+        # of each family, where its cells are: the slots of its series
+        self._slots: dict[str, list[tuple[Part, int]]] = {}
+        for part in (part for parts in self._parts for part in parts):
+            for index, cell in enumerate(part.cells):
+                self._slots.setdefault(cell.metric, []).append((part, index))
+        self._families = {metric: Spool(len(slots)) for metric, slots in self._slots.items()}
 
     def write(self, table: Table) -> None:
         """Append the rows to their families."""
@@ -107,28 +160,41 @@ class BackfillSink:
                 self._append(part, part.settle(table, rows))
 
     def _append(self, part: Part, samples: list[tuple[int, float, Values]]) -> None:
+        if not samples:
+            return
+        keys = np.array([key for key, _, _ in samples], dtype=np.int64)
+        times = np.array([time for _, time, _ in samples])
+        values = np.array([values for _, _, values in samples])  # (n_samples, n_cells)
         for index, cell in enumerate(part.cells):
-            if cell.metric not in self._families:
-                self._families[cell.metric] = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115
-            self._families[cell.metric].writelines(part.lines(index, samples))
+            slot = self._slots[cell.metric].index((part, index))
+            self._families[cell.metric].add(slot, keys, times, values[:, index])
 
     def close(self) -> None:
         """Put the families together."""
         try:
-            for parts in self._parts:
-                for part in parts:
-                    self._append(part, part.rest())
+            for part in (part for parts in self._parts for part in parts):
+                self._append(part, part.rest())
             with self._path.open("w", encoding="utf-8") as out:
-                for metric, lines in self._families.items():
-                    out.write(HEADERS[metric])
-                    lines.seek(0)
-                    shutil.copyfileobj(lines, out)
+                for metric, spool in self._families.items():
+                    out.writelines(self._lines(metric, spool))
                 out.write("# EOF\n")
         finally:
             self.discard()
 
+    def _lines(self, metric: str, spool: Spool) -> Iterator[str]:
+        header = HEADERS[metric]
+        for number, samples in spool.series():
+            yield header
+            header = ""
+            part, index = self._slots[metric][number % spool.slots]
+            labels = part.label(index, number // spool.slots)
+            for start in range(0, len(samples), PIECE_SAMPLES):
+                piece = samples[start : start + PIECE_SAMPLES]
+                for time, value in zip(piece["time"].tolist(), piece["value"].tolist(), strict=True):
+                    yield f"{metric}{{{labels}}} {value!r} {time!r}\n"
+
     def discard(self) -> None:
-        """Close the files of the families."""
+        """Let go of the files of the families."""
         while self._families:
             self._families.popitem()[1].close()
 

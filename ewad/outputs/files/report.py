@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -14,13 +16,25 @@ from ewad.engine.recursive_learner import StreamExpert
 from ewad.engine.resampled import grid_of
 from ewad.engine.settings import ModelSettings
 from ewad.kernels.memory import Floats
-from ewad.numeric.calendar import WEEK, season_of
+from ewad.numeric.calendar import seasons_of
 from ewad.numeric.scores import Score, Scores
 from ewad.outputs.text import aligned
 
 # So many intervals between samples of a group say what its season is.
 ENOUGH_INTERVALS = 100
 NAMED = 3  # streams in a line
+# Values of all streams that seasons may remember together: 32 MB.
+MOST_REMEMBERED = 4_000_000
+# keys of the report as data, and what scores call them
+KEYS = {
+    "mse": "mse",
+    "mae": "mae",
+    "mase": "mase",
+    "skill": "skill",
+    "skill_vs_season": "seasonal_skill",
+    "coverage": "coverage",
+    "mean_width": "width",
+}
 HEADER = ("stream", "horizon", "scored", "MSE", "MAE", "MASE", "skill", "vs season", "coverage", "mean width")
 
 Observed = tuple[Batch, Results]
@@ -43,6 +57,11 @@ class Report:
         if group is not None and len(results.accepted):
             group.observe(batch, results)
 
+    def json(self) -> str:
+        """The same as JSON."""
+        some = [group for group in self._groups if group is not None]
+        return json.dumps([group.data(self._score_from) for group in some], indent=1)
+
     def __str__(self) -> str:
         """The tables of all groups."""
         some = [group for group in self._groups if group is not None]
@@ -57,20 +76,20 @@ class _GroupReport:
     def __init__(self, group: Group, model: ModelSettings) -> None:
         self._group = group
         self._model = model
-        self._grid = grid_of(model)
-        self._scores: Scores | None = None
+        self._scores: list[Scores] = []  # one for each season that forecasts are compared with
+        self._seasons: list[str] = []
         self._waiting: list[Observed] = []
         self._intervals: list[Floats] = []
         self._seen = np.zeros(0, dtype=np.int64)  # rows that have had a sample
         if model.season is not None:
-            self._begin(model.season, "as configured")
+            self._begin([(model.season, "as configured")])
         elif model.every_seconds is not None:
             self._begin_by(model.every_seconds, "intervals")
 
     def observe(self, batch: Batch, results: Results) -> None:
         """Score the batch, or keep it until there are enough intervals."""
-        if self._scores is not None:
-            self._score(self._scores, batch, results)
+        if self._scores:
+            self._score(batch, results)
             return
         self._waiting.append((batch, results))
         self._intervals.append(self._elapsed(batch, results))
@@ -79,7 +98,7 @@ class _GroupReport:
 
     def lines(self, score_from: float) -> list[str]:
         """Return the group's part of the report."""
-        scores = self._scores or self._end_waiting()
+        scores = self._best()
         if not len(self._group.streams):
             return [f"{self._group.name}: no samples"]
         score = scores.score(score_from)
@@ -87,24 +106,60 @@ class _GroupReport:
         said = [*self._too_short(scores, score), *self._diverged(), *self._weights()]
         return [*self._heading(score_from), "", *table, *said]
 
-    def _end_waiting(self) -> Scores:
-        """Let the first intervals tell the season, and score what has waited; return the scores."""
+    def data(self, score_from: float) -> dict[str, Any]:
+        """Return the group's part of the report as plain values; None for what there is not."""
+        score = self._best().score(score_from)
+        return {
+            "group": self._group.name,
+            "model": self._model.name,
+            "interval": self._model.interval,
+            "every_seconds": self._model.every_seconds,
+            "season": self._season,
+            "scored_from": score_from,
+            "scores": [
+                {
+                    "stream": name,
+                    "horizon": horizon,
+                    "scored": int(score.scored[row, i]),
+                    **{key: _plain(getattr(score, attribute)[row, i]) for key, attribute in KEYS.items()},
+                }
+                for row, name in enumerate(self._group.streams.names)
+                for i, horizon in enumerate(self._model.horizons)
+            ],
+        }
+
+    def _best(self) -> Scores:
+        """Return the scores against the season whose naive forecast is the best; remember its name."""
+        if not self._scores:
+            self._end_waiting()
+        skills = [each.score(0.0).seasonal_skill for each in self._scores]
+        known = [
+            np.mean(skill[~np.isnan(skill)]) if not np.isnan(skill).all() else np.inf for skill in skills
+        ]
+        best = int(np.argmin(np.array(known)))  # the less skill beside it, the better it is itself
+        self._season = self._seasons[best]
+        return self._scores[best]
+
+    def _end_waiting(self) -> None:
+        """Let the first intervals tell the seasons, and score what has waited."""
         intervals = np.concatenate([*self._intervals, np.zeros(0)])
-        scores = self._begin_by(float(np.median(intervals)) if len(intervals) else 0.0, "the median interval")
+        self._begin_by(float(np.median(intervals)) if len(intervals) else 0.0, "the median interval")
         waiting, self._waiting, self._intervals = self._waiting, [], []
         for batch, results in waiting:
-            self._score(scores, batch, results)
-        return scores
+            self._score(batch, results)
 
-    def _begin_by(self, interval_seconds: float, its_name: str) -> Scores:
-        season = season_of(interval_seconds)
-        what = "a week" if season == WEEK and interval_seconds > 43200.0 else "a day"
-        return self._begin(season, f"{what} at {its_name} of {interval_seconds:g} s")
+    def _begin_by(self, interval_seconds: float, its_name: str) -> None:
+        n = max(len(self._group.streams), 1)
+        found = [season for season in seasons_of(interval_seconds) if season[0] * n <= MOST_REMEMBERED]
+        self._begin([(season, f"{what} at {its_name} of {interval_seconds:g} s") for season, what in found])
 
-    def _begin(self, season: int | None, why: str) -> Scores:
-        self._season = "none is known" if season is None else f"{season} samples, {why}"
-        self._scores = Scores(self._model.horizons, season)
-        return self._scores
+    def _begin(self, seasons: Sequence[tuple[int | None, str]]) -> None:
+        """Begin to score against each of the seasons: samples, and why."""
+        known = [(season, f"{season} samples, {why}") for season, why in seasons] or [(None, "none is known")]
+        self._seasons = [name for _, name in known]
+        self._season = self._seasons[0]
+        self._scores = [Scores(self._model.horizons, season) for season, _ in known]
+        self._grids = [grid_of(self._model) for _ in known]  # of each: a grid goes on with its scores
 
     def _elapsed(self, batch: Batch, results: Results) -> Floats:
         """Return the seconds since the sample before, of those samples that have one."""
@@ -114,18 +169,19 @@ class _GroupReport:
         self._seen = np.union1d(self._seen, rows)
         return results.elapsed[known]
 
-    def _score(self, scores: Scores, batch: Batch, results: Results) -> None:
+    def _score(self, batch: Batch, results: Results) -> None:
         """Hold what came against what was forecast, sample by sample or interval by interval."""
-        for owner in (scores, self._grid):
-            if owner is not None and owner.n_rows < self._group.n_rows:
-                owner.grow(self._group.n_rows)
         stream, value = batch.stream[results.accepted], batch.value[results.accepted]
-        made = _made(results)
-        if self._grid is not None:
-            scores.update_on_grid(self._grid, stream, np.ascontiguousarray(results.time), value, made)
-            return
+        made, time = _made(results), np.ascontiguousarray(results.time)
         max_gap = math.inf if self._model.max_gap_seconds is None else self._model.max_gap_seconds
-        scores.update(stream, value, made, results.elapsed > max_gap)
+        for scores, grid in zip(self._scores, self._grids, strict=True):
+            for owner in (scores, grid):
+                if owner is not None and owner.n_rows < self._group.n_rows:
+                    owner.grow(self._group.n_rows)
+            if grid is not None:
+                scores.update_on_grid(grid, stream, time, value, made)
+            else:
+                scores.update(stream, value, made, results.elapsed > max_gap)
 
     def _heading(self, score_from: float) -> list[str]:
         model = self._model
@@ -207,6 +263,10 @@ def _made(results: Results) -> Floats:
     nothing = np.full_like(forecast, np.nan)
     ends = (nothing if end is None else end for end in (results.lower, results.upper))
     return np.stack([forecast, *ends], axis=2)
+
+
+def _plain(number: float) -> float | None:
+    return None if np.isnan(number) else float(number)
 
 
 def _cell(number: float, form: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import importlib.util
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ewad.engine import Batch, Engine, Results
-from ewad.engine.settings import GroupSettings
+from ewad.engine.group import Group
 from ewad.errors import ConfigError
 from ewad.outputs.files.output import Output
-from ewad.outputs.registry import result_columns, result_values
+from ewad.outputs.registry import QUANTITIES, result_columns, result_values
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,15 +39,28 @@ class Sink(Protocol):
         """Let go of everything, where there is to be no file; nothing after close."""
 
 
-def columns(groups: Sequence[GroupSettings]) -> list[str]:
-    """Return the columns of the results of these groups; a cell that a group does not have stays empty."""
-    return ["time", "stream", *result_columns(groups)]
+# What results have on request, as it stands after each sample: word -> quantity, first word of its columns.
+FURTHER = {
+    "anomaly": ("anomaly_score", "anomaly"),
+    "skill": ("forecast_skill_ratio", "skill"),
+    "weights": ("expert_weight", "weight"),
+}
 
 
-def table(engine: Engine, observed: Sequence[tuple[Batch, Results]]) -> Table:
-    """Return the rows of some batches, in order of time."""
-    names = [*columns([group.settings for group in engine.groups]), "group", "row"]
-    parts = [_group_table(engine, batch, results) for batch, results in observed]
+def columns(engine: Engine, further: Sequence[str] = ()) -> list[str]:
+    """Return the columns of the results of an engine; a cell that a group does not have stays empty."""
+    asked = [name for group in engine.groups for name, _ in _further(group, further)]
+    settings = [group.settings for group in engine.groups]
+    return ["time", "stream", *result_columns(settings), *dict.fromkeys(asked)]
+
+
+def table(engine: Engine, observed: Sequence[tuple[Batch, Results]], further: Sequence[str] = ()) -> Table:
+    """Return the rows of some batches, in order of time.
+
+    further: of FURTHER, what now stands; it is of each row where no stream has two.
+    """
+    names = [*columns(engine, further), "group", "row"]
+    parts = [_group_table(engine, batch, results, further) for batch, results in observed]
     lengths = [len(part["time"]) for part in parts]
     joined = {
         name: np.concatenate(
@@ -62,7 +75,16 @@ def table(engine: Engine, observed: Sequence[tuple[Batch, Results]]) -> Table:
     return joined
 
 
-def _group_table(engine: Engine, batch: Batch, results: Results) -> Table:
+def _further(group: Group, words: Sequence[str]) -> Iterator[tuple[str, NDArray[Any]]]:
+    """Yield the further columns that a group has: name, and what stands of each row."""
+    quantities = {quantity.name: quantity for quantity in QUANTITIES}
+    for word in words:
+        name, first = FURTHER[word]
+        for labels, values in quantities[name].standing(group):
+            yield "_".join([first, *(value for _, value in labels)]), values
+
+
+def _group_table(engine: Engine, batch: Batch, results: Results, further: Sequence[str]) -> Table:
     accepted = results.accepted
     names = np.array(engine.groups[batch.group].streams.names, dtype=object)
     return {
@@ -72,20 +94,28 @@ def _group_table(engine: Engine, batch: Batch, results: Results) -> Table:
         "group": np.full(len(accepted), batch.group),
         "row": batch.stream[accepted],
         **result_values(engine, batch.group, results),
+        **{
+            name: values[batch.stream[accepted]]
+            for name, values in _further(engine.groups[batch.group], further)
+        },
     }
 
 
 class CsvSink:
     """A CSV file: numbers in their shortest exact form, an empty cell where there is no value."""
 
-    def __init__(self, path: Path, columns: Sequence[str]) -> None:
+    def __init__(self, path: Path, columns: Sequence[str], iso: bool = False) -> None:
         self._columns = columns
+        self._iso = iso
         self._file = path.open("w", newline="", encoding="utf-8")
         csv.writer(self._file, lineterminator="\n").writerow(columns)
 
     def write(self, table: Table) -> None:
         """Append the rows."""
-        _frame(table, self._columns).to_csv(self._file, index=False, header=False)
+        frame = _frame(table, self._columns)
+        if self._iso:
+            frame["time"] = np.char.add(np.datetime_as_string(_moments(table["time"])), "Z")
+        frame.to_csv(self._file, index=False, header=False)
 
     def close(self) -> None:
         """Close the file."""
@@ -100,21 +130,23 @@ class CsvSink:
 class ParquetSink:
     """A Parquet file, a row group a table. Needs the extra `parquet`."""
 
-    def __init__(self, path: Path, columns: Sequence[str]) -> None:
+    def __init__(self, path: Path, columns: Sequence[str], iso: bool = False) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         self._columns = columns
         self._table = pa.Table
         # fixed from the start: what a first table lacks must not decide the type of a column
-        self._schema = pa.schema(
-            [(name, pa.string() if name == "stream" else pa.float64()) for name in columns]
-        )
+        kinds = {"stream": pa.string()} | ({"time": pa.timestamp("us", tz="UTC")} if iso else {})
+        self._iso = iso
+        self._schema = pa.schema([(name, kinds.get(name, pa.float64())) for name in columns])
         self._writer: Any = pq.ParquetWriter(path, self._schema)
 
     def write(self, table: Table) -> None:
         """Append the rows."""
         frame = _frame(table, self._columns)
+        if self._iso:
+            frame["time"] = _utc(table["time"])
         self._writer.write_table(self._table.from_pandas(frame, schema=self._schema, preserve_index=False))
 
     def close(self) -> None:
@@ -127,7 +159,7 @@ class ParquetSink:
             self._writer.close()
 
 
-SINKS: dict[str, Callable[[Path, Sequence[str]], Sink]] = {".csv": CsvSink, ".parquet": ParquetSink}
+SINKS: dict[str, Callable[[Path, Sequence[str], bool], Sink]] = {".csv": CsvSink, ".parquet": ParquetSink}
 
 
 class FileSink:
@@ -161,13 +193,26 @@ class FileSink:
         self._output.discard()
 
 
-def sink(path: Path, columns: Sequence[str]) -> FileSink:
-    """Return the sink that the file's ending asks for. Raises ConfigError for an unknown one."""
+def sink(path: Path, columns: Sequence[str], iso: bool = False) -> FileSink:
+    """Return the sink that the file's ending asks for. Raises ConfigError for an unknown one.
+
+    iso: times as ISO 8601 in CSV and as timestamps in Parquet, UTC; else Unix seconds.
+    """
     if path.suffix not in SINKS:
         raise ConfigError(f"{path}: expected a name that ends in {' or '.join(SINKS)}")
     if path.suffix == ".parquet" and importlib.util.find_spec("pyarrow") is None:
         raise ConfigError(f"{path}: Parquet needs pyarrow: pip install 'ewad[parquet]'")
-    return FileSink(path, lambda unfinished: SINKS[path.suffix](unfinished, columns))
+    return FileSink(path, lambda unfinished: SINKS[path.suffix](unfinished, columns, iso))
+
+
+def _moments(time: NDArray[Any]) -> NDArray[np.datetime64]:
+    return (time * 1e6).round().astype("datetime64[us]")
+
+
+def _utc(time: NDArray[Any]) -> pd.Series[Any]:
+    import pandas as pd
+
+    return pd.Series(pd.DatetimeIndex(_moments(time)).tz_localize("UTC"))
 
 
 def _frame(table: Table, columns: Sequence[str]) -> pd.DataFrame:

@@ -1,0 +1,240 @@
+"""What `ewad replay` writes and keeps: results, reports, OpenMetrics, and the state of a daemon to come."""
+
+import json
+import math
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.system import daemon as daemons
+from tests.system import mosquitto
+from tests.system.daemon import ewad, failed
+from tests.system.prometheus import Prometheus
+
+MODEL = '[[stream]]\nname = "t"\ntopic = "site/{room}/t"\nmodel = "m"\n[model.m]\nlags = 4\n'
+LINEAR = MODEL + 'experts = ["linear"]\n'
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+
+
+def wave(n, step=60.0, period=24, start=1.7e9):
+    return [(start + step * i, 20 + 5 * math.sin(2 * math.pi * i / period)) for i in range(n)]
+
+
+def written(path, samples, header="time,a"):
+    path.write_text(f"{header}\n" + "".join(f"{moment!r},{value!r}\n" for moment, value in samples))
+    return path
+
+
+def rows(path):
+    header, *lines = Path(path).read_text().splitlines()
+    return [dict(zip(header.split(","), line.split(","), strict=True)) for line in lines]
+
+
+def test_openmetrics_is_what_prometheus_own_parser_takes():
+    from prometheus_client.openmetrics.parser import text_string_to_metric_families
+
+    content = "time,stream,value\n" + "".join(f"{i},{'ab'[i % 2]},{i % 7}\n" for i in range(400))
+    Path("in.csv").write_text(content)
+    assert (
+        ewad("replay", "in.csv", "--beta", "0.9", "--beta", "0.98", "--openmetrics", "out.om").returncode == 0
+    )
+    families = {family.name: family for family in text_string_to_metric_families(Path("out.om").read_text())}
+    times = {}
+    for sample in families["ewad_smoothed_value"].samples:
+        times.setdefault((sample.labels["stream"], sample.labels["beta"]), []).append(float(sample.timestamp))
+    assert times == {
+        (stream, beta): [float(i) for i in range(400) if "ab"[i % 2] == stream]
+        for stream in "ab"
+        for beta in ("0.9", "0.98")
+    }
+
+
+def test_series_stay_apart_where_they_come_in_many_pieces(monkeypatch):
+    from ewad.outputs.files import backfill
+
+    monkeypatch.setattr(backfill, "PIECE_SAMPLES", 7)
+    import numpy as np
+
+    spool = backfill.Spool(2)
+    expected = {}
+    for i in range(50):
+        keys = np.array([i % 3, 2 - i % 2])
+        spool.add(i % 2, keys, np.array([i, i + 0.5]), np.array([float(i), np.nan if i % 5 == 0 else 1.0]))
+        for key, moment, value in zip(
+            keys.tolist(), (i, i + 0.5), (float(i), None if i % 5 == 0 else 1.0), strict=True
+        ):
+            if value is not None:
+                expected.setdefault(key * 2 + i % 2, []).append((moment, value))
+    got = {n: list(zip(s["time"].tolist(), s["value"].tolist(), strict=True)) for n, s in spool.series()}
+    spool.close()
+    assert got == expected
+
+
+def test_results_tell_anomaly_skill_and_weights_of_each_row_on_request():
+    written(Path("in.csv"), wave(200))
+    Path("ewad.toml").write_text(
+        MODEL.replace("site/{room}/t", "#") + 'experts = ["persistence", "linear"]\ninterval = 0.9\n'
+    )
+    asked = ("-c", "ewad.toml", "--with", "anomaly,skill,weights", "-o")
+    assert ewad("replay", "in.csv", *asked, "out.csv").returncode == 0
+    found = rows("out.csv")
+    weights = [name for name in found[0] if name.startswith("weight_")]
+    assert weights == ["weight_1_persistence", "weight_1_linear"]
+    assert sum(float(found[-1][name]) for name in weights) == pytest.approx(1.0)
+    assert math.isfinite(float(found[-1]["skill_1"]))
+    assert found[-1]["anomaly"] != ""
+    # what the first hundred rows say does not depend on those that follow
+    written(Path("less.csv"), wave(100))
+    assert ewad("replay", "less.csv", *asked, "less_out.csv").returncode == 0
+    assert rows("less_out.csv") == found[:100]
+    said = failed(ewad("replay", "in.csv", "--with", "anomly"), 2)
+    assert said == 'ewad: --with: expected anomaly, skill, weights, got "anomly"\n'
+
+
+def test_times_of_results_are_dates_on_request():
+    written(Path("in.csv"), wave(3, step=0.25))
+    assert ewad("replay", "in.csv", "--iso-times", "-o", "out.csv").returncode == 0
+    assert [row["time"] for row in rows("out.csv")][1] == "2023-11-14T22:13:20.250000Z"
+    pytest.importorskip("pyarrow")
+    import pandas as pd
+
+    assert ewad("replay", "in.csv", "--iso-times", "-o", "out.parquet").returncode == 0
+    table = pd.read_parquet("out.parquet")
+    assert table["time"].tolist() == list(
+        pd.to_datetime([1.7e9, 1.7e9 + 0.25, 1.7e9 + 0.5], unit="s", utc=True)
+    )
+
+
+def test_the_report_is_json_on_request():
+    written(Path("in.csv"), wave(300, step=3600.0))
+    done = ewad("replay", "in.csv", "--report-json")
+    (group,) = json.loads(done.stdout)
+    (score,) = group["scores"]
+    assert group["season"].startswith("24 samples, a day")
+    assert score["stream"] == "a"
+    assert score["scored"] == 224
+    assert score["skill_vs_season"] is not None
+    assert score["coverage"] is None
+
+
+def test_forecasts_are_compared_with_the_best_of_day_week_and_year():
+    # by half hours, with a pattern of a week: days differ
+    samples = [
+        (moment, value + 30 * (i // 48 % 7 > 4)) for i, (moment, value) in enumerate(wave(3000, 1800.0, 48))
+    ]
+    written(Path("in.csv"), samples)
+    done = ewad("replay", "in.csv", "--report")
+    assert "(336 samples, a week at the median interval of 1800 s)" in done.stdout
+    Path("monthly.csv").write_text(
+        "month,a\n" + "".join(f"{2000 + i // 12}-{i % 12 + 1:02},{i % 12}\n" for i in range(120))
+    )
+    assert (
+        "(12 samples, a year at the median interval of " in ewad("replay", "monthly.csv", "--report").stdout
+    )
+
+
+# -- warm start --
+
+
+@pytest.mark.system
+def test_history_is_there_at_the_first_live_sample_and_none_of_it_twice(tmp_path):
+    start = math.floor(time.time()) - 300.0
+    history = wave(300, step=1.0, start=start)
+    written(Path("history.csv"), history, "time,hall")
+    state = tmp_path / "ewad" / "ewad.db"
+    settings = LINEAR + '[state]\npath = "ewad.db"\n'
+    with mosquitto.running(tmp_path / "mosquitto") as broker:
+        url = f"mqtt://127.0.0.1:{broker.port}"
+        daemon = daemons.Daemon(tmp_path / "ewad", url, settings)
+        warm = ("-c", daemon.config, "--state", state, "--stream-name", "site/{stream}/t")
+        done = ewad("replay", "history.csv", *warm)
+        assert done.returncode == 0, done.stderr
+        assert done.stderr.startswith("300 samples of 1 stream ")
+        again = ewad("replay", "history.csv", *warm)
+        assert "left out: 300 that the state file has already" in again.stderr
+        daemon.start()
+        try:
+            assert daemon.value("ewad_samples_total", stream="site/hall/t", room="hall") == 300
+            broker.publish("site/hall/t", "20.5")
+            daemon.until_value("ewad_samples_total", 301.0, stream="site/hall/t")
+            assert daemon.value("ewad_value", stream="site/hall/t") == 20.5
+            assert math.isfinite(daemon.value("ewad_forecast_value", stream="site/hall/t"))
+            busy = failed(ewad("replay", "history.csv", *warm), 1)
+            assert str(state) in busy
+        finally:
+            daemon.end()
+
+
+def test_history_whose_names_are_no_topics_is_refused_with_the_remedy():
+    written(Path("history.csv"), wave(10))
+    Path("ewad.toml").write_text(LINEAR)
+    said = failed(ewad("replay", "history.csv", "-c", "ewad.toml", "--state", "ewad.db"), 1)
+    assert "expected a name that a topic takes: site/{room}/t: give such names with --stream-name" in said
+    said = failed(ewad("replay", "history.csv", "-c", "ewad.toml", "--stream-name", "site/{rom}/t"), 1)
+    assert said.endswith("--stream-name: expected {stream}, {value}, got {rom}\n")
+    Path("ewad.toml").unlink()
+    said = failed(ewad("replay", "history.csv", "--state", "ewad.db"), 2)
+    assert said == "ewad: --state: needs the daemon's configuration: -c FILE\n"
+
+
+def test_recorded_messages_warm_a_state_up_with_their_labels_and_fields():
+    Path("ewad.toml").write_text(
+        '[[stream]]\nname = "t"\ntopic = "site/{room}/t"\n[state]\npath = "ewad.db"\n'
+    )
+    Path("messages.txt").write_text("".join(f"{1700000000 + i} site/hall/t {i}\n" for i in range(20)))
+    for expected in ("20 samples", "0 samples"):
+        done = ewad("replay", "messages.txt", "-c", "ewad.toml", "--state", "ewad.db")
+        assert done.stderr.startswith(expected), done.stderr
+    shown = ewad("state", "export", "-c", "ewad.toml").stdout
+    assert "site/hall/t" in shown
+
+
+@pytest.mark.system
+def test_history_comes_from_a_real_prometheus(tmp_path):
+    now = math.floor(time.time() / 60.0) * 60.0
+    samples = wave(120, step=60.0, start=now - 7200.0)
+    lines = [f'temperature{{room="hall",job="x"}} {value!r} {moment!r}\n' for moment, value in samples]
+    Path("in.om").write_text("# TYPE temperature gauge\n" + "".join(lines) + "# EOF\n")
+    import shutil
+    import subprocess
+
+    if shutil.which("promtool") is None:
+        pytest.skip("promtool isn't installed")
+    blocks = tmp_path / "prometheus" / "data"
+    subprocess.run(
+        ["promtool", "tsdb", "create-blocks-from", "openmetrics", "in.om", "made"],
+        check=True,
+        capture_output=True,
+    )
+    prometheus = Prometheus(tmp_path / "prometheus", "127.0.0.1:1", {})
+    prometheus.process.kill()
+    prometheus.process.wait()
+    shutil.copytree("made", blocks, dirs_exist_ok=True)
+    shutil.rmtree(tmp_path / "prometheus" / "data" / "wal", ignore_errors=True)
+    again = prometheus.process.args
+    process = subprocess.Popen(again, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    prometheus.process = process
+    try:
+        prometheus.until_ready()
+        Path("ewad.toml").write_text(LINEAR)
+        done = ewad(
+            "replay", "-c", "ewad.toml", "--state", "ewad.db", "--from-prometheus", f"http://{prometheus._url}",
+            "--query", "temperature", "--last", "3h", "--step", "1m",
+            "--stream-column", "room", "--stream-name", "site/{room}/t", "-o", "out.csv",
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        found = {float(row["time"]): float(row["value"]) for row in rows("out.csv")}
+        assert {row["stream"] for row in rows("out.csv")} == {"site/hall/t"}
+        for moment, value in samples:
+            assert found[moment] == pytest.approx(value)
+    finally:
+        process.kill()
+        process.wait()
+    said = failed(ewad("replay", "--from-prometheus", "http://127.0.0.1:1", "--query", "x"), 1)
+    assert said.startswith("ewad: --from-prometheus http://127.0.0.1:1: ")
