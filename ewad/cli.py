@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from ewad import __version__
-from ewad.commands.file_options import file_options, further, history, taken
+from ewad.commands.file_options import file_options, further, history, taken, with_section
 from ewad.errors import ConfigError, EwadError
 
 if TYPE_CHECKING:
@@ -212,7 +212,8 @@ def replay(files: tuple[Path, ...], config: Path | None, **options: Any) -> None
     explain, chosen = options.pop("explain"), taken(options)
     with history(files, **asked) as found:
         if explain:
-            _explain_files(found, chosen)
+            section = _settings(config).files if config or (config := _default_config()) else None
+            _explain_files(found, with_section(chosen, section))
         else:
             _replay(found, config, options, chosen, outputs)
 
@@ -233,6 +234,7 @@ def _replay(
         if outputs["state"] is not None:
             raise ConfigError("--state: needs the daemon's configuration: -c FILE")
         settings = replaying.default_settings(os.environ, options)
+    chosen = with_section(chosen, settings.files)
     said, report = replaying.replay(files, settings, file_options=chosen, config_file=config, **outputs)
     click.echo(said, err=True)
     if report:
@@ -257,11 +259,12 @@ def train(files: tuple[Path, ...], config: Path | None, name: str | None, **opti
     from ewad.commands import train as training
 
     chosen = taken(options)
+    config = config or _default_config()
+    settings = None if config is None else _settings(config)
+    chosen = with_section(chosen, None if settings is None else settings.files)
     if options.pop("explain"):
         _explain_files(files, chosen)
         return
-    config = config or _default_config()
-    settings = None if config is None else _settings(config)
     said, summary = training.train(files, settings, name, file_options=chosen, config_file=config, **options)
     click.echo(summary, err=True)
     click.echo(said)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ import click
 from ewad.errors import ConfigError
 
 if TYPE_CHECKING:
+    from ewad.config.history import FilesSettings
     from ewad.ingest.files import FileOptions
 
 # as people can type them
@@ -72,6 +74,22 @@ def taken(options: dict[str, Any]) -> FileOptions:
         delimiter=None if delimiter is None else DELIMITERS.get(delimiter, delimiter),
         missing=tuple(options.pop("missing")),
         **rest,
+    )
+
+
+def with_section(given: FileOptions, section: FilesSettings | None) -> FileOptions:
+    """Return the options of the command, and of the section [files] where the command has none."""
+    if section is None:
+        return given
+    delimiter = section.delimiter
+    values = {
+        **{name: getattr(section, name) for name in section.__struct_fields__},
+        "delimiter": None if delimiter is None else DELIMITERS[delimiter],
+    }
+    chosen = {name for name in values if getattr(given, name) not in (None, ()) and name != "accept"}
+    chosen |= {"accept"} if given.accept else set()
+    return dataclasses.replace(
+        given, **{name: value for name, value in values.items() if name not in chosen and value is not None}
     )
 
 

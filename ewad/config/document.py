@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from ewad.config import checks
 from ewad.config.blocks import streams
 from ewad.config.checks import Check, Invalid, Problem
+from ewad.config.history import FILES, FilesSettings
 from ewad.config.http import HTTP, http_settings
 from ewad.config.model import AUTO, MODEL, models
 from ewad.config.mqtt import CREDENTIAL, MQTT, mqtt_settings
@@ -66,6 +67,7 @@ SECTIONS: dict[str, Section] = {
     "log": Section(LOG, "log", _plainly(LogSettings)),
     "reload": Section(RELOAD, "reload", _plainly(ReloadSettings)),
     "state": Section(STATE, "state", state_settings),
+    "files": Section(FILES, "files", _plainly(FilesSettings)),
 }
 
 

@@ -9,6 +9,7 @@ import math
 
 import msgspec
 
+from ewad.config.history import FilesSettings
 from ewad.config.http import HttpSettings
 from ewad.config.mqtt import MqttSettings
 from ewad.config.secret import Secret
@@ -40,6 +41,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log: LogSettings = LogSettings()
     state: StateSettings | None = None
     reload: ReloadSettings = ReloadSettings()
+    files: FilesSettings | None = None
 
     def group_settings(self) -> list[GroupSettings]:
         """Return what the engine needs of each block, in order."""

@@ -149,7 +149,7 @@ class Intake:
 
     def labels_of(self, group: int, stream: str) -> Labels | None:
         """Return the labels of a stream of that name in a group, None if none of its topics takes it."""
-        return self._blocks[group].labels_of_stream(stream)
+        return self.blocks[group].labels_of_stream(stream)
 
     def go_on_from(self, other: Intake) -> None:
         """Go on counting where another intake ends."""

@@ -16,7 +16,7 @@ from ewad.engine import ModelSettings
 from ewad.engine.features import Features, columns, sample_of
 from ewad.engine.learner import PLATEAU
 from ewad.errors import ConfigError, SourceError
-from ewad.ingest.files import FileOptions, read
+from ewad.ingest.files import FileOptions
 from ewad.kernels.memory import Floats
 from ewad.numeric.experts import GRADIENT_EXPERTS
 from ewad.numeric.minibatches import Progress, Training
@@ -28,8 +28,12 @@ from ewad.outputs.files.costs import Curve, draw_curves
 from ewad.outputs.text import aligned, counted
 from ewad.store import model_file
 from ewad.store.model_file import TrainedModel
+from ewad.training.history import History
 
 TRAINABLE = ("linear", "network")
+# Training holds its examples two or three times. With more of them every second, third, ... is used.
+MOST_EXAMPLE_BYTES = 48 * 2**20
+PIECE_SAMPLES = 8192  # of a series, whose windows are made at a time
 
 # (optimizer, epochs in all, what its last step met)
 OnProgress = Callable[[str, int, Progress], None]
@@ -108,6 +112,7 @@ class Report:
     validation_examples: int
     streams: int
     summary: str = ""  # of the files
+    every: int = 1  # of so many examples one was used
 
     @property
     def best(self) -> Result:
@@ -128,7 +133,12 @@ class Report:
         costs = (f"{self.train_persistence:.5g}", f"{self.validation_persistence:.5g}")
         rows.append(("(persistence)", "", "", "", *costs))
         counts = f"{counted(self.streams, 'stream')}: {counted(self.train_examples, 'example')} to train on"
-        lines = [f"{counts}, {self.validation_examples:,} later ones to validate", "", *aligned(rows)]
+        thinned = f"; one of {self.every} is used, for the memory they take" if self.every > 1 else ""
+        lines = [
+            f"{counts}, {self.validation_examples:,} later ones to validate{thinned}",
+            "",
+            *aligned(rows),
+        ]
         ended = [f"{r.optimizer}: {r.reason}" for r in self.results if r.reason]
         return "\n".join([*lines, *([""] if ended else []), *ended])
 
@@ -149,17 +159,17 @@ def train_files(
         raise ConfigError(f"expert: expected one of {', '.join(TRAINABLE)} to train, got {model.expert}")
     if model.every_seconds is not None:
         raise ConfigError("every: expected none to train on files: their samples are taken as they are")
-    summaries: list[str] = []
-    series = read_series(paths, options, summaries)
-    examples = _all_examples(series, model, paths)
+    with History(paths, options) as history:
+        examples, every = _all_examples(history, model, paths)
+        streams, summary = len(history), "\n".join(history.summaries)
     train, validation = split(examples, settings.validation)
     if not len(train) or not len(validation):
         raise SourceError(
             f"{_names(paths)}: too few samples to train on and to validate: {len(examples)} examples"
         )
     results = [_train(name, train, validation, settings, on_progress) for name in optimizers]
-    counts = len(train), len(validation), len(series)
-    return Report(tuple(results), train.persistence, validation.persistence, *counts, "\n".join(summaries))
+    counts = len(train), len(validation), streams
+    return Report(tuple(results), train.persistence, validation.persistence, *counts, summary, every)
 
 
 def save(report: Report, path: Path) -> None:
@@ -176,45 +186,29 @@ def draw_costs(report: Report, path: Path) -> None:
     draw_curves(curves, report.train_persistence, report.validation_persistence, path)
 
 
-def read_series(
-    paths: Sequence[Path], options: FileOptions | None = None, summaries: list[str] | None = None
-) -> dict[str, tuple[Floats, Floats]]:
-    """Return each stream's times and values in order of time; a name may continue from file to file.
+def examples_of(times: Floats, values: Floats, model: ModelSettings, every: int = 1) -> Examples:
+    """Return the examples of one series: those the engine's forecaster would learn from, in its units.
 
-    summaries: grows by the lines that tell how each file was read.
+    every: of so many that follow each other, the first one.
     """
-    parts: dict[str, list[tuple[Floats, Floats]]] = {}
-    for path in paths:
-        with read(path, options, certain=True) as file:
-            if summaries is not None:
-                summaries += file.summary()
-            if file.layout == "messages":
-                raise SourceError(f"{path}: expected columns of numbers to train on, got recorded messages")
-            for chunk in file:
-                for index in np.unique(chunk.stream):
-                    mine = chunk.stream == index
-                    name = file.names[index]
-                    parts.setdefault(name, []).append((chunk.time[mine], chunk.value[mine]))
-    series = {}
-    for name, pieces in parts.items():
-        times, values = (np.concatenate(part) for part in zip(*pieces, strict=True))
-        order = np.argsort(times, kind="stable")
-        series[name] = times[order], values[order]
-    return series
-
-
-def examples_of(times: Floats, values: Floats, model: ModelSettings) -> Examples:
-    """Return all examples of one series: those the engine's forecaster would learn from, in its units."""
     ahead = max(model.horizons)
-    depth = model.lags + ahead
-    n_x = columns(model, seasonal=False).n
-    if len(values) <= depth:
-        return Examples(np.zeros((n_x, 0)), np.zeros((len(model.horizons), 0)), times[:0], times[:0])
-    X, Y = np.empty((len(values) - depth, n_x)), np.empty((len(values) - depth, len(model.horizons)))
-    features, scale = Features(model, 1), RobustScale(1)
-    times, values = np.ascontiguousarray(times), np.ascontiguousarray(values)
-    features.step.write_examples(scale.step, sample_of(model), times, values, X, Y)
-    return Examples(X.T, Y.T, times[depth - ahead : -ahead], times[depth:])
+    depth, n = model.lags + ahead, len(values)
+    n_x, n_y = columns(model, seasonal=False).n, len(model.horizons)
+    features, scale, sample = Features(model, 1), RobustScale(1), sample_of(model)
+    X, Y, places = [np.zeros((0, n_x))], [np.zeros((0, n_y))], [np.zeros(0, np.int64)]
+    place = depth  # of the sample that completes the next example
+    for start in range(0, n if n > depth else 0, PIECE_SAMPLES):
+        piece = slice(start, min(start + PIECE_SAMPLES, n))
+        x, y = np.empty((piece.stop - start, n_x)), np.empty((piece.stop - start, n_y))
+        time, value = np.ascontiguousarray(times[piece]), np.ascontiguousarray(values[piece])
+        made = features.step.write_examples(scale.step, sample, time, value, x, y)
+        taken = np.flatnonzero((np.arange(place, place + made) - depth) % every == 0)
+        X.append(x[taken])
+        Y.append(y[taken])
+        places.append(place + taken)
+        place += made
+    end = np.concatenate(places)
+    return Examples(np.concatenate(X).T, np.concatenate(Y).T, times[end - ahead], times[end])
 
 
 def split(examples: Examples, validation: float) -> tuple[Examples, Examples]:
@@ -230,23 +224,26 @@ def split(examples: Examples, validation: float) -> tuple[Examples, Examples]:
     return examples.where(examples.end <= border), examples.where(examples.origin > border)
 
 
-def _all_examples(
-    series: dict[str, tuple[Floats, Floats]], model: ModelSettings, paths: Sequence[Path]
-) -> Examples:
-    parts = [examples_of(times, values, model) for times, values in series.values()]
-    if not any(len(part) for part in parts):
-        longest = max((len(values) for _, values in series.values()), default=0)
-        needed = model.lags + max(model.horizons) + 1
+def _all_examples(history: History, model: ModelSettings, paths: Sequence[Path]) -> tuple[Examples, int]:
+    """Return the examples of all streams, and of how many each is one: few enough for MOST_EXAMPLE_BYTES."""
+    depth = model.lags + max(model.horizons)
+    lengths = history.lengths()
+    total = sum(max(0, n - depth) for n in lengths)
+    if not total:
         raise SourceError(
-            f"{_names(paths)}: expected a stream of {needed} samples or more "
-            f"({model.lags} lags, {max(model.horizons)} ahead), the longest has {longest}"
+            f"{_names(paths)}: expected a stream of {depth + 1} samples or more "
+            f"({model.lags} lags, {max(model.horizons)} ahead), the longest has {max(lengths, default=0)}"
         )
-    return Examples(
+    size = 8 * (columns(model, seasonal=False).n + len(model.horizons) + 2)
+    every = math.ceil(total * size / MOST_EXAMPLE_BYTES)
+    parts = [examples_of(times, values, model, every) for times, values in history.values()]
+    whole = Examples(
         np.hstack([part.X for part in parts]),
         np.hstack([part.Y for part in parts]),
         np.concatenate([part.origin for part in parts]),
         np.concatenate([part.end for part in parts]),
     )
+    return whole, every
 
 
 def _optimizers(settings: TrainSettings) -> tuple[str, ...]:

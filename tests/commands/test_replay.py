@@ -55,27 +55,6 @@ def test_openmetrics_is_what_prometheus_own_parser_takes():
     }
 
 
-def test_series_stay_apart_where_they_come_in_many_pieces(monkeypatch):
-    from ewad.outputs.files import backfill
-
-    monkeypatch.setattr(backfill, "PIECE_SAMPLES", 7)
-    import numpy as np
-
-    spool = backfill.Spool(2)
-    expected = {}
-    for i in range(50):
-        keys = np.array([i % 3, 2 - i % 2])
-        spool.add(i % 2, keys, np.array([i, i + 0.5]), np.array([float(i), np.nan if i % 5 == 0 else 1.0]))
-        for key, moment, value in zip(
-            keys.tolist(), (i, i + 0.5), (float(i), None if i % 5 == 0 else 1.0), strict=True
-        ):
-            if value is not None:
-                expected.setdefault(key * 2 + i % 2, []).append((moment, value))
-    got = {n: list(zip(s["time"].tolist(), s["value"].tolist(), strict=True)) for n, s in spool.series()}
-    spool.close()
-    assert got == expected
-
-
 def test_results_tell_anomaly_skill_and_weights_of_each_row_on_request():
     written(Path("in.csv"), wave(200))
     Path("ewad.toml").write_text(

@@ -13,12 +13,12 @@ from ewad.errors import ConfigError, SourceError, StateError
 from ewad.numeric.optimizers import OPTIMIZERS, Adam, GradientDescent, Momentum, RMSprop
 from ewad.numeric.schedules import Constant, InverseTime
 from ewad.store.model_file import load
+from ewad.training.history import History
 from ewad.training.training import (
     Examples,
     TrainSettings,
     draw_costs,
     examples_of,
-    read_series,
     save,
     split,
     train_files,
@@ -91,16 +91,38 @@ class TestExamples:
         assert not (validation.end <= border).any()
 
 
-class TestReadSeries:
+class TestHistory:
     def test_a_stream_continues_from_file_to_file_in_order_of_time(self, tmp_path):
         first, second = tmp_path / "1.csv", tmp_path / "2.csv"
         second.write_text("time,a\n30,3\n40,4\n")
         first.write_text("time,a,b\n10,1,7\n20,2,\n")
-        series = read_series([second, first])
+        series = History([second, first])
         assert {name: (t.tolist(), v.tolist()) for name, (t, v) in series.items()} == {
             "a": ([10, 20, 30, 40], [1, 2, 3, 4]),
             "b": ([10], [7]),
         }
+        series.close()
+
+    def test_pieces_of_a_series_give_the_examples_of_the_whole(self, monkeypatch):
+        from ewad.training import training
+
+        whole = examples_of(np.arange(500.0), walk(500), MODEL)
+        monkeypatch.setattr(training, "PIECE_SAMPLES", 37)
+        pieces = examples_of(np.arange(500.0), walk(500), MODEL)
+        thinned = examples_of(np.arange(500.0), walk(500), MODEL, 3)
+        for name in ("X", "Y", "origin", "end"):
+            np.testing.assert_allclose(getattr(pieces, name), getattr(whole, name), rtol=1e-12)
+            np.testing.assert_array_equal(getattr(thinned, name), getattr(pieces, name)[..., ::3])
+
+    def test_more_examples_than_the_memory_is_meant_for_are_thinned_and_that_is_said(self, path, monkeypatch):
+        from ewad.training import training
+
+        whole = train_files([path], settings(epochs=1))
+        monkeypatch.setattr(training, "MOST_EXAMPLE_BYTES", 20_000)
+        report = train_files([path], settings(epochs=1))
+        assert report.every > 1
+        assert f"one of {report.every} is used" in str(report)
+        assert report.train_examples < whole.train_examples
 
 
 class TestTrainFiles:
@@ -272,8 +294,8 @@ class TestSettingsOfTheModel:
         plain = {"learning_rate": 0.1, "schedule": Constant(), "optimizer": GradientDescent()}
         model = ModelSettings(lags=4, horizons=(1, 3), **{**plain, **changes})
         report = train_files([path], settings(model=model, epochs=5, batch_size=10**6))
-        series = read_series([path]).values()
-        parts = [examples_of(times, values, model) for times, values in series]
+        with History([path]) as series:
+            parts = [examples_of(times, values, model) for times, values in series.values()]
         every = Examples(
             np.hstack([part.X for part in parts]),
             np.hstack([part.Y for part in parts]),

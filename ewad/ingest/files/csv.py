@@ -94,7 +94,8 @@ class CsvReader:
     # -- the header --
 
     def _find_dialect(self) -> tuple[Dialect, int]:
-        blocks = encodings.blocks(self._archive, self.encoding, quoted=False)
+        size = dialects.SAMPLED_CHARACTERS
+        blocks = encodings.blocks(self._archive, self.encoding, quoted=False, size=size)
         block = next(blocks, None)
         if block is None:
             self.fail("expected a header and rows, got an empty file")

@@ -61,15 +61,17 @@ def is_western(archive: Archive) -> bool:
     return True
 
 
-def blocks(archive: Archive, encoding: str, *, quoted: bool) -> Iterator[Block]:
+def blocks(archive: Archive, encoding: str, *, quoted: bool, size: int | None = None) -> Iterator[Block]:
     """Yield the file in blocks of whole lines, as UTF-8; a cell in quotes is never cut if quoted.
+
+    size: of a block in bytes, if it is not to be BLOCK_BYTES.
 
     Raises SourceError, and NotUtf8 where the encoding is UTF-8 and the file is not.
     """
     line = 1
     try:
         file = _reencoded(archive, encoding)
-        while content := file.read(BLOCK_BYTES):
+        while content := file.read(size or BLOCK_BYTES):
             content += file.readline()
             if quoted and content.count(b'"') % 2:
                 content += _rest_of_quote(archive, file, line + _open_quote(content))

@@ -661,7 +661,7 @@ class _Decider:
     def _decimal(self, column: Column) -> str:
         if self.options.decimal is not None:
             return self.options.decimal
-        if column.commas and not column.points:
+        if (column.commas or self.known.comma) and not column.points:
             return ","
         if column.groups and not column.points and not column.commas:
             others = any(other.commas for other in self.columns)

@@ -5,16 +5,16 @@ The series are those of the exposition, name and labels alike, so that history a
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from ewad.engine import Engine
 from ewad.engine.group import Group
-from ewad.kernels.memory import Floats, Integers
+from ewad.ingest.files.spool import PIECE_SAMPLES, Spool
+from ewad.kernels.memory import Integers
 from ewad.outputs.files.rows import Table
 from ewad.outputs.prometheus.exposition import RowLabels, escape, header_of, suffix_of
 from ewad.outputs.registry import QUANTITIES
@@ -22,8 +22,6 @@ from ewad.outputs.registry import QUANTITIES
 HEADERS = {quantity.metric: header_of(quantity, openmetrics=True) for quantity in QUANTITIES}
 
 Values = tuple[float, ...]
-PIECE_SAMPLES = 65_536
-SAMPLE = np.dtype([("series", np.int64), ("time", np.float64), ("value", np.float64)])
 
 
 class Cell(NamedTuple):
@@ -88,57 +86,6 @@ class Part:
         return f"{self._prefix}{text}{self.cells[index].suffix}"
 
 
-class Spool:
-    """The samples of one family on disk, in the order of time, to be read series by series.
-
-    A series is a key of a part's cell: its number is key * slots + the cell's slot.
-    """
-
-    def __init__(self, slots: int) -> None:
-        self.slots = slots
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 (closed by close)
-        self._counts = np.zeros(0, np.int64)
-
-    def add(self, slot: int, key: Integers, time: Floats, value: Floats) -> None:
-        """Append samples; NaN is an absent one."""
-        known = ~np.isnan(value)
-        samples = np.empty(int(known.sum()), SAMPLE)
-        samples["series"], samples["time"] = key[known] * self.slots + slot, time[known]
-        samples["value"] = value[known]
-        counts = np.bincount(samples["series"], minlength=len(self._counts))
-        counts[: len(self._counts)] += self._counts
-        self._counts = counts
-        self._file.write(samples.tobytes())
-
-    def series(self) -> Iterator[tuple[int, Any]]:
-        """Yield each series with its samples: they are sorted by counting, from file to file."""
-        total = int(self._counts.sum())
-        if not total:
-            return
-        self._file.flush()
-        came = np.memmap(self._file, SAMPLE, "r", shape=(total,))
-        places = np.cumsum(self._counts) - self._counts
-        with tempfile.TemporaryFile() as sorted_file:
-            together = np.memmap(sorted_file, SAMPLE, "w+", shape=(total,))
-            for start in range(0, total, PIECE_SAMPLES):
-                piece = came[start : start + PIECE_SAMPLES]
-                order = np.argsort(piece["series"], kind="stable")
-                numbers, first, n = np.unique(piece["series"][order], return_index=True, return_counts=True)
-                rank = np.arange(len(piece)) - np.repeat(first, n)
-                together[np.repeat(places[numbers], n) + rank] = piece[order]
-                places[numbers] += n
-            end = 0
-            for number in np.flatnonzero(self._counts).tolist():
-                start, end = end, end + int(self._counts[number])
-                yield number, together[start:end]
-            del together
-        del came
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self._file.close()
-
-
 class BackfillSink:
     """One OpenMetrics file: families in one piece, and in them series, each in order of time."""
 
@@ -150,7 +97,8 @@ class BackfillSink:
         for part in (part for parts in self._parts for part in parts):
             for index, cell in enumerate(part.cells):
                 self._slots.setdefault(cell.metric, []).append((part, index))
-        self._families = {metric: Spool(len(slots)) for metric, slots in self._slots.items()}
+        # a series is a key of a slot: its number is key * slots + slot
+        self._families = {metric: Spool() for metric in self._slots}
 
     def write(self, table: Table) -> None:
         """Append the rows to their families."""
@@ -166,8 +114,9 @@ class BackfillSink:
         times = np.array([time for _, time, _ in samples])
         values = np.array([values for _, _, values in samples])  # (n_samples, n_cells)
         for index, cell in enumerate(part.cells):
-            slot = self._slots[cell.metric].index((part, index))
-            self._families[cell.metric].add(slot, keys, times, values[:, index])
+            slots = self._slots[cell.metric]
+            numbers = keys * len(slots) + slots.index((part, index))
+            self._families[cell.metric].add(numbers, times, values[:, index])
 
     def close(self) -> None:
         """Put the families together."""
@@ -186,8 +135,9 @@ class BackfillSink:
         for number, samples in spool.series():
             yield header
             header = ""
-            part, index = self._slots[metric][number % spool.slots]
-            labels = part.label(index, number // spool.slots)
+            key, slot = divmod(number, len(self._slots[metric]))
+            part, index = self._slots[metric][slot]
+            labels = part.label(index, key)
             for start in range(0, len(samples), PIECE_SAMPLES):
                 piece = samples[start : start + PIECE_SAMPLES]
                 for time, value in zip(piece["time"].tolist(), piece["value"].tolist(), strict=True):
