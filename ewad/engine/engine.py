@@ -31,7 +31,8 @@ class Forgotten(NamedTuple):
 class Engine:
     """All groups of streams. It has no clock and does no I/O: its state depends on its samples alone.
 
-    Chunk invariance: a sequence of samples gives the same state, to rounding, in whatever batches it comes.
+    Chunk invariance: a sequence of samples gives the same state and results, bit for bit, in whatever batches
+    it comes.
     """
 
     def __init__(self, groups: Sequence[GroupSettings], max_streams: int = 100_000) -> None:

@@ -70,6 +70,15 @@ def assert_close(got, expected, rel=1e-9):
         )
 
 
+def assert_equal(got, expected):
+    """Compare arrays by name, bit for bit."""
+    assert got.keys() == expected.keys()
+    for name in got:
+        assert np.ascontiguousarray(got[name]).tobytes() == np.ascontiguousarray(expected[name]).tobytes(), (
+            name
+        )
+
+
 def random_samples(seed, n, n_streams, disorder=0.2):
     """Return random walks on irregular clocks; some times repeat, some go back."""
     rng = np.random.default_rng(seed)

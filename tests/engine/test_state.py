@@ -293,3 +293,19 @@ def test_a_head_without_its_counts_is_damage(whole, damaged):
     np.savez(dump, **arrays)
     with pytest.raises(StateError, match=r"^state: expected "):
         Engine([GroupSettings("a")]).load(dump.getvalue())
+
+
+def test_a_dump_of_version_5_goes_on_as_if_this_arithmetic_had_computed_it():
+    model = replace(
+        MODEL, experts=("persistence", "linear", "seasonal"), features="full", share="stream", interval=0.9
+    )
+    settings = replace(GROUP, model=model, topics=())
+    loaded, stayed = Engine([settings]), used(settings)
+    what = loaded.load((Path(__file__).parent / "version5.npz").read_bytes())
+    assert what.dropped == []
+    assert what.notes == ['state was computed by the arithmetic "batches", and goes on by "samples-1"']
+    assert_close(state_of(loaded), state_of(stayed), rel=1e-9)
+    samples = random_samples(9, 200, 3)
+    samples.time[:] += 1e7
+    assert_close(observe_in_pieces(loaded, samples), observe_in_pieces(stayed, samples), rel=1e-8)
+    assert Engine([settings]).load(loaded.dump()).notes == []
