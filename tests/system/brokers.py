@@ -196,12 +196,12 @@ KINDS: dict[str, Kind] = {
     "mosquitto, window 65535": Kind(lambda at: a_mosquitto(at, "max_inflight_messages 65535")),
     "own, lowest free identifier, window 20": Kind(lambda at: an_own_one(at, "lowest", 20, marks=True)),
     "own, lowest free identifier, window 1, no DUP": Kind(
-        lambda at: an_own_one(at, "lowest", 1, marks=False), pause_seconds=0.03
+        lambda at: an_own_one(at, "lowest", 1, marks=False), pause_seconds=0.15
     ),
     "own, random identifiers, no DUP": Kind(lambda at: an_own_one(at, "random", 1000, marks=False)),
     "own, identifiers in turn, no DUP": Kind(lambda at: an_own_one(at, "in turn", 65535, marks=False)),
-    "ejabberd": Kind(an_ejabberd, pause_seconds=0.03),
-    "ejabberd, MQTT 3.1.1": Kind(an_ejabberd, mqtt_version="3.1.1", pause_seconds=0.1),
+    "ejabberd": Kind(an_ejabberd, pause_seconds=0.15),
+    "ejabberd, MQTT 3.1.1": Kind(an_ejabberd, mqtt_version="3.1.1", pause_seconds=0.15),
     "rumqttd": Kind(a_rumqttd),
     "aedes, MQTT 3.1.1": Kind(an_aedes, mqtt_version="3.1.1"),
 }

@@ -77,9 +77,9 @@ class Server:
     def _flush(self) -> None:
         """Send what the links hold; close those that the broker has closed."""
         for link, writer in self._writers.items():
-            if link.outgoing:
+            if not writer.is_closing():
                 writer.write(bytes(link.outgoing))
-                link.outgoing.clear()
+            link.outgoing.clear()
             if not link.open:
                 writer.close()
 
