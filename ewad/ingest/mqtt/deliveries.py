@@ -71,10 +71,11 @@ class Deliveries:
     QoS 1: a broker that missed acknowledgements sends those messages again, in their order and before all
     others (MQTT 5, 4.4 and 4.6). Acknowledgements leave in order, so these messages are the end of what was
     taken; and as the broker holds all of them at once, their packet ids differ. So in a session that goes on,
-    the first message is a repetition if identifier, topic and payload are those of one that was taken since
-    any identifier came twice. If it is, all that was taken after it is still in flight, so a message with
-    the identifier, topic and payload of any of these is a repetition too. If it is not, nothing is.
-    Whether the broker marks repetitions DUP, as it must, is not asked: not every broker does.
+    the first message is a repetition if identifier, topic and payload are those of one that was taken, and
+    neither its identifier nor a later one's was given again since. If it is, all that was taken after it is
+    still in flight, so a message with the identifier, topic and payload of any of these is a repetition too.
+    If it is not, nothing is. Whether the broker marks repetitions DUP, as it must, is not asked: not every
+    broker does.
 
     What remains: the first message of a session that goes on, though new, counts as a repetition if its
     identifier, topic and payload are all those of such a message.
@@ -173,10 +174,12 @@ class Deliveries:
         ids: set[int] = set()
         found: set[int] = set()
         for each in reversed(self.taken):
-            if (packet_id := each & 0xFFFF) in ids:
-                break
+            packet_id = each & 0xFFFF
+            if each != packet_id:  # QoS 1
+                if packet_id in ids:  # acknowledged, as are all before
+                    break
+                found.add(each)
             ids.add(packet_id)
-            found.add(each)
             if each in (new, tag_without_topic(first)):
                 return found
         return set()

@@ -99,6 +99,16 @@ def test_an_identifier_that_a_qos_2_message_had_meanwhile_bounds_what_may_be_rep
         assert deliver(each, [2]) == []
 
 
+def test_qos_2_messages_with_one_identifier_after_another_bound_nothing():
+    deliveries, notes = Deliveries(), Acknowledgements()
+    deliver(deliveries, [1, 2])
+    for payload in (b"x", b"y"):
+        deliveries.take_once(Message(5, payload), notes)
+        deliveries.release(5, notes)
+    deliveries.connected(True, Acknowledgements())
+    assert deliver(deliveries, [1, 2, 3]) == [3]
+
+
 def test_a_message_that_expired_at_the_broker_hides_none_of_those_after_it():
     deliveries = after([1, 2, 3, 4, 5])
     assert deliver(deliveries, [2, 4, 5, 6]) == [6]
