@@ -163,6 +163,7 @@ class Committer:
         started = self._clock()
         results = self._engine.observe(batch)
         taken = self._clock() - started
+        self._intake.note_late(batch, results)
         self._observe_seconds(taken)
         self._observed(self._engine, batch, results)
         size, n = self._pieces[batch.group], len(batch)

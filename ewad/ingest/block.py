@@ -35,6 +35,7 @@ class Block:
         self.templates = [TopicTemplate.parse(topic) for topic in settings.topics]
         self.excluded = [TopicTemplate.parse(topic) for topic in settings.exclude_topics]
         self.reader = Reader(settings, max_payload_bytes)
+        self.timed = settings.timed
         self.naming = naming_of(settings, self.reader)
         self._topics = FORMATS[settings.format].topics
         self.counters = Counters(settings.per_seconds) if settings.kind == "counter" else None
@@ -79,7 +80,7 @@ class Block:
 
     def mark_arrival(self, arrival: float) -> None:
         """Note that the samples added since the last mark arrived then."""
-        if not self.settings.timed:
+        if not self.timed:
             new = len(self.rows) - self._marked
             if new:
                 self.spans.append((new, arrival))
@@ -89,13 +90,13 @@ class Block:
         """Let a sample wait."""
         self.rows.append(row)
         self.values.append(value)
-        if self.settings.timed:
+        if self.timed:
             self.times.append(time)
 
     def take_batch(self, arrival: float, most: int) -> Batch:
         """Return the first waiting samples in order of arrival, at most so many, and forget them."""
         rows, values = self.rows[:most], self.values[:most]
-        if not self.settings.timed:
+        if not self.timed:
             counts, arrivals = zip(*self._take_spans(len(rows)), strict=True)
             time = np.repeat(np.array(arrivals, dtype=np.float64), counts)
         else:

@@ -21,12 +21,14 @@ class Faults:
     def __init__(self) -> None:
         self.counts = dict.fromkeys(REASONS, 0)
         self._absent_logged: set[str] = set()
+        self._late_logged: set[str] = set()
         self._limits_logged: set[str] = set()
 
     def go_on_from(self, other: Faults) -> None:
         """Go on counting where others end."""
         self.counts.update(other.counts)
         self._absent_logged |= other._absent_logged
+        self._late_logged |= other._late_logged
 
     def reject(self, topic: str, block: Block | None, error: DecodeError) -> None:
         """Count a message under its reason; the first one is a warning without the payload."""
@@ -63,6 +65,24 @@ class Faults:
                 quoted(block.settings.name),
                 quoted(error.field, LOGGED_TOPIC),
             )
+
+    def may_note_late(self, block: Block) -> bool:
+        """Return whether no late sample of the block has been told yet."""
+        return block.settings.name not in self._late_logged
+
+    def note_late(self, block: Block, stream: str, seconds: float) -> None:
+        """Say that a stream's sample was older than its newest one, by so many seconds."""
+        self._late_logged.add(block.settings.name)
+        log.warning(
+            "sample dropped stream=%s block=%s reason=out_of_order why=%s (further ones are counted)",
+            quoted(stream, LOGGED_TOPIC),
+            quoted(block.settings.name),
+            quoted(
+                f"it is {seconds:.3f} s older than the newest of its stream: is a clock or time_zone wrong?"
+                ' out_of_order = "accept" takes it',
+                200,
+            ),
+        )
 
     def note_limit(self, topic: str, block: Block, limit: int) -> None:
         """Say once for each limit that a stream was refused."""

@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import NamedTuple
 
+import numpy as np
+
 from ewad.config.settings import StreamSettings
 from ewad.engine import REFUSED, Batch, Engine, Forgotten, Results
 from ewad.errors import DecodeError
@@ -99,8 +101,20 @@ class Intake:
         """Let the engine observe everything that waits; return the batches with what came of them."""
         observed = []
         while (batch := self.take_batch()) is not None:
-            observed.append((batch, self._engine.observe(batch)))
+            results = self._engine.observe(batch)
+            self.note_late(batch, results)
+            observed.append((batch, results))
         return observed
+
+    def note_late(self, batch: Batch, results: Results) -> None:
+        """Say once for each block that a sample came late and was dropped; the engine counts them."""
+        block = self.blocks[batch.group]
+        if len(results.accepted) < len(batch) and self._faults.may_note_late(block):
+            late = np.setdiff1d(np.arange(len(batch)), results.accepted)[0]
+            row = int(batch.stream[late])
+            group = self._engine.groups[batch.group]
+            name = group.streams.names[row]
+            self._faults.note_late(block, name, float(group.time[row] - batch.time[late]))
 
     @property
     def waiting(self) -> bool:

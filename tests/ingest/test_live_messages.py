@@ -292,6 +292,12 @@ class TestTimes:
     def test_forms_of_one_moment(self, text, keys):
         assert self.at(text, NOW, **keys) == NOW
 
+    def test_the_first_late_sample_is_logged(self, caplog):
+        daemon = Daemon(JSON | {"topic": "t", "field": "v", "time_field": "t"})
+        daemon.feed(*[("t", f'{{"v":1,"t":{NOW - 100 + t}}}') for t in (0, -60.5, -30)])
+        (line,) = [r.message for r in caplog.records]
+        assert 'stream="t" block="s" reason=out_of_order why="it is 60.500 s older than' in line
+
     @pytest.mark.parametrize("keys", [{}, {"time_format": "%d.%m.%Y"}, {"time_format": "dsmr"}])
     def test_another_form_is_refused(self, keys):
         assert self.at("noon", NOW, **keys) == {"invalid_time": 1}

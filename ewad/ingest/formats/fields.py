@@ -9,23 +9,21 @@ from typing import Any, NamedTuple
 
 from ewad.config.syntax import field_name, parse_field, quoted
 from ewad.errors import DecodeError
-from ewad.ingest.formats.values import JSON_NAMES
+from ewad.ingest.formats.values import JSON_NAMES, Missing
 from ewad.ingest.topics import Labels
 
 MAX_LABEL = 256  # characters of a label value out of a payload
+NAMES = 4096  # of fields below a "*" that are remembered
 MAX_DEPTH = 32  # levels of a document that "*" looks into
 _INDEX = re.compile(r"0|[1-9]\d{0,8}", re.ASCII)
 _CAPTURE = re.compile(r"\{([a-zA-Z_][a-zA-Z0-9_]*)\}", re.ASCII)
 
 
-class Missing:
-    """What a path leads to that the document does not have."""
-
-
 class Place(NamedTuple):
-    """One thing in a document: what the path to it captured, its own name below a "*", and the thing."""
+    """One thing in a document: what the path to it captured, the whole path, its own name below a "*"."""
 
     labels: Labels
+    path: str
     name: str
     found: Any
 
@@ -57,8 +55,10 @@ class Way:
         self.steps = steps[:-1] if self.star else steps
         self._captures = [parts[1] if (parts := _CAPTURE.fullmatch(step)) else "" for step in self.steps]
         self.names = tuple(name for name in self._captures if name)
+        self._key = self.steps[0] if len(self.steps) == 1 else None
         self._exclude = exclude
         self._words = NOT_FINITE.union(words)
+        self._named: dict[tuple[str, ...], tuple[bool, str, str]] = {}
 
     @property
     def plain(self) -> bool:
@@ -67,18 +67,32 @@ class Way:
 
     def one(self, element: Any, root: Any) -> Any:
         """Return what a plain path leads to, or Missing."""
+        if self._key is not None and type(element) is dict and not self.from_root:
+            return element.get(self._key, Missing)
         return follow(root if self.from_root else element, self.steps)
 
-    def all(self, element: Any, root: Any) -> Iterator[Place]:
-        """Yield all that the path leads to."""
+    def all(self, element: Any, root: Any) -> list[Place]:
+        """Return all that the path leads to."""
+        places: list[Place] = []
         for labels, found in self._branches(root if self.from_root else element, 0, ()):
             if not self.star:
-                yield Place(labels, "", found)
+                places.append(Place(labels, self.path, "", found))
                 continue
             for steps, number in numbers(found, self._words):
-                name = field_name(steps)
-                if not self._excluded(name, steps):
-                    yield Place(labels, name, number)
+                named = self._named.get(steps)
+                if named is None:
+                    named = self._name(steps)
+                if named[0]:
+                    places.append(Place(labels, named[1], named[2], number))
+        return places
+
+    def _name(self, steps: tuple[str, ...]) -> tuple[bool, str, str]:
+        """Return whether a number below the "*" is wanted, its path and its name; they come again."""
+        if len(self._named) >= NAMES:
+            self._named.clear()
+        name = field_name(steps)
+        named = self._named[steps] = (not self._excluded(name, steps), f"{self.path[:-1]}{name}", name)
+        return named
 
     def _branches(self, document: Any, at: int, labels: Labels) -> Iterator[tuple[Labels, Any]]:
         """Yield (captured labels, what is found) from a step on."""
@@ -112,19 +126,36 @@ NOT_FINITE = frozenset(("nan", "inf", "-inf"))
 
 def numbers(
     document: Any, words: Collection[str] = NOT_FINITE, steps: tuple[str, ...] = ()
-) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Yield each number, true, false and word out of words of a document, with its path."""
+) -> list[tuple[tuple[str, ...], Any]]:
+    """Return each number, true, false and word out of words of a document, with its path."""
+    found: list[tuple[tuple[str, ...], Any]] = []
+    _collect(document, words, steps, found)
+    return found
+
+
+def _collect(
+    document: Any, words: Collection[str], steps: tuple[str, ...], found: list[tuple[tuple[str, ...], Any]]
+) -> None:
     kind = type(document)
-    if kind is float or kind is int or kind is bool or (kind is str and document in words):
-        yield steps, document
-    elif len(steps) >= MAX_DEPTH:
-        return
-    elif kind is dict:
-        for key, found in document.items():
-            yield from numbers(found, words, (*steps, key))
+    if kind is dict:
+        items = document.items()
     elif kind is list:
-        for index, found in enumerate(document):
-            yield from numbers(found, words, (*steps, str(index)))
+        items = ((str(index), each) for index, each in enumerate(document))
+    else:
+        if kind in _NUMBERS or (kind is str and document in words):
+            found.append((steps, document))
+        return
+    if len(steps) >= MAX_DEPTH:
+        return
+    for key, each in items:
+        kind = type(each)
+        if kind in _NUMBERS or (kind is str and each in words):
+            found.append(((*steps, key), each))
+        elif kind is dict or kind is list:
+            _collect(each, words, (*steps, key), found)
+
+
+_NUMBERS = frozenset((float, int, bool))
 
 
 def label_text(name: str, found: Any) -> str:

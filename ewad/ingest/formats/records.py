@@ -6,18 +6,18 @@ one number each has a quick reader as well, the first part of the same reading.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ewad.config.settings import StreamSettings
 from ewad.config.syntax import quoted
 from ewad.errors import DecodeError
 from ewad.ingest.formats import json, number
-from ewad.ingest.formats.fields import Missing, Way, label_text
+from ewad.ingest.formats.fields import Way, label_text
 from ewad.ingest.formats.point import Point
 from ewad.ingest.formats.table import FORMATS
 from ewad.ingest.formats.times import time_reader
-from ewad.ingest.formats.values import Rules
+from ewad.ingest.formats.values import Missing, Rules
 from ewad.ingest.formats.zipped import unzipped
 from ewad.ingest.naming import ID
 from ewad.ingest.topics import Labels
@@ -37,7 +37,6 @@ class Record(NamedTuple):
 class _Field(NamedTuple):
     way: Way
     name: str
-    where: str
 
 
 class Reader:
@@ -50,12 +49,12 @@ class Reader:
         self._format = FORMATS[block.format]
         self._points = self._format.open(block, max_bytes)
         self._rules = Rules.of(block)
+        # a float between these is a value without further questions
+        self._low, self._high = (-self._rules.limit, self._rules.limit) if self._rules.plain else (0.0, 0.0)
         self._max_bytes = max_bytes
         paths = block.fields or self._format.fields
         words = dict(block.states)
-        self._fields = [
-            _Field(Way(path, block.exclude, words), name, f"field {quoted(path)}: ") for path, name in paths
-        ]
+        self._fields = [_Field(Way(path, block.exclude, words), name) for path, name in paths]
         self._records = None if block.records is None else Way(block.records)  # "." is the document
         self._labels = [(name, Way(path)) for name, path in block.labels or self._format.labels]
         self._time = None if block.time_field is None else Way(block.time_field)
@@ -78,7 +77,10 @@ class Reader:
         """Return the records of a payload, at least one. Raises DecodeError."""
         if self.quick is not None:
             return (Record(self._only, self.quick(payload)),)
-        return [record for point in self.points(topic, payload) for record in self._of_point(point, arrival)]
+        points = self.points(topic, payload)
+        if len(points) == 1:
+            return self._of_point(points[0], arrival)
+        return [record for point in points for record in self._of_point(point, arrival)]
 
     def points(self, topic: str, payload: bytes) -> Sequence[Point]:
         """Return what the format makes of a payload. Raises DecodeError."""
@@ -107,30 +109,40 @@ class Reader:
             raise found[0]
         return found[0]
 
-    def _of_point(self, point: Point, arrival: float) -> Iterator[Record]:
-        for labels, element in self._elements(point.document):
+    def _of_point(self, point: Point, arrival: float) -> list[Record]:
+        document = point.document
+        records: list[Record] = []
+        for labels, element in self._elements(document):
+            identity, time = (*point.labels, *labels), point.time
             try:
-                identity = (*point.labels, *labels, *self._told_labels(element, point.document))
-                time = self._time_of(point, element, arrival)
+                if self._labels:
+                    identity = (*identity, *self._told_labels(element, document))
+                if self._time is not None:
+                    time = self._time_of(self._time, element, document, arrival)
             except DecodeError as error:
-                yield Record(_ONLY, error)
+                records.append(Record(_ONLY, error))
                 continue
             for field in self._fields:
-                yield from self._of_field(field, identity, time, element, point.document)
+                if field.way.plain:
+                    found = field.way.one(element, document)
+                    records.append(self._record((identity, field.name), found, time, field.way.path))
+                else:
+                    self._add_all(field, identity, time, element, document, records)
             if not self._fields:
-                yield self._record(
-                    identity, "", "", point.document if self._records is None else element, time, ""
-                )
+                found = document if self._records is None else element
+                records.append(self._record((identity, ""), found, time, ""))
+        return records
 
-    def _elements(self, document: Any) -> Iterator[tuple[Labels, Any]]:
-        """Yield the parts of a document that are records, with the labels that the way to them tells."""
-        if self._records is None:
-            if type(document) is list and self._lists and self._fields:
-                yield from (((), element) for element in document)
-            else:
-                yield (), document
-            return
-        for place in self._records.all(document, document):
+    def _elements(self, document: Any) -> Iterable[tuple[Labels, Any]]:
+        """Return the parts of a document that are records, with the labels that the way to them tells."""
+        if self._records is not None:
+            return self._told_elements(self._records, document)
+        if type(document) is list and self._lists and self._fields:
+            return [((), element) for element in document]
+        return (((), document),)
+
+    def _told_elements(self, records: Way, document: Any) -> Iterator[tuple[Labels, Any]]:
+        for place in records.all(document, document):
             if type(place.found) is list:
                 yield from ((place.labels, element) for element in place.found)
             elif self.may_have_ids and type(place.found) is dict and _is_table(place.found):
@@ -142,44 +154,39 @@ class Reader:
         for name, way in self._labels:
             yield name, label_text(name, way.one(element, document))
 
-    def _time_of(self, point: Point, element: Any, arrival: float) -> float | None:
-        if self._time is None:
-            return point.time
-        found = self._time.one(element, point.document)
+    def _time_of(self, way: Way, element: Any, document: Any, arrival: float) -> float:
+        found = way.one(element, document)
         if found is Missing:
-            path = quoted(self._time.path)
+            path = quoted(way.path)
             raise DecodeError("invalid_time", f"time field {path}: expected a time, got no such field")
         return self._read_time(found, arrival)
 
-    def _of_field(
-        self, field: _Field, identity: Labels, time: float | None, element: Any, document: Any
-    ) -> Iterator[Record]:
-        way = field.way
-        if way.plain:
-            yield self._record(identity, field.name, field.where, way.one(element, document), time, way.path)
-            return
-        nothing = True
-        for place in way.all(element, document):
-            nothing = False
-            name = place.name if way.star else field.name
-            path = f"{way.path[:-1]}{place.name}" if way.star else way.path
-            where = f"field {quoted(path)}: "
-            yield self._record((*identity, *place.labels), name, where, place.found, time, path)
-        if nothing:
-            yield self._record(identity, field.name, field.where, Missing, time, way.path)
+    def _add_all(
+        self,
+        field: _Field,
+        identity: Labels,
+        time: float | None,
+        element: Any,
+        document: Any,
+        records: list[Record],
+    ) -> None:
+        """Add the records of a path that may lead to several things, or one that says there is none."""
+        places = field.way.all(element, document)
+        for labels, path, own, found in places:
+            key = (*identity, *labels) if labels else identity, own or field.name
+            records.append(self._record(key, found, time, path))
+        if not places:
+            records.append(self._record((identity, field.name), Missing, time, field.way.path))
 
-    def _record(
-        self, identity: Labels, name: str, where: str, found: Any, time: float | None, path: str
-    ) -> Record:
-        value: float | DecodeError
-        if found is Missing:
-            value = DecodeError("missing_field", f"{where}expected a number, got no such field", path)
-            return Record((identity, name), value, time, path)
+    def _record(self, key: Key, found: Any, time: float | None, path: str) -> Record:
+        kind = type(found)
+        if (kind is float or kind is int) and self._low < found < self._high:
+            return Record(key, float(found), time, path)
         try:
-            value = self._rules.value(found)
+            return Record(key, self._rules.value(found), time, path)
         except DecodeError as error:
-            value = DecodeError(error.reason, f"{where}{error}", path)
-        return Record((identity, name), value, time, path)
+            where = f"field {quoted(path)}: " if path else ""
+            return Record(key, DecodeError(error.reason, f"{where}{error}", path), time, path)
 
 
 _ONLY: Key = ((), "")

@@ -23,6 +23,10 @@ _WITH_UNIT = re.compile(
 _GROUPED = re.compile(r"[+-]?\d{1,3}(?:\.\d{3})+,\d+")  # 1.234,5
 
 
+class Missing:
+    """What a path leads to that the document does not have."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """How a block's values are read.
@@ -72,6 +76,8 @@ class Rules:
             return self.spelled(found)
         if kind is bool:
             return self.checked(self._state("true" if found else "false", float(found)))
+        if found is Missing:
+            raise DecodeError("missing_field", "expected a number, got no such field")
         reason = "null" if found is None else "wrong_type"
         raise DecodeError(reason, f"expected a number, got {JSON_NAMES.get(kind, 'something else')}")
 
