@@ -25,8 +25,6 @@ DONE, FAILED, USAGE = 0, 1, 2
 # when numpy is loaded, which is later.
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
-# of payloads; spelled out here, so that --help imports nothing
-FORMAT_NAMES = ("number", "json", "keyvalue", "csv", "influx", "senml", "sparkplug")
 DEFAULT_CONFIG = Path("ewad.toml")
 CONFIG = click.option(
     "-c",
@@ -52,7 +50,9 @@ def _stream_options(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--beta", multiple=True, type=float, help="Weight of the past; may be repeated."),
             click.option("--window", multiple=True, type=float, help="Samples; beta = 1 - 1/window."),
             click.option("--half-life", multiple=True, help='Decay by elapsed time, such as "10m".'),
-            click.option("--format", type=click.Choice(FORMAT_NAMES), help="Of the payloads."),
+            click.option(
+                "--format", metavar="NAME", help="Of the payloads, such as json: see docs/formats.md."
+            ),
             click.option("--field", multiple=True, help="Path of a value in a payload; may be repeated."),
             click.option(
                 "--model", type=click.Choice(["linear", "auto"]), help="Default: none; in a replay linear."

@@ -8,6 +8,7 @@ import msgspec
 
 from ewad.config import checks, presets
 from ewad.config.checks import fail
+from ewad.config.formats import FORMATS
 from ewad.config.kinds import (
     Kind,
     boolean,
@@ -39,8 +40,6 @@ from ewad.numeric.averages import ByCount, ByTime, Decay
 
 TOPIC = checked(parse_topic, "topic template")
 LONG = duration("1ms", "36500d")
-FORMATS = ("number", "json", "keyvalue", "csv", "influx", "senml", "sparkplug")
-FORMATS_WITH_TIMES = ("influx", "senml", "sparkplug")  # each point may tell its time
 KINDS = ("gauge", "counter", "state")
 
 
@@ -111,7 +110,7 @@ class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = ()
     format: Annotated[
-        Literal["number", "json", "keyvalue", "csv", "influx", "senml", "sparkplug"],
+        str,
         Option(choice(*FORMATS), "How payloads are read."),
     ] = "number"
     columns: Annotated[
@@ -298,7 +297,7 @@ class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def timed(self) -> bool:
         """Whether samples may have a time of their own, besides that of their arrival."""
-        return self.time_field is not None or self.format in FORMATS_WITH_TIMES
+        return self.time_field is not None or FORMATS[self.format].tells_times
 
 
 STREAM = table_of("[[stream]]", "A block of streams; there may be many.", StreamSettings)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ewad.config.settings import StreamSettings
 from ewad.errors import DecodeError
-from ewad.ingest.formats.point import Point, ReadPoints
+from ewad.ingest.formats.point import Format, Point, ReadPoints
 from ewad.ingest.formats.reasons import too_large
 from ewad.ingest.formats.values import TRIMMED, parse_number
 
@@ -41,3 +41,6 @@ def _cells(row: Sequence[str], columns: Sequence[str]) -> dict[str, float | str]
 def _value(cell: str) -> float | str:
     number = parse_number(cell)
     return cell if number is None else number
+
+
+FORMAT = Format(open_points, fields=(("*", ""),))

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from ewad.config.settings import StreamSettings
 from ewad.errors import DecodeError
-from ewad.ingest.formats.point import Point, ReadPoints
+from ewad.ingest.formats.point import Format, Point, ReadPoints
 from ewad.ingest.formats.reasons import quote_payload, too_large
 from ewad.ingest.formats.times import unix_divisor
 from ewad.ingest.formats.values import TRIMMED
@@ -123,3 +123,6 @@ def _invalid(text: str) -> DecodeError:
         "invalid_payload",
         f"expected a line such as weather,station=roof temp=21.4, got {quote_payload(text.encode())}",
     )
+
+
+FORMAT = Format(open_points, fields=(("*", ""),), dynamic=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ewad.config.settings import StreamSettings
 from ewad.errors import DecodeError
-from ewad.ingest.formats.point import Point, ReadPoints
+from ewad.ingest.formats.point import Format, Point, ReadPoints
 from ewad.ingest.formats.reasons import quote_payload, too_large
 from ewad.ingest.formats.values import TRIMMED, parse_number
 
@@ -42,3 +42,6 @@ def _value(text: str) -> float | str:
         return text[1:-1]
     number = parse_number(text)
     return text if number is None else number
+
+
+FORMAT = Format(open_points, fields=(("*", ""),))

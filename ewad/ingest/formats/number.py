@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from ewad.config.settings import StreamSettings
-from ewad.ingest.formats.point import Point, ReadPoints
+from ewad.ingest.formats.point import Format, Point, Quick, ReadPoints
 from ewad.ingest.formats.reasons import too_large
-from ewad.ingest.formats.values import Rules
-
-Quick = Callable[[bytes], float]
 
 
 def open_points(block: StreamSettings, max_bytes: int) -> ReadPoints:
@@ -23,9 +20,9 @@ def open_points(block: StreamSettings, max_bytes: int) -> ReadPoints:
     return points
 
 
-def quick_value(rules: Rules, max_bytes: int, careful: Quick) -> Quick:
+def quick_value(steps: tuple[str, ...], limit: float, max_bytes: int, careful: Quick) -> Quick:
     """Return the reader of the common case, a plain number; the rest is careful's."""
-    low, high = -rules.limit, rules.limit
+    low, high = -limit, limit
 
     def value(payload: bytes) -> float:
         # float takes 1_000 as well; 95 is "_"
@@ -38,3 +35,6 @@ def quick_value(rules: Rules, max_bytes: int, careful: Quick) -> Quick:
         return careful(payload)
 
     return value
+
+
+FORMAT = Format(open_points, quick=quick_value)

@@ -1,10 +1,11 @@
-"""What every format makes of a payload."""
+"""What every format is, and what it makes of a payload."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from ewad.config.settings import StreamSettings
 from ewad.ingest.topics import Labels
 
 
@@ -21,3 +22,22 @@ class Point(NamedTuple):
 
 # (topic, payload) -> points. Raises DecodeError.
 ReadPoints = Callable[[str, bytes], Sequence[Point]]
+# The value of a payload that is one number. Raises DecodeError.
+Quick = Callable[[bytes], float]
+
+
+class Format(NamedTuple):
+    """How a format is read: the FORMAT of its file.
+
+    open: the reader of a block's payloads, of so many bytes at most.  fields, labels: (path, name) and (name,
+    path) where the block names none.  dynamic: whether each point tells labels of its own.  topics: topic ->
+    all topics that carry the same streams; the first one gives them their names.  quick: None, or (steps of a
+    path, limit, most bytes, reader of all payloads) -> the quick reader of one plain number.
+    """
+
+    open: Callable[[StreamSettings, int], ReadPoints]
+    fields: tuple[tuple[str, str], ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+    dynamic: bool = False
+    topics: Callable[[str], Sequence[str]] = lambda topic: (topic,)
+    quick: Callable[[tuple[str, ...], float, int, Quick], Quick] | None = None

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 from ewad.config.settings import StreamSettings
 from ewad.config.syntax import quoted
 from ewad.errors import DecodeError
-from ewad.ingest.formats import json, number
 from ewad.ingest.formats.fields import Way, label_text
 from ewad.ingest.formats.point import Point
 from ewad.ingest.formats.table import FORMATS
@@ -93,12 +92,10 @@ class Reader:
         way = self._fields[0].way if self._fields else None
         if way is not None and (not way.plain or way.from_root):
             return None
-        if self._format is FORMATS["number"]:
-            return number.quick_value(self._rules, self._max_bytes, self._only_value)
-        if self._format is FORMATS["json"]:
-            steps = way.steps if way else ()
-            return json.quick_value(steps, self._rules, self._max_bytes, self._only_value)
-        return None
+        if self._format.quick is None:
+            return None
+        steps = way.steps if way else ()
+        return self._format.quick(steps, self._rules.limit, self._max_bytes, self._only_value)
 
     def _only_value(self, payload: bytes) -> float:
         """Return the only value of a payload. Raises DecodeError."""

@@ -12,7 +12,7 @@ from typing import Any
 from ewad.config.settings import StreamSettings
 from ewad.errors import DecodeError
 from ewad.ingest.formats.json import parse_json
-from ewad.ingest.formats.point import Point, ReadPoints
+from ewad.ingest.formats.point import Format, Point, ReadPoints
 
 RELATIVE = 2.0**28  # RFC 8428, 4.5.3: a smaller time counts from now
 
@@ -59,3 +59,6 @@ def _number(found: Any) -> float:
     if type(found) not in (int, float):
         raise DecodeError("invalid_payload", "expected numbers in bt, t, v and bv")
     return float(found)
+
+
+FORMAT = Format(open_points, fields=(("v", ""),), labels=(("name", "n"),))

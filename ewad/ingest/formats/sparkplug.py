@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from ewad.config.settings import StreamSettings
 from ewad.errors import DecodeError
-from ewad.ingest.formats.point import Point, ReadPoints
+from ewad.ingest.formats.point import Format, Point, ReadPoints
 from ewad.ingest.formats.protobuf import double, fields, float32, signed
 from ewad.ingest.formats.reasons import too_large
 
@@ -142,3 +142,6 @@ def _value(number: int, found: Any, data_type: int) -> Any:
     if number == 15 and type(found) is bytes:
         return found.decode("utf-8", "replace")
     return None
+
+
+FORMAT = Format(open_points, fields=(("*", ""),), topics=topics)

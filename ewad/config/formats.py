@@ -1,0 +1,26 @@
+"""The table of formats: the names that a block may have, and where each is read. A newcomer is a line here.
+
+The file of a format lies in ewad/ingest/formats, which this package knows nothing of, and holds its FORMAT.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Entry(NamedTuple):
+    """A format.  module: its file in ewad/ingest/formats.  tells_times: whether its points may have times."""
+
+    module: str
+    tells_times: bool = False
+
+
+FORMATS = {
+    "number": Entry("number"),
+    "json": Entry("json"),
+    "keyvalue": Entry("keyvalue"),
+    "csv": Entry("csv"),
+    "influx": Entry("influx", tells_times=True),
+    "senml": Entry("senml", tells_times=True),
+    "sparkplug": Entry("sparkplug", tells_times=True),
+}
