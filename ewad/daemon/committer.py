@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from ewad.daemon.clock import ArrivalClock
 from ewad.engine import Batch, Engine, Results
@@ -22,6 +23,10 @@ FIRST_PIECE = 128  # samples: 40 ms at the 300 us a sample of a large network th
 LARGEST_PIECE = 1 << 16
 PIECE_SECONDS = 0.010  # aimed at; what it takes beyond is the error of the aim
 TURN_SECONDS = 0.020  # of observing, after which the event loop has its turn
+
+
+def _nothing() -> None:
+    """Wait for nothing."""
 
 
 @dataclass(slots=True)
@@ -108,7 +113,7 @@ class Committer:
         for group, streams, _ in forgotten:
             log.info("streams forgotten group=%s streams=%d", self._engine.groups[group].name, len(streams))
         if forgotten or self._engine.answered != answered:
-            self._record(Change(self._intake.take_new_streams(), [], forgotten))
+            self._record([], forgotten=forgotten)
 
     def _follow(self, clock: ArrivalClock) -> None:
         seconds = clock.due()
@@ -117,12 +122,22 @@ class Committer:
         moved = seconds, clock.now() + seconds
         self._engine.move_times(*moved)
         clock.follow(seconds)
-        self._record(Change(self._intake.take_new_streams(), [], moved=moved))
+        self._record([], moved=moved)
 
-    def _record(self, change: Change) -> None:
-        """Keep what no acknowledgement waits for."""
-        if self._store is not None:
-            self._store.record(change, Acknowledgements(), _nothing)
+    def _record(
+        self,
+        batches: Sequence[Batch],
+        notes: Acknowledgements | None = None,
+        done: Callable[[], None] = _nothing,
+        **further: Any,
+    ) -> None:
+        """Keep what has happened, and then call done. further: of Change."""
+        streams, refusals = self._intake.take_new_streams(), self._engine.refusals.take_new()
+        if self._store is None:
+            done()
+        else:
+            change = Change(streams, batches, refusals=refusals, **further)
+            self._store.record(change, notes or Acknowledgements(), done)
 
     def finish(self) -> None:
         """Observe the rest of a commit that is being observed, however long it takes."""
@@ -173,13 +188,5 @@ class Committer:
             self._pieces[batch.group] = min(2 * size, LARGEST_PIECE)
 
     def _keep(self, job: _Job) -> None:
-        streams = self._intake.take_new_streams()
-        if self._store is None:
-            job.done()
-        else:
-            self._store.record(Change(streams, job.batches), job.notes, job.done)
+        self._record(job.batches, job.notes, job.done)
         self._act()
-
-
-def _nothing() -> None:
-    """Wait for nothing."""

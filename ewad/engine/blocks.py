@@ -126,7 +126,7 @@ def shift_of(row_bytes: int) -> int:
     return min(rows, NAMES_A_BLOCK).bit_length() - 1
 
 
-def header_of(outlines: Sequence[Outline], counters: Mapping[str, int]) -> dict[str, Any]:
+def header_of(outlines: Sequence[Outline], counters: Mapping[str, Any]) -> dict[str, Any]:
     """Return what `Assembly` needs beside the blocks: what JSON can hold."""
     groups = [outline.entry for outline in outlines]
     return {"format": FORMAT, "version": VERSION, "arithmetic": ARITHMETIC, **counters, "groups": groups}

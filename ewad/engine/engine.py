@@ -14,6 +14,7 @@ from ewad.engine.batch import Batch, Results
 from ewad.engine.blocks import Assembly, Outline, header_of
 from ewad.engine.cut import Cut
 from ewad.engine.group import Group, Labels
+from ewad.engine.refusals import Refusals
 from ewad.engine.settings import GroupSettings
 from ewad.kernels.memory import Floats, Integers
 
@@ -40,6 +41,7 @@ class Engine:
         self.max_streams = max_streams
         self._room = 0  # for so many more streams, without counting all groups
         self.refused = 0  # streams past max_streams
+        self.refusals = Refusals()
         self.forgotten = 0
         self.answered = 0  # how many of the refused the last `forget` knew of
 
@@ -49,14 +51,17 @@ class Engine:
         return sum(len(group.streams) for group in self.groups)
 
     def add_stream(self, group: int, name: str, labels: Labels = ()) -> int:
-        """Return the row of the stream in its group, a new one if need be; REFUSED past max_streams."""
+        """Return the row of the stream in its group, a new one if need be; REFUSED past max_streams.
+
+        A stream that is refused again and again counts once, until streams are forgotten.
+        """
         row = self.groups[group].streams.find(name)
         if row is not None:
             return row
         if self._room <= 0:
             self._room = self.max_streams - self.n_streams
         if self._room <= 0:
-            self.refused += 1
+            self.refused += self.refusals.add(self.groups[group].name, name)
             return REFUSED
         self._room -= 1
         return self.groups[group].add_stream(name, labels)
@@ -93,6 +98,7 @@ class Engine:
     def _forget_rows(self, group: int, rows: Integers) -> Forgotten:
         self.forgotten += len(rows)
         self._room = 0
+        self.refusals.clear()
         return Forgotten(group, *self.groups[group].forget(rows))
 
     def newest_arrival(self, limit: float = math.inf) -> float | None:
@@ -176,10 +182,12 @@ class Engine:
         self._set_counters(header)
         return loaded
 
-    def _counters(self) -> dict[str, int]:
-        return {"refused": self.refused, "forgotten": self.forgotten, "answered": self.answered}
+    def _counters(self) -> dict[str, Any]:
+        counts = {"refused": self.refused, "forgotten": self.forgotten, "answered": self.answered}
+        return counts | {"refusals": self.refusals.dump()}
 
-    def _set_counters(self, header: Mapping[str, int]) -> None:
+    def _set_counters(self, header: Mapping[str, Any]) -> None:
         self.refused = header["refused"]
         self.forgotten = header.get("forgotten", 0)
         self.answered = header.get("answered", 0)
+        self.refusals.load(header.get("refusals", ""))

@@ -42,7 +42,7 @@ class Loaded:
     notes: list[str] = field(default_factory=list)
 
 
-def cut(groups: Sequence[Group], counters: Mapping[str, int]) -> Cut:
+def cut(groups: Sequence[Group], counters: Mapping[str, Any]) -> Cut:
     """Return the state of these groups as it is now; its arrays are views."""
     header: dict[str, Any] = {"format": FORMAT, "version": VERSION, "arithmetic": ARITHMETIC}
     header |= {**counters, "groups": []}

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ewad.engine import Batch, Engine, Forgotten
+from ewad.engine.refusals import KEY
 from ewad.errors import StateError
 from ewad.ingest.mqtt.deliveries import Acknowledgements, Deliveries
 
@@ -41,6 +42,7 @@ class Samples(msgspec.Struct, frozen=True, array_like=True):
 class Change:
     """What happened to an engine: new streams, then batches as they were observed, then streams forgotten.
 
+    refusals: what `Engine.refusals.take_new` returned, before the batches.
     groups: their names from here on, before all else, if the configuration may have changed; else empty.
     moved: the arguments of `Engine.move_times`, if that came after all else.
     """
@@ -50,15 +52,16 @@ class Change:
     forgotten: Sequence[Forgotten] = ()
     groups: Sequence[str] = ()
     moved: tuple[float, float] | None = None
+    refusals: Sequence[int] = ()
 
 
 class Record(msgspec.Struct, frozen=True, array_like=True):
     """What one commit made of the engine and of the broker's session. It is the journal's unit.
 
-    streams, batches, forgotten, groups, moved: see Change; of the forgotten, group and names.
-    refused, answered: the engine's counts afterwards.  pubacks, pubrec_tags, pubcomps, session_lost: see
-    Acknowledgements; the first three uint64, uint64, uint16.  pubrecs: what ewad 0.1.0 wrote for pubrec_tags,
-    packet ids (uint16).
+    streams, batches, forgotten, groups, moved, refusals (uint32): see Change; of the forgotten, group and
+    names.  refused, answered: the engine's counts afterwards.  pubacks, pubrec_tags, pubcomps, session_lost:
+    see Acknowledgements; the first three uint64, uint64, uint16.  pubrecs: what ewad 0.1.0 wrote for
+    pubrec_tags, packet ids (uint16).
     """
 
     streams: list[NewStream]
@@ -73,6 +76,7 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
     session_lost: bool = False
     pubrec_tags: bytes = b""
     moved: tuple[float, float] | None = None
+    refusals: bytes = b""
 
     @classmethod
     def of(cls, change: Change, refused: int, answered: int, notes: Acknowledgements) -> Record:
@@ -90,8 +94,9 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
         ids = _bytes(notes.pubacks, TAGS), b"", _bytes(notes.pubcomps, IDS)
         forgotten = [(group, names) for group, names, _ in change.forgotten]
         streams, groups = list(change.streams), list(change.groups)
-        rest = (*ids, groups, notes.session_lost, _bytes(notes.pubrecs, TAGS), change.moved)
-        return cls(streams, columns, forgotten, refused, answered, *rest)
+        rest = (*ids, groups, notes.session_lost, _bytes(notes.pubrecs, TAGS))
+        last = change.moved, _bytes(change.refusals, KEY)
+        return cls(streams, columns, forgotten, refused, answered, *rest, *last)
 
     @property
     def samples(self) -> int:
@@ -113,6 +118,9 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
             # a snapshot may have streams already whose record comes after it
             if (now := groups[group]) is not None and engine.groups[now].streams.find(name) is None:
                 engine.groups[now].add_stream(name, labels)
+        for key in _column(self.refusals, KEY).tolist():
+            engine.refusals.add_key(key)
+        engine.refusals.take_new()  # they are on record
         for each in self.batches:
             if (now := groups[each.group]) is not None:
                 engine.observe(each.batch(now))

@@ -138,7 +138,7 @@ def test_a_full_engine_makes_room_for_as_many_as_were_refused_the_longest_silent
     assert [engine.add_stream(0, f"new {i}") for i in range(2)] == [REFUSED, REFUSED]
     assert engine.forget(105.0) == []  # nobody is stale, and the refusals are answered
     assert engine.forget(1000.0) == []
-    assert [engine.add_stream(0, f"new {i}") for i in range(2)] == [REFUSED, REFUSED]
+    assert [engine.add_stream(0, f"new {i}") for i in range(2, 4)] == [REFUSED, REFUSED]
     assert engine.forget(112.5) == [Forgotten(0, ["s0", "s1"], ["s2", "s3"])]
     assert engine.add_stream(0, "new 0") == 2
     assert engine.refused == 4
