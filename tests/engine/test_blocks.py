@@ -45,7 +45,7 @@ def assert_equal(got, expected):
         np.testing.assert_array_equal(got[name], array, err_msg=name)
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(group=groups, seed=seeds)
 def test_any_state_comes_back_from_its_blocks_bit_for_bit(group, seed):
     engine = new_engine(group, 3)
@@ -55,7 +55,7 @@ def test_any_state_comes_back_from_its_blocks_bit_for_bit(group, seed):
     assert again.dump() == engine.dump()
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(group=groups, seed=seeds)
 def test_a_batch_changes_the_rows_of_its_streams_and_shared_models_alone(group, seed):
     """The state file rests on that: it writes the rows of the streams that had samples."""
