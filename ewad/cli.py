@@ -33,6 +33,13 @@ CONFIG = click.option(
     help="Configuration file (TOML); default: ewad.toml, if there is one.",
 )
 
+JSONL = click.option(
+    "--jsonl",
+    type=click.Path(path_type=Path, allow_dash=True),
+    metavar="FILE",
+    help="Also write a line of JSON for each sample there; -: to standard output.",
+)
+
 
 def _whole_numbers(_context: click.Context, parameter: click.Parameter, given: str | None) -> list[int]:
     """Return the numbers between commas. Raises ConfigError."""
@@ -102,8 +109,11 @@ def demo(duration: str | None, listen: str) -> None:
     "--discover", is_flag=True, help="Look at the broker first, as `ewad init` does, and run on that."
 )
 @click.option("--seconds", type=click.FloatRange(0.1), default=30.0, help="To look at it; default: 30.")
-def run(config: Path | None, discover: bool, seconds: float, **options: Any) -> None:
+@JSONL
+def run(config: Path | None, discover: bool, seconds: float, jsonl: Path | None, **options: Any) -> None:
     """Run the daemon."""
+    import msgspec
+
     from ewad.commands import init as beginning
     from ewad.daemon import daemon, logs
 
@@ -114,7 +124,8 @@ def run(config: Path | None, discover: bool, seconds: float, **options: Any) -> 
     found = beginning.settings(options["url"], options["listen"], seconds) if discover else None
 
     def load() -> Settings:
-        return found or _settings(config, options)
+        settings = found or _settings(config, options)
+        return settings if jsonl is None else msgspec.structs.replace(settings, jsonl=str(jsonl))
 
     settings = load()
     logs.configure(settings.log.level, settings.log.format)
@@ -191,6 +202,7 @@ def init(url: str | None, seconds: float, output: Path) -> None:
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Results: .csv or .parquet.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Picture: .png, .svg or .pdf.")
 @click.option("--openmetrics", type=click.Path(path_type=Path), help="Series with times, for promtool.")
+@JSONL
 @click.option("--publish", help="Also publish the samples to this broker, mqtt://host.")
 @click.option("--speed", type=float, help="So many times faster than recorded; default: as fast as can be.")
 @click.option("--report", is_flag=True, help="Print what the forecasts were worth.")
@@ -206,7 +218,7 @@ def init(url: str | None, seconds: float, output: Path) -> None:
 def replay(files: tuple[Path, ...], config: Path | None, **options: Any) -> None:
     """Put files through the engine, as if their samples came in live; - is standard input."""
     names = ("output", "plot", "openmetrics", "publish", "speed", "report", "report_json", "score_from")
-    outputs = {name: options.pop(name) for name in (*names, "iso_times", "state")}
+    outputs = {name: options.pop(name) for name in (*names, "iso_times", "state", "jsonl")}
     outputs["further"] = further(options.pop("further"))
     asked = {name: options.pop(name) for name in ("from_prometheus", "query", "last", "step")}
     explain, chosen = options.pop("explain"), taken(options)

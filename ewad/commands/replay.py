@@ -19,18 +19,20 @@ from ewad import config
 from ewad.commands.sources import Messages, Samples, check_topics
 from ewad.config import Settings
 from ewad.config.syntax import mask_url, parse_url
-from ewad.daemon.daemon import new_engine, session_of
+from ewad.daemon.parts import new_engine, session_of
 from ewad.engine import Engine
 from ewad.errors import ConfigError, SourceError
 from ewad.ingest.files import FileOptions, SampleFile, read
 from ewad.ingest.intake import Intake
 from ewad.kernels.memory import Floats
 from ewad.outputs.files.backfill import BackfillSink
+from ewad.outputs.files.jsonl import STANDARD_OUTPUT, JsonlSink, lines_of_replay
 from ewad.outputs.files.output import refuse_overlaps
 from ewad.outputs.files.pictures import check_picture
 from ewad.outputs.files.plot import PlotSink
 from ewad.outputs.files.report import Report
 from ewad.outputs.files.rows import FileSink, Sink, columns, sink, table
+from ewad.outputs.sinks import replayed
 from ewad.outputs.text import counted
 from ewad.store.seeding import Seeding
 
@@ -63,6 +65,7 @@ def replay(
     further: Sequence[str] = (),
     iso_times: bool = False,
     state: Path | None = None,
+    jsonl: Path | None = None,
 ) -> tuple[str, str]:
     """Replay the files one after another; return a summary for people, and a report or "".
 
@@ -78,7 +81,8 @@ def replay(
     if not 0.0 <= score_from < 1.0:
         raise ConfigError(f"--score-from: must be in [0, 1), got {score_from}")
     inputs = [*files, *([config_file] if config_file else [])]
-    refuse_overlaps(inputs, {"-o": output, "--plot": plot, "--openmetrics": openmetrics, "--state": state})
+    written = {"-o": output, "--plot": plot, "--openmetrics": openmetrics, "--state": state}
+    refuse_overlaps(inputs, written | {"--jsonl": None if str(jsonl) == STANDARD_OUTPUT else jsonl})
     sinks: list[Sink] = []
     with ExitStack() as stack, asyncio.Runner() as runner:
         # the runner is made first: an interrupt in its making would end with a traceback
@@ -93,6 +97,7 @@ def replay(
                 check_topics(file, file.names or list(file.profile.streams))
         try:
             _open_sinks(sinks, run, output, plot, openmetrics)
+            run.lines += [] if jsonl is None else [lines_of_replay(settings, jsonl)]
             started = time.perf_counter()
             work = _replay(run, opened, sinks, publish, speed)
             try:
@@ -101,11 +106,15 @@ def replay(
                 work.close()  # what an interrupt has kept from beginning would end with a warning
             for each in sinks:
                 each.close()
+            for lines in run.lines:
+                lines.close()
             if seeding is not None:
                 seeding.keep(time.time())
         finally:
             for each in sinks:
                 each.discard()
+            for lines in run.lines:
+                lines.discard()
     told = "" if run.report is None else run.report.json() if report_json else str(run.report)
     return run.summary(time.perf_counter() - started), told
 
@@ -159,6 +168,7 @@ class Replay:
         self.refused = 0
         self.notes: list[str] = []
         self.report: Report | None = None
+        self.lines: list[JsonlSink] = []
 
     def read(self, path: Path) -> SampleFile:
         """Return the file, of which nothing is in doubt. Raises SourceError."""
@@ -224,6 +234,7 @@ async def _replay(
                             run.report.observe(batch, results)
                     for each in sinks:
                         each.write(table(run.engine, observed, run.further))
+                    replayed(run.lines, run.engine, observed)
                     if publisher is not None:
                         for topic, payload in source.payloads(piece):
                             await publisher(topic, payload)

@@ -31,7 +31,10 @@ __all__ = [
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that an operator can set. streams[i] is group i of the engine; state None: none is kept."""
+    """Everything that an operator can set. streams[i] is group i of the engine; state None: none is kept.
+
+    jsonl: where a line of JSON for each sample goes, "-": standard output; None: nowhere.
+    """
 
     streams: tuple[StreamSettings, ...]
     models: dict[str, ModelSettings] = {}
@@ -42,6 +45,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     state: StateSettings | None = None
     reload: ReloadSettings = ReloadSettings()
     files: FilesSettings | None = None
+    jsonl: str | None = None
 
     def group_settings(self) -> list[GroupSettings]:
         """Return what the engine needs of each block, in order."""

@@ -14,6 +14,7 @@ from ewad.engine import Batch, Engine, Results
 from ewad.ingest.intake import Intake
 from ewad.ingest.mqtt.consumer import Message
 from ewad.ingest.mqtt.deliveries import Acknowledgements
+from ewad.outputs.running import Sinks
 from ewad.store.records import Change
 from ewad.store.store import Store
 
@@ -52,6 +53,7 @@ class Committer:
         observe_seconds: Callable[[float], None],
         observed: Callable[[Engine, Batch, Results], None] = lambda engine, batch, results: None,
         clock: Callable[[], float] = time.perf_counter,
+        sinks: Sinks | None = None,
     ) -> None:
         """observed: told of each batch with its results, right after it was observed."""
         self._engine = engine
@@ -60,6 +62,7 @@ class Committer:
         self._observe_seconds = observe_seconds
         self._observed = observed
         self._clock = clock
+        self._sinks = sinks
         self._pieces = [FIRST_PIECE] * len(engine.groups)
         self._job: _Job | None = None
         self._fault: Exception | None = None
@@ -67,10 +70,10 @@ class Committer:
 
     @property
     def busy(self) -> bool:
-        """Whether a commit is still being observed. Raises what ended that."""
+        """Whether a commit is being observed still, or a sink is waited for. Raises what ended either."""
         if self._fault is not None:
             raise self._fault
-        return self._job is not None
+        return self._job is not None or (self._sinks is not None and self._sinks.full)
 
     def consume(self, messages: Sequence[Message], arrival: float) -> None:
         """Take messages from the source; their samples wait for `commit`."""
@@ -112,6 +115,8 @@ class Committer:
         forgotten = self._intake.forget(now)
         for group, streams, _ in forgotten:
             log.info("streams forgotten group=%s streams=%d", self._engine.groups[group].name, len(streams))
+        if self._sinks is not None:
+            self._sinks.forgotten(self._engine, forgotten)
         if forgotten or self._engine.answered != answered:
             self._record([], forgotten=forgotten)
 
@@ -141,7 +146,9 @@ class Committer:
 
     def finish(self) -> None:
         """Observe the rest of a commit that is being observed, however long it takes."""
-        while self.busy:
+        if self._fault is not None:
+            raise self._fault
+        while self._job is not None:
             self._observe_for(TURN_SECONDS)
 
     def snapshot_if_due(self) -> None:
@@ -181,6 +188,8 @@ class Committer:
         self._intake.note_late(batch, results)
         self._observe_seconds(taken)
         self._observed(self._engine, batch, results)
+        if self._sinks is not None:
+            self._sinks.put(self._engine, batch, results)
         size, n = self._pieces[batch.group], len(batch)
         if taken > PIECE_SECONDS:
             self._pieces[batch.group] = max(1, int(n * PIECE_SECONDS / taken))

@@ -10,12 +10,13 @@ from functools import partial
 
 import msgspec
 
-from ewad import __version__, kernels
+from ewad import __version__
 from ewad.config import Settings
 from ewad.daemon.clock import ArrivalClock
 from ewad.daemon.committer import Committer
 from ewad.daemon.logs import configure
 from ewad.daemon.notify import Notifier
+from ewad.daemon.parts import exposition_of, new_engine, of_engine, served, session_of, units_of
 from ewad.daemon.reloader import Reloader
 from ewad.daemon.signals import SIGNALS
 from ewad.engine import Engine, Forgotten
@@ -28,10 +29,10 @@ from ewad.ingest.mqtt.source import MqttSettings, MqttSource, make_source
 from ewad.outputs.http.access import server_tls
 from ewad.outputs.http.history import History
 from ewad.outputs.http.server import HttpServer
-from ewad.outputs.prometheus.exposition import Exposition
 from ewad.outputs.prometheus.instruments import Instruments
+from ewad.outputs.running import Sinks
+from ewad.outputs.sinks import Sink
 from ewad.outputs.text import counted
-from ewad.store.model_file import start_models
 from ewad.store.store import Store
 
 log = logging.getLogger("ewad.daemon")
@@ -71,6 +72,7 @@ class Daemon:
             reload_successful=lambda: self.reload_successful,
             repeated=lambda: self.deliveries.repeated,
             state=lambda: self.store,
+            sinks=lambda: self.sinks.counts,
         )
         self.history = History()
         self.store = self._open_store()
@@ -80,12 +82,14 @@ class Daemon:
         self.intake = Intake(self.engine, settings.streams, settings.limits.max_payload_bytes)
         self._forgotten = self.intake.adopt()
         self._log_homeless(self._forgotten)
+        self.sinks = Sinks(settings, settings.group_settings())
         self.committer = Committer(
             self.engine,
             self.intake,
             self.store,
             self.instruments.observe_seconds.observe,
             self.history.observed,
+            sinks=self.sinks,
         )
         self.source = self._new_source(connection_settings(settings), self.deliveries)
         self.server = self._new_server(settings)
@@ -99,13 +103,13 @@ class Daemon:
             settings.http.listen.host,
             settings.http.listen.port,
             engine=self.engine,
-            exposition=_exposition(self.engine, settings),
+            exposition=exposition_of(self.engine, settings),
             instruments=self.instruments,
             not_ready=lambda: None if self.source.connected else self.source.status,
             tls=server_tls(settings.http),
             users=settings.http.users,
             clock=self.clock.now,
-            units=_units(settings),
+            units=units_of(settings),
             history=self.history,
         )
 
@@ -118,12 +122,13 @@ class Daemon:
 
     async def start(self) -> list[str]:
         """Serve HTTP and return the addresses it listens on, such as 127.0.0.1:9466."""
-        addresses = await _served(self.server, self.settings)
+        addresses = await served(self.server, self.settings)
         # What start-up left behind lives as long as the daemon: the collector need not look at it again.
         gc.collect()
         gc.freeze()
         if self.store is not None:
             self.store.start(self._forgotten)
+        self.sinks.start()
         self.notifier.ready(self.source.status)
         return addresses
 
@@ -141,6 +146,7 @@ class Daemon:
                 tasks.create_task(self._keep(), name="state")
         finally:
             self.notifier.stopping()
+            await asyncio.to_thread(self.sinks.close)
             if self.store is not None:
                 await self.store.close()
             await self.server.stop()
@@ -155,15 +161,16 @@ class Daemon:
         if settings.state != old.state:
             log.warning("reload: [state] differs: restart for that")
         connection = connection_settings(new)
-        engine = None if _of_engine(new) == _of_engine(old) else new_engine(new)
+        engine = None if of_engine(new) == of_engine(old) else new_engine(new)
         source = None
         if not self.source.fits(connection):
             deliveries = self.deliveries if session_of(new) == session_of(old) else Deliveries()
             source = self._new_source(connection, deliveries)
+        sinks = self.sinks.prepared(new)
         await self._serve_as(new)
         if source is not None:
             await self._end_source()
-        await self._at_rest(lambda: self._go_on_with(new, engine))
+        await self._at_rest(lambda: self._go_on_with(new, engine, sinks))
         if source is not None:
             self._begin_source(source, deliveries)
         configure(new.log.level, new.log.format)
@@ -176,7 +183,7 @@ class Daemon:
         if new.http.listen == self.settings.http.listen:
             await self.server.stop()
         try:
-            await _served(server, new)
+            await served(server, new)
         except ConfigError:
             if new.http.listen == self.settings.http.listen:
                 await self.server.start()
@@ -211,8 +218,8 @@ class Daemon:
         self.committer.at_rest(act)
         await done
 
-    def _go_on_with(self, new: Settings, engine: Engine | None) -> None:
-        """Let the new settings be in force. engine: a new one, if they need it."""
+    def _go_on_with(self, new: Settings, engine: Engine | None, sinks: Mapping[str, Sink]) -> None:
+        """Let the new settings be in force. engine: a new one, if they need it.  sinks: those to begin."""
         session = session_of(new) if session_of(new) != session_of(self.settings) else None
         self.settings = new
         forgotten: list[Forgotten] = []
@@ -228,7 +235,9 @@ class Daemon:
             self._log_homeless(forgotten)
             self.engine, self.intake = engine, intake
             self.committer.take_over(engine, intake)
-            self.server.show(engine, _exposition(engine, new), _units(new))
+            self.server.show(engine, exposition_of(engine, new), units_of(new))
+        self.sinks.take_over(new, new.group_settings(), sinks)
+        self.sinks.forgotten(self.engine, forgotten)
         if self.store is not None and (engine is not None or session is not None):
             self.store.take_over(self.engine, forgotten, session)
 
@@ -257,50 +266,15 @@ class Daemon:
             await asyncio.sleep(CLOCK_SECONDS)
 
     async def _keep(self) -> None:
-        """Have snapshots made when they are due."""
-        while self.store is not None:
+        """Have snapshots made when they are due, and hear of what has ended a sink."""
+        while True:
             self.committer.snapshot_if_due()
+            self.sinks.check()
             await asyncio.sleep(KEEP_SECONDS)
 
     def _rejected(self) -> Mapping[str, int]:
         late = sum(group.out_of_order for group in self.engine.groups)
         return self.intake.rejected | {"out_of_order": late}
-
-
-def new_engine(settings: Settings) -> Engine:
-    """Return an engine without streams. Raises ConfigError if a model can't start from its file."""
-    engine = Engine(settings.group_settings(), settings.limits.max_streams)
-    start_models(engine)
-    return engine
-
-
-def _of_engine(settings: Settings) -> object:
-    return settings.streams, settings.models, settings.limits
-
-
-def session_of(settings: Settings) -> str:
-    """Return whose session with the broker a state file's deliveries belong to."""
-    return f"{settings.mqtt.client_id} at {settings.mqtt.url}"
-
-
-def _units(settings: Settings) -> list[str | None]:
-    return [block.unit for block in settings.streams]
-
-
-def _exposition(engine: Engine, settings: Settings) -> Exposition:
-    return Exposition(engine, [block.stale_after_seconds for block in settings.streams])
-
-
-async def _served(server: HttpServer, settings: Settings) -> list[str]:
-    """Start the server, and return and log where it listens. Raises ConfigError when that can't be."""
-    addresses = [
-        f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in await server.start()
-    ]
-    scheme = "http" if settings.http.cert_file is None else "https"
-    if not kernels.COMPILED:
-        log.warning("kernels run interpreted and slowly: reinstall where there is a C compiler")
-    log.info("serving metrics at %s://%s/metrics version=%s", scheme, addresses[0], __version__)
-    return addresses
 
 
 async def _start_and_run(daemon: Daemon, load: Callable[[], Settings]) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ewad.engine import Engine, Results
+from ewad.engine import Results
 from ewad.engine.forecaster import Forecaster
 from ewad.engine.group import Group
 from ewad.engine.learner import Learner
@@ -324,9 +324,8 @@ def result_columns(groups: Sequence[GroupSettings]) -> list[str]:
     return [*along(""), *along("beta"), *along("horizon"), *along("", of_models=True)]
 
 
-def result_values(engine: Engine, group: int, results: Results) -> dict[str, Array]:
+def result_values(settings: GroupSettings, results: Results) -> dict[str, Array]:
     """Return the columns of a batch's results, each (m,) in order of arrival, without the values."""
-    settings = engine.groups[group].settings
     found: dict[str, Array] = {}
     for quantity in QUANTITIES:
         values = quantity.results(results) if quantity.told_by(settings) else None

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import pytest
 
 from ewad.config import parse
-from ewad.daemon.daemon import Daemon, new_engine
+from ewad.daemon.daemon import Daemon
+from ewad.daemon.parts import new_engine
 from ewad.ingest.intake import Intake
 from ewad.ingest.mqtt.from_configuration import connection_settings
 from ewad.ingest.mqtt.overlaps import Overlaps

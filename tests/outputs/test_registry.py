@@ -26,7 +26,7 @@ def test_results_of_a_streams_last_sample_are_what_stands_afterwards():
     group = engine.groups[0]
     newest = float(group.time[: len(group.streams)].max())
     batch = Batch(0, np.zeros(1, dtype=np.int32), np.array([newest + 1.0]), np.array([21.5]))
-    told = result_values(engine, 0, engine.observe(batch))
+    told = result_values(engine.groups[0].settings, engine.observe(batch))
     compared = []
     for quantity in QUANTITIES:
         if quantity.told_by(group.settings) and quantity.axis:
@@ -42,5 +42,5 @@ def test_columns_of_results_are_those_that_the_values_have():
     group = engine.groups[0]
     newest = float(group.time[: len(group.streams)].max())
     batch = Batch(0, np.zeros(1, dtype=np.int32), np.array([newest + 1.0]), np.array([21.5]))
-    told = result_values(engine, 0, engine.observe(batch))
+    told = result_values(engine.groups[0].settings, engine.observe(batch))
     assert set(result_columns([group.settings])) == {"value", *told}

@@ -93,7 +93,7 @@ def _group_table(engine: Engine, batch: Batch, results: Results, further: Sequen
         "value": batch.value[accepted],
         "group": np.full(len(accepted), batch.group),
         "row": batch.stream[accepted],
-        **result_values(engine, batch.group, results),
+        **result_values(engine.groups[batch.group].settings, results),
         **{
             name: values[batch.stream[accepted]]
             for name, values in _further(engine.groups[batch.group], further)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from prometheus_client import (
@@ -19,6 +19,7 @@ from prometheus_client.registry import Collector
 
 from ewad import kernels
 from ewad.outputs.http.documents import State, Status
+from ewad.outputs.running import Count
 
 # A batch of one sample takes about 100 us, one of 100,000 some 100 ms; past 50 ms the loop is held up.
 OBSERVE_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
@@ -66,6 +67,7 @@ class Instruments:
         repeated: Callable[[], int] = lambda: 0,
         absent: Callable[[], int] = lambda: 0,
         state: Callable[[], StateFacts | None] = lambda: None,
+        sinks: Callable[[], Iterable[Count]] = lambda: (),
     ) -> None:
         """Take the version, the known reasons of rejections (they start at 0) and where each count is."""
         self.version = version
@@ -81,6 +83,7 @@ class Instruments:
         self._repeated = repeated
         self._absent = absent
         self._state = state
+        self._sinks = sinks
         self._registry = CollectorRegistry()
         self._registry.register(_Counts(self._counts))
         self.observe_seconds = Histogram(
@@ -154,6 +157,8 @@ class Instruments:
         state = self._state()
         if state is not None:
             yield from _state_facts(state)
+        if sinks := list(self._sinks()):
+            yield from _sink_facts(sinks)
 
         yield GaugeMetricFamily(
             "ewad_config_last_reload_successful",
@@ -194,6 +199,24 @@ class _WithoutCreated(CollectorRegistry):
         for metric in self._whole.collect():
             metric.samples = [each for each in metric.samples if not each.name.endswith("_created")]
             yield metric
+
+
+def _sink_facts(sinks: Sequence[Count]) -> Iterator[Metric]:
+    def counter(name: str, text: str, value: Callable[[Count], int]) -> Metric:
+        family = CounterMetricFamily(f"ewad_sink_{name}", text, labels=["sink"])
+        for sink in sinks:
+            family.add_metric([sink.name], value(sink))
+        return family
+
+    yield counter("samples", "Samples that the sink has written.", lambda sink: sink.written)
+    yield counter("lost_samples", "Samples that the sink has lost.", lambda sink: sink.lost)
+    yield counter("failures", "Attempts of the sink to write that failed.", lambda sink: sink.failures)
+    waiting = GaugeMetricFamily(
+        "ewad_sink_waiting_samples", "Samples that the sink has yet to write.", labels=["sink"]
+    )
+    for sink in sinks:
+        waiting.add_metric([sink.name], sink.waiting)
+    yield waiting
 
 
 class _Counts(Collector):

@@ -46,7 +46,7 @@ class World:
         batch = Batch(group, np.full(n, row, np.int32), at + np.arange(n), np.array(values, float))
         results = self.engine.observe(batch)
         self.history.observed(self.engine, batch, results)
-        return result_values(self.engine, group, results)
+        return result_values(self.engine.groups[group].settings, results)
 
     async def get(self, path, kind=None, status=200, headers=None, **query):
         url = self.url + "/api/v1" + path

@@ -21,7 +21,7 @@ def observe(history, engine, rows, values, at=1000.0, group=0):
 def test_points_are_what_results_had_in_the_order_of_the_samples():
     engine, history = mixture_engine(), History()
     results = observe(history, engine, [0, 1, 0], [21.0, 5.0, 22.0])
-    told = result_values(engine, 0, results)
+    told = result_values(engine.groups[0].settings, results)
     points = history.points(0, "a")
     assert points.value.tolist() == [21.0, 22.0]
     assert points.time.tolist() == [1000.0, 1002.0]

@@ -1,0 +1,53 @@
+"""What the daemon is put together from, made of its settings."""
+
+from __future__ import annotations
+
+import logging
+
+from ewad import __version__, kernels
+from ewad.config import Settings
+from ewad.engine import Engine
+from ewad.outputs.http.server import HttpServer
+from ewad.outputs.prometheus.exposition import Exposition
+from ewad.store.model_file import start_models
+
+log = logging.getLogger("ewad.daemon")
+
+
+def new_engine(settings: Settings) -> Engine:
+    """Return an engine without streams. Raises ConfigError if a model can't start from its file."""
+    engine = Engine(settings.group_settings(), settings.limits.max_streams)
+    start_models(engine)
+    return engine
+
+
+def of_engine(settings: Settings) -> object:
+    """Return what of the settings an engine is made of."""
+    return settings.streams, settings.models, settings.limits
+
+
+def session_of(settings: Settings) -> str:
+    """Return which broker's session the daemon has under these settings."""
+    return f"{settings.mqtt.client_id} at {settings.mqtt.url}"
+
+
+def units_of(settings: Settings) -> list[str | None]:
+    """Return the unit of each group's values, None where it is not told."""
+    return [block.unit for block in settings.streams]
+
+
+def exposition_of(engine: Engine, settings: Settings) -> Exposition:
+    """Return what writes the engine's series."""
+    return Exposition(engine, [block.stale_after_seconds for block in settings.streams])
+
+
+async def served(server: HttpServer, settings: Settings) -> list[str]:
+    """Start the server, and return and log where it listens. Raises ConfigError when that can't be."""
+    addresses = [
+        f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in await server.start()
+    ]
+    scheme = "http" if settings.http.cert_file is None else "https"
+    if not kernels.COMPILED:
+        log.warning("kernels run interpreted and slowly: reinstall where there is a C compiler")
+    log.info("serving metrics at %s://%s/metrics version=%s", scheme, addresses[0], __version__)
+    return addresses

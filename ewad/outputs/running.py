@@ -1,0 +1,219 @@
+"""Live sinks: each in a thread of its own, behind a bounded queue."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from ewad.config import Settings
+from ewad.engine import Batch, Engine, Forgotten, GroupSettings, Results
+from ewad.outputs.sinks import SINKS, Observed, Sink, chosen, make, section
+
+log = logging.getLogger("ewad.outputs")
+
+QUEUED_SAMPLES: Final = 1 << 16  # for each sink: some MB, and more than a second of most installations
+PIECE_SAMPLES: Final = 4096  # between two flushes, if there is no end of samples
+RETRY_SECONDS: Final = 1.0
+CLOSE_SECONDS: Final = 1.0  # for what waits when the daemon ends, which has to be over within 2 s
+
+
+@dataclass(slots=True)
+class Count:
+    """What is told of a sink: samples that it has written, has lost and has to write, and failed attempts."""
+
+    name: str
+    written: int = 0
+    lost: int = 0
+    waiting: int = 0
+    failures: int = 0
+
+
+class Runner(threading.Thread):
+    """One sink, and what waits for it. The event loop calls `put` and the like, the thread all of the sink's.
+
+    fault: what ended the thread, None if nothing did.
+    """
+
+    def __init__(self, name: str, sink: Sink, most_samples: int = QUEUED_SAMPLES) -> None:
+        super().__init__(name=f"sink {name}", daemon=True)
+        self.count = Count(name)
+        self.sink = sink
+        self.fault: Exception | None = None
+        self._most = most_samples
+        self._queue: queue.SimpleQueue[Callable[[], None] | Observed | None] = queue.SimpleQueue()
+        self._taken = 0  # samples that the sink has and has not written
+        self._ending = threading.Event()
+        self._lock = threading.Lock()  # of count.waiting, which both sides change
+
+    # ---- called by the event loop
+
+    @property
+    def full(self) -> bool:
+        """Whether no more samples should come: the sink waits for none to be lost. Raises its fault."""
+        if self.fault is not None:
+            raise self.fault
+        return self.sink.waits and self.count.waiting >= self._most
+
+    def put(self, observed: Observed) -> None:
+        """Have the sink take this, unless it has too much already and would rather lose it."""
+        if not self.sink.waits and self.count.waiting >= self._most:
+            self._lose(len(observed))
+            return
+        self._change_waiting(len(observed))
+        self._queue.put(observed)
+
+    def open(self, groups: Sequence[GroupSettings]) -> None:
+        """Let the sink go on with other groups, after what waits."""
+        self._queue.put(lambda: self.sink.open(groups))
+
+    def forgotten(self, settings: GroupSettings, streams: Sequence[str]) -> None:
+        """Let the sink hear of it, after what waits."""
+        self._queue.put(lambda: self.sink.forgotten(settings, streams))
+
+    def end(self) -> None:
+        """Let the thread end when it has tried to write what waits."""
+        self._ending.set()
+        self._queue.put(None)
+
+    # ---- the thread
+
+    def run(self) -> None:
+        """Hand on what is put, until the end."""
+        try:
+            while self._take():
+                self._flush()
+            self._flush()
+            self.sink.close()
+        except Exception as error:  # `full` raises it where the daemon hears it
+            self.fault = error
+        self._change_waiting(-self._taken)
+        self._lose(self._taken)
+
+    def _take(self) -> bool:
+        """Let the sink take what waits, a piece at the most; wait for the first. Return False at the end."""
+        item = self._queue.get()
+        while item is not None:
+            if isinstance(item, Observed):
+                self.sink.observed(item)
+                self._taken += len(item)
+            else:
+                item()
+            if self._queue.empty() or self._taken >= PIECE_SAMPLES:
+                return True
+            item = self._queue.get()
+        return False
+
+    def _flush(self) -> None:
+        """Let the sink write, again and again until it can; at the end of the daemon only once."""
+        failed = False
+        while True:
+            try:
+                self.sink.flush()
+            except BrokenPipeError:  # whoever read is gone, for good
+                raise
+            except OSError as error:
+                self.count.failures += 1
+                if not failed:
+                    log.warning('sink failed sink=%s reason="%s": trying again', self.count.name, error)
+                failed = True
+                if self._ending.wait(RETRY_SECONDS):
+                    return
+                continue
+            if failed:
+                log.info("sink works again sink=%s", self.count.name)
+            self.count.written += self._taken
+            self._change_waiting(-self._taken)
+            self._taken = 0
+            return
+
+    def _change_waiting(self, samples: int) -> None:
+        with self._lock:
+            self.count.waiting += samples
+
+    def _lose(self, samples: int) -> None:
+        if samples and not self.count.lost:
+            log.warning("samples lost to a sink sink=%s (further ones are counted)", self.count.name)
+        self.count.lost += samples
+
+
+class Sinks:
+    """All sinks of a daemon. Does nothing where there are none."""
+
+    def __init__(self, settings: Settings, groups: Sequence[GroupSettings]) -> None:
+        """Open them. Raises ConfigError where one can't be used."""
+        self._runners = [Runner(name, sink) for name, sink in chosen(settings)]
+        for runner in self._runners:
+            runner.sink.open(groups)
+
+    def start(self) -> None:
+        """Let them write from now on."""
+        for runner in self._runners:
+            runner.start()
+
+    @property
+    def counts(self) -> Iterator[Count]:
+        """What is told of each."""
+        return (runner.count for runner in self._runners)
+
+    @property
+    def full(self) -> bool:
+        """Whether samples should wait for a sink. Raises what has ended one."""
+        return any(runner.full for runner in self._runners)
+
+    def check(self) -> None:
+        """Raise what has ended a sink, if anything has."""
+        for runner in self._runners:
+            if runner.fault is not None:
+                raise runner.fault
+
+    def put(self, engine: Engine, batch: Batch, results: Results) -> None:
+        """Tell all sinks of a batch that the engine has just observed."""
+        if self._runners and len(results.accepted):
+            observed = Observed.of(engine, batch, results)
+            for runner in self._runners:
+                runner.put(observed)
+
+    def forgotten(self, engine: Engine, forgotten: Sequence[Forgotten]) -> None:
+        """Tell all sinks of streams that are no more."""
+        for runner in self._runners:
+            for group, streams, _ in forgotten:
+                runner.forgotten(engine.groups[group].settings, streams)
+
+    def prepared(self, settings: Settings) -> dict[str, Sink]:
+        """Return the sinks that other settings need beside those that can stay. Raises ConfigError."""
+        stay = {runner.count.name for runner in self._runners if runner.sink.fits(settings)}
+        wanted = [name for name in SINKS if section(name, settings) is not None]
+        return {name: make(name, settings) for name in wanted if name not in stay}
+
+    def take_over(
+        self, settings: Settings, groups: Sequence[GroupSettings], prepared: Mapping[str, Sink]
+    ) -> None:
+        """Go on under other settings: some sinks stay, some end, and those that were prepared begin."""
+        stay = []
+        for runner in self._runners:
+            if runner.count.name in prepared or section(runner.count.name, settings) is None:
+                runner.end()
+            else:
+                runner.open(groups)
+                stay.append(runner)
+        new = [Runner(name, sink) for name, sink in prepared.items()]
+        for runner in new:
+            runner.open(groups)
+            runner.start()
+        self._runners = [*stay, *new]
+
+    def close(self) -> None:
+        """End all sinks, with a second for what waits; blocks."""
+        for runner in self._runners:
+            runner.end()
+        for runner in self._runners:
+            if runner.is_alive():
+                runner.join(CLOSE_SECONDS)
+            if runner.is_alive():
+                log.warning(
+                    "sink not closed in time sink=%s samples=%d", runner.count.name, runner.count.waiting
+                )

@@ -1,0 +1,100 @@
+"""Sinks: where the results of each batch go, beside what is read at a scrape.
+
+A sink is one file with a class, and one line in SINKS. It is on where the settings have a section of its name
+(an attribute of Settings that is not None). Live each one runs in a thread of its own (outputs/running.py),
+off the path of acknowledgement; in a replay it is called between two batches.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final, NamedTuple
+
+from ewad.config import Settings
+from ewad.engine import Batch, Engine, GroupSettings, Results
+from ewad.engine.group import Streams
+
+# section of the configuration -> the sink's class, which is made of the Settings
+SINKS: Final[dict[str, str]] = {
+    "jsonl": "ewad.outputs.files.jsonl:JsonlSink",
+}
+
+
+class Observed(NamedTuple):
+    """A batch, and what stood after each of its samples. streams: whose rows these are, for ever."""
+
+    batch: Batch
+    results: Results
+    streams: Streams
+    settings: GroupSettings
+
+    def __len__(self) -> int:
+        return len(self.results.accepted)
+
+    @classmethod
+    def of(cls, engine: Engine, batch: Batch, results: Results) -> Observed:
+        """Return what the engine has just observed."""
+        group = engine.groups[batch.group]
+        return cls(batch, results, group.streams, group.settings)
+
+
+class Sink:
+    """What a sink does; each method may take its time. One that has no use for some leaves them as they are.
+
+    waits: where it is slower than the samples come, they wait for it, and with them the broker; otherwise
+    samples are lost to it, and counted.
+    """
+
+    waits = True
+
+    def fits(self, settings: Settings) -> bool:
+        """Whether it can go on under these settings; otherwise another one takes its place."""
+        return True
+
+    def open(self, groups: Sequence[GroupSettings]) -> None:
+        """Begin; or go on with other groups, after a reload. Raises ConfigError or OSError."""
+
+    def observed(self, observed: Observed) -> None:
+        """Take results. Does no I/O: that is for `flush`."""
+        raise NotImplementedError
+
+    def forgotten(self, settings: GroupSettings, streams: Sequence[str]) -> None:
+        """Hear that these streams of a group are no more."""
+
+    def flush(self) -> None:
+        """Write all that has been taken. Raises OSError when it can't now: it is called again then."""
+
+    def close(self) -> None:
+        """End, after a last flush."""
+
+    def discard(self) -> None:
+        """Let go of everything where the results are not complete; nothing after `close`."""
+
+
+def section(name: str, settings: Settings) -> Any:
+    """Return what the settings say of the sink of that name, None if it is off."""
+    return getattr(settings, name)
+
+
+def chosen(settings: Settings) -> Iterator[tuple[str, Sink]]:
+    """Yield name and sink of each one that is on. Raises ConfigError."""
+    for name in SINKS:
+        if section(name, settings) is not None:
+            yield name, make(name, settings)
+
+
+def make(name: str, settings: Settings) -> Sink:
+    """Return the sink of that name; only now is its module imported. Raises ConfigError."""
+    module, _, attribute = SINKS[name].partition(":")
+    sink: Sink = getattr(importlib.import_module(module), attribute)(settings)
+    return sink
+
+
+def replayed(sinks: Iterable[Sink], engine: Engine, observed: Iterable[tuple[Batch, Results]]) -> None:
+    """Hand each batch of a replay to each of the sinks, and let them write it."""
+    told = [Observed.of(engine, batch, results) for batch, results in observed]
+    for sink in sinks:
+        for each in told:
+            sink.observed(each)
+        sink.flush()
