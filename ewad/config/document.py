@@ -14,6 +14,7 @@ from ewad.config.http import HTTP, http_settings
 from ewad.config.model import AUTO, MODEL, models
 from ewad.config.mqtt import CREDENTIAL, MQTT, mqtt_settings
 from ewad.config.options import Place, Table
+from ewad.config.publish import PUBLISH, own_messages, publish_settings
 from ewad.config.service import (
     LIMITS,
     LOG,
@@ -68,6 +69,7 @@ SECTIONS: dict[str, Section] = {
     "reload": Section(RELOAD, "reload", _plainly(ReloadSettings)),
     "state": Section(STATE, "state", state_settings),
     "files": Section(FILES, "files", _plainly(FilesSettings)),
+    "publish": Section(PUBLISH, "publish", publish_settings),
 }
 
 
@@ -75,7 +77,7 @@ def settings_of(raw: Mapping[str, Any], place: Place) -> Settings:
     """Return the settings that a raw document at this place means. Raises Invalid."""
     found = {name: raw.get(name, {}) for name, each in SECTIONS.items() if each.needed or name in raw}
     document = found | dict(raw)
-    problems = list(_cross_checks(raw))
+    problems = [*_cross_checks(raw), *own_messages(raw)]
     values: dict[str, Any] = {}
     try:
         values = checks.table(document, {name: section.check(place) for name, section in SECTIONS.items()})

@@ -12,6 +12,7 @@ import msgspec
 from ewad.config.history import FilesSettings
 from ewad.config.http import HttpSettings
 from ewad.config.mqtt import MqttSettings
+from ewad.config.publish import PublishSettings
 from ewad.config.secret import Secret
 from ewad.config.service import LimitSettings, LogSettings, ReloadSettings, StateSettings
 from ewad.config.stream import StreamSettings
@@ -45,6 +46,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     state: StateSettings | None = None
     reload: ReloadSettings = ReloadSettings()
     files: FilesSettings | None = None
+    publish: PublishSettings | None = None
     jsonl: str | None = None
 
     def group_settings(self) -> list[GroupSettings]:

@@ -23,13 +23,14 @@ CLOSE_SECONDS: Final = 1.0  # for what waits when the daemon ends, which has to 
 
 @dataclass(slots=True)
 class Count:
-    """What is told of a sink: samples that it has written, has lost and has to write, and failed attempts."""
+    """What is told of a sink: samples written, lost, waiting and superseded, and failed attempts."""
 
     name: str
     written: int = 0
     lost: int = 0
     waiting: int = 0
     failures: int = 0
+    superseded: int = 0
 
 
 class Runner(threading.Thread):
@@ -126,6 +127,7 @@ class Runner(threading.Thread):
             if failed:
                 log.info("sink works again sink=%s", self.count.name)
             self.count.written += self._taken
+            self.count.superseded = self.sink.superseded
             self._change_waiting(-self._taken)
             self._taken = 0
             return

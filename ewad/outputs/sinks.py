@@ -18,6 +18,7 @@ from ewad.engine.group import Streams
 # section of the configuration -> the sink's class, which is made of the Settings
 SINKS: Final[dict[str, str]] = {
     "jsonl": "ewad.outputs.files.jsonl:JsonlSink",
+    "publish": "ewad.outputs.mqtt.publisher:Publisher",
 }
 
 
@@ -47,6 +48,11 @@ class Sink:
     """
 
     waits = True
+
+    @property
+    def superseded(self) -> int:
+        """Results that later ones of their stream replaced before they were written, if it does so."""
+        return 0
 
     def fits(self, settings: Settings) -> bool:
         """Whether it can go on under these settings; otherwise another one takes its place."""

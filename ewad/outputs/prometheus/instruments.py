@@ -210,6 +210,9 @@ def _sink_facts(sinks: Sequence[Count]) -> Iterator[Metric]:
 
     yield counter("samples", "Samples that the sink has written.", lambda sink: sink.written)
     yield counter("lost_samples", "Samples that the sink has lost.", lambda sink: sink.lost)
+    yield counter(
+        "superseded", "Results replaced by later ones before they left.", lambda sink: sink.superseded
+    )
     yield counter("failures", "Attempts of the sink to write that failed.", lambda sink: sink.failures)
     waiting = GaugeMetricFamily(
         "ewad_sink_waiting_samples", "Samples that the sink has yet to write.", labels=["sink"]

@@ -1,0 +1,154 @@
+"""[publish]: results back to a broker."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from ewad.config.checks import Problem, fail, shown
+from ewad.config.kinds import boolean, checked, duration, integer, number, text
+from ewad.config.mqtt import URL
+from ewad.config.options import Option, Place, table_of
+from ewad.config.secret import Secret
+from ewad.config.syntax import BrokerAddress, mask_url, parse_topic, parse_url, quoted
+
+PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+
+
+def _parse_template(template: str) -> str:
+    """Return the template. Raises ValueError if no message can be published to what it gives."""
+    rest = PLACEHOLDER.sub("x", template)
+    if not template or set(rest) & set("+#{}\0") or rest.startswith("$"):
+        expected = 'expected a topic such as "ewad/{stream}", without + and #'
+        raise ValueError(f"{expected}, got {quoted(template)}")
+    if "stream" not in PLACEHOLDER.findall(template):
+        raise ValueError(
+            f"expected {{stream}} in it, so that each stream has its own, got {quoted(template)}"
+        )
+    return template
+
+
+def _plain(topic: str) -> str:
+    if not topic or set(topic) & set("+#{}\0"):
+        raise ValueError(f"expected a topic without +, # and braces, got {quoted(topic)}")
+    return topic
+
+
+TEMPLATE = checked(_parse_template, "topic with {stream}, {group} and the labels of the stream's topic")
+
+
+class PublishSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What is published of each stream, where and when. address: None: the broker of [mqtt]."""
+
+    topic: Annotated[
+        str,
+        Option(TEMPLATE, "The topic of each stream's state, a JSON document.", since="0.2.0"),
+    ] = "ewad/{stream}"
+    url: Annotated[
+        str | None, Option(URL, "Another broker than that of [mqtt], with its own user.", since="0.2.0")
+    ] = None
+    address: BrokerAddress | None = None
+    password: Secret | None = None
+    client_id: Annotated[
+        str | None,
+        Option(
+            text, "The name of the connection.", default_text="that of [mqtt] with -publish", since="0.2.0"
+        ),
+    ] = None
+    qos: Annotated[Literal[0, 1, 2], Option(integer(0, 2), "The quality of service.", since="0.2.0")] = 1
+    retain: Annotated[
+        bool, Option(boolean, "Whether the broker keeps each stream's last state.", since="0.2.0")
+    ] = True
+    on_change: Annotated[
+        bool, Option(boolean, "Whether a new sample is published at once.", since="0.2.0")
+    ] = True
+    deadband: Annotated[
+        float,
+        Option(
+            number("[0, inf)"),
+            "A value that differs by no more from the last published one is not published at once.",
+            since="0.2.0",
+        ),
+    ] = 0.0
+    interval_seconds: Annotated[
+        float | None,
+        Option(
+            duration("100ms", "1d"),
+            "How often to publish the last state of streams that have samples not published yet.",
+            since="0.2.0",
+        ),
+    ] = None
+    availability_topic: Annotated[
+        str,
+        Option(
+            checked(_plain, "topic"),
+            "Where `online` stands while the daemon is there, and `offline` otherwise.",
+            since="0.2.0",
+        ),
+    ] = "ewad/availability"
+
+
+PUBLISH = table_of("[publish]", "Results back to a broker. Without this table nothing is.", PublishSettings)
+
+
+def publish_settings(values: dict[str, Any], place: Place) -> PublishSettings:
+    """Return the settings of checked values. Raises Invalid."""
+    if not values.get("on_change", True) and "interval_seconds" not in values:
+        raise fail("expected interval beside on_change = false: nothing would ever be published", "on_change")
+    if "url" in values:
+        address = parse_url(values["url"])
+        values["address"] = address._replace(password=None)
+        values["password"] = Secret(address.password) if address.password else None
+        values["url"] = mask_url(values["url"])
+    return PublishSettings(**values)
+
+
+def own_messages(raw: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield what of [publish] in a raw document would come back as a sample."""
+    publish = raw.get("publish")
+    if not isinstance(publish, dict) or _another_broker(publish, raw.get("mqtt", {})):
+        return
+    for key, default in (("topic", "ewad/{stream}"), ("availability_topic", "ewad/availability")):
+        topic = publish.get(key, default)
+        for index, taken in _taken(raw.get("stream")):
+            if isinstance(topic, str) and _meet(topic, taken):
+                got = f"but stream[{index}] takes {shown(taken)}"
+                yield ("publish", key), f"expected a topic that no [[stream]] block takes, {got}"
+
+
+def _taken(blocks: Any) -> Iterator[tuple[int, str]]:
+    """Yield the topics of raw blocks, each with the block's number."""
+    for index, block in enumerate(blocks if isinstance(blocks, list) else []):
+        taken = block.get("topic") if isinstance(block, dict) else None
+        for each in taken if isinstance(taken, list) else [taken]:
+            if isinstance(each, str):
+                yield index, each
+
+
+def _another_broker(publish: Mapping[str, Any], mqtt: Any) -> bool:
+    try:
+        mine = parse_url(publish["url"])
+        theirs = parse_url(mqtt.get("url", "mqtt://localhost:1883"))
+    except (KeyError, ValueError, AttributeError, TypeError):
+        return "url" in publish
+    return (mine.host, mine.port) != (theirs.host, theirs.port)
+
+
+def _meet(template: str, taken: str) -> bool:
+    """Whether a topic of this template of ours may match that of a block. {stream} may be several levels."""
+    try:
+        levels = parse_topic(taken).levels
+    except ValueError:  # told where it stands
+        return False
+    return _levels_meet([PLACEHOLDER.sub("{}", level) for level in template.split("/")], list(levels))
+
+
+def _levels_meet(mine: Sequence[str], theirs: Sequence[str]) -> bool:
+    if not mine or not theirs:
+        return not mine and (not theirs or list(theirs) == ["#"])
+    if "{}" in mine[0] or theirs[0] == "#":  # what is left may be anything
+        return theirs[0] in ("#", "+") or "{}" in mine[0]
+    return theirs[0] in ("+", mine[0]) and _levels_meet(mine[1:], theirs[1:])

@@ -1,0 +1,51 @@
+"""[publish]: topics that no message can go to, or that would come back as samples."""
+
+import pytest
+
+from ewad.config import parse
+from ewad.errors import ConfigError
+
+
+def settings(publish, topic="site/{room}/t", **mqtt):
+    return parse({"stream": [{"topic": topic, "name": "t"}], "publish": publish, "mqtt": mqtt}, "test", {})
+
+
+def test_it_is_off_without_a_table_and_has_defaults_with_one():
+    assert parse({"stream": [{"topic": "a", "name": "t"}]}, "test", {}).publish is None
+    assert settings({}).publish.topic == "ewad/{stream}"
+
+
+@pytest.mark.parametrize("taken", ["#", "ewad/#", "ewad/{what}", "+/+/t", "ewad/site/+/t"])
+def test_a_topic_that_would_come_back_is_refused(taken):
+    with pytest.raises(ConfigError, match=r"publish\.topic: expected a topic that no \[\[stream\]\]"):
+        settings({}, taken)
+
+
+@pytest.mark.parametrize("taken", ["site/#", "+", "site/ewad/a"])
+def test_a_topic_that_no_block_takes_is_fine(taken):
+    settings({"availability_topic": "other/there"}, taken)
+
+
+def test_what_goes_to_another_broker_does_not_come_back():
+    settings({"url": "mqtt://elsewhere"}, "#", url="mqtt://here")
+    with pytest.raises(ConfigError, match=r"publish\.topic"):
+        settings({"url": "mqtt://here:1883"}, "#", url="mqtt://here")
+
+
+@pytest.mark.parametrize(
+    "topic", ["", "ewad", "ewad/+/{stream}", "ewad/{stream}/#", "$SYS/{stream}", "{stream"]
+)
+def test_a_topic_that_no_message_can_go_to_is_refused(topic):
+    with pytest.raises(ConfigError, match=r"publish\.topic: expected"):
+        settings({"topic": topic})
+
+
+def test_nothing_is_ever_published_without_change_and_interval():
+    with pytest.raises(ConfigError, match=r"publish\.on_change: expected interval beside"):
+        settings({"on_change": False})
+
+
+def test_a_password_in_the_address_is_shown_nowhere():
+    publish = settings({"url": "mqtt://ewad:secret@elsewhere"}).publish
+    assert "secret" not in repr(publish)
+    assert publish.password.reveal() == "secret"

@@ -1,0 +1,165 @@
+"""[publish] on a real broker: what others see of streams, of the daemon's end, and of what is forgotten."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.system import daemon as daemons
+from tests.system import mosquitto
+from tests.system.polling import until
+from tests.system.publisher import publish
+
+pytestmark = pytest.mark.system
+
+SETTINGS = """
+[[stream]]
+name = "plant"
+topic = "plant/{{room}}/t"
+unit = "celsius"
+beta = [0.5]
+model = "m"
+{block}
+
+[model.m]
+experts = ["persistence"]
+lags = 1
+horizons = [1, 3]
+interval = 0.9
+
+[publish]
+topic = "out/{{group}}/{{room}}/{{stream}}"
+availability_topic = "out/there"
+{publish}
+"""
+
+
+class Subscriber:
+    """What a client of the broker has seen: topic -> the payloads in order, None for an empty one."""
+
+    def __init__(self, broker: mosquitto.Mosquitto) -> None:
+        command = ["mosquitto_sub", "-h", "127.0.0.1", "-p", str(broker.port), "-t", "out/#", "-q", "1"]
+        self._file = broker.directory / "seen"
+        with self._file.open("wb") as seen:
+            self.process = subprocess.Popen([*command, "-F", "%t %p"], stdout=seen)
+
+    @property
+    def seen(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for line in self._file.read_text().splitlines():
+            topic, _, payload = line.partition(" ")
+            found.setdefault(topic, []).append(payload)
+        return found
+
+    def until(self, topic: str, expected: object) -> None:
+        """Wait until the last payload of the topic is this, or its document has this value."""
+
+        def last() -> object:
+            payload = self.seen.get(topic, [None])[-1]
+            return json.loads(payload)["value"] if payload and payload.startswith("{") else payload
+
+        until(lambda: last() == expected, lambda: f"{topic}: {self.seen}")
+
+    def documents(self, topic: str) -> list[dict]:
+        return [json.loads(payload) for payload in self.seen[topic] if payload]
+
+
+@contextmanager
+def subscribed(broker: mosquitto.Mosquitto) -> Iterator[Subscriber]:
+    subscriber = Subscriber(broker)
+    try:
+        yield subscriber
+    finally:
+        subscriber.process.kill()
+        subscriber.process.wait()
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[mosquitto.Mosquitto]:
+    with mosquitto.running(tmp_path / "broker", persistence=True) as started:
+        yield started
+
+
+def running(path: Path, broker: mosquitto.Mosquitto, publish: str = "", block: str = "", **options: object):
+    settings = SETTINGS.format(publish=publish, block=block)
+    return daemons.running(path, f"mqtt://127.0.0.1:{broker.port}", settings, **options)
+
+
+TOPIC = "out/plant/hall/plant/hall/t"
+
+
+def test_a_stream_s_state_is_a_document_on_a_topic_of_its_own(tmp_path, broker) -> None:
+    with subscribed(broker) as subscriber, running(tmp_path, broker) as daemon:
+        subscriber.until("out/there", "online")
+        for value in (10, 20, 30, 20):
+            publish(broker.port, [("plant/hall/t", b"%d" % value)], qos=1)
+            subscriber.until(TOPIC, value)
+        document = subscriber.documents(TOPIC)[-1]
+        assert document["labels"] == {"room": "hall"}
+        assert (document["group"], document["stream"], document["unit"]) == (
+            "plant",
+            "plant/hall/t",
+            "celsius",
+        )
+        assert document["time"] == pytest.approx(daemon.value("ewad_last_sample_timestamp_seconds"))
+        assert document["smoothed"] == {"0.5": pytest.approx(daemon.value("ewad_smoothed_value", beta="0.5"))}
+        assert document["stddev"] == {"0.5": pytest.approx(daemon.value("ewad_smoothed_stddev", beta="0.5"))}
+        assert document["forecast"]["3"]["value"] == daemon.value("ewad_forecast_value", horizon="3")
+        assert set(document["forecast"]["1"]) == {"value", "lower", "upper"}
+        daemon.until_value("ewad_sink_samples_total", 4.0, sink="publish")
+        assert daemon.end() == 0
+        subscriber.until("out/there", "offline")
+
+
+def test_a_killed_daemon_is_offline_and_the_last_states_stay_at_the_broker(tmp_path, broker) -> None:
+    with running(tmp_path, broker, clean=False) as daemon:
+        publish(broker.port, [("plant/hall/t", b"7")], qos=1)
+        with subscribed(broker) as subscriber:
+            subscriber.until(TOPIC, 7)
+            daemon.kill()
+            subscriber.until("out/there", "offline")
+    with subscribed(broker) as late:
+        late.until(TOPIC, 7)
+
+
+def test_a_stream_that_is_forgotten_leaves_nothing_at_the_broker(tmp_path, broker) -> None:
+    block = 'stale_after = "1s"\nforget_after = "2s"'
+    with subscribed(broker) as subscriber, running(tmp_path, broker, block=block) as daemon:
+        publish(broker.port, [("plant/hall/t", b"7")], qos=1)
+        subscriber.until(TOPIC, 7)
+        daemon.until_value("ewad_streams", 0)
+        subscriber.until(TOPIC, "")
+    with subscribed(broker) as late:
+        late.until("out/there", "offline")
+        assert TOPIC not in late.seen
+
+
+def test_no_state_is_lost_over_a_restart_of_the_broker(tmp_path, broker) -> None:
+    with running(tmp_path, broker) as daemon:
+        publish(broker.port, [("plant/hall/t", b"1")], qos=1)
+        daemon.until_value("ewad_value", 1)
+        broker.stop()
+        broker.start()
+        daemon.until_value("ewad_mqtt_connected", 1)
+        publish(broker.port, [(f"plant/{n}/t", b"5") for n in range(300)] + [("plant/hall/t", b"2")], qos=1)
+        with subscribed(broker) as subscriber:
+            subscriber.until("out/there", "online")
+            subscriber.until(TOPIC, 2)
+            for n in range(300):
+                subscriber.until(f"out/plant/{n}/plant/{n}/t", 5)
+
+
+def test_a_small_change_waits_for_the_interval(tmp_path, broker) -> None:
+    with (
+        subscribed(broker) as subscriber,
+        running(tmp_path, broker, publish='deadband = 1.0\ninterval = "300ms"'),
+    ):
+        subscriber.until("out/there", "online")
+        for value in (b"10", b"10.5", b"12", b"12.4"):
+            publish(broker.port, [("plant/hall/t", value)], qos=1)
+        subscriber.until(TOPIC, 12.4)
+        values = [document["value"] for document in subscriber.documents(TOPIC)]
+        assert values in ([10, 12, 12.4], [10, 10.5, 12, 12.4], [10, 10.5, 12.4])
