@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from ewad.config.checks import Problem, fail, shown
-from ewad.config.kinds import boolean, checked, duration, integer, number, text
+from ewad.config.kinds import boolean, checked, choice, duration, integer, number, text
 from ewad.config.mqtt import URL
 from ewad.config.options import Option, Place, table_of
 from ewad.config.secret import Secret
@@ -89,6 +89,25 @@ class PublishSettings(msgspec.Struct, frozen=True, kw_only=True):
             since="0.2.0",
         ),
     ] = "ewad/availability"
+    home_assistant: Annotated[
+        bool,
+        Option(
+            boolean,
+            "Whether Home Assistant is told of each stream, which is a device there.",
+            since="0.2.0",
+        ),
+    ] = False
+    discovery: Annotated[
+        Literal["device", "single"],
+        Option(
+            choice("device", "single"),
+            "How: `device` needs Home Assistant 2024.11; `single` is a message for each entity.",
+            since="0.2.0",
+        ),
+    ] = "device"
+    discovery_prefix: Annotated[
+        str, Option(checked(_plain, "topic"), "Where Home Assistant looks for devices.", since="0.2.0")
+    ] = "homeassistant"
 
 
 PUBLISH = table_of("[publish]", "Results back to a broker. Without this table nothing is.", PublishSettings)

@@ -129,6 +129,7 @@ class Daemon:
         if self.store is not None:
             self.store.start(self._forgotten)
         self.sinks.start()
+        self.sinks.forgotten(self.engine, self._forgotten)
         self.notifier.ready(self.source.status)
         return addresses
 

@@ -11,6 +11,9 @@ import importlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ewad.config import Settings
 from ewad.engine import Batch, Engine, GroupSettings, Results
 from ewad.engine.group import Streams
@@ -23,12 +26,16 @@ SINKS: Final[dict[str, str]] = {
 
 
 class Observed(NamedTuple):
-    """A batch, and what stood after each of its samples. streams: whose rows these are, for ever."""
+    """A batch, and what stood after each of its samples. streams: whose rows these are, for ever.
+
+    anomaly: (m,) the score of each accepted sample's stream after the batch; None without intervals.
+    """
 
     batch: Batch
     results: Results
     streams: Streams
     settings: GroupSettings
+    anomaly: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.results.accepted)
@@ -37,7 +44,10 @@ class Observed(NamedTuple):
     def of(cls, engine: Engine, batch: Batch, results: Results) -> Observed:
         """Return what the engine has just observed."""
         group = engine.groups[batch.group]
-        return cls(batch, results, group.streams, group.settings)
+        intervals = None if group.forecaster is None else group.forecaster.intervals
+        rows = batch.stream[results.accepted]
+        anomaly = None if intervals is None else intervals.anomaly[rows]
+        return cls(batch, results, group.streams, group.settings, anomaly)
 
 
 class Sink:

@@ -42,6 +42,7 @@ class Subscriber:
 
     def __init__(self, broker: mosquitto.Mosquitto) -> None:
         command = ["mosquitto_sub", "-h", "127.0.0.1", "-p", str(broker.port), "-t", "out/#", "-q", "1"]
+        command += ["-t", "homeassistant/#"]
         self._file = broker.directory / "seen"
         with self._file.open("wb") as seen:
             self.process = subprocess.Popen([*command, "-F", "%t %p"], stdout=seen)
@@ -59,7 +60,7 @@ class Subscriber:
 
         def last() -> object:
             payload = self.seen.get(topic, [None])[-1]
-            return json.loads(payload)["value"] if payload and payload.startswith("{") else payload
+            return json.loads(payload).get("value") if payload and payload.startswith("{") else payload
 
         until(lambda: last() == expected, lambda: f"{topic}: {self.seen}")
 
@@ -155,11 +156,44 @@ def test_no_state_is_lost_over_a_restart_of_the_broker(tmp_path, broker) -> None
 def test_a_small_change_waits_for_the_interval(tmp_path, broker) -> None:
     with (
         subscribed(broker) as subscriber,
-        running(tmp_path, broker, publish='deadband = 1.0\ninterval = "300ms"'),
+        running(tmp_path, broker, publish='deadband = 1.0\ninterval = "1s"'),
     ):
         subscriber.until("out/there", "online")
-        for value in (b"10", b"10.5", b"12", b"12.4"):
-            publish(broker.port, [("plant/hall/t", value)], qos=1)
-        subscriber.until(TOPIC, 12.4)
-        values = [document["value"] for document in subscriber.documents(TOPIC)]
-        assert values in ([10, 12, 12.4], [10, 10.5, 12, 12.4], [10, 10.5, 12.4])
+        for value in (10, 10.5, 12, 12.4):  # the second and the fourth are held back
+            publish(broker.port, [("plant/hall/t", b"%r" % value)], qos=1)
+            subscriber.until(TOPIC, value)
+        assert [document["value"] for document in subscriber.documents(TOPIC)] == [10, 10.5, 12, 12.4]
+
+
+def test_without_an_interval_a_small_change_is_not_published(tmp_path, broker) -> None:
+    with subscribed(broker) as subscriber, running(tmp_path, broker, publish="deadband = 1.0") as daemon:
+        subscriber.until("out/there", "online")
+        for number, value in enumerate((10, 10.5, 12)):
+            publish(broker.port, [("plant/hall/t", b"%r" % value)], qos=1)
+            daemon.until_value("ewad_samples_total", number + 1)
+        subscriber.until(TOPIC, 12)
+        assert [document["value"] for document in subscriber.documents(TOPIC)] == [10, 12]
+
+
+@pytest.mark.parametrize("form", ["device", "single"])
+def test_home_assistant_is_told_of_a_stream_until_it_is_forgotten(tmp_path, broker, form) -> None:
+    block = 'stale_after = "1s"\nforget_after = "2s"'
+    discovery = f'home_assistant = true\ndiscovery = "{form}"'
+    with (
+        subscribed(broker) as subscriber,
+        running(tmp_path, broker, publish=discovery, block=block) as daemon,
+    ):
+        subscriber.until("out/there", "online")
+        publish(broker.port, [("plant/hall/t", b"7")], qos=1)
+        subscriber.until(TOPIC, 7)
+        told = {topic: seen for topic, seen in subscriber.seen.items() if topic.startswith("homeassistant/")}
+        assert len(told) == (1 if form == "device" else 10)
+        publish(broker.port, [("homeassistant/status", b"online")])
+        topic = next(iter(told))
+        until(lambda: len(subscriber.seen[topic]) == 2, lambda: daemon.stderr)
+        assert len(set(subscriber.seen[topic])) == 1
+        for each in told:
+            subscriber.until(each, "")
+    with subscribed(broker) as late:
+        late.until("out/there", "offline")
+        assert set(late.seen) == {"out/there"}

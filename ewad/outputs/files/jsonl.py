@@ -39,7 +39,7 @@ class JsonlSink(Sink):
 
     def observed(self, observed: Observed) -> None:
         """Take the lines of a batch."""
-        batch, results, streams, settings = observed
+        batch, results, streams, settings, _ = observed
         accepted = results.accepted
         rows = batch.stream[accepted].tolist()
         columns = {

@@ -31,15 +31,20 @@ class PublishingClient:
     """
 
     def __init__(
-        self, settings: MqttSettings, availability: str, retain: bool, on_connect: Callable[[], None]
+        self,
+        settings: MqttSettings,
+        availability: str,
+        listen: tuple[str, Callable[[bytes], None]] | None = None,
     ) -> None:
-        """Take the connection's settings. Raises ConfigError if its TLS files are unfit."""
+        """Take the connection's settings. Raises ConfigError if its TLS files are unfit.
+
+        listen: a topic to subscribe to, and what takes its payloads.
+        """
         self.superseded = 0
         self._settings = settings
         self._availability = availability
-        self._retain = retain
-        self._on_connect = on_connect
-        self._waiting: dict[str, bytes] = {}
+        self._listen = listen
+        self._waiting: dict[str, tuple[bytes, bool]] = {}  # topic -> payload, retained
         self._lock = threading.Lock()  # of _waiting
         self._wake = threading.Event()
         self._idle = threading.Event()  # nothing waits or is on its way
@@ -66,6 +71,7 @@ class PublishingClient:
         client.on_connect_fail = lambda *_: self._trouble("no connection")
         client.on_disconnect = self._disconnected
         client.on_publish = self._published
+        client.on_message = self._received
         return client
 
     def start(self) -> None:
@@ -74,11 +80,11 @@ class PublishingClient:
         self._client.loop_start()
         self._thread.start()
 
-    def publish(self, topic: str, payload: bytes) -> None:
+    def publish(self, topic: str, payload: bytes, retain: bool) -> None:
         """Publish this, unless a later payload of the topic comes before it can be sent."""
         with self._lock:
             self.superseded += topic in self._waiting
-            self._waiting[topic] = payload
+            self._waiting[topic] = payload, retain
             self._idle.clear()
         self._wake.set()
 
@@ -103,8 +109,8 @@ class PublishingClient:
                     if not self._waiting:
                         break
                     topic = next(iter(self._waiting))
-                    payload = self._waiting.pop(topic)
-                self._client.publish(topic, payload, qos=self._settings.qos, retain=self._retain)
+                    payload, retain = self._waiting.pop(topic)
+                self._client.publish(topic, payload, qos=self._settings.qos, retain=retain)
                 self._sent += 1
             self._note_idle()
 
@@ -123,7 +129,8 @@ class PublishingClient:
         log.info("publishing url=%s", self._settings.url)
         client.publish(self._availability, "online", qos=1, retain=True)
         self._sent += 1
-        self._on_connect()
+        if self._listen is not None:
+            client.subscribe(self._listen[0])
         self._wake.set()
 
     def _disconnected(self, client: Any, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
@@ -133,6 +140,10 @@ class PublishingClient:
     def _published(self, *_: Any) -> None:
         self._answered += 1
         self._wake.set()
+
+    def _received(self, client: Any, userdata: Any, message: Any) -> None:
+        if self._listen is not None:
+            self._listen[1](message.payload)
 
     def _trouble(self, reason: str) -> None:
         if not self._failed:

@@ -17,6 +17,7 @@ from ewad.engine import GroupSettings
 from ewad.ingest.mqtt.from_configuration import connection_settings
 from ewad.ingest.mqtt.settings import MqttSettings
 from ewad.outputs.mqtt.client import PublishingClient
+from ewad.outputs.mqtt.home_assistant import Discovery
 from ewad.outputs.registry import result_values
 from ewad.outputs.sinks import Observed, Sink
 
@@ -40,12 +41,18 @@ class Publisher(Sink):
         self._told: dict[str, float] = {}  # topic -> the value that was published last
         self._streams: dict[str, tuple[str, str]] = {}  # topic -> group and name
         self._lock = threading.Lock()  # of the four, which the timer's thread sees too
-        self._client = PublishingClient(
-            publishing_settings(settings),
-            self._settings.availability_topic,
-            self._settings.retain,
-            on_connect=lambda: None,
-        )
+        connection = publishing_settings(settings)
+        self._discovery: Discovery | None = None
+        self._devices: dict[str, bytes] = {}  # topic -> what Home Assistant was told
+        if self._settings.home_assistant:
+            self._discovery = Discovery(
+                self._settings.discovery_prefix,
+                self._settings.discovery,
+                connection.client_id,
+                self._settings.availability_topic,
+            )
+        born = None if self._discovery is None else (self._discovery.birth_topic, self._born)
+        self._client = PublishingClient(connection, self._settings.availability_topic, born)
         self._timer = _Timer(self._settings.interval_seconds, self._release)
         self._started = False
 
@@ -70,6 +77,7 @@ class Publisher(Sink):
         """Take the last state of each stream of the batch."""
         with self._lock:
             for topic, document in self._documents(observed):
+                self._discover(observed.settings, topic, document)
                 if self._due(topic, document["value"]):
                     self._held.pop(topic, None)
                     self._fresh[topic] = document
@@ -85,7 +93,7 @@ class Publisher(Sink):
 
     def _documents(self, observed: Observed) -> Iterator[tuple[str, Document]]:
         """Yield topic and state of each stream, after its last sample of the batch."""
-        batch, results, streams, settings = observed
+        batch, results, streams, settings, anomaly = observed
         rows = batch.stream[results.accepted]
         _, from_end = np.unique(rows[::-1], return_index=True)
         last = np.sort(len(rows) - 1 - from_end)
@@ -97,11 +105,14 @@ class Publisher(Sink):
             batch.time[results.accepted][last].tolist(),
             batch.value[results.accepted][last].tolist(),
         )
+        scores = None if anomaly is None else anomaly[last].tolist()
         for index, row in enumerate(rows[last].tolist()):
             name, labels = streams.names[row], dict(streams.labels[row])
             document = {"time": times[index], "stream": name, "group": settings.name, "labels": labels}
             document |= {"value": values[index], "unit": self._units.get(settings.name)}
             document |= _nested({column: cells[index] for column, cells in columns.items()})
+            if scores is not None:
+                document["anomaly"] = scores[index]
             topic = self._topic(settings.name, name, labels)
             self._streams[topic] = settings.name, name
             yield topic, document
@@ -111,15 +122,35 @@ class Publisher(Sink):
         known = {**labels, "group": group, "stream": name}
         return PLACEHOLDER.sub(lambda found: known.get(found[1], ""), self._settings.topic)
 
+    def _discover(self, settings: GroupSettings, topic: str, document: Document) -> None:
+        """Tell Home Assistant of a stream at its first state."""
+        if self._discovery is None or topic in self._told or topic in self._held or topic in self._fresh:
+            return
+        told = self._discovery.messages(settings, document["stream"], topic, document["unit"])
+        for place, device in told:
+            self._devices[place] = self._encode(device)
+            self._client.publish(place, self._devices[place], retain=True)
+
+    def _born(self, payload: bytes) -> None:
+        """Tell Home Assistant of all streams again: it has started."""
+        if payload == b"online":
+            with self._lock:
+                for place, device in self._devices.items():
+                    self._client.publish(place, device, retain=True)
+
     def forgotten(self, settings: GroupSettings, streams: Sequence[str]) -> None:
-        """Let the broker forget what it keeps of these streams."""
-        gone = {(settings.name, name) for name in streams}
+        """Let the broker forget what it keeps of these streams, and Home Assistant its devices."""
         with self._lock:
-            for topic in [topic for topic, stream in self._streams.items() if stream in gone]:
+            known = {stream: topic for topic, stream in self._streams.items()}
+            for name in streams:
+                topic = known.get((settings.name, name)) or self._topic(settings.name, name, {})
                 for each in (self._fresh, self._held, self._told, self._streams):
                     each.pop(topic, None)
-                if self._settings.retain:
-                    self._client.publish(topic, b"")
+                if self._settings.retain and not set(topic.split("/")) & {""}:
+                    self._client.publish(topic, b"", retain=True)
+                for place in () if self._discovery is None else self._discovery.gone(settings, name):
+                    self._devices.pop(place, None)
+                    self._client.publish(place, b"", retain=True)
 
     def flush(self) -> None:
         """Hand on what is due."""
@@ -127,7 +158,7 @@ class Publisher(Sink):
             fresh, self._fresh = self._fresh, {}
             for topic, document in fresh.items():
                 self._told[topic] = document["value"]
-                self._client.publish(topic, self._encode(document))
+                self._client.publish(topic, self._encode(document), self._settings.retain)
 
     def _release(self) -> None:
         """Publish what was held back, at the end of an interval."""

@@ -1,0 +1,144 @@
+"""Discovery by Home Assistant: a device for each stream, with an entity for each number that is published.
+
+Source: Home Assistant, "MQTT discovery": the device-based form (2024.11 and later), and one message for each
+entity, which earlier versions and other programs read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from ewad import __version__
+from ewad.engine import GroupSettings
+
+Entity = dict[str, Any]
+
+# unit -> as Home Assistant writes it, and its device class; other units are shown as they are
+UNITS: Final[dict[str, tuple[str, str | None]]] = {
+    "celsius": ("°C", "temperature"),
+    "°C": ("°C", "temperature"),
+    "fahrenheit": ("°F", "temperature"),
+    "°F": ("°F", "temperature"),
+    "kelvin": ("K", "temperature"),
+    "percent": ("%", None),
+    "watt": ("W", "power"),
+    "kilowatt": ("kW", "power"),
+    "volt": ("V", "voltage"),
+    "ampere": ("A", "current"),
+    "hertz": ("Hz", "frequency"),
+    "pascal": ("Pa", "pressure"),
+    "hectopascal": ("hPa", "pressure"),
+    "lux": ("lx", "illuminance"),
+    "ppm": ("ppm", "carbon_dioxide"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    """What is told to Home Assistant of a stream. expire_seconds: silence after which it is unavailable."""
+
+    prefix: str
+    form: Literal["device", "single"]
+    daemon: str  # its client id: two daemons may publish the same stream
+    availability_topic: str
+
+    @property
+    def birth_topic(self) -> str:
+        """Where Home Assistant says `online` when it starts."""
+        return f"{self.prefix}/status"
+
+    def messages(
+        self, settings: GroupSettings, stream: str, topic: str, unit: str | None
+    ) -> Iterator[tuple[str, Any]]:
+        """Yield topics and documents that tell of a stream whose state is published on topic."""
+        node = self.node(settings.name, stream)
+        common = {
+            "state_topic": topic,
+            "availability_topic": self.availability_topic,
+            "expire_after": max(1, round(settings.stale_after_seconds)),
+        }
+        entities = {
+            key: entity | common | {"unique_id": f"{node}_{key}"} for key, entity in _entities(settings, unit)
+        }
+        origin = {"name": "ewad", "sw_version": __version__}
+        device = {"identifiers": [node], "name": stream, "manufacturer": "ewad", "model": settings.name}
+        if self.form == "device":
+            document = {"device": device, "origin": origin, "components": entities}
+            yield f"{self.prefix}/device/{node}/config", document
+            return
+        for key, entity in entities.items():
+            platform = entity.pop("platform")
+            yield self._single(platform, node, key), entity | {"device": device, "origin": origin}
+
+    def gone(self, settings: GroupSettings, stream: str) -> Iterator[str]:
+        """Yield the topics whose retained documents are to go with the stream."""
+        node = self.node(settings.name, stream)
+        if self.form == "device":
+            yield f"{self.prefix}/device/{node}/config"
+            return
+        for key, entity in _entities(settings, None):
+            yield self._single(entity["platform"], node, key)
+
+    def node(self, group: str, stream: str) -> str:
+        """Return the stream's name among devices: the same after each restart, whatever its labels are."""
+        name = "\0".join((self.daemon, group, stream)).encode(errors="surrogatepass")
+        return f"ewad_{hashlib.sha256(name).hexdigest()[:16]}"
+
+    def _single(self, platform: str, node: str, key: str) -> str:
+        return f"{self.prefix}/{platform}/{node}/{key}/config"
+
+
+def _entities(settings: GroupSettings, unit: str | None) -> Iterator[tuple[str, Entity]]:
+    """Yield a key and what is particular of each entity of a stream."""
+    yield "value", _sensor("Value", "value_json.value", unit)
+    for beta in settings.beta_labels:
+        key = _key(beta)
+        yield f"smoothed_{key}", _sensor(f"Smoothed {beta}", f"value_json.smoothed['{beta}']", unit)
+        deviation = _sensor(f"Deviation {beta}", f"value_json.stddev['{beta}']", unit)
+        deviation.pop("device_class", None)  # a difference: 0 °C is not 32 °F of it
+        yield f"stddev_{key}", deviation
+    if settings.model is None:
+        return
+    parts = {"value": "Forecast"} | (
+        {} if settings.model.interval is None else {"lower": "Lower", "upper": "Upper"}
+    )
+    for horizon in settings.model.horizons:
+        for part, word in parts.items():
+            path = f"value_json.forecast['{horizon}'].{part}"
+            key = f"forecast_{horizon}" if part == "value" else f"{part}_{horizon}"
+            yield key, _sensor(f"{word} {horizon}", path, unit)
+    if settings.model.interval is not None:
+        template = "{{ 'ON' if (value_json.anomaly or 0) > 1 else 'OFF' }}"
+        yield (
+            "anomaly",
+            {
+                "platform": "binary_sensor",
+                "name": "Anomaly",
+                "device_class": "problem",
+                "value_template": template,
+            },
+        )
+
+
+def _sensor(name: str, path: str, unit: str | None) -> Entity:
+    """Return a sensor; a null in its place makes it unknown."""
+    found: Entity = {
+        "platform": "sensor",
+        "name": name,
+        "value_template": f"{{{{ {path} }}}}",
+        "state_class": "measurement",
+    }
+    if unit is not None:
+        written, device_class = UNITS.get(unit, (unit, None))
+        found["unit_of_measurement"] = written
+        if device_class is not None:
+            found["device_class"] = device_class
+    return found
+
+
+def _key(label: str) -> str:
+    """Return a decay's label as part of a topic: 0.9 gives 0_9, half_life=10m half_life_10m."""
+    return "".join(letter if letter.isalnum() else "_" for letter in label)

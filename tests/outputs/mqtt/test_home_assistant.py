@@ -1,0 +1,80 @@
+"""What Home Assistant is told of a stream: a device, its entities, and what is taken back."""
+
+import dataclasses
+import json
+
+import pytest
+
+from ewad.engine import ByCount, ByTime, GroupSettings, ModelSettings
+from ewad.outputs.mqtt.home_assistant import Discovery
+
+MODEL = ModelSettings("m", horizons=(1, 6), interval=0.9)
+GROUP = GroupSettings("plant", (ByCount(0.9), ByTime(600.0)), model=MODEL, stale_after_seconds=900.0)
+STREAM, TOPIC = "site/hall/t", "ewad/site/hall/t"
+DEVICE = Discovery("homeassistant", "device", "ewad", "ewad/availability")
+SINGLE = dataclasses.replace(DEVICE, form="single")
+
+
+def told(discovery, group=GROUP, stream=STREAM, unit="celsius"):
+    return {
+        topic: json.loads(json.dumps(each)) for topic, each in discovery.messages(group, stream, TOPIC, unit)
+    }
+
+
+def test_a_stream_is_a_device_of_one_message_with_an_entity_for_each_number():
+    ((topic, document),) = told(DEVICE).items()
+    assert topic == f"homeassistant/device/{document['device']['identifiers'][0]}/config"
+    assert document["origin"]["name"] == "ewad"
+    entities = document["components"]
+    assert set(entities) == {
+        *("value", "smoothed_0_9", "stddev_0_9", "smoothed_half_life_10m", "stddev_half_life_10m"),
+        *("forecast_1", "lower_1", "upper_1", "forecast_6", "lower_6", "upper_6", "anomaly"),
+    }
+    smoothed = entities["smoothed_0_9"]
+    assert smoothed["value_template"] == "{{ value_json.smoothed['0.9'] }}"
+    assert (smoothed["unit_of_measurement"], smoothed["device_class"]) == ("°C", "temperature")
+    assert smoothed["state_topic"] == TOPIC
+    assert smoothed["availability_topic"] == "ewad/availability"
+    assert smoothed["expire_after"] == 900
+    assert "device_class" not in entities["stddev_0_9"]
+    assert entities["anomaly"]["platform"] == "binary_sensor"
+    assert len({entity["unique_id"] for entity in entities.values()}) == len(entities)
+
+
+def test_the_form_of_single_messages_says_the_same():
+    ((_, document),) = told(DEVICE).items()
+    messages = told(SINGLE)
+    for key, entity in document["components"].items():
+        topic = f"homeassistant/{entity['platform']}/{document['device']['identifiers'][0]}/{key}/config"
+        expected = {name: value for name, value in entity.items() if name != "platform"}
+        assert messages.pop(topic) == expected | {"device": document["device"], "origin": document["origin"]}
+    assert messages == {}
+
+
+@pytest.mark.parametrize("discovery", [DEVICE, SINGLE])
+def test_what_was_told_is_what_is_taken_back(discovery):
+    assert set(discovery.gone(GROUP, STREAM)) == set(told(discovery))
+
+
+def test_streams_of_other_names_groups_and_daemons_are_other_devices():
+    other = dataclasses.replace(GROUP, name="lab")
+    nodes = {
+        DEVICE.node("plant", STREAM),
+        DEVICE.node("plant", "site/hall/u"),
+        DEVICE.node(other.name, STREAM),
+        dataclasses.replace(DEVICE, daemon="ewad-2").node("plant", STREAM),
+    }
+    assert len(nodes) == 4
+
+
+def test_a_unit_that_home_assistant_does_not_know_is_shown_as_it_is():
+    ((_, document),) = told(DEVICE, unit="furlong").items()
+    assert document["components"]["value"]["unit_of_measurement"] == "furlong"
+    assert "device_class" not in document["components"]["value"]
+    ((_, document),) = told(DEVICE, unit=None).items()
+    assert "unit_of_measurement" not in document["components"]["value"]
+
+
+def test_without_a_model_there_is_nothing_to_forecast():
+    ((_, document),) = told(DEVICE, dataclasses.replace(GROUP, model=None)).items()
+    assert not {"forecast_1", "anomaly"} & set(document["components"])
