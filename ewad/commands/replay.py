@@ -139,7 +139,7 @@ def _open_sinks(
     if plot is not None:
         check_picture(plot)
         units = [block.unit for block in run.settings.streams]
-        sinks.append(FileSink(plot, partial(PlotSink, groups=groups, units=units)))
+        sinks.append(FileSink(plot, partial(PlotSink, groups=groups, units=units, zone=run.zone)))
     if openmetrics is not None:
         sinks.append(FileSink(openmetrics, partial(BackfillSink, engine=run.engine)))
 
@@ -169,6 +169,12 @@ class Replay:
         self.notes: list[str] = []
         self.report: Report | None = None
         self.lines: list[JsonlSink] = []
+
+    @property
+    def zone(self) -> str:
+        """The zone that pictures show times in: that of the files, if it was named."""
+        zone = self._file_options.timezone if self._file_options else None
+        return zone if zone is not None and "/" in zone else "UTC"
 
     def read(self, path: Path) -> SampleFile:
         """Return the file, of which nothing is in doubt. Raises SourceError."""

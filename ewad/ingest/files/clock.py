@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ewad.ingest.files import times
-from ewad.ingest.files.roles import Clockwork
-from ewad.ingest.files.times import Floats, NumberForm, TextForm, Times
+from ewad.ingest.files import number_times, times
+from ewad.ingest.files.case import Clockwork
+from ewad.ingest.files.number_times import NumberForm
+from ewad.ingest.files.times import Floats, TextForm, Times
 from ewad.ingest.formats.times import LAST_UNIX_SECONDS
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class Clock:
                 parts[part] = pd.to_numeric(table[column], errors="coerce").to_numpy(dtype=np.float64)
         clock = parts.pop("clock")
         names = ("year", "month", "day", "hour", "minute", "second")
-        seconds = times.seconds_of(*(parts[name] for name in names)) + clock
+        seconds = number_times.seconds_of(*(parts[name] for name in names)) + clock
         return Times(seconds, np.zeros(n, np.bool_))
 
     def _localised(self, local: Floats, zone: str) -> Floats:

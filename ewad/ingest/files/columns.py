@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ewad.engine import VALUE_LIMIT
-from ewad.ingest.files import times
+from ewad.ingest.files import number_times, times
+from ewad.ingest.files.number_times import NumberForm
 from ewad.ingest.files.numbers import MISSING, PLAIN, SENTINELS, kind_of
 from ewad.ingest.files.options import FileOptions
 from ewad.ingest.files.table import Frame, Place
-from ewad.ingest.files.times import NumberForm, TextForm, Times
+from ewad.ingest.files.times import TextForm, Times
 from ewad.ingest.files.words import is_time_name
 
 if TYPE_CHECKING:
@@ -259,7 +260,7 @@ class Column:
 
     def _forms(self, cells: Any, *, spelled: bool) -> list[TextForm | NumberForm]:
         if self.format is not None:
-            return [times.UNITS.get(self.format) or TextForm("ymd", self.format)]
+            return [number_times.UNITS.get(self.format) or TextForm("ymd", self.format)]
         if not spelled:  # numbers: what they mean is decided by their range, at the end
             steps = np.diff(cells[~np.isnan(cells)])
             maybe = (
@@ -305,8 +306,8 @@ def forms_of_numbers(column: Column) -> list[NumberForm]:
     ends = np.array([column.low, column.high])
     fitting = [
         form
-        for form in times.NOTATIONS
+        for form in number_times.NOTATIONS
         if form.valid(ends).all()
-        and (column.whole or form in (times.DECIMAL_YEAR, times.EXCEL, times.MATLAB))
+        and (column.whole or form in (number_times.DECIMAL_YEAR, number_times.EXCEL, number_times.MATLAB))
     ]
-    return [*fitting, times.unix_form(float(np.abs(ends).max()))]
+    return [*fitting, number_times.unix_form(float(np.abs(ends).max()))]

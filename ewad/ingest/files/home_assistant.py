@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import closing
 
 from ewad.ingest.files.archive import Archive
+from ewad.ingest.files.number_times import UNIX
 from ewad.ingest.files.numbers import PLAIN, STATES
 from ewad.ingest.files.options import FileOptions
 from ewad.ingest.files.rows import Row, RowReader
 from ewad.ingest.files.table import Known
-from ewad.ingest.files.times import UNIX
 
 # what the recorder has written since 2023, and before
 STATES_NOW = """SELECT s.last_updated_ts, m.entity_id, s.state FROM states s

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ewad.ingest.files.archive import Archive
+from ewad.ingest.files.number_times import unix_form
 from ewad.ingest.files.options import FileOptions
 from ewad.ingest.files.rows import Row, RowReader
 from ewad.ingest.files.table import Known
-from ewad.ingest.files.times import unix_form
 
 NUMBERS = ("double", "long", "unsignedLong", "boolean")
 OWN = (

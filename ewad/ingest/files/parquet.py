@@ -10,9 +10,9 @@ import numpy as np
 
 from ewad.errors import SourceError
 from ewad.ingest.files.archive import Archive
+from ewad.ingest.files.number_times import NumberForm
 from ewad.ingest.files.options import FileOptions
 from ewad.ingest.files.table import Frame, Known, Place
-from ewad.ingest.files.times import NumberForm
 
 if TYPE_CHECKING:
     import pandas as pd

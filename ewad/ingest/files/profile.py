@@ -10,14 +10,15 @@ import numpy as np
 
 from ewad.config.syntax import quoted
 from ewad.errors import SourceError
-from ewad.ingest.files import times
+from ewad.ingest.files import number_times, times
 from ewad.ingest.files.archive import Archive
+from ewad.ingest.files.case import LEFT_OUT_SHARE, YEAR_1900, YEAR_2200, Clockwork, Roles
 from ewad.ingest.files.clock import Clock
 from ewad.ingest.files.columns import RAW, Column, Track
 from ewad.ingest.files.csv import TEXT_NAMES, CsvReader
 from ewad.ingest.files.encoding import NotUtf8
 from ewad.ingest.files.options import FileOptions
-from ewad.ingest.files.roles import LEFT_OUT_SHARE, YEAR_1900, YEAR_2200, Clockwork, Roles, decide
+from ewad.ingest.files.roles import decide
 from ewad.ingest.files.table import Known, Place, Reader
 from ewad.ingest.files.words import TIME_NAMES, plain_name
 from ewad.ingest.formats.reasons import QUOTED
@@ -205,7 +206,7 @@ class _Profiler:
         plain = (
             work.kind == "single"
             and track is not None
-            and (track.form is work.forms[0] or work.forms[0] in times.UNIX.values())
+            and (track.form is work.forms[0] or work.forms[0] in number_times.UNIX.values())
             and max(-track.low, track.high) * _scale(track, work) < LAST_UNIX_SECONDS
         )
         if not plain or local or track is None:
@@ -328,8 +329,10 @@ class _Checked:
 def _scale(track: Track, work: Clockwork) -> float:
     """Return what a number of the track is in seconds, where it is a number of Unix time."""
     form = work.forms[0]
-    unix = track.form is RAW and form in times.UNIX.values()
-    return float(form.to_seconds(np.array(1.0))) if unix and isinstance(form, times.NumberForm) else 1.0
+    unix = track.form is RAW and form in number_times.UNIX.values()
+    return (
+        float(form.to_seconds(np.array(1.0))) if unix and isinstance(form, number_times.NumberForm) else 1.0
+    )
 
 
 def _year(seconds: float) -> str:

@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 
 from ewad.ingest.files.archive import UNREADABLE, Archive
+from ewad.ingest.files.number_times import UNIX
 from ewad.ingest.files.options import FileOptions
 from ewad.ingest.files.rows import Row, RowReader
 from ewad.ingest.files.table import Known
-from ewad.ingest.files.times import UNIX
 
 
 def is_prometheus(head: bytes) -> bool:

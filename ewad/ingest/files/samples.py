@@ -13,11 +13,11 @@ from ewad.config.syntax import quoted
 from ewad.errors import SourceError
 from ewad.ingest.files import sorting, summary
 from ewad.ingest.files.archive import Archive
+from ewad.ingest.files.case import Value
 from ewad.ingest.files.clock import Clock
 from ewad.ingest.files.numbers import MISSING, numbers
 from ewad.ingest.files.options import FileOptions, Layout
 from ewad.ingest.files.profile import as_written, profile, text_columns
-from ewad.ingest.files.roles import Value
 from ewad.ingest.files.sorting import Chunk
 from ewad.ingest.files.table import Frame, Reader
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ewad.ingest.files.number_times import NumberForm
     from ewad.ingest.files.options import Layout
-    from ewad.ingest.files.times import NumberForm
 
 Place = tuple[int | None, str]  # the line of a cell, from 1 (None: lines mean nothing), and its text
 

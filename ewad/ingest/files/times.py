@@ -1,4 +1,4 @@
-"""Cells -> Unix seconds: texts in any usual form, numbers that are dates, zones in names of columns.
+"""Cells -> Unix seconds: texts in any usual form, and times of day.
 
 A Form reads a whole column in one way. Which one is decided from all of the file (columns.py, roles.py).
 """
@@ -8,14 +8,14 @@ from __future__ import annotations
 import calendar
 import datetime
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ewad.ingest.formats.times import FIRST_FINE_SECONDS, LAST_UNIX_SECONDS, unix_divisor
+from ewad.ingest.files.zones import zone_of
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -42,47 +42,6 @@ MONTHS = {
     "ago": 8,
     "dic": 12,
 }
-# Abbreviations that mean one zone wherever a file may come from; hours east of Greenwich.
-ABBREVIATIONS = {
-    "Z": 0.0,
-    "UTC": 0.0,
-    "GMT": 0.0,
-    "UT": 0.0,
-    "WET": 0.0,
-    "WEST": 1.0,
-    "CET": 1.0,
-    "CEST": 2.0,
-    "MEZ": 1.0,
-    "MESZ": 2.0,
-    "EET": 2.0,
-    "EEST": 3.0,
-    "MSK": 3.0,
-    "JST": 9.0,
-    "KST": 9.0,
-    "HKT": 8.0,
-    "SGT": 8.0,
-    "AWST": 8.0,
-    "ACST": 9.5,
-    "ACDT": 10.5,
-    "AEST": 10.0,
-    "AEDT": 11.0,
-    "NZST": 12.0,
-    "NZDT": 13.0,
-    "EDT": -4.0,
-    "CDT": -5.0,
-    "MST": -7.0,
-    "MDT": -6.0,
-    "PST": -8.0,
-    "PDT": -7.0,
-    "EST": -5.0,
-    "AKST": -9.0,
-    "AKDT": -8.0,
-    "HST": -10.0,
-    "BRT": -3.0,
-    "ART": -3.0,
-    "SAST": 2.0,
-}
-
 _ZONE = (
     r"(?P<zone>[Zz](?![a-z+-])|(?:UTC|GMT|Z)?\s?[+-]\d{1,2}(?::?\d{2})?(?!\d)|[A-Z]{2,4}T?\b"
     r"|\[?[A-Z][A-Za-z_]+/[A-Za-z_/+-]+\]?)"
@@ -211,41 +170,6 @@ def _second_of_day(parts: dict[str, str]) -> float:
         raise ValueError("no time of day")
     fraction = parts.get("f")
     return 3600.0 * hour + 60.0 * minute + second + (float(f"0.{fraction}") if fraction else 0.0)
-
-
-def zone_of(text: str) -> float | str | None:
-    """Return a zone: hours east of Greenwich, or a name of the zone database; None for what is neither.
-
-    "GMT+2" and "UTC+2" are two hours east, as people write them.
-    """
-    text = text.strip().strip("[]()")
-    if text.upper() in ABBREVIATIONS and "/" not in text:
-        return ABBREVIATIONS[text.upper()]
-    offset = re.fullmatch(r"(?:UTC|GMT|Z)?\s?([+-])(\d{1,2})(?::?(\d{2}))?", text)
-    if offset:
-        hours = int(offset[2]) + int(offset[3] or 0) / 60.0
-        return (-hours if offset[1] == "-" else hours) if hours <= 15 else None
-    return text if "/" in text and is_zone(text) else None
-
-
-def is_zone(name: str) -> bool:
-    """Return whether the zone database has the name."""
-    import zoneinfo
-
-    try:
-        zoneinfo.ZoneInfo(name)
-    except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
-        return False
-    return True
-
-
-def zone_in_name(name: str) -> float | str | None:
-    """Return the zone that a column's name tells, such as that of "Date Time, GMT-05:00" or "time (UTC)"."""
-    found = re.search(r"\b(?:UTC|GMT)\s?[+-]\d{1,2}(?::?\d{2})?|[A-Z][a-z]+/[A-Z][A-Za-z_]+", name)
-    if found:
-        return zone_of(found[0])
-    found = re.search(r"(?:^|[\s(\[_,])(UTC|GMT|CET|CEST|EST|PST|MST)(?:$|[\s)\]_])", name)
-    return zone_of(found[1]) if found else (0.0 if name.lower().endswith("_utc") else None)
 
 
 # -- forms: a column read in one way --
@@ -380,126 +304,6 @@ _PLAIN_PARTS = {
     "ap": re.compile(r"[AaPp][Mm]"),
     "zone": re.compile(r"Z|[+-]\d\d:?\d\d"),
 }
-
-
-@dataclass(frozen=True)
-class NumberForm:
-    """Numbers that are times: a unit of Unix time, or a notation of dates."""
-
-    name: str
-    to_seconds: Callable[[Floats], Floats]
-    valid: Callable[[Floats], Flags]
-    zoned: bool = False
-    ambiguous: bool = False
-    shown: str = ""
-
-    def read(self, cells: Any) -> Times:
-        """Return the times of numbers, or of texts that spell some."""
-        import pandas as pd
-
-        values = pd.to_numeric(pd.Series(np.asarray(cells)), errors="coerce").to_numpy(dtype=np.float64)
-        with np.errstate(invalid="ignore", over="ignore"):
-            seconds = np.where(np.isfinite(values), self.to_seconds(values), np.nan)
-        return Times(seconds, np.full(len(values), self.zoned))
-
-
-def _digits(*, hour: int = 0, minute: int = 0, second: int = 0, day: int = 1) -> tuple[Any, Any]:
-    """Return reader and check of 20200131030000 and its like; each part: its digits, 0 or 2."""
-
-    def split(values: Floats) -> tuple[NDArray[np.int64], ...]:
-        rest = np.where(np.abs(values) < 1e15, values, 0.0).astype(np.int64)
-        parts = []
-        for present in (second, minute, hour, day):
-            parts.append(rest % 100 if present else np.zeros_like(rest))
-            rest = rest // 100 if present else rest
-        return (rest // 100, rest % 100, *reversed(parts))
-
-    def seconds(values: Floats) -> Floats:
-        year, month, date, h, m, s = split(values)
-        return seconds_of(year, month, date if day else np.ones_like(date), h, m, s)
-
-    def valid(values: Floats) -> Flags:
-        year, month, date, h, m, s = split(values)
-        dates = (year >= 1800) & (year <= 2200) & (month >= 1) & (month <= 12)
-        dates &= (date >= 1) & (date <= 31) if day else np.True_
-        whole: Flags = dates & (values == np.floor(values)) & (h <= 24) & (m < 60) & (s < 61)
-        return whole
-
-    return seconds, valid
-
-
-def seconds_of(year: Any, month: Any, day: Any, hour: Any, minute: Any, second: Any) -> Floats:
-    """Return Unix seconds of arrays of whole numbers; NaN for a date that is none."""
-    year, month, day = (np.asarray(part, dtype=np.float64) for part in (year, month, day))
-    good = (month >= 1) & (month <= 12) & (year >= 1) & (year <= 9999) & (day >= 1) & (day <= 31)
-    good &= (hour >= 0) & (hour <= 24) & (minute >= 0) & (minute < 60) & (second >= 0) & (second < 61)
-    months = np.where(good, (year - 1970) * 12 + month - 1, 0).astype(np.int64).astype("datetime64[M]")
-    length = ((months + 1).astype("datetime64[D]") - months.astype("datetime64[D]")).astype(np.int64)
-    days = months.astype("datetime64[D]").astype(np.int64) + np.where(good, day, 1) - 1
-    seconds = days * DAY + 3600.0 * hour + 60.0 * minute + second
-    return np.where(good & (day <= length), seconds, np.nan)
-
-
-def _years(values: Floats) -> Floats:
-    """Return Unix seconds of years with a fraction: 1958.5 is the middle of 1958."""
-    year = np.floor(np.where(np.isfinite(values), values, 1970.0))
-    begin = seconds_of(year, np.ones_like(year), np.ones_like(year), 0 * year, 0 * year, 0 * year)
-    end = seconds_of(year + 1, np.ones_like(year), np.ones_like(year), 0 * year, 0 * year, 0 * year)
-    return np.round(begin + (values - year) * (end - begin))
-
-
-def _snapped(days: Floats) -> Floats:
-    """Return whole seconds, or whole minutes a second away: days are written in few digits."""
-    seconds = np.round(days * DAY)
-    minutes = 60.0 * np.round(seconds / 60.0)
-    return np.where(np.abs(seconds - minutes) <= 1.0, minutes, seconds)
-
-
-def _within(low: float, high: float, *, whole: bool) -> Callable[[Floats], Flags]:
-    def valid(values: Floats) -> Flags:
-        inside: Flags = (values >= low) & (values <= high)
-        return inside & (values == np.floor(values)) if whole else inside
-
-    return valid
-
-
-def _unix(name: str, divisor: float) -> NumberForm:
-    limit = LAST_UNIX_SECONDS * divisor
-    low = 0.0 if divisor == 1.0 else FIRST_FINE_SECONDS * divisor
-    return NumberForm(
-        name,
-        lambda values: values / divisor,
-        lambda values: (np.abs(values) < limit) & (np.abs(values) >= low),
-        zoned=True,
-    )
-
-
-UNIX = {
-    1.0: _unix("Unix seconds", 1.0),
-    1e3: _unix("Unix milliseconds", 1e3),
-    1e6: _unix("Unix microseconds", 1e6),
-    1e9: _unix("Unix nanoseconds", 1e9),
-}
-# of 25569.5 days since 1899-12-30, and 719529 days since the year 0
-EXCEL = NumberForm("Excel days", lambda v: _snapped(v - 25569.0), _within(20_000, 80_000, whole=False))
-MATLAB = NumberForm("MATLAB days", lambda v: _snapped(v - 719529.0), _within(690_000, 800_000, whole=False))
-YEAR = NumberForm("year", _years, _within(1500, 2200, whole=True))
-DECIMAL_YEAR = NumberForm("year with a fraction", _years, _within(1500, 2200, whole=False))
-YYYYMM = NumberForm("YYYYMM", *_digits(day=0))
-YYYYMMDD = NumberForm("YYYYMMDD", *_digits())
-YYYYMMDDHH = NumberForm("YYYYMMDDHH", *_digits(hour=2))
-YYYYMMDDHHMM = NumberForm("YYYYMMDDHHMM", *_digits(hour=2, minute=2))
-YYYYMMDDHHMMSS = NumberForm("YYYYMMDDHHMMSS", *_digits(hour=2, minute=2, second=2))
-NOTATIONS = (YYYYMMDDHHMMSS, YYYYMMDDHHMM, YYYYMMDDHH, YYYYMMDD, YYYYMM, YEAR, DECIMAL_YEAR, EXCEL, MATLAB)
-
-UNITS = {"s": UNIX[1.0], "ms": UNIX[1e3], "us": UNIX[1e6], "ns": UNIX[1e9]}  # as --time-format has them
-
-Form = TextForm | NumberForm
-
-
-def unix_form(largest: float) -> NumberForm:
-    """Return the unit of Unix time by the size of the largest number."""
-    return UNIX[unix_divisor(largest) or 1.0]
 
 
 def seconds_of_day(cells: Sequence[Any]) -> Floats:

@@ -82,10 +82,17 @@ class PlotSink:
     are several, the farthest, in a panel below. Needs the extra `plot`.
     """
 
-    def __init__(self, path: Path, groups: Sequence[GroupSettings], units: Sequence[str | None]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        groups: Sequence[GroupSettings],
+        units: Sequence[str | None],
+        zone: str = "UTC",
+    ) -> None:
         """Take where to draw, the groups, whose names stand in the titles if they are several, and the unit
-        of each group's values.
+        of each group's values.  zone: of the dates, which the axis says; a name of the zone database.
         """
+        self._zone = zone
         self._path = path
         self._groups = groups
         self._units = units
@@ -112,7 +119,8 @@ class PlotSink:
         """Draw."""
         import matplotlib as mpl
 
-        with mpl.rc_context({**STYLE, "font.size": 9, "axes.titlesize": 10}), warnings.catch_warnings():
+        style = {**STYLE, "font.size": 9, "axes.titlesize": 10, "timezone": self._zone}
+        with mpl.rc_context(style), warnings.catch_warnings():
             # a name in a script that the font lacks shows as boxes; the picture is good all the same
             warnings.filterwarnings("ignore", "Glyph .* missing from font")
             self.figure().savefig(self._path, dpi=120)
@@ -140,6 +148,7 @@ class PlotSink:
                 title += f", last {MAX_POINTS} of {self._rows[group, name]:,} {what}"
             columns = self._columns(group, name)
             _draw(axis, self._groups[group], title, columns, horizon, averages=not lower)
+        axes[-1].set_xlabel(f"time, {self._zone}")
         return figure
 
     def _columns(self, group: int, name: str) -> dict[str, Floats]:

@@ -139,3 +139,11 @@ def test_a_skill_that_rounds_to_zero_has_no_sign():
     columns = {"time": np.arange(3.0), "value": np.array([0.0, 1.0, 2.0])}
     columns["forecast_1"] = columns["value"] - 1e-9
     assert forecast_of(columns, 1).summary() == "skill 0.00"
+
+
+def test_the_axis_says_its_zone(tmp_path):
+    pytest.importorskip("matplotlib")
+    sink = PlotSink(tmp_path / "one.svg", [GroupSettings(name="t", topics=("t",))], [None], "Europe/Berlin")
+    assert sink.figure().axes[-1].get_xlabel() == "time, Europe/Berlin"
+    sink.close()
+    assert (tmp_path / "one.svg").stat().st_size
