@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from ewad.daemon.clock import ArrivalClock
@@ -43,6 +45,7 @@ class Committer:
     """A Consumer. Large commits are observed in pieces of some 10 ms, with the event loop's turns between.
 
     How a commit is cut changes nothing (chunk invariance); the journal has the batches as they were observed.
+    While it is `resting` nothing is observed: what comes then waits for its end.
     """
 
     def __init__(
@@ -67,20 +70,28 @@ class Committer:
         self._job: _Job | None = None
         self._fault: Exception | None = None
         self._at_rest: list[Callable[[], None]] = []
+        self._held: list[Callable[[], None]] | None = None  # while resting: what came
 
     @property
     def busy(self) -> bool:
         """Whether a commit is being observed still, or a sink is waited for. Raises what ended either."""
         if self._fault is not None:
             raise self._fault
-        return self._job is not None or (self._sinks is not None and self._sinks.full)
+        full = self._sinks is not None and self._sinks.full
+        return self._job is not None or self._held is not None or full
 
     def consume(self, messages: Sequence[Message], arrival: float) -> None:
         """Take messages from the source; their samples wait for `commit`."""
+        if self._held is not None:  # what is read already when the rest begins
+            self._held.append(partial(self.consume, messages, arrival))
+            return
         self._intake.consume(messages, arrival)
 
     def commit(self, notes: Acknowledgements, done: Callable[[], None]) -> None:
         """Let the engine observe what waits, keep it, and then call done."""
+        if self._held is not None:
+            self._held.append(partial(self.commit, notes, done))
+            return
         self.finish()
         self._job = _Job(notes, done)
         self._go_on()
@@ -97,8 +108,40 @@ class Committer:
     def at_rest(self, action: Callable[[], None]) -> None:
         """Do something while no sample waits: now, or right after the next commit. Rows may change then."""
         self._at_rest.append(action)
-        if self._job is None and not self._intake.waiting:
+        if self._idle:
             self._act()
+
+    @asynccontextmanager
+    async def resting(self) -> AsyncIterator[None]:
+        """Begin once no sample waits; meanwhile only the caller changes engine and intake."""
+        begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.at_rest(lambda: self._rest(begun))
+        await begun
+        try:
+            yield
+        finally:
+            self._wake()
+
+    def _rest(self, begun: asyncio.Future[None]) -> None:
+        if not begun.cancelled():
+            self._held = []
+            begun.set_result(None)
+
+    def _wake(self) -> None:
+        """Do what came while resting, in its order."""
+        held, self._held = self._held, None
+        try:
+            for action in held or ():
+                action()
+        except Exception as fault:  # `busy` raises it where the source can hear it
+            self._fault = fault
+            return
+        if self._idle:
+            self._act()
+
+    @property
+    def _idle(self) -> bool:
+        return self._job is None and self._held is None and not self._intake.waiting
 
     def take_over(self, engine: Engine, intake: Intake) -> None:
         """Go on with another engine and intake. Only at rest."""

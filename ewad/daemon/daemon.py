@@ -7,6 +7,7 @@ import gc
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import NamedTuple
 
 import msgspec
 
@@ -16,10 +17,19 @@ from ewad.daemon.clock import ArrivalClock
 from ewad.daemon.committer import Committer
 from ewad.daemon.logs import configure
 from ewad.daemon.notify import Notifier
-from ewad.daemon.parts import exposition_of, new_engine, of_engine, served, session_of, units_of
+from ewad.daemon.parts import (
+    exposition_of,
+    let_go,
+    new_engine,
+    of_engine,
+    served,
+    session_of,
+    tell,
+    units_of,
+)
 from ewad.daemon.reloader import Reloader
 from ewad.daemon.signals import SIGNALS
-from ewad.engine import Engine, Forgotten
+from ewad.engine import Engine, Forgotten, Loaded
 from ewad.errors import ConfigError
 from ewad.ingest.formats.reasons import REASONS
 from ewad.ingest.intake import Intake
@@ -29,6 +39,7 @@ from ewad.ingest.mqtt.source import MqttSettings, MqttSource, make_source
 from ewad.outputs.http.access import server_tls
 from ewad.outputs.http.history import History
 from ewad.outputs.http.server import HttpServer
+from ewad.outputs.prometheus.exposition import Exposition
 from ewad.outputs.prometheus.instruments import Instruments
 from ewad.outputs.running import Sinks
 from ewad.outputs.sinks import Sink
@@ -41,6 +52,16 @@ CLOCK_SECONDS = 1.0  # between looks at whether the system clock has been set
 FORGET_SECONDS = 5.0  # between looks for streams that are silent for too long
 KEEP_SECONDS = 0.5  # between looks at whether a snapshot is due
 STATUS_SECONDS = 5.0  # how often `systemctl status` hears how it goes
+
+
+class _Successor(NamedTuple):
+    """What a changed configuration makes of an engine and its intake."""
+
+    engine: Engine
+    intake: Intake
+    exposition: Exposition
+    loaded: Loaded  # what became of the old state
+    forgotten: list[Forgotten]
 
 
 class Daemon:
@@ -161,17 +182,17 @@ class Daemon:
         old, new = self.settings, msgspec.structs.replace(settings, state=self.settings.state)
         if settings.state != old.state:
             log.warning("reload: [state] differs: restart for that")
-        connection = connection_settings(new)
-        engine = None if of_engine(new) == of_engine(old) else new_engine(new)
+        connection = await asyncio.to_thread(connection_settings, new)
+        engine = None if of_engine(new) == of_engine(old) else await asyncio.to_thread(new_engine, new)
         source = None
-        if not self.source.fits(connection):
+        if not await asyncio.to_thread(self.source.fits, connection):
             deliveries = self.deliveries if session_of(new) == session_of(old) else Deliveries()
-            source = self._new_source(connection, deliveries)
+            source = await asyncio.to_thread(self._new_source, connection, deliveries)
         sinks = self.sinks.prepared(new)
         await self._serve_as(new)
         if source is not None:
             await self._end_source()
-        await self._at_rest(lambda: self._go_on_with(new, engine, sinks))
+        await self._go_on_with(new, engine, sinks)
         if source is not None:
             self._begin_source(source, deliveries)
         configure(new.log.level, new.log.format)
@@ -204,43 +225,38 @@ class Daemon:
         self.source, self.deliveries = source, deliveries
         self._source_task = self._tasks.create_task(source.run(), name="mqtt")
 
-    async def _at_rest(self, action: Callable[[], None]) -> None:
-        """Wait until action has been done while no sample waited."""
-        done = asyncio.get_running_loop().create_future()
-
-        def act() -> None:
-            try:
-                action()
-            except Exception as error:
-                done.set_exception(error)
-            else:
-                done.set_result(None)
-
-        self.committer.at_rest(act)
-        await done
-
-    def _go_on_with(self, new: Settings, engine: Engine | None, sinks: Mapping[str, Sink]) -> None:
+    async def _go_on_with(self, new: Settings, engine: Engine | None, sinks: Mapping[str, Sink]) -> None:
         """Let the new settings be in force. engine: a new one, if they need it.  sinks: those to begin."""
         session = session_of(new) if session_of(new) != session_of(self.settings) else None
-        self.settings = new
-        forgotten: list[Forgotten] = []
-        if engine is not None:
-            loaded = engine.take_over(self.engine.cut())
-            for line in loaded.notes:
-                log.info("%s", line)
-            for line in loaded.dropped:
-                log.warning("state dropped: %s", line)
-            intake = Intake(engine, new.streams, new.limits.max_payload_bytes)
-            intake.go_on_from(self.intake)
-            forgotten = intake.adopt()
-            self._log_homeless(forgotten)
-            self.engine, self.intake = engine, intake
-            self.committer.take_over(engine, intake)
-            self.server.show(engine, exposition_of(engine, new), units_of(new))
-        self.sinks.take_over(new, new.group_settings(), sinks)
-        self.sinks.forgotten(self.engine, forgotten)
-        if self.store is not None and (engine is not None or session is not None):
-            self.store.take_over(self.engine, forgotten, session)
+        async with self.committer.resting():
+            groups, blocks = [*self.engine.groups], [*self.intake.blocks]
+            forgotten: list[Forgotten] = []
+            if engine is not None:
+                successor = await asyncio.to_thread(self._succeeded, new, engine)
+                self._take_over(successor, new)
+                forgotten = successor.forgotten
+                del successor
+            self.settings = new
+            self.sinks.take_over(new, new.group_settings(), sinks)
+            self.sinks.forgotten(self.engine, forgotten)
+            if self.store is not None and (engine is not None or session is not None):
+                self.store.take_over(self.engine, forgotten, session)
+        await asyncio.to_thread(let_go, groups, blocks)
+
+    def _succeeded(self, new: Settings, engine: Engine) -> _Successor:
+        """Return what goes on in place of the engine and the intake, which stay as they are."""
+        loaded = engine.take_over(self.engine.cut())
+        intake = Intake(engine, new.streams, new.limits.max_payload_bytes)
+        intake.go_on_from(self.intake)
+        return _Successor(engine, intake, exposition_of(engine, new), loaded, intake.adopt())
+
+    def _take_over(self, successor: _Successor, new: Settings) -> None:
+        tell(logging.INFO, "%s", successor.loaded.notes)
+        tell(logging.WARNING, "state dropped: %s", successor.loaded.dropped)
+        self.engine, self.intake = successor.engine, successor.intake
+        self._log_homeless(successor.forgotten)
+        self.committer.take_over(self.engine, self.intake)
+        self.server.show(self.engine, successor.exposition, units_of(new))
 
     def _log_homeless(self, forgotten: Sequence[Forgotten]) -> None:
         for group, streams, _ in forgotten:

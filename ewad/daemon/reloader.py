@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 from ewad.config import Settings
 from ewad.errors import ConfigError
 
 log = logging.getLogger("ewad.daemon")
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Look for no garbage meanwhile: among ten thousand blocks that holds up the event loop."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 class Configured(Protocol):
@@ -55,11 +67,14 @@ class Reloader:
 
     async def _reload(self, target: Configured, asked: bool) -> None:
         try:
-            settings = await asyncio.to_thread(self._load)
-            if settings == self._read and not asked and not self._told:
-                return
-            self._read = settings
-            await target.apply(settings)
+            with _no_collection():
+                settings = await asyncio.to_thread(self._load)
+                if settings == self._read and not asked and not self._told:
+                    return
+                self._read = settings
+                await target.apply(settings)
+                # What a reload makes lasts. What it replaces is gone by now: nothing of it is in a circle.
+                gc.freeze()
         except ConfigError as error:
             target.reload_successful = False
             if asked or str(error) != self._told:

@@ -73,18 +73,22 @@ class Engine:
         seen first. Rows change: no batch that was made before may be observed afterwards.
         now: Unix seconds. Like `observe`, it gives the same state for the same calls.
         """
-        silence = [group.silence(now) for group in self.groups]
-        leaving = [
-            silent > group.settings.forget_after_seconds
-            for group, silent in zip(self.groups, silence, strict=True)
+        crowded = self.refused - self.answered > self.max_streams - self.n_streams
+        groups = [
+            index
+            for index, group in enumerate(self.groups)
+            if crowded or group.settings.forget_after_seconds < math.inf
         ]
-        self._make_room(silence, leaving)
+        silence = [self.groups[index].silence(now) for index in groups]
+        leaving = [
+            silent > self.groups[index].settings.forget_after_seconds
+            for index, silent in zip(groups, silence, strict=True)
+        ]
+        if crowded:
+            self._make_room(silence, leaving)
         self.answered = self.refused
-        forgotten = []
-        for index, rows in enumerate(np.flatnonzero(leaves) for leaves in leaving):
-            if len(rows):
-                forgotten.append(self._forget_rows(index, rows))
-        return forgotten
+        rows = [np.flatnonzero(leaves) for leaves in leaving]
+        return [self._forget_rows(index, gone) for index, gone in zip(groups, rows, strict=True) if len(gone)]
 
     def forget_streams(self, group: int, names: Sequence[str]) -> Forgotten:
         """Forget these streams of a group; return what was done. Raises ValueError if one is unknown."""
@@ -116,7 +120,7 @@ class Engine:
             group.move_times(seconds, now)
 
     def _make_room(self, silence: list[Floats], leaving: list[NDArray[np.bool_]]) -> None:
-        """Let stale streams leave too, the longest silent first, for those that were refused."""
+        """Let stale streams of any group leave too, the longest silent first, for those that were refused."""
         free = self.max_streams - self.n_streams + sum(int(leaves.sum()) for leaves in leaving)
         wanted = self.refused - self.answered - free
         if wanted <= 0:

@@ -4,6 +4,8 @@ import asyncio
 from itertools import pairwise
 from types import SimpleNamespace
 
+import pytest
+
 from ewad import config
 from ewad.daemon.committer import FIRST_PIECE, Committer
 from ewad.engine import Engine
@@ -58,3 +60,49 @@ async def test_finish_observes_the_rest_at_once_and_the_next_commit_comes_after_
     taker.commit(Acknowledgements(), lambda: order.append("second"))
     assert order == ["first", "second"]
     assert engine.groups[0].count[0] == 500
+
+
+async def test_what_comes_while_it_rests_is_taken_afterwards_in_order():
+    engine, taker = committer()
+    group, order = engine.groups[0], []
+    async with taker.resting():
+        assert taker.busy
+        taker.consume(messages(3), 1000.0)
+        taker.commit(Acknowledgements(), lambda: order.append("first"))
+        taker.consume(messages(2), 1001.0)
+        taker.commit(Acknowledgements(), lambda: order.append("second"))
+        taker.at_rest(lambda: order.append("at rest"))
+        await asyncio.sleep(0)
+        assert (len(group.streams), order) == (0, [])
+    assert not taker.busy
+    assert int(group.count[0]) == 5
+    assert order == ["first", "at rest", "second"]
+
+
+async def test_it_rests_once_the_samples_that_wait_are_observed():
+    engine, taker = committer()
+    taker.consume(messages(500), 1000.0)
+    taker.commit(Acknowledgements(), lambda: None)
+    assert taker.busy
+    async with taker.resting():
+        assert int(engine.groups[0].count[0]) == 500
+
+
+async def test_a_rest_that_nobody_waits_for_any_more_does_not_begin():
+    _, taker = committer()
+    taker.consume(messages(1), 1000.0)
+    resting = taker.resting()
+    waiting = asyncio.create_task(resting.__aenter__())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    taker.commit(Acknowledgements(), lambda: None)
+    assert not taker.busy
+
+
+async def test_what_fails_after_a_rest_is_heard_where_the_source_asks():
+    _, taker = committer()
+    async with taker.resting():
+        taker.consume([SimpleNamespace(topic="plant/a", payload=None, retain=False)], 1000.0)
+    with pytest.raises(TypeError):
+        _ = taker.busy

@@ -2,11 +2,14 @@
 
 import asyncio
 import sys
+import threading
+import weakref
 from dataclasses import dataclass
 
 import pytest
 
 from ewad.config import parse
+from ewad.daemon import daemon
 from ewad.daemon.daemon import Daemon
 from ewad.daemon.parts import new_engine
 from ewad.ingest.intake import Intake
@@ -116,3 +119,33 @@ def test_groups_that_have_none_of_a_family_do_not_make_a_slice_long():
     n = 2000
     engine = new_engine(parse(document(n), "test", {}))
     assert len([*Exposition(engine, [900.0] * n).render(0.0, False)]) > 20
+
+
+async def test_a_reload_makes_what_is_large_in_a_thread(monkeypatch):
+    threads = {}
+
+    def noting(name):
+        original = getattr(daemon, name)
+
+        def noted(*arguments):
+            threads[name] = threading.get_ident()
+            return original(*arguments)
+
+        monkeypatch.setattr(daemon, name, noted)
+
+    running = Daemon(parse(document(FEW), "test", {}))
+    await running.start()
+    task = asyncio.create_task(running.run())
+    await asyncio.sleep(0)
+    names = ("connection_settings", "new_engine", "make_source", "Intake", "exposition_of", "let_go")
+    for name in names:
+        noting(name)
+    groups = [weakref.ref(group) for group in running.engine.groups]
+    # one block less: another engine, and another session
+    await running.apply(parse(document(FEW - 1), "test", {}))
+    assert set(threads) == set(names)
+    assert threading.get_ident() not in threads.values()
+    assert len(running.engine.groups) == FEW - 1
+    assert all(group() is None for group in groups)
+    task.cancel()
+    await asyncio.wait([task])
