@@ -3,6 +3,8 @@
 import asyncio
 import base64
 import hashlib
+import resource
+import socket
 import ssl
 
 import aiohttp
@@ -284,6 +286,33 @@ async def test_connections_beyond_the_limit_are_closed_and_told(serve, client, m
             connection.close()
     messages = [record.getMessage() for record in caplog.records]
     assert set(messages) == {"http connections refused: 5 are open, which is the limit"}
+
+
+async def test_short_of_descriptors_connections_wait_and_are_served_when_there_are_some(
+    serve, monkeypatch, caplog
+):
+    monkeypatch.setattr(listening, "SHORT_SECONDS", 0.05)
+    host, port = (await serve()).removeprefix("http://").split(":")
+    loop = asyncio.get_running_loop()
+    with socket.socket() as connection:
+        connection.setblocking(False)
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        with socket.socket() as next_free:
+            free = next_free.fileno()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (free, limits[1]))
+        try:
+            await loop.sock_connect(connection, (host, int(port)))
+            async with asyncio.timeout(30):
+                while not caplog.records:  # noqa: ASYNC110 (what is waited for is a log)
+                    await asyncio.sleep(0.01)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        await loop.sock_sendall(connection, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        async with asyncio.timeout(30):
+            assert (await loop.sock_recv(connection, 1000)).startswith(b"HTTP/1.1 200")
+    assert {record.getMessage() for record in caplog.records} == {
+        "http connections wait: too many open files; allow the daemon more (LimitNOFILE=, ulimit -n)"
+    }
 
 
 async def test_an_endless_body_is_refused_and_cut_off(serve, monkeypatch):
