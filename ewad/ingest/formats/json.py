@@ -15,7 +15,8 @@ from ewad.ingest.formats.point import Format, Point, Quick, ReadPoints
 from ewad.ingest.formats.reasons import quote_around, too_large
 
 # What C, Arduino and Python print for numbers that are none. It is no JSON, but costs its own field alone.
-_BARE = re.compile(r'"(?:[^"\\]|\\.)*"|([+-]?)\b(nan|inf(?:inity)?)\b', re.IGNORECASE | re.DOTALL)
+# A text without an end goes to the end of the payload, once: each of its quotes would begin another.
+_BARE = re.compile(r'"(?:[^"\\]|\\.?)*+(?:"|\Z)|([+-]?)\b(nan|inf(?:inity)?)\b', re.IGNORECASE | re.DOTALL)
 _BYTE = re.compile(r"\(byte (\d+)\)|\(char (\d+)\)")
 _LONG_DIGITS = 400  # of an integer: no float has more
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from ewad.config.settings import StreamSettings
 from ewad.errors import DecodeError
+from ewad.ingest.formats.json import _BARE
 from ewad.ingest.formats.reasons import ABSENT, REASONS
 from ewad.ingest.formats.records import Reader
 from ewad.ingest.formats.table import FORMATS
@@ -292,3 +293,14 @@ def test_unix_seconds_are_themselves(seconds):
 def test_times_before_1970_are_negative():
     assert unix_seconds("1969-12-31T23:59:59Z") == -1.0
     assert unix_seconds(-1000.5) == -1000.5
+
+
+@pytest.mark.parametrize("ending", ["", "\\", '\\"'])
+def test_a_text_without_an_end_is_gone_through_once(ending):
+    text = 'a b="' + '\\"' * 30_000 + ending
+    assert [found.span() for found in _BARE.finditer(text)] == [(4, len(text))]
+    assert json_value(text.encode(), max_bytes=100_000)[0] == "invalid_json"
+
+
+def test_bare_words_are_found_around_texts():
+    assert json_value(b'{"a\\"nan":"inf","v":21.5,"w":nan,"x":-Infinity}') == 21.5
