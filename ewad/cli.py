@@ -278,6 +278,8 @@ def train(files: tuple[Path, ...], config: Path | None, name: str | None, **opti
         _explain_files(files, chosen)
         return
     said, summary = training.train(files, settings, name, file_options=chosen, config_file=config, **options)
+    if config is not None:
+        click.echo(f"configuration: {config}", err=True)
     click.echo(summary, err=True)
     click.echo(said)
 

@@ -15,6 +15,7 @@ from ewad.config.model import AUTO, MODEL, models
 from ewad.config.mqtt import CREDENTIAL, MQTT, mqtt_settings
 from ewad.config.options import Place, Table
 from ewad.config.publish import PUBLISH, own_messages, publish_settings
+from ewad.config.secret import Secrets
 from ewad.config.service import (
     LIMITS,
     LOG,
@@ -88,7 +89,7 @@ def settings_of(raw: Mapping[str, Any], place: Place) -> Settings:
     settings = {SECTIONS[name].attribute: value for name, value in values.items()}
     if any(block.model == AUTO for block in settings["streams"]):
         settings["models"] = {AUTO: auto(AUTO)} | settings.get("models", {})
-    return Settings(**settings)
+    return Settings(**settings, secrets=Secrets(**place.secrets))
 
 
 def _cross_checks(raw: Mapping[str, Any]) -> Iterator[Problem]:

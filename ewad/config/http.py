@@ -19,7 +19,7 @@ LISTEN = parsed(parse_listen, "host:port; without a host: every interface", form
 
 
 class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the metrics are served, by which certificate (none: without TLS), to whom (nobody: everyone)."""
+    """Where the metrics are served, by which certificate (none: without TLS), to whom."""
 
     listen: Annotated[
         ListenAddress, Option(LISTEN, "Where to serve `/metrics`, `/healthz`, `/readyz` and a page at `/`.")
@@ -36,7 +36,6 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
             " nobody else is served.",
         ),
     ] = None
-    users: dict[str, PasswordHash] = {}
 
 
 HTTP = table_of("[http]", "Where the metrics are served, and to whom.", HttpSettings)
@@ -53,7 +52,9 @@ def http_settings(values: dict[str, Any], place: Place) -> HttpSettings:
     if "key_file" in values and "cert_file" not in values:
         raise fail("expected cert_file beside it, got none", "key_file")
     users_file = values.get("users_file") or files.credential(USERS_CREDENTIAL, place.environ)
-    return HttpSettings(**values, users=_users(users_file) if users_file else {})
+    if users_file:
+        place.secrets["http_users"] = _users(users_file)
+    return HttpSettings(**values)
 
 
 def _users(file: str) -> dict[str, PasswordHash]:

@@ -19,7 +19,7 @@ URL = checked(parse_url, "address: mqtt://, mqtts:// (TLS), ws:// or wss://")
 
 
 class MqttSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The broker and how to speak to it. url shows no password; address is where it leads, without user."""
+    """The broker and how to speak to it. url shows no secret; address: without user and query."""
 
     url: Annotated[str, Option(URL, "The broker.", example="mqtts://broker.example:8883")] = (
         "mqtt://localhost:1883"
@@ -45,7 +45,6 @@ class MqttSettings(msgspec.Struct, frozen=True, kw_only=True):
         Option(duration("0s", "10000d"), "For how long the broker keeps messages for a daemon that is away."),
     ] = 3600.0
     username: Annotated[str | None, Option(text, "The user, if the url doesn't name it.")] = None
-    password: Secret | None = None
     password_file: Annotated[
         str | None,
         Option(
@@ -78,15 +77,17 @@ def mqtt_settings(values: dict[str, Any], place: Place) -> MqttSettings:
     for key, other in (("cert_file", "key_file"), ("key_file", "cert_file")):
         if key in values and other not in values:
             raise fail(f"expected {other} beside it, got none", key)
-    password = _password(values, address.password, place)
+    path, _, query = address.path.partition("?")
+    secrets = {"mqtt_password": _password(values, address.password, place), "mqtt_query": query}
+    place.secrets.update({name: Secret(text) for name, text in secrets.items() if text})
     if "url" in values:
         values["url"] = mask_url(values["url"])
-    return MqttSettings(address=address._replace(username=None, password=None), password=password, **values)
+    return MqttSettings(address=address._replace(username=None, password=None, path=path), **values)
 
 
-def _password(values: dict[str, Any], in_url: str | None, place: Place) -> Secret | None:
+def _password(values: dict[str, Any], in_url: str | None, place: Place) -> str | None:
     """Return the password of password_file, else of systemd's credential, else of the url."""
     file = values.get("password_file") or files.credential(CREDENTIAL, place.environ)
     if file is None:
-        return Secret(in_url) if in_url else None
-    return Secret(files.content(file, "password_file").rstrip("\r\n"))
+        return in_url
+    return files.content(file, "password_file").rstrip("\r\n")

@@ -118,10 +118,14 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a document stands: file names in it are relative to base; credentials come from environ."""
+    """Where a document stands: file names in it are relative to base; credentials come from environ.
+
+    secrets: what has been read of them so far, by the names of `Secrets`.
+    """
 
     base: Path
     environ: Mapping[str, str]
+    secrets: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def table_of(title: str, text: str, record: type[msgspec.Struct]) -> Table:

@@ -51,7 +51,6 @@ class PublishSettings(msgspec.Struct, frozen=True, kw_only=True):
         str | None, Option(URL, "Another broker than that of [mqtt], with its own user.", since="0.2.0")
     ] = None
     address: BrokerAddress | None = None
-    password: Secret | None = None
     client_id: Annotated[
         str | None,
         Option(
@@ -120,7 +119,8 @@ def publish_settings(values: dict[str, Any], place: Place) -> PublishSettings:
     if "url" in values:
         address = parse_url(values["url"])
         values["address"] = address._replace(password=None)
-        values["password"] = Secret(address.password) if address.password else None
+        if address.password:
+            place.secrets["publish_password"] = Secret(address.password)
         values["url"] = mask_url(values["url"])
     return PublishSettings(**values)
 

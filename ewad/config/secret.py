@@ -1,6 +1,12 @@
-"""Secrets: known to whoever asks for them by name, shown to nobody."""
+"""Secrets: known to whoever asks for them by name, shown to nobody, and written nowhere."""
 
 from __future__ import annotations
+
+from typing import Any, NoReturn
+
+import msgspec
+
+from ewad.config.passwords import PasswordHash
 
 
 class Secret:
@@ -23,3 +29,24 @@ class Secret:
 
     def __hash__(self) -> int:
         return hash(self._text)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("expected settings without secrets: a secret stays in the process that read it")
+
+
+class Secrets(msgspec.Struct, frozen=True, kw_only=True):
+    """All secrets of a configuration. A pickled record holds none: they stay in the process that read them.
+
+    mqtt_query: of a websocket's url, which may hold a token.  http_users: the hash of each user's password.
+    """
+
+    mqtt_password: Secret | None = None
+    mqtt_query: Secret | None = None
+    publish_password: Secret | None = None
+    http_users: dict[str, PasswordHash] = {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Secrets, ()
+
+    def __deepcopy__(self, memo: object) -> Secrets:
+        return self

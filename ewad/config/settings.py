@@ -13,10 +13,10 @@ from ewad.config.history import FilesSettings
 from ewad.config.http import HttpSettings
 from ewad.config.mqtt import MqttSettings
 from ewad.config.publish import PublishSettings
-from ewad.config.secret import Secret
+from ewad.config.secret import Secret, Secrets
 from ewad.config.service import LimitSettings, LogSettings, ReloadSettings, StateSettings
 from ewad.config.stream import StreamSettings
-from ewad.engine import GroupSettings, ModelSettings
+from ewad.engine import EngineSettings, GroupSettings, ModelSettings
 
 __all__ = [
     "HttpSettings",
@@ -25,6 +25,7 @@ __all__ = [
     "MqttSettings",
     "ReloadSettings",
     "Secret",
+    "Secrets",
     "Settings",
     "StateSettings",
     "StreamSettings",
@@ -35,6 +36,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that an operator can set. streams[i] is group i of the engine; state None: none is kept.
 
     jsonl: where a line of JSON for each sample goes, "-": standard output; None: nowhere.
+    Secrets stand apart: the other records can be shown, pickled and sent.
     """
 
     streams: tuple[StreamSettings, ...]
@@ -48,6 +50,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     files: FilesSettings | None = None
     publish: PublishSettings | None = None
     jsonl: str | None = None
+    secrets: Secrets = Secrets()
+
+    def engine_settings(self) -> EngineSettings:
+        """Return what the engine needs of all this."""
+        return EngineSettings(tuple(self.group_settings()), self.limits.max_streams)
 
     def group_settings(self) -> list[GroupSettings]:
         """Return what the engine needs of each block, in order."""

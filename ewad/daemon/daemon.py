@@ -128,7 +128,7 @@ class Daemon:
             instruments=self.instruments,
             not_ready=lambda: None if self.source.connected else self.source.status,
             tls=server_tls(settings.http),
-            users=settings.http.users,
+            users=settings.secrets.http_users,
             clock=self.clock.now,
             units=units_of(settings),
             history=self.history,
@@ -200,7 +200,9 @@ class Daemon:
     async def _serve_as(self, new: Settings) -> None:
         """Let a server of the new settings take the place of the old one, if they or its files may differ."""
         server = self._new_server(new)  # whose certificate may be unfit
-        if new.http == self.settings.http and new.http.cert_file is None:
+        old = self.settings
+        same = new.http == old.http and new.secrets.http_users == old.secrets.http_users
+        if same and new.http.cert_file is None:
             return
         if new.http.listen == self.settings.http.listen:
             await self.server.stop()

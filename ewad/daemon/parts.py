@@ -20,7 +20,8 @@ TOLD_LINES = 100  # of what a reload does; ten thousand would hold up the event 
 
 def new_engine(settings: Settings) -> Engine:
     """Return an engine without streams. Raises ConfigError if a model can't start from its file."""
-    engine = Engine(settings.group_settings(), settings.limits.max_streams)
+    needed = settings.engine_settings()
+    engine = Engine(needed.groups, needed.max_streams)
     start_models(engine)
     return engine
 

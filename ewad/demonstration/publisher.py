@@ -4,6 +4,7 @@ import asyncio
 import csv
 import itertools
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ _unheard = logging.getLogger(f"{__name__}.paho")
 _unheard.disabled = True  # it would report, once more, what comes as an exception, and how connections end
 
 KEEP_ALIVE_SECONDS = 30  # the embedded broker refuses zero
+LONGEST_LAG_SECONDS = 1.0  # a machine that can't keep up makes up for no more
 TIMEOUT_SECONDS = 2.0  # on loopback; how soon a broker that went away is noticed
 
 
@@ -62,10 +64,12 @@ async def publish_samples(
     *,
     samples_per_second: float = 50.0,
     pace: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    clock: Callable[[], float] = time.monotonic,
 ) -> None:
     """Publish the next sample of every stream, `samples_per_second` times a second, until cancelled.
 
-    After each round `pace` is awaited with the seconds to the next. Raises SourceError if the broker is gone.
+    After each round `pace` is awaited with the seconds until the next is due by the clock. Raises SourceError
+    if the broker is gone.
     """
     import aiomqtt  # 0.1 s: only when it is used
 
@@ -81,10 +85,13 @@ async def publish_samples(
             logger=_unheard,
         )
         async with _connected(client):
+            due = clock()
             while True:
                 for topic, values in series:
                     await client.publish(topic, next(values))
-                await pace(1.0 / samples_per_second)
+                now, due = clock(), due + 1.0 / samples_per_second
+                due = max(due, now - LONGEST_LAG_SECONDS)
+                await pace(max(0.0, due - now))
     except aiomqtt.MqttError as error:
         raise SourceError(f"sample publisher: expected a broker at {url}: {error}") from error
 

@@ -5,6 +5,7 @@ from ewad.engine.cut import Buffer, Cut
 from ewad.engine.engine import REFUSED, Engine, Forgotten
 from ewad.engine.group import VALUE_LIMIT
 from ewad.engine.settings import MAX_HELD, GroupSettings, ModelSettings
+from ewad.engine.settings_json import EngineSettings
 from ewad.engine.state import Loaded
 from ewad.numeric.averages import ByCount, ByTime
 
@@ -18,6 +19,7 @@ __all__ = [
     "ByTime",
     "Cut",
     "Engine",
+    "EngineSettings",
     "Forgotten",
     "GroupSettings",
     "Loaded",

@@ -278,3 +278,10 @@ def test_the_seconds_are_those_of_training_alone(wave, monkeypatch):
     report = training.train_files([Path(wave)], training.TrainSettings(epochs=2), on_progress=slow)
     assert report.best.seconds == 0.0
     assert now[0] > 0.0
+
+
+def test_it_says_which_configuration_it_read(tmp_path, monkeypatch):
+    (tmp_path / "ewad.toml").write_text(CONFIG.format(more=""))
+    monkeypatch.chdir(tmp_path)
+    result = ewad("train", OFFICE, "--epochs", "1", "--optimizer", "adam")
+    assert result.stderr.startswith("configuration: ewad.toml\n")

@@ -8,10 +8,18 @@ STREAM = '[[stream]]\nname = "t"\ntopic = "a"\n'
 HASH = "$scrypt$ln=1,r=1,p=1$c2FsdA$aGFzaA"
 
 
-def settings_of(tmp_path, http, environ=None):
+def loaded(tmp_path, http, environ=None):
     path = tmp_path / "ewad.toml"
     path.write_text(f"{STREAM}[http]\n{http}\n")
-    return load(path, environ or {}).http
+    return load(path, environ or {})
+
+
+def settings_of(tmp_path, http, environ=None):
+    return loaded(tmp_path, http, environ).http
+
+
+def users_of(tmp_path, http, environ=None):
+    return loaded(tmp_path, http, environ).secrets.http_users
 
 
 def problem(tmp_path, http):
@@ -22,14 +30,14 @@ def problem(tmp_path, http):
 
 def test_by_default_everyone_of_this_machine_is_served_without_tls():
     http = parse(STREAM, "x", {}).http
-    assert (http.listen.host, http.cert_file, http.users) == ("127.0.0.1", None, {})
+    assert (http.listen.host, http.cert_file) == ("127.0.0.1", None)
 
 
 def test_users_are_lines_of_name_and_hash(tmp_path):
     (tmp_path / "users").write_text(
         f"# who may scrape\nprometheus:{HASH}\n\n  me : {HASH}\n".replace(" : ", ":")
     )
-    users = settings_of(tmp_path, 'users_file = "users"').users
+    users = users_of(tmp_path, 'users_file = "users"')
     assert users == {"prometheus": PasswordHash.parse(HASH), "me": PasswordHash.parse(HASH)}
 
 
@@ -74,8 +82,8 @@ def test_users_and_key_come_from_systemds_credentials_too(tmp_path):
     environ = {"CREDENTIALS_DIRECTORY": str(credentials)}
     http = settings_of(tmp_path, 'cert_file = "cert.pem"', environ)
     assert http.key_file == str(credentials / "http_key")
-    assert set(http.users) == {"me"}
-    assert set(parse(STREAM, "no section [http]", environ).http.users) == {"me"}
+    assert set(users_of(tmp_path, "", environ)) == {"me"}
+    assert set(parse(STREAM, "no section [http]", environ).secrets.http_users) == {"me"}
 
 
 def test_the_effective_text_names_the_files_and_no_hash(tmp_path):

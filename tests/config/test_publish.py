@@ -46,6 +46,6 @@ def test_nothing_is_ever_published_without_change_and_interval():
 
 
 def test_a_password_in_the_address_is_shown_nowhere():
-    publish = settings({"url": "mqtt://ewad:secret@elsewhere"}).publish
-    assert "secret" not in repr(publish)
-    assert publish.password.reveal() == "secret"
+    found = settings({"url": "mqtt://ewad:secret@elsewhere"})
+    assert "secret" not in repr(found.publish)
+    assert found.secrets.publish_password.reveal() == "secret"

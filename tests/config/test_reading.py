@@ -1,12 +1,17 @@
+import copy
 import dataclasses
+import pickle
 
 # ruff: noqa: E501  (a table of messages, one a line)
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from ewad.config import Secret, effective, from_options, load, parse
+from ewad.config import Secret, Secrets, effective, from_options, load, parse
+from ewad.config.passwords import PasswordHash
 from ewad.errors import ConfigError
+from ewad.ingest.mqtt.from_configuration import connection_settings
 from ewad.numeric.averages import ByCount, ByTime
 from ewad.numeric.optimizers import OPTIMIZERS, Adam, Momentum, RMSprop
 from ewad.numeric.schedules import SCHEDULES, Exponential, InverseTime, Manual, Staircase
@@ -293,11 +298,36 @@ def test_password_comes_from_file_or_credential_or_url_and_is_never_shown(tmp_pa
     by_file = load(path, environ)
     for settings, text in ((by_url, "in@url"), (by_credential, "credential"), (by_file, "hush")):
         assert settings.mqtt.username == "me"
-        assert settings.mqtt.password == Secret(text)
-        assert settings.mqtt.password.reveal() == text
-        shown = repr(settings) + effective(settings) + str(settings.mqtt.password)
+        assert settings.secrets.mqtt_password == Secret(text)
+        assert settings.secrets.mqtt_password.reveal() == text
+        shown = repr(settings) + effective(settings) + str(settings.secrets.mqtt_password)
         assert text not in shown
         assert "in%40url" not in shown
+
+
+def test_settings_are_pickled_and_copied_without_their_secrets(tmp_path):
+    (tmp_path / "users").write_text(f"me:{PasswordHash.of('hush').text()}\n")
+    raw = {
+        "mqtt": {"url": "ws://me:hush@h/m?token=hush"},
+        "stream": [{"topic": "a"}],
+        "http": {"users_file": "users"},
+    }
+    settings = parse(raw, "ewad.toml", {}, base=tmp_path)
+    assert (settings.secrets.mqtt_password, settings.secrets.mqtt_query) == (
+        Secret("hush"),
+        Secret("token=hush"),
+    )
+    pickled = pickle.dumps(settings)
+    for trace in (b"hush", b"scrypt", settings.secrets.http_users["me"].text().encode()[-20:]):
+        assert trace not in pickled
+        assert trace not in repr(settings).encode()
+    assert pickle.loads(pickled) == msgspec.structs.replace(settings, secrets=Secrets())
+    assert copy.deepcopy(settings) == settings
+    with pytest.raises(TypeError, match="a secret stays in the process"):
+        pickle.dumps(settings.secrets.mqtt_password)
+    connection = connection_settings(settings)
+    assert (connection.path, connection.password.reveal()) == ("/m?token=hush", "hush")
+    assert "hush" not in repr(connection).replace(connection.path, "")
 
 
 def test_a_bad_url_does_not_show_its_password():

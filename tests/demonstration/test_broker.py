@@ -202,28 +202,29 @@ def test_the_seam_of_every_series_is_an_ordinary_step():
         assert steps[-1] <= max(steps[:-1]), stream.topic
 
 
-async def test_each_round_publishes_the_next_sample_of_every_stream_and_waits_its_pace():
+async def test_each_round_publishes_the_next_sample_of_every_stream_and_waits_until_the_next_is_due():
     waits: list[float] = []
     rounds = asyncio.Event()
 
     async def pace(seconds: float) -> None:
         waits.append(seconds)
-        if len(waits) == 2:
+        if len(waits) == 3:
             rounds.set()
             await asyncio.Event().wait()
 
     async with embedded_broker() as url, connected(url) as client:
         await client.ask(mqtt5.SubscribePacket(1, [mqtt5.TopicFilter("#", max_qos=mqtt5.QoS.AT_MOST_ONCE)]))
-        publisher = asyncio.create_task(publish_samples(url, samples_per_second=20, pace=pace))
+        clock = iter([0.0, 0.02, 0.06, 9.0]).__next__  # at the start, and after each round: late in the third
+        publisher = asyncio.create_task(publish_samples(url, samples_per_second=20, pace=pace, clock=clock))
         await rounds.wait()
-        messages = [await client.read() for _ in range(2 * len(SAMPLE_STREAMS))]
+        messages = [await client.read() for _ in range(3 * len(SAMPLE_STREAMS))]
         publisher.cancel()
         with pytest.raises(asyncio.CancelledError):
             await publisher
-    assert waits == [0.05, 0.05]
+    assert waits == pytest.approx([0.03, 0.04, 0.0])
     expected = [
         (stream.topic, payload)
-        for position in range(2)
+        for position in range(3)
         for stream in SAMPLE_STREAMS
         for payload in islice(payloads(stream), position, position + 1)
     ]

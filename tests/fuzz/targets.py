@@ -119,7 +119,7 @@ def configuration(data: bytes) -> None:
     except ConfigError as error:
         assert str(error).strip()
         return
-    if not settings.mqtt.password:
+    if not settings.secrets.mqtt_password:
         assert parse(effective(settings), "again", {}) == settings
 
 

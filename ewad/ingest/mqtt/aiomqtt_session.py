@@ -180,7 +180,7 @@ class AiomqttSession:
             settings.port,
             identifier=settings.client_id,
             username=settings.username,
-            password=settings.password,
+            password=settings.password and settings.password.reveal(),
             transport="websockets" if websocket else "tcp",
             websocket_path=(settings.path or "/mqtt") if websocket else None,
             keepalive=settings.keep_alive_seconds,

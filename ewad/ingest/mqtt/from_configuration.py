@@ -20,18 +20,18 @@ def connection_settings(settings: Settings) -> MqttSettings:
         for block in settings.streams
         for topic in block.topics
     ]
-    mqtt = settings.mqtt
+    mqtt, secrets = settings.mqtt, settings.secrets
     return MqttSettings(
         host=mqtt.address.host,
         port=mqtt.address.port,
         transport=mqtt.address.transport,
-        path=mqtt.address.path,
+        path=mqtt.address.path + (f"?{secrets.mqtt_query.reveal()}" if secrets.mqtt_query else ""),
         version=mqtt.version,
         client_id=mqtt.client_id,
         qos=mqtt.qos,
         session_expiry_seconds=mqtt.session_expiry_seconds,
         username=mqtt.username,
-        password=None if mqtt.password is None else mqtt.password.reveal(),
+        password=secrets.mqtt_password,
         ca_file=mqtt.ca_file,
         cert_file=mqtt.cert_file,
         key_file=mqtt.key_file,

@@ -27,7 +27,7 @@ def connect(settings: MqttSettings) -> bytes:
     packet = mqtt5.ConnectPacket(
         settings.client_id,
         username=settings.username,
-        password=None if settings.password is None else settings.password.encode(),
+        password=None if settings.password is None else settings.password.reveal().encode(),
         clean_start=expiry == 0,
         keep_alive=settings.keep_alive_seconds,
         session_expiry_interval=expiry,

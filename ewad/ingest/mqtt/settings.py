@@ -1,11 +1,12 @@
 """Settings of one MQTT connection, checked: addresses, credentials, certificates, subscriptions."""
 
 import ssl
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
+from ewad.config import Secret
 from ewad.config.syntax import SCHEMES, Transport, mask_url
 from ewad.errors import ConfigError
 
@@ -35,7 +36,7 @@ class MqttSettings:
     qos: Literal[0, 1, 2] = 1
     session_expiry_seconds: float = 3600.0
     username: str | None = None
-    password: str | None = field(default=None, repr=False)
+    password: Secret | None = None
     ca_file: str | None = None
     cert_file: str | None = None
     key_file: str | None = None

@@ -61,7 +61,8 @@ class PublishingClient:
             CallbackAPIVersion.VERSION2, client_id=settings.client_id, clean_session=True, transport=transport
         )
         client.will_set(self._availability, "offline", qos=1, retain=True)
-        client.username_pw_set(settings.username, settings.password)
+        password = None if settings.password is None else settings.password.reveal()
+        client.username_pw_set(settings.username, password)
         if (context := tls_context(settings)) is not None:
             client.tls_set_context(context)
         if settings.path:

@@ -64,7 +64,8 @@ class Publisher(Sink):
     def fits(self, settings: Settings) -> bool:
         """Whether nothing that it depends on differs."""
         mine = self._all
-        return (settings.publish, settings.mqtt, settings.streams) == (mine.publish, mine.mqtt, mine.streams)
+        given = settings.publish, settings.mqtt, settings.streams, settings.secrets
+        return given == (mine.publish, mine.mqtt, mine.streams, mine.secrets)
 
     def open(self, groups: Sequence[GroupSettings]) -> None:
         """Connect at the first time."""
@@ -183,7 +184,7 @@ def publishing_settings(settings: Settings) -> MqttSettings:
     own = dataclasses.replace(mqtt, client_id=named, qos=publish.qos)
     if publish.address is None:
         return own
-    address, password = publish.address, publish.password
+    address = publish.address
     return dataclasses.replace(
         own,
         host=address.host,
@@ -191,7 +192,7 @@ def publishing_settings(settings: Settings) -> MqttSettings:
         transport=address.transport,
         path=address.path,
         username=address.username,
-        password=None if password is None else password.reveal(),
+        password=settings.secrets.publish_password,
         ca_file=None,
         cert_file=None,
         key_file=None,

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ewad.config import Secret
 from ewad.ingest.mqtt.mqtt5_packets import (
     PUBACK,
     PUBCOMP,
@@ -29,7 +30,7 @@ def test_connect_leaves_room_among_the_packet_ids(qos: int, receive_maximum: int
 
 
 def test_connect_keeps_the_session() -> None:
-    data = connect(settings(qos=1, session_expiry_seconds=60.5, username="u", password="p"))
+    data = connect(settings(qos=1, session_expiry_seconds=60.5, username="u", password=Secret("p")))
     packet = mqtt5.read(memoryview(data))[0]
     assert isinstance(packet, mqtt5.ConnectPacket)
     assert (packet.clean_start, packet.session_expiry_interval) == (False, 61)

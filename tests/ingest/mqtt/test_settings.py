@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from ewad.config import Secret
 from ewad.errors import ConfigError
 from ewad.ingest.mqtt.settings import TLS_FILES, tls_context, tls_digests
 from ewad.ingest.mqtt.source import MqttSettings, Subscription, make_source
@@ -12,7 +13,7 @@ SUBSCRIPTIONS = (Subscription("a/#"),)
 
 
 def test_no_credentials_in_reprs_and_the_url_for_logs() -> None:
-    settings = MqttSettings(host="::1", subscriptions=SUBSCRIPTIONS, username="me", password="secret")
+    settings = MqttSettings(host="::1", subscriptions=SUBSCRIPTIONS, username="me", password=Secret("secret"))
     assert "secret" not in f"{settings!r} {settings.url}"
     assert settings.url == "mqtt://[::1]:1883"
     websocket = MqttSettings(
