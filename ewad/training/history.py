@@ -45,8 +45,14 @@ class History(Mapping[str, tuple[Floats, Floats]]):
         return [*counts, *[0] * (len(self._numbers) - len(counts))]
 
     def __getitem__(self, name: str) -> tuple[Floats, Floats]:
-        samples = self._spool.of(self._numbers[name])
-        times, values = np.array(samples["time"]), np.array(samples["value"])
+        number, place = self._numbers[name], 0
+        times, values = np.empty((2, int(self._spool.counts[number])))
+        for piece in self._spool.pieces(number):
+            times[place : place + len(piece)], values[place : place + len(piece)] = (
+                piece["time"],
+                piece["value"],
+            )
+            place += len(piece)
         if (np.diff(times) < 0.0).any():
             order = np.argsort(times, kind="stable")
             return times[order], values[order]

@@ -105,7 +105,7 @@ def test_the_report_is_json_on_request():
 def test_forecasts_are_compared_with_the_best_of_day_week_and_year():
     # by half hours, with a pattern of a week: days differ
     samples = [
-        (moment, value + 30 * (i // 48 % 7 > 4)) for i, (moment, value) in enumerate(wave(3000, 1800.0, 48))
+        (moment, value + 30 * (i // 48 % 7 > 4)) for i, (moment, value) in enumerate(wave(1100, 1800.0, 48))
     ]
     written(Path("in.csv"), samples)
     done = ewad("replay", "in.csv", "--report")

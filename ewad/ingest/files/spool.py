@@ -45,6 +45,12 @@ class Spool:
         end = int(self.counts[: number + 1].sum()) if end is None else end
         return _read(self._together(), end - int(self.counts[number]), int(self.counts[number]))
 
+    def pieces(self, number: int) -> Iterator[Samples]:
+        """Yield the samples of a series, PIECE_SAMPLES at a time."""
+        end, count = int(self.counts[: number + 1].sum()), int(self.counts[number])
+        for start in range(end - count, end, PIECE_SAMPLES):
+            yield _read(self._together(), start, min(PIECE_SAMPLES, end - start))
+
     def close(self) -> None:
         """Let go of the files."""
         self._file.close()
