@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import IO
 
@@ -12,23 +13,23 @@ from ewad.config import Settings, StateSettings
 from ewad.engine import Engine
 from ewad.errors import ConfigError, StateError
 from ewad.outputs.text import counted
-from ewad.store.file import StateFile
+from ewad.store import file
+from ewad.store.file import is_old, open_log
+from ewad.store.log import Log
+from ewad.store.old_file import OldFile
 from ewad.store.recovery import Recovered, read
 
 
 def show(settings: Settings) -> str:
     """Return what the state file holds, in a few lines. Raises StateError if it can't be read."""
-    file, recovered = _read(settings)
-    try:
-        records, samples = file.journalled()
-        lines = [f"file       {file.path}  ({file.size():,} bytes)"]
-        for snapshot in file.snapshots():
+    path, recovered = _read(settings)
+    with closing(_opened(path)) as opened:
+        lines = [f"file       {path}  ({path.stat().st_size:,} bytes)"]
+        for snapshot in opened.snapshots:
             made = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(snapshot.time))
             lines.append(f"snapshot   {made}  after record {snapshot.sequence}")
-        journalled = f"{counted(records, 'record')}, {counted(samples, 'sample')}"
+        journalled = f"{counted(opened.records, 'record')}, {counted(opened.samples, 'sample')}"
         lines.append(f"journal    {journalled}; {recovered.samples:,} to replay")
-    finally:
-        file.close()
     for group in recovered.engine.groups:
         n = len(group.streams)
         samples = int(group.count[:n].sum())
@@ -39,8 +40,7 @@ def show(settings: Settings) -> str:
 
 def export(settings: Settings, output: IO[str]) -> None:
     """Write a line of CSV per stream: what is known of it. Raises StateError if the file can't be read."""
-    file, recovered = _read(settings)
-    file.close()
+    _, recovered = _read(settings)
     betas = sorted({label for group in recovered.engine.groups for label in group.settings.beta_labels})
     writer = csv.writer(output, lineterminator="\n")
     writer.writerow(["group", "stream", "samples", "time", "value", *(f"smoothed_{beta}" for beta in betas)])
@@ -61,12 +61,11 @@ def back_up(settings: Settings, target: Path) -> str:
     """Copy the state file into a new one, while a daemon may write it; return what was done."""
     if target.exists():
         raise ConfigError(f"{target}: expected a file that does not exist yet")
-    file = StateFile(_path(settings), write=False)
-    try:
-        file.back_up(target)
-    finally:
-        file.close()
-    return f"{file.path} copied to {target}"
+    path = _path(settings)
+    if is_old(path):
+        raise StateError(f"{path}: made by ewad 0.1: start ewad once, then back up")
+    file.back_up(path, target)
+    return f"{path} copied to {target}"
 
 
 def _path(settings: Settings) -> Path:
@@ -81,11 +80,11 @@ def _path(settings: Settings) -> Path:
     return path
 
 
-def _read(settings: Settings) -> tuple[StateFile, Recovered]:
-    """Return the file, open to be read, and the engine that a daemon would start with."""
-    file = StateFile(_path(settings), write=False)
-    try:
-        return file, read(file, "", lambda: Engine(settings.group_settings(), settings.limits.max_streams))
-    except BaseException:
-        file.close()
-        raise
+def _read(settings: Settings) -> tuple[Path, Recovered]:
+    """Return the file and what a daemon would start with."""
+    path = _path(settings)
+    return path, read(path, "", lambda: Engine(settings.group_settings(), settings.limits.max_streams))
+
+
+def _opened(path: Path) -> Log | OldFile:
+    return OldFile(path) if is_old(path) else open_log(path)

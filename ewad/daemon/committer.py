@@ -26,6 +26,8 @@ FIRST_PIECE = 128  # samples: 40 ms at the 300 us a sample of a large network th
 LARGEST_PIECE = 1 << 16
 PIECE_SECONDS = 0.010  # aimed at; what it takes beyond is the error of the aim
 TURN_SECONDS = 0.020  # of observing, after which the event loop has its turn
+COPIED_PIECE = 16  # samples, while a snapshot is being copied: each may have 0.2 ms of copies made first
+REST_SECONDS = 0.01  # between looks at whether a snapshot has been copied
 
 
 def _nothing() -> None:
@@ -71,6 +73,7 @@ class Committer:
         self._fault: Exception | None = None
         self._at_rest: list[Callable[[], None]] = []
         self._held: list[Callable[[], None]] | None = None  # while resting: what came
+        self._look: asyncio.TimerHandle | None = None
 
     @property
     def busy(self) -> bool:
@@ -106,7 +109,7 @@ class Committer:
             self.at_rest(lambda: self._follow(clock))
 
     def at_rest(self, action: Callable[[], None]) -> None:
-        """Do something while no sample waits: now, or right after the next commit. Rows may change then."""
+        """Do something when no sample waits and no snapshot is being copied. Rows may change then."""
         self._at_rest.append(action)
         if self._idle:
             self._act()
@@ -149,9 +152,21 @@ class Committer:
         self._pieces = [FIRST_PIECE] * len(engine.groups)
 
     def _act(self) -> None:
+        """Do what waits for rest; look again soon if a snapshot is being copied."""
+        if not self._at_rest:
+            return
+        if self._store is not None and self._store.copying:
+            if self._look is None:
+                self._look = asyncio.get_running_loop().call_later(REST_SECONDS, self._look_again)
+            return
         actions, self._at_rest = self._at_rest, []
         for action in actions:
             action()
+
+    def _look_again(self) -> None:
+        self._look = None
+        if self._job is None and not self._intake.waiting:
+            self._act()
 
     def _forget(self, now: float) -> None:
         answered = self._engine.answered
@@ -197,15 +212,21 @@ class Committer:
     def snapshot_if_due(self) -> None:
         """Hand the store a snapshot if it wants one and everything observed has been recorded."""
         if self._store is not None and not self.busy and self._store.snapshot_due():
-            self._store.snapshot(self._engine.cut())
+            self._store.snapshot()
 
     def _go_on(self) -> None:
-        """Observe for a turn; if that isn't all, again after the event loop's other work."""
+        """Observe for a turn; if that isn't all, again after the event loop's other work.
+
+        Samples wait while the disk is slower than the copies of a snapshot that they need: memory is bounded.
+        """
+        if self._store is not None and not self._store.has_room:
+            asyncio.get_running_loop().call_later(REST_SECONDS, self._next_turn, self._job)
+            return
         self._observe_for(TURN_SECONDS)
         if self._job is not None:
             asyncio.get_running_loop().call_soon(self._next_turn, self._job)
 
-    def _next_turn(self, job: _Job) -> None:
+    def _next_turn(self, job: _Job | None) -> None:
         if self._job is not job:  # it was finished meanwhile
             return
         try:
@@ -216,15 +237,25 @@ class Committer:
     def _observe_for(self, seconds: float) -> None:
         assert self._job is not None  # noqa: S101 (the callers see to it)
         end = self._clock() + seconds
-        while (batch := self._intake.take_batch(self._pieces)) is not None:
+        while (batch := self._intake.take_batch(self._limits)) is not None:
             self._observe(batch)
             self._job.batches.append(batch)
-            if self._clock() >= end and self._intake.waiting:
+            full = self._store is not None and not self._store.has_room
+            if (full or self._clock() >= end) and self._intake.waiting:
                 return
         job, self._job = self._job, None
         self._keep(job)
 
+    @property
+    def _limits(self) -> list[int]:
+        """How many samples of each group may be observed at a time."""
+        if self._store is None or not self._store.copying:
+            return self._pieces
+        return [min(piece, COPIED_PIECE) for piece in self._pieces]
+
     def _observe(self, batch: Batch) -> None:
+        if self._store is not None:
+            self._store.touch(batch)
         started = self._clock()
         results = self._engine.observe(batch)
         taken = self._clock() - started
@@ -233,6 +264,8 @@ class Committer:
         self._observed(self._engine, batch, results)
         if self._sinks is not None:
             self._sinks.put(self._engine, batch, results)
+        if self._store is not None:
+            self._store.observed(taken)
         size, n = self._pieces[batch.group], len(batch)
         if taken > PIECE_SECONDS:
             self._pieces[batch.group] = max(1, int(n * PIECE_SECONDS / taken))

@@ -1,7 +1,8 @@
 """The state of all streams: batches of samples in, averages and forecasts out. No I/O and no clock."""
 
 from ewad.engine.batch import Batch, Results
-from ewad.engine.cut import Buffer, Cut
+from ewad.engine.blocks import Block
+from ewad.engine.cut import Cut
 from ewad.engine.engine import REFUSED, Engine, Forgotten
 from ewad.engine.group import VALUE_LIMIT
 from ewad.engine.settings import MAX_HELD, GroupSettings, ModelSettings
@@ -14,7 +15,7 @@ __all__ = [
     "REFUSED",
     "VALUE_LIMIT",
     "Batch",
-    "Buffer",
+    "Block",
     "ByCount",
     "ByTime",
     "Cut",

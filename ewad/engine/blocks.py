@@ -51,23 +51,35 @@ class Column(NamedTuple):
         return int(np.dtype(self.dtype).itemsize * np.prod(self.shape, dtype=np.int64))
 
 
+class Moment(NamedTuple):
+    """What an outline has to know of a moment that has passed when it is made."""
+
+    streams: Streams
+    n: int
+    out_of_order: int
+
+    @classmethod
+    def of(cls, group: Group) -> Moment:
+        """Return this moment."""
+        return cls(group.streams, len(group.streams), group.out_of_order)
+
+
 class Outline:
-    """How one group's state falls into blocks, at the moment it is made; `copy` may come later.
+    """How one group's state falls into blocks at a moment, now by default; `copy` may come later.
 
     A batch that comes between changes rows, so that they have to be copied before; new streams change
     nothing here, but no stream may be forgotten.
     """
 
-    def __init__(self, group: Group) -> None:
-        self.streams: Streams = group.streams
-        self.n = len(group.streams)
+    def __init__(self, group: Group, moment: Moment | None = None) -> None:
+        self.streams, self.n, out_of_order = moment or Moment.of(group)
         parts = group.parts()
         self.columns: list[Column] = []
         self._owners: list[RowState] = []
         for index, part in enumerate(parts):
             for name, array in part.arrays().items():
                 dtype = array.dtype.newbyteorder("<").str
-                rows = None if part.n_rows == self.n else part.n_rows
+                rows = part.n_rows if part.shared else None
                 self.columns.append(Column(index, name, dtype, array.shape[1:], rows))
                 self._owners.append(part.owner)
         self.row_bytes = sum(column.row_bytes for column in self.columns if column.rows is None)
@@ -76,7 +88,7 @@ class Outline:
         self.entry: dict[str, Any] = {
             "name": group.name,
             "topics": group.settings.topics,
-            "out_of_order": group.out_of_order,
+            "out_of_order": out_of_order,
             "n_streams": self.n,
             "shift": self.shift,
             "parts": [(part.kind, part.meaning) for part in parts],
@@ -84,9 +96,9 @@ class Outline:
         }
 
     @property
-    def form(self) -> object:
+    def form(self) -> bytes:
         """What has to be equal for blocks of earlier and of now to make one state."""
-        return self.shift, self.entry["parts"], self.columns
+        return form_of(self.entry)
 
     def count(self, kind: int) -> int:
         """Return how many blocks of this kind there are."""
@@ -126,9 +138,14 @@ def shift_of(row_bytes: int) -> int:
     return min(rows, NAMES_A_BLOCK).bit_length() - 1
 
 
-def header_of(outlines: Sequence[Outline], counters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what `Assembly` needs beside the blocks: what JSON can hold."""
-    groups = [outline.entry for outline in outlines]
+def form_of(entry: Mapping[str, Any]) -> bytes:
+    """Return the `Outline.form` of a group by its entry in a header."""
+    return msgspec.json.encode([entry["shift"], entry["parts"], entry["columns"]])
+
+
+def header_of(entries: Sequence[Any], counters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what `Assembly` needs beside the blocks. entries: of the groups' outlines."""
+    groups = list(entries)
     return {"format": FORMAT, "version": VERSION, "arithmetic": ARITHMETIC, **counters, "groups": groups}
 
 
@@ -137,6 +154,28 @@ def _portable(array: NDArray[Any]) -> Any:
     return (
         np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).data.cast("B") if array.size else b""
     )
+
+
+class _Named:
+    """The names and labels of so many streams, decoded a block at a time: all at once take 300 bytes each.
+
+    Raises StateError where there are fewer.
+    """
+
+    def __init__(self, blocks: Sequence[bytes], n: int) -> None:
+        self._blocks, self._n = blocks, n
+
+    def __len__(self) -> int:
+        return self._n
+
+    def __iter__(self) -> Iterator[Stream]:
+        left = self._n
+        for data in self._blocks:
+            streams = msgspec.msgpack.decode(data, type=list[Stream])[:left]
+            left -= len(streams)
+            yield from streams
+        if left:
+            raise StateError(f"state: expected the names of {self._n} streams, got {self._n - left}")
 
 
 class Assembly:
@@ -176,14 +215,7 @@ class Assembly:
     def name(self, names: Mapping[int, Sequence[bytes]]) -> None:
         """Take the blocks of NAMES of each group, and make room for all rows."""
         for index, entry in enumerate(self._header["groups"]):
-            streams = [
-                stream
-                for data in names.get(index, ())
-                for stream in msgspec.msgpack.decode(data, type=list[Stream])
-            ]
-            entry["streams"] = streams[: entry["n_streams"]]
-            if len(entry["streams"]) != entry["n_streams"]:
-                raise StateError(f"state: group {entry['name']}: expected the names of all streams")
+            entry["streams"] = _Named(names.get(index, ()), entry["n_streams"])
         if self._header["version"] == VERSION:
             self._places = places(self._groups, self._header, self._loaded)
         self._make_room()

@@ -15,19 +15,14 @@ from numpy.typing import NDArray
 HEADER = "header"
 SLICE = 2048  # streams encoded at a time: under 1 ms, for which no other thread runs
 WRITTEN_BYTES = 1 << 18  # of an array, at a time
-ALIGNMENT = 64  # bytes: a cache line
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """header: what JSON can hold.  arrays: by names such as "0/streams/count"; the cut's own, or views."""
+    """header: what JSON can hold.  arrays: by names such as "0/streams/count"; views."""
 
     header: dict[str, Any]
     arrays: Mapping[str, NDArray[Any]]
-
-    def copy(self, buffer: Buffer) -> Cut:
-        """Return a cut that later batches leave as it is, until the buffer is used again."""
-        return Cut(self.header, buffer.copies(self.arrays))
 
     def write(self, file: IO[bytes] | io.RawIOBase) -> None:
         """Write the portable form, forwards only."""
@@ -50,31 +45,6 @@ class Cut:
         out = io.BytesIO()
         self.write(out)
         return out.getvalue()
-
-
-class Buffer:
-    """Memory for one copy of arrays at a time. Used again, it needs no new pages: most of the cost."""
-
-    def __init__(self) -> None:
-        self._bytes = np.empty(0, dtype=np.uint8)
-
-    def copies(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        """Return copies of the arrays, in the place of the former ones."""
-        starts, end = [], 0
-        for array in arrays.values():
-            starts.append(end)
-            end += -(-array.nbytes // ALIGNMENT) * ALIGNMENT
-        if end > len(self._bytes):
-            self._bytes = np.empty(end + end // 4, dtype=np.uint8)  # room for some more streams
-        return {
-            name: self._copy(array, start)
-            for (name, array), start in zip(arrays.items(), starts, strict=True)
-        }
-
-    def _copy(self, array: NDArray[Any], start: int) -> NDArray[Any]:
-        copied = self._bytes[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
-        copied[...] = array
-        return copied
 
 
 def _write_array(member: IO[bytes], array: NDArray[Any]) -> None:

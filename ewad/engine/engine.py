@@ -154,13 +154,13 @@ class Engine:
         return self.cut().to_bytes()
 
     def cut(self) -> Cut:
-        """Return the whole state as it is now. Its arrays are views: `copy` it before the next batch."""
-        return state.cut(self.groups, self._counters())
+        """Return the whole state as it is now. Its arrays are views, which the next batch changes."""
+        return state.cut(self.groups, self.counters())
 
     def outlines(self) -> tuple[list[Outline], dict[str, Any]]:
         """Return how the state as it is now falls into blocks, and the header that belongs to them."""
         outlines = [Outline(group) for group in self.groups]
-        return outlines, header_of(outlines, self._counters())
+        return outlines, header_of([outline.entry for outline in outlines], self.counters())
 
     def assembly(self, header: dict[str, Any]) -> Assembly:
         """Begin to put this new engine together from blocks and their header."""
@@ -186,7 +186,8 @@ class Engine:
         self._set_counters(header)
         return loaded
 
-    def _counters(self) -> dict[str, Any]:
+    def counters(self) -> dict[str, Any]:
+        """Return the counts that belong to the state, by name."""
         counts = {"refused": self.refused, "forgotten": self.forgotten, "answered": self.answered}
         return counts | {"refusals": self.refusals.dump()}
 

@@ -136,7 +136,9 @@ class Forecaster(RowState):
             parts += [self.pending.part("pending", meaning, n_rows, "widths")]
         for name, learner in self.learners.items():
             rows = n_rows if self._of_streams(learner) else learner.n_rows
-            parts += learner.parts(self.settings.layout_of(name), rows)
+            shared = not self._of_streams(learner)
+            found = learner.parts(self.settings.layout_of(name), rows)
+            parts += [part._replace(shared=shared) for part in found]
         return parts
 
     @property

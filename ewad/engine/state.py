@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from sys import intern
 from typing import Any, NamedTuple
 
 import msgspec
@@ -182,7 +183,8 @@ def _places(group: Group, entry: dict[str, Any], prefix: str, loaded: Loaded) ->
     group.out_of_order = entry["out_of_order"]
     if len(entry["streams"]) > group.n_rows:
         group.grow(len(entry["streams"]))
-    group.add_streams([(name, tuple((k, v) for k, v in labels)) for name, labels in entry["streams"]])
+    for name, labels in entry["streams"]:
+        group.add_stream(name, tuple((intern(key), value) for key, value in labels))  # keys are few
     theirs = {(kind, meaning): index for index, (kind, meaning) in enumerate(entry["parts"])}
     mine = group.parts()
     for part in mine:

@@ -110,7 +110,7 @@ class Part(NamedTuple):
     """Some arrays of one owner, as a state keeps them: numbers of the same kind and meaning fit each other.
 
     names: of the arrays; n_rows: how many rows of each are in use.  fit: makes dumped arrays, by name, fit
-    the owner's shapes, where that can be done.
+    the owner's shapes, where that can be done.  shared: a row is a model that all streams use.
     """
 
     kind: str
@@ -119,6 +119,7 @@ class Part(NamedTuple):
     n_rows: int
     names: tuple[str, ...]
     fit: Callable[[Mapping[str, NDArray[Any]]], Mapping[str, NDArray[Any]]] = lambda arrays: arrays
+    shared: bool = False
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return views of the rows in use, by name."""

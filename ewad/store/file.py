@@ -1,270 +1,330 @@
-"""The state file: an SQLite database of a journal and of snapshots in pieces, each with a checksum.
+"""The state file: a journal and snapshots in one file that is only ever added to, and then replaced whole.
 
-journal    sequence, samples, record (records.Record), checksum
-snapshot   id, sequence: of the last journal record in it, time, pieces: how many, NULL until it is complete
-piece      snapshot, number, data, checksum: piece 0 is a records.Head, the others are an engine's dump
+A snapshot is a set of blocks, each the newest of its kind in the file, and a manifest that names them. It and
+the journal after its sequence are one state. When a file has grown too large, the next snapshot begins a new
+one; the old file stays beside it as `.previous` until the one after: should a block be damaged, the state is
+that of the elder file, and its journal and the newer one's are without a gap.
 
-A snapshot and the journal after its sequence are one state. Two complete snapshots are kept, and the journal
-since the elder: should the newer one be damaged, nothing is lost.
+Whoever writes holds a lock on the file itself, whatever its names are.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
-import sqlite3
+import secrets
 import stat
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
-from zlib import crc32
+from typing import Literal
 
+import msgspec
+
+from ewad.engine import Block
 from ewad.errors import StateError
+from ewad.store import frames
+from ewad.store.log import DamagedError, Entry, Kept, Log, OtherWriterError
+from ewad.store.records import Manifest, encode
 
 Durability = Literal["power", "process", "off"]
 
-APPLICATION_ID = 0x45574144  # "EWAD"
-VERSION = 1
-KEPT_SNAPSHOTS = 2
-CUT_RECORDS = 2000  # of the journal, deleted at a time: commits don't wait for more
-PRAGMAS = ("journal_mode = WAL", "journal_size_limit = 67108864", "temp_store = MEMORY")
-# FULL: each commit is on the disk when it returns. NORMAL: it is with the operating system; the file stays
-# whole after a loss of power, without its last commits.
-SYNCHRONOUS: dict[Durability, str] = {"power": "FULL", "process": "NORMAL", "off": "NORMAL"}
-SCHEMA = """
-CREATE TABLE journal (
-    sequence INTEGER PRIMARY KEY, samples INTEGER NOT NULL, record BLOB NOT NULL, checksum INTEGER NOT NULL
-);
-CREATE TABLE snapshot (id INTEGER PRIMARY KEY, sequence INTEGER NOT NULL, time REAL NOT NULL, pieces INTEGER);
-CREATE TABLE piece (
-    snapshot INTEGER NOT NULL, number INTEGER NOT NULL, data BLOB NOT NULL, checksum INTEGER NOT NULL,
-    PRIMARY KEY (snapshot, number)
-);
-"""
-
-
-class Entry(NamedTuple):
-    """One record of the journal, encoded."""
-
-    sequence: int
-    samples: int
-    record: bytes
-
-
-class Snapshot(NamedTuple):
-    """A complete snapshot: what it contains, when it was made (Unix seconds), how many pieces it has."""
-
-    id: int
-    sequence: int
-    time: float
-    pieces: int
-
-
-class DamagedError(StateError):
-    """What the file holds is not what was written."""
+COPIED = 1 << 20  # bytes from one file into another at a time
+NOBODY = bytes(16)  # the identity of no file
+SQLITE = b"SQLite format 3\0"  # how the files of ewad 0.1 begin
+SQLITE_SUFFIXES = ("-wal", "-shm")  # of what belongs to one
 
 
 class GoneError(StateError):
     """The file was deleted or replaced underneath."""
 
 
-class NewerError(StateError):
-    """The file was made by a later version of ewad."""
-
-
 class StateFile:
-    """One open state file. Every method may raise StateError, or DamagedError, and then has changed nothing.
+    """The file that a daemon writes. Every method may raise StateError, and then what was kept is kept.
 
-    write: hold the file against other daemons, and make it if need be; else only read.
+    It begins as it is found, or empty. Nothing can be added before `resume` tells where the blocks of its
+    newest snapshot stand, or a snapshot in a new file has taken its place.
     """
 
-    def __init__(self, path: Path, durability: Durability = "power", *, write: bool = True) -> None:
-        self.path = path
-        self._lock = _locked(path) if write else None
+    def __init__(self, path: Path, durability: Durability = "power") -> None:
+        with told(path):
+            self.path = path.resolve()
+        self._durability = durability
+        self._locks: list[int] = []
+        self._file = _locked(self.path)
+        self._blocks: dict[Block, Kept] | None = None
+        self._added: dict[Block, Kept] = {}  # of the snapshot that has been begun
+        self._end = 0
+        self._torn = False  # whether something unfinished may stand behind the end
+        self._set_aside: Path | None = None
+        self._new: _New | None = None
         try:
-            self._database = self._opened(durability, write)
+            self._identity = self._read_identity()
+            self._discard_unfinished()
         except BaseException:
-            self._unlock()
+            self.close()
             raise
-        self._identity = self._files()
 
-    def _opened(self, durability: Durability, write: bool) -> sqlite3.Connection:
-        if write:
-            _make(self.path)
-        with _told(self.path):
-            mode = "rw" if write else "ro"
-            database = sqlite3.connect(
-                f"{self.path.absolute().as_uri()}?mode={mode}",
-                uri=True, isolation_level=None, check_same_thread=False,
-            )  # fmt: skip
-            try:
-                self._prepare(database, durability, write)
-            except BaseException:
-                database.close()
-                raise
-            return database
+    def _read_identity(self) -> bytes:
+        with told(self.path):
+            header = frames.Header.decode(os.pread(self._file, frames.HEADER_BYTES, 0))
+        return header.identity if header is not None else NOBODY
 
-    def _prepare(self, database: sqlite3.Connection, durability: Durability, write: bool) -> None:
-        (application,) = database.execute("PRAGMA application_id").fetchone()
-        (version,) = database.execute("PRAGMA user_version").fetchone()
-        (tables,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if tables and application != APPLICATION_ID:
-            raise StateError(f"{self.path}: expected a state file of ewad, got another SQLite database")
-        if version > VERSION:
-            raise NewerError(
-                f"{self.path}: made by a newer ewad: version {version}, this one reads up to {VERSION}"
-            )
-        if not write:
-            return
-        for pragma in (*PRAGMAS, f"synchronous = {SYNCHRONOUS[durability]}"):
-            database.execute(f"PRAGMA {pragma}")
-        if not tables:
-            set_up = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};"
-            database.executescript(f"BEGIN; {SCHEMA} {set_up} COMMIT;")
+    def _discard_unfinished(self) -> None:
+        """Delete what snapshots that were cut off have left."""
+        with told(self.path):
+            for each in self.path.parent.glob(f"{self.path.name}.*.new"):
+                each.unlink()
 
     def close(self) -> None:
-        """Close it; what has been committed is in the one file then."""
-        with _told(self.path):
-            self._database.close()
-        self._unlock()
+        """Close it, and let others have it."""
+        self.abandon()
+        for each in (self._file, *self._locks):
+            os.close(each)
 
-    def _unlock(self) -> None:
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+    def hold(self, lock: int) -> None:
+        """Keep another lock, a descriptor, as long as the file is open."""
+        self._locks.append(lock)
+
+    def set_aside(self, now: float) -> Path:
+        """Let the file, which is damaged, have another name once a new one is complete; return that name."""
+        moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
+        self._set_aside = self.path.with_name(f"{self.path.name}.damaged-{moment}")
+        return self._set_aside
 
     # ---- writing
 
+    @property
+    def appends(self) -> bool:
+        """Whether records and changed blocks can be added, or a snapshot in a new file has to come first."""
+        return self._blocks is not None
+
+    def resume(self, blocks: Mapping[Block, Kept], end: int) -> None:
+        """Go on behind the byte `end`; blocks: of the newest snapshot."""
+        self._blocks, self._end, self._torn = dict(blocks), end, True
+
     def check(self) -> None:
-        """Raise GoneError if the file was deleted or replaced: what SQLite writes then, nobody will read."""
-        found = self._files()
-        if any(old not in (None, new) for old, new in zip(self._identity, found, strict=True)):
+        """Raise GoneError if the file was deleted or replaced: nobody would read what is written then."""
+        if _inode(self.path) != _inode(self._file):
             raise GoneError(f"{self.path}: the file was deleted or replaced")
-        self._identity = found
 
-    def append(self, entries: Sequence[Entry]) -> None:
-        """Add records to the journal, all or none."""
-        rows = [(*entry, crc32(entry.record)) for entry in entries]
-        self._commit(("INSERT INTO journal VALUES (?, ?, ?, ?)", rows))
-
-    def begin_snapshot(self, sequence: int, now: float) -> int:
-        """Begin a snapshot of what stood after that record of the journal; return its id."""
-        unfinished = "(SELECT id FROM snapshot WHERE pieces IS NULL)"
-        self._commit(
-            (f"DELETE FROM piece WHERE snapshot IN {unfinished}", [()]),  # noqa: S608 (a constant)
-            ("DELETE FROM snapshot WHERE pieces IS NULL", [()]),
+    def append(self, entries: Sequence[Entry]) -> int:
+        """Add records to the journal, all or none; return the bytes that they take."""
+        data = b"".join(
+            frames.encode(frames.JOURNAL, entry.record, entry.samples, entry.sequence) for entry in entries
         )
-        with _told(self.path):
-            (last,) = self._database.execute("SELECT coalesce(max(id), 0) FROM snapshot").fetchone()
-        self._commit(("INSERT INTO snapshot VALUES (?, ?, ?, NULL)", [(last + 1, sequence, now)]))
-        return int(last) + 1
+        with told(self.path):
+            self._write(data)
+            if self._durability == "power":
+                os.fdatasync(self._file)
+            self._advance(len(data))
+        return len(data)
 
-    def add_piece(self, snapshot: int, number: int, data: bytes) -> None:
-        """Add a piece to a snapshot."""
-        self._commit(("INSERT INTO piece VALUES (?, ?, ?, ?)", [(snapshot, number, data, crc32(data))]))
+    def begin_snapshot(self, *, whole: bool) -> None:
+        """Begin a snapshot. whole: in a new file, of all blocks; else of those that are added to this one."""
+        self.abandon()
+        if not whole:
+            if self._blocks is None:
+                raise StateError(f"{self.path}: expected a whole snapshot in a new file")
+            self._added = dict(self._blocks)
+            return
+        with told(self.path):
+            if self.appends:  # else the elder file may be needed still
+                previous(self.path).unlink(missing_ok=True)
+            self._new = _New(self.path, self._identity)
+            self._new.tail = self._end
 
-    def finish_snapshot(self, snapshot: int, pieces: int) -> None:
-        """Let a snapshot be complete."""
-        self._commit(("UPDATE snapshot SET pieces = ? WHERE id = ?", [(pieces, snapshot)]))
+    def add_block(self, block: Block, data: bytes) -> None:
+        """Add a block to the snapshot."""
+        frame, checksum = frames.encode(frames.BLOCK, data), frames.checksum_of(data)
+        with told(self.path):
+            if self._new is not None:
+                self._new.add_block(block, frame, checksum)
+                return
+            self._write(frame)
+            self._added[block] = Kept(self._end, checksum)
+            self._advance(len(frame))
 
-    def cut(self) -> bool:
-        """Delete some of what is older than the kept snapshots; return whether there may be more."""
-        snapshots = self.snapshots()
-        if len(snapshots) <= 1:
-            return False
-        oldest = snapshots[:KEPT_SNAPSHOTS][-1]
-        first = "(SELECT coalesce(min(sequence), 0) FROM journal)"
-        last = f"min(?, {first} + {CUT_RECORDS})"
-        self._commit(
-            ("DELETE FROM piece WHERE snapshot < ?", [(oldest.id,)]),
-            ("DELETE FROM snapshot WHERE id < ?", [(oldest.id,)]),
-            (f"DELETE FROM journal WHERE sequence <= {last}", [(oldest.sequence,)]),  # noqa: S608
-        )
-        with _told(self.path):
-            (left,) = self._database.execute(
-                "SELECT count(*) FROM (SELECT 1 FROM journal WHERE sequence <= ? LIMIT 1)", (oldest.sequence,)
-            ).fetchone()
-        return bool(left)
+    def finish_snapshot(self, sequence: int, manifest: Manifest, blocks: Sequence[Block]) -> None:
+        """Complete the snapshot of what stood after that record; manifest: but for its blocks."""
+        found = self._added if self._new is None else self._new.blocks
+        manifest = msgspec.structs.replace(manifest, blocks=[(*block, *found[block]) for block in blocks])
+        frame = frames.encode(frames.SNAPSHOT, encode(manifest), 0, sequence)
+        with told(self.path):
+            if self._new is None:
+                os.fdatasync(self._file)  # the blocks first: a manifest stands for them
+                self._write(frame)
+                os.fdatasync(self._file)
+                self._advance(len(frame))
+            else:
+                self._new.write(frame)
+                self._take_over(self._new)
+        self._blocks = {block: found[block] for block in blocks}
 
-    def _commit(self, *statements: tuple[str, Sequence[tuple[object, ...]]]) -> None:
-        with _told(self.path):
-            self._database.execute("BEGIN IMMEDIATE")
-            try:
-                for statement, rows in statements:
-                    self._database.executemany(statement, rows)
-                self._database.execute("COMMIT")
-            except BaseException:
-                if self._database.in_transaction:
-                    self._database.execute("ROLLBACK")
-                raise
+    def abandon(self) -> None:
+        """Give up the snapshot that has been begun, if there is one."""
+        self._added = {}
+        if self._new is not None:
+            self._new.discard()
+            self._new = None
 
-    # ---- reading
+    def _write(self, data: bytes) -> None:
+        """Write at the end, over what an attempt that failed has left there. `_advance` makes it count."""
+        size = os.fstat(self._file).st_size
+        if size != self._end and not self._torn:
+            raise OtherWriterError(
+                f"{self.path}: expected {self._end:,} bytes, got {size:,}: another program writes this file"
+            )
+        if size > self._end:
+            os.ftruncate(self._file, self._end)
+        self._torn = True
+        write_all(self._file, data, self._end)
 
-    def snapshots(self) -> list[Snapshot]:
-        """Return the complete snapshots, newest first."""
-        query = "SELECT id, sequence, time, pieces FROM snapshot WHERE pieces IS NOT NULL ORDER BY id DESC"
-        with _told(self.path):
-            return [Snapshot(*row) for row in self._database.execute(query)]
+    def _advance(self, length: int) -> None:
+        self._end += length
+        self._torn = False
 
-    def pieces(self, snapshot: Snapshot) -> Iterator[bytes]:
-        """Yield the pieces of a snapshot."""
-        query = "SELECT number, data, checksum FROM piece WHERE snapshot = ? ORDER BY number"
-        number = -1
-        with _told(self.path):
-            for number, data, checksum in self._database.execute(query, (snapshot.id,)):
-                if not isinstance(data, bytes) or crc32(data) != checksum:
-                    raise DamagedError(f"{self.path}: snapshot {snapshot.id}: piece {number} is damaged")
-                yield data
-        if number + 1 != snapshot.pieces:
-            raise DamagedError(f"{self.path}: snapshot {snapshot.id}: expected {snapshot.pieces} pieces")
+    def _take_over(self, new: _New) -> None:
+        """Let a new file, complete but for the journal's latest records, take the place of this one."""
+        if self._blocks is not None:
+            new.copy_from(self._file, self._end)
+        os.fsync(new.file)
+        self.check()
+        kept = self._set_aside or previous(self.path)
+        old = os.fstat(self._file)
+        for suffix in ("", *SQLITE_SUFFIXES) if old.st_size > frames.HEADER_BYTES else ():
+            Path(f"{kept}{suffix}").unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # there is none, or a file system without hard links
+                os.link(f"{self.path}{suffix}", f"{kept}{suffix}")
+        new.name.rename(self.path)
+        for suffix in SQLITE_SUFFIXES:
+            Path(f"{self.path}{suffix}").unlink(missing_ok=True)
+        sync_directory(self.path)
+        if old.st_nlink > 1:  # another name of it, by which another daemon might come
+            self._locks.append(self._file)
+        else:
+            os.close(self._file)
+        self._file, self._identity, self._end = new.file, new.header.identity, new.end
+        self._new, self._set_aside, self._torn = None, None, False
 
-    def journal(self, after: int) -> Iterator[Entry]:
-        """Yield the records after a sequence number, in order."""
-        query = "SELECT sequence, samples, record, checksum FROM journal WHERE sequence > ? ORDER BY sequence"
-        with _told(self.path):
-            for sequence, samples, record, checksum in self._database.execute(query, (after,)):
-                after += 1
-                if sequence != after or not isinstance(record, bytes) or crc32(record) != checksum:
-                    raise DamagedError(f"{self.path}: journal: record {after} is damaged or missing")
-                yield Entry(sequence, samples, record)
-
-    def last_sequence(self) -> int:
-        """Return the highest sequence number in the file, 0 in an empty one."""
-        query = """SELECT max(coalesce((SELECT max(sequence) FROM journal), 0),
-                   coalesce((SELECT max(sequence) FROM snapshot), 0))"""
-        with _told(self.path):
-            return int(self._database.execute(query).fetchone()[0])
-
-    def journalled(self) -> tuple[int, int]:
-        """Return the number of records and of samples in the journal."""
-        with _told(self.path):
-            records, samples = self._database.execute(
-                "SELECT count(*), coalesce(sum(samples), 0) FROM journal"
-            ).fetchone()
-            return int(records), int(samples)
+    @property
+    def length(self) -> int:
+        """The bytes of the file that count."""
+        return self._end
 
     def size(self) -> int:
-        """Return the bytes of the file and its write-ahead log."""
-        return sum(path.stat().st_size for path in (self.path, _wal(self.path)) if path.exists())
-
-    def back_up(self, target: Path) -> None:
-        """Copy all into a new file, as private as this one, while others write."""
-        with _told(target):
-            os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-            try:
-                self._database.execute("VACUUM INTO ?", (str(target),))
-            except BaseException:
-                target.unlink()
-                raise
-
-    def _files(self) -> list[tuple[int, int] | None]:
-        return [_inode(path) for path in (self.path, _wal(self.path))]
+        """Return the bytes of the file and of the one before it."""
+        sizes = [os.fstat(self._file).st_size]
+        with contextlib.suppress(FileNotFoundError):
+            sizes.append(previous(self.path).stat().st_size)
+        return sum(sizes)
 
 
-class _told:  # noqa: N801 (a context manager, used like a function; contextlib's would cost more than a commit)
-    """Turns what SQLite and the system raise into StateError that names the file."""
+class _New:
+    """A file that is to take the place of another; nothing of it counts before."""
+
+    def __init__(self, path: Path, former: bytes) -> None:
+        self.name = path.with_name(f"{path.name}.{os.getpid()}.new")
+        self.header = frames.Header(frames.VERSION, 0, secrets.token_bytes(16), former)
+        self.blocks: dict[Block, Kept] = {}
+        self.tail = 0  # from where on the journal of the other file is not in the snapshot
+        self.end = 0
+        flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+        self.file = os.open(self.name, flags, 0o600)
+        try:
+            fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self.write(self.header.encode())
+        except BaseException:
+            self.discard()
+            raise
+
+    def write(self, data: bytes) -> None:
+        write_all(self.file, data, self.end)
+        self.end += len(data)
+
+    def add_block(self, block: Block, frame: bytes, checksum: int) -> None:
+        self.blocks[block] = Kept(self.end, checksum)
+        self.write(frame)
+
+    def copy_from(self, file: int, end: int) -> None:
+        """Add what the other file has got since this one was begun: records of the journal."""
+        while self.tail < end:
+            data = os.pread(file, min(COPIED, end - self.tail), self.tail)
+            self.write(data)
+            self.tail += len(data)
+
+    def discard(self) -> None:
+        os.close(self.file)
+        self.name.unlink(missing_ok=True)
+
+
+def open_log(path: Path) -> Log:
+    """Open a state file to read it, whoever writes it meanwhile."""
+    with told(path):
+        file = path.resolve().open("rb")
+    try:
+        with told(path):
+            return Log(path, file)
+    except BaseException:
+        file.close()
+        raise
+
+
+def back_up(path: Path, target: Path) -> None:
+    """Copy all that is good of a state file into a new one, as private as that, while a daemon may write it.
+
+    The copy is there whole or not at all. Raises DamagedError, and copies nothing, if the file is damaged.
+    """
+    with contextlib.closing(open_log(path)) as source, told(target):
+        if source.damage or source.header is None:
+            raise DamagedError(f"{source.damage}: no copy was made")
+        unfinished = target.with_name(f"{target.name}.{os.getpid()}.part")
+        file = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            at = 0
+            for data in source.copied(source.header._replace(flags=frames.BACKUP)):
+                write_all(file, data, at)
+                at += len(data)
+            os.fsync(file)
+            unfinished.rename(target)
+            sync_directory(target)
+        finally:
+            os.close(file)
+            unfinished.unlink(missing_ok=True)
+
+
+def previous(path: Path) -> Path:
+    """Return the name of the file that this one has taken over from."""
+    return path.with_name(f"{path.name}.previous")
+
+
+def is_old(path: Path) -> bool:
+    """Whether this is a file of ewad 0.1."""
+    with told(path), path.open("rb") as file:
+        return file.read(len(SQLITE)) == SQLITE
+
+
+def write_all(file: int, data: bytes, at: int) -> None:
+    """Write all of it at that place."""
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(file, view, at)
+        view, at = view[written:], at + written
+
+
+def sync_directory(path: Path) -> None:
+    """Let the names in the directory of a file be on the disk."""
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+class told:  # noqa: N801 (a context manager, used like a function; contextlib's would cost more than a commit)
+    """Turns what the system raises into StateError that names the file."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -273,54 +333,51 @@ class _told:  # noqa: N801 (a context manager, used like a function; contextlib'
         return
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if isinstance(error, sqlite3.OperationalError | OSError):
-            raise StateError(f"{self._path}: {_words(error)}") from error
-        if isinstance(error, sqlite3.DatabaseError | UnicodeDecodeError):  # the latter of a damaged schema
-            raise DamagedError(f"{self._path}: {error}") from error
-
-
-def _words(error: Exception) -> str:
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)
-
-
-def set_aside(path: Path, now: float) -> Path:
-    """Give a closed, damaged file another name, and return that."""
-    with _told(path):
-        moved = path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(now))}")
-        for suffix in ("-wal", ""):
-            with contextlib.suppress(FileNotFoundError):
-                Path(f"{path}{suffix}").rename(f"{moved}{suffix}")
-        Path(f"{path}-shm").unlink(missing_ok=True)
-        return moved
+        if isinstance(error, OSError):
+            raise StateError(f"{self._path}: {error.strerror or error}") from error
 
 
 def _locked(path: Path) -> int:
-    """Return the descriptor of a lock file beside path, locked. The lock ends with the process."""
-    with _told(path):
-        descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            os.close(descriptor)
-            raise StateError(f"{path}: another ewad uses this state file") from error
-        return descriptor
+    """Return the descriptor of the file, locked as long as the process lives; make one if there is none."""
+    with told(path):
+        while True:
+            try:
+                file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            except FileNotFoundError:
+                file = _made(path)
+            if not stat.S_ISREG(os.fstat(file).st_mode):
+                os.close(file)
+                raise StateError(f"{path}: expected a file")
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                os.close(file)
+                raise StateError(f"{path}: another ewad uses this state file") from error
+            if _inode(path) == _inode(file):
+                return file
+            os.close(file)  # it was replaced meanwhile
 
 
-def _make(path: Path) -> None:
-    """Make an empty file that nobody else may read, if there is none; SQLite's others take over its mode."""
-    with _told(path):
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise StateError(f"{path}: expected a file")
-
-
-def _wal(path: Path) -> Path:
-    return path.with_name(f"{path.name}-wal")
-
-
-def _inode(path: Path) -> tuple[int, int] | None:
+def _made(path: Path) -> int:
+    """Make a file of a header only, whole or not at all, that nobody else may read; return its descriptor."""
+    new = _New(path, NOBODY)
+    os.fsync(new.file)
     try:
-        found = path.stat()
+        os.link(new.name, path)
+        new.name.unlink()
+    except FileExistsError:  # another daemon was quicker
+        new.name.unlink()
+    except OSError as error:  # a file system without hard links
+        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
+            raise
+        new.name.rename(path)
+    sync_directory(path)
+    return new.file
+
+
+def _inode(file: Path | int) -> tuple[int, int] | None:
+    try:
+        found = os.fstat(file) if isinstance(file, int) else file.stat()
     except OSError:
         return None
     return found.st_dev, found.st_ino

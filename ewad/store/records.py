@@ -14,6 +14,7 @@ from ewad.engine import Batch, Engine, Forgotten
 from ewad.engine.refusals import KEY
 from ewad.errors import StateError
 from ewad.ingest.mqtt.deliveries import Acknowledgements, Deliveries
+from ewad.store.changes import Changes
 
 TAGS, IDS = np.dtype("<u8"), np.dtype("<u2")
 ROWS, NUMBERS = np.dtype("<i4"), np.dtype("<f8")
@@ -109,11 +110,18 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
         found = [places.get(name) for name in self.groups]
         return found or groups
 
-    def replay(self, engine: Engine, groups: Sequence[int | None], deliveries: Deliveries) -> None:
+    def replay(
+        self,
+        engine: Engine,
+        groups: Sequence[int | None],
+        deliveries: Deliveries,
+        changes: Changes | None = None,
+    ) -> None:
         """Do again what was recorded; the same engine before gives the same one after, bit for bit.
 
-        groups: for each group of then the one of now, None for one that is no more.
+        groups: for each group of then the one of now, None for one that is no more.  changes: told of it.
         """
+        changes = changes or Changes(engine)
         for group, name, labels in self.streams:
             # a snapshot may have streams already whose record comes after it
             if (now := groups[group]) is not None and engine.groups[now].streams.find(name) is None:
@@ -123,12 +131,17 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
         engine.refusals.take_new()  # they are on record
         for each in self.batches:
             if (now := groups[each.group]) is not None:
-                engine.observe(each.batch(now))
+                batch = each.batch(now)
+                changes.touch(batch)
+                engine.observe(batch)
         for group, names in self.forgotten:
             if (now := groups[group]) is not None:
                 known = engine.groups[now].streams.find
-                engine.forget_streams(now, [name for name in names if known(name) is not None])
+                changes.forgot(
+                    engine.forget_streams(now, [name for name in names if known(name) is not None])
+                )
         if self.moved is not None:
+            changes.all_changed()
             engine.move_times(*self.moved)
         engine.refused, engine.answered = self.refused, self.answered
         notes = Acknowledgements(
@@ -161,6 +174,19 @@ class Head(msgspec.Struct, frozen=True, array_like=True):
         """Return what had been taken."""
         unreleased = _column(self.unreleased, IDS).tolist() + _column(self.unreleased_tags, TAGS).tolist()
         return Deliveries(_column(self.taken, TAGS).tolist(), unreleased)
+
+
+class Manifest(msgspec.Struct, frozen=True, array_like=True):
+    """What a snapshot consists of.
+
+    time: Unix seconds.  head: a Head, encoded.  header: JSON, the engine's, see ewad.engine.blocks.
+    blocks: group, kind and number of each block, where its frame starts, and the checksum of its payload.
+    """
+
+    time: float
+    head: bytes
+    header: bytes
+    blocks: list[tuple[int, int, int, int, int]]
 
 
 encode = msgspec.msgpack.encode

@@ -6,11 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ewad.engine import Engine
+from ewad.store.changes import Changes
 from ewad.store.file import StateFile
-from ewad.store.records import Head, encode
+from ewad.store.records import Head, Manifest, encode
 from ewad.store.recovery import Recovered, recover
-
-PIECE_BYTES = 1 << 20
 
 
 class Seeding:
@@ -28,16 +27,14 @@ class Seeding:
 
     def keep(self, now: float) -> None:
         """Write the engine as it is now; all of it, or nothing changes. now: Unix seconds."""
-        file, recovered = self._file, self._recovered
-        number = file.begin_snapshot(recovered.sequence + 1, now)
-        file.add_piece(number, 0, encode(Head.of(self._session, recovered.deliveries)))
-        data = memoryview(self.engine.cut().to_bytes())
-        starts = range(0, len(data), PIECE_BYTES)
-        for place, start in enumerate(starts, 1):
-            file.add_piece(number, place, bytes(data[start : start + PIECE_BYTES]))
-        file.finish_snapshot(number, 1 + len(starts))
-        while file.cut():
+        file, recovered, changes = self._file, self._recovered, Changes(self.engine)
+        file.begin_snapshot(whole=True)
+        changes.begin(file.add_block, whole=True)
+        while changes.copy_next():
             pass
+        header, blocks = changes.copied()
+        head = encode(Head.of(self._session, recovered.deliveries))
+        file.finish_snapshot(recovered.sequence + 1, Manifest(now, head, header, []), blocks)
 
     def close(self) -> None:
         """Let go of the file."""

@@ -10,17 +10,29 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ewad.config.settings import StateSettings
-from ewad.engine import Buffer, Cut, Engine, Forgotten
+from ewad.engine import Batch, Engine, Forgotten
 from ewad.errors import StateError
 from ewad.ingest.mqtt.deliveries import Acknowledgements, Deliveries
-from ewad.store.records import Change
+from ewad.store.changes import Changes, Size
+from ewad.store.records import Change, Head, Manifest, encode
 from ewad.store.recovery import recover
-from ewad.store.writer import Commit, Gap, SnapshotOf, Writer
+from ewad.store.writer import Abandon, Begin, Commit, Copied, Finish, Gap, Writer
 
 log = logging.getLogger("ewad.store")
 
-# Replayed at 1 to 3 us a sample: a start after a crash takes a few seconds at most.
+# What a start after a crash may have to replay: so many samples, or what took so long to observe.
 MOST_JOURNALLED_SAMPLES = 1_000_000
+MOST_OBSERVED_SECONDS = 20.0
+# Snapshots may write so many bytes for each byte of the journal since the last one. With the journal itself
+# that is 7 times what has come in, whatever the state's size; a crash costs a longer replay in return.
+SNAPSHOT_SHARE = 6
+FILE_SHARE = 1.5  # of the state's bytes: a file that would grow larger is replaced by a new one
+FILE_BYTES = 1 << 20  # that it may always have
+COPY_SECONDS = 0.004  # of copying, after which the event loop has its turn
+COPIED_BYTES = 8 << 20  # copies that may wait for the disk, or
+COPIED_SHARE = 32  # this part of the state
+WAIT_SECONDS = 0.01  # between looks at whether the disk has caught up
+CLOSE_BYTES = 16 << 20  # a snapshot at the end writes no more: the journal has it all
 RETRY_SECONDS = 5.0  # between snapshots that failed: each copies the whole state
 SLOW_SECONDS = 5.0  # a disk that takes longer for one piece of work is told of
 CLOSE_SECONDS = 0.8  # for the last snapshot: a stop, with 1 s for the broker, has to be over within 2
@@ -51,28 +63,39 @@ class Store:
         self._sequence = recovered.sequence
         self._moved = recovered.moved
         self._damaged = int(bool(recovered.damage))
-        self._journalled = 0  # samples since the last snapshot was begun
-        self._kept_sequence = -1  # of that snapshot
+        self._changes = recovered.changes
+        self._journalled = recovered.samples  # since the last snapshot was begun
+        self._observed = 0.0  # seconds
+        self._journal_bytes = 0  # of the writer's, when that snapshot was begun
+        # the last record of the last snapshot; -1: there is more than that
+        self._kept_sequence = recovered.sequence if file.appends and not recovered.samples else -1
+        self._expected_bytes = 0  # of the next snapshot, at the last look
+        self._head_bytes = 0  # of the last one, beside its blocks
+        self._put_bytes = 0  # of copies, so far
+        self._most_copied = COPIED_BYTES
+        self._snapshot = (0, 0.0, b"")  # the one that is being copied: its sequence, time and head
         self._slow = False
         self._waiting: deque[tuple[int, Callable[[], None]]] = (
             deque()
         )  # records not kept yet, and whom to tell
-        self._buffer = Buffer()
         self._next_snapshot = 0.0  # on the event loop's clock
+        self._fault: Exception | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._writer = Writer(file, durability, settings.on_disk_error, self._release, observe_seconds, clock)
+        self._writer = Writer(file, durability, settings.on_disk_error, self._release, observe_seconds)
+        self._writer.snapshot_time = recovered.snapshot_time
 
     def start(self, forgotten: Sequence[Forgotten] = ()) -> None:
-        """Begin to write, in a thread; at first a snapshot.
+        """Begin to write, in a thread; at first a snapshot, unless what was recovered goes on in its file.
 
         forgotten: what has left the engine since it was recovered.
         """
         self._loop = asyncio.get_running_loop()
+        self._next_snapshot = self._loop.time() + self._settings.snapshot_interval_seconds
         self._writer.start()
         if self._moved or forgotten:
             self.take_over(self.engine, forgotten)
-        else:
-            self.snapshot(self.engine.cut())
+        elif not self._writer.appends:
+            self.snapshot()
 
     def take_over(self, engine: Engine, forgotten: Sequence[Forgotten], session: str | None = None) -> None:
         """Go on with an engine of another configuration; at first a snapshot, which its journal is to follow.
@@ -80,12 +103,21 @@ class Store:
         forgotten: what has left it since it was made of the old one.  session: None if it is the old one.
         """
         self.engine = engine
+        self._changes = Changes(engine)
         if session is not None:
             self._session = session
             self.deliveries, self._recorded = Deliveries(), Deliveries()
         names = [group.name for group in engine.groups]
         self.record(Change([], [], forgotten, names), Acknowledgements(), lambda: None)
-        self.snapshot(engine.cut())
+        self.snapshot(whole=True)
+
+    def touch(self, batch: Batch) -> None:
+        """Note that the engine is about to observe a batch: what a snapshot needs of its rows is copied."""
+        self._changes.touch(batch)
+
+    def observed(self, seconds: float) -> None:
+        """Note how long it took the engine to observe a batch: to replay it will take as long."""
+        self._observed += seconds
 
     def record(
         self,
@@ -100,6 +132,10 @@ class Store:
         self._sequence += 1
         self._recorded.record(notes)
         self._journalled += sum(map(len, change.batches))
+        for each in change.forgotten:
+            self._changes.forgot(each)
+        if change.moved is not None:
+            self._changes.all_changed()
         if self._settings.durability == "off" or self._without:
             done()
             return
@@ -112,34 +148,130 @@ class Store:
         writer = self._writer
         if writer.fault is not None:
             raise StateError(f"{self._settings.path}: the writer failed: {writer.fault}") from writer.fault
+        if self._fault is not None:
+            raise self._fault
         self._watch()
-        if writer.snapshot_pending:
+        if self.copying or writer.snapshot_pending:
             return False
         now = self._event_loop.time()
         if writer.gap or "snapshot" in writer.failing:
             return now >= self._next_snapshot - self._settings.snapshot_interval_seconds + RETRY_SECONDS
         if self._sequence == self._kept_sequence:
             return False
-        return now >= self._next_snapshot or self._journalled >= MOST_JOURNALLED_SAMPLES
+        if self._journalled >= MOST_JOURNALLED_SAMPLES or self._observed >= MOST_OBSERVED_SECONDS:
+            return True
+        return now >= self._next_snapshot and self._pays()
 
-    def snapshot(self, cut: Cut) -> None:
-        """Write a snapshot of what stands after all that has been recorded, in the background."""
-        self._journalled = 0
+    def _pays(self) -> bool:
+        """Whether the journal has grown enough for what a snapshot would write now."""
+        if self._settings.durability == "off":
+            return True
+        allowed = SNAPSHOT_SHARE * (self._writer.journal_bytes - self._journal_bytes)
+        if allowed < self._expected_bytes:
+            return False
+        self._expected_bytes = self._head_bytes + self._written(self._changes.size())
+        return allowed >= self._expected_bytes
+
+    def _written(self, size: Size) -> int:
+        return size.state if self._replaces(size) else size.changed
+
+    def _replaces(self, size: Size) -> bool:
+        """Whether a snapshot has to begin a new file."""
+        if not self._writer.appends:
+            return True
+        return self._writer.log_bytes + size.changed > FILE_SHARE * size.state + FILE_BYTES
+
+    @property
+    def copying(self) -> bool:
+        """Whether a snapshot is being copied: no stream may be forgotten, or move, until that is done."""
+        return self._changes.copying
+
+    @property
+    def has_room(self) -> bool:
+        """Whether memory has room for more copies: if not, samples should wait for the disk."""
+        return not self.copying or self._put_bytes - self._writer.taken_bytes < 2 * self._most_copied
+
+    def snapshot(self, *, whole: bool = False) -> None:
+        """Begin a snapshot of what stands after all that has been recorded; the rest follows by itself.
+
+        whole: in a new file, of everything; else if the file has become too large.
+        """
+        if self._writer.begun != self._writer.finished:  # it is being written, or has failed
+            self._changes.abandon()
+        size = self._changes.size()
+        whole = whole or self._replaces(size)
+        self._most_copied = max(COPIED_BYTES, size.state // COPIED_SHARE)
+        self._journalled, self._observed = 0, 0.0
+        self._journal_bytes = self._writer.journal_bytes
+        self._expected_bytes = 0
         self._kept_sequence = self._sequence
         self._next_snapshot = self._event_loop.time() + self._settings.snapshot_interval_seconds
-        deliveries = self._recorded.copy()
-        now = self._clock()
-        buffer = Buffer() if self._writer.snapshot_pending else self._buffer  # not one that is being written
-        self._writer.put(SnapshotOf(self._sequence, now, self._session, deliveries, cut.copy(buffer)))
+        head = encode(Head.of(self._session, self._recorded))
+        self._snapshot = self._sequence, self._clock(), head
+        number = self._writer.begun + 1
+        self._writer.put(Begin(number, whole))
+        self._changes.begin(lambda block, data: self._put(Copied(number, block, data)), whole=whole)
+        self._event_loop.call_soon(self._copy, number)
+
+    def _put(self, copied: Copied) -> None:
+        self._put_bytes += len(copied.data)
+        self._writer.put(copied)
+
+    def _copy(self, number: int) -> None:
+        """Copy for a turn; if that isn't all, again after the event loop's other work."""
+        if number != self._writer.begun or not self.copying:  # another one has been begun
+            return
+        try:
+            if self._writer.failed == number:
+                self._changes.abandon()
+                return
+            if self._put_bytes - self._writer.taken_bytes >= self._most_copied:
+                self._event_loop.call_later(WAIT_SECONDS, self._copy, number)
+            elif self._copy_for(COPY_SECONDS):
+                self._event_loop.call_soon(self._copy, number)
+            else:
+                self._finish(number)
+        except Exception as fault:  # `snapshot_due` raises it where the daemon can hear it
+            self._fault = fault
+
+    def _copy_for(self, seconds: float) -> bool:
+        """Copy blocks for so long; return whether there are more."""
+        end = time.perf_counter() + seconds
+        while self._changes.copy_next():
+            if time.perf_counter() >= end:
+                return True
+        return False
+
+    def _finish(self, number: int) -> None:
+        header, blocks = self._changes.copied()
+        sequence, now, head = self._snapshot
+        self._head_bytes = len(head) + len(header)
+        self._writer.put(Finish(number, sequence, Manifest(now, head, header, []), blocks))
 
     async def close(self) -> None:
-        """Write a last snapshot, if there is time, and close the file."""
-        if self._sequence != self._kept_sequence:
-            self.snapshot(self.engine.cut())
+        """Write a last snapshot, if it takes little time, and close the file."""
+        end = self._event_loop.time() + CLOSE_SECONDS
+        await self._copied(end)
+        if self._sequence != self._kept_sequence and self._closes_with_snapshot():
+            self.snapshot()
+            await self._copied(end)
         self._writer.end()
-        await asyncio.to_thread(self._writer.join, CLOSE_SECONDS)
+        await asyncio.to_thread(self._writer.join, max(0.0, end - self._event_loop.time()))
         if self._writer.is_alive():
             log.warning("state file not closed in time file=%s", self._settings.path)
+
+    async def _copied(self, end: float) -> None:
+        """Wait until no snapshot is being copied, or until that moment of the event loop's clock."""
+        while self.copying and self._event_loop.time() < end:  # noqa: ASYNC110 (the loop itself copies)
+            await asyncio.sleep(0.001)
+
+    def _closes_with_snapshot(self) -> bool:
+        """Whether the state needs a last snapshot, or one costs little and makes the next start quicker."""
+        if self._settings.durability == "off" or self._writer.gap:
+            return True
+        if self._writer.snapshot_pending:
+            return False
+        return self._written(self._changes.size()) <= CLOSE_BYTES
 
     # ---- for the metrics
 
@@ -160,8 +292,8 @@ class Store:
 
     @property
     def damaged(self) -> int:
-        """How many damaged files have been set aside."""
-        return self._damaged + self._writer.set_aside
+        """How many damaged files have been found."""
+        return self._damaged
 
     def _watch(self) -> None:
         """Tell once that the disk does not answer, and once that it does again."""
@@ -171,6 +303,9 @@ class Store:
             self._slow = True
             consequence = "going on without" if self._without else "acknowledgements wait"
             log.warning('state not written reason="the disk does not answer": %s', consequence)
+            if self.copying:  # its copies would stay in memory, and streams could not be forgotten
+                self._changes.abandon()
+                self._writer.put(Abandon(self._writer.begun))
             if self._without:
                 self._kept(self._sequence)
         elif self._slow and not slow:

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from ewad.engine import Cut
+from ewad.engine import Block
 from ewad.errors import StateError
-from ewad.ingest.mqtt.deliveries import Acknowledgements, Deliveries
-from ewad.store.file import DamagedError, Durability, Entry, GoneError, StateFile, set_aside
-from ewad.store.records import Change, Head, Record, encode
+from ewad.ingest.mqtt.deliveries import Acknowledgements
+from ewad.store.file import Durability, GoneError, StateFile
+from ewad.store.log import Entry
+from ewad.store.records import Change, Manifest, Record, encode
 
 log = logging.getLogger("ewad.store")
 
-PIECE_BYTES = 1 << 20  # of a snapshot, written at a time: some ms, for which commits wait
 RETRY_SECONDS = 1.0  # space that has come back is noticed within that
 
 
@@ -49,23 +49,51 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True)
-class SnapshotOf:
-    """The state after the record `sequence`, at `time` (Unix seconds), to be written."""
+class Begin:
+    """The beginning of the snapshot `number`; whole: in a new file."""
 
+    number: int
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """A block of the snapshot `number`."""
+
+    number: int
+    block: Block
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The end of the snapshot `number`: of what stood after the record `sequence`, of these blocks."""
+
+    number: int
     sequence: int
-    time: float
-    session: str
-    deliveries: Deliveries
-    cut: Cut
+    manifest: Manifest
+    blocks: Sequence[Block]
 
 
-Job = Commit | SnapshotOf | Gap
+@dataclass(frozen=True, slots=True)
+class Abandon:
+    """The snapshot `number` will not be copied to its end."""
+
+    number: int
+
+
+Piece = Begin | Copied | Finish | Abandon
+Job = Commit | Gap | Piece
 
 
 class Writer(threading.Thread):
     """Owns the open file. Its attributes may be read from anywhere.
 
     release: told of each record up to which all is kept, or let go.
+    begun, finished, failed: the number of the last snapshot of which that is true.
+    appends: whether the next one may be of changed blocks only.  journal_bytes: added to the journal so far.
+    taken_bytes: of blocks, so far, that are not in memory any more.
+    log_bytes: of the present file.  file_bytes: of that and of the one before it, after the last snapshot.
     gap: the file lacks something that came before the waiting commits; only a snapshot mends that, and no
     record is added to the journal before. failing: what can't be written now, "journal" or "snapshot".
     working_since: when its present piece of work began, on time.monotonic; None: it waits for some.
@@ -79,15 +107,15 @@ class Writer(threading.Thread):
         on_disk_error: Literal["wait", "continue"],
         release: Callable[[int], None],
         observe_seconds: Callable[[float], None],
-        clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(name="state", daemon=True)
-        self.gap = True
+        self.gap = not file.appends
+        self.appends = file.appends
         self.failing: dict[str, str] = {}
-        self.snapshot_pending = False
         self.snapshot_time = 0.0
-        self.file_bytes = file.size()
-        self.set_aside = 0
+        self.begun = self.finished = self.failed = 0
+        self.journal_bytes = self.taken_bytes = 0
+        self.log_bytes, self.file_bytes = file.length, file.size()
         self.working_since: float | None = None
         self.fault: BaseException | None = None
         self._path: Path = file.path
@@ -96,20 +124,24 @@ class Writer(threading.Thread):
         self._waits = on_disk_error == "wait"
         self._release = release
         self._observe_seconds = observe_seconds
-        self._clock = clock
         self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._held: deque[Commit] = deque()  # not on the disk
+        self._pieces: deque[Piece] = deque()
         self._lacking = 0  # the newest record that will never come
-        self._snapshot: SnapshotOf | None = None
         self._ending = False
 
     # ---- called by the event loop
 
     def put(self, job: Job) -> None:
         """Write this, after all that was put before."""
-        if isinstance(job, SnapshotOf):
-            self.snapshot_pending = True
+        if isinstance(job, Begin):
+            self.begun = job.number
         self._queue.put(job)
+
+    @property
+    def snapshot_pending(self) -> bool:
+        """Whether the last snapshot that was begun is still being copied and written."""
+        return self.begun > max(self.finished, self.failed)
 
     def end(self) -> None:
         """Write what has been put, close the file and end."""
@@ -125,19 +157,20 @@ class Writer(threading.Thread):
                 self.working_since = time.monotonic()
                 self._work()
                 self.working_since = None
-            if self._snapshot is not None:  # put while another one was being written
-                self._work()
             self._attempt("journal", self._close)
         except BaseException as error:
             log.exception("state writer failed")
             self.fault = error
 
     def _work(self) -> None:
-        """Write what there is."""
+        """Write what there is; commits pass between two blocks of a snapshot."""
         self._attempt("file", self._open)
-        if self._snapshot is not None:
-            self._attempt("snapshot", self._write_snapshot)
         self._attempt("journal", self._append)
+        while self._pieces:
+            self.working_since = time.monotonic()
+            self._write(self._pieces.popleft())
+            self._receive_more()
+            self._attempt("journal", self._append)
 
     def _receive(self, timeout: float | None) -> None:
         """Take over what has been put; wait for the first."""
@@ -148,31 +181,36 @@ class Writer(threading.Thread):
         self._receive_more()
 
     def _receive_more(self) -> None:
-        while not self._queue.empty():
+        """Take over what has been put, up to the beginning of a snapshot: what comes later is not in it."""
+        while not self._queue.empty() and not (self._pieces and isinstance(self._pieces[-1], Begin)):
             self._take(self._queue.get_nowait())
 
     def _take(self, job: Job | None) -> None:
         if job is None:
             self._ending = True
-        elif isinstance(job, SnapshotOf):
-            self._snapshot = job
         elif isinstance(job, Gap):
             self._lacking = job.sequence
             self.gap = True
-        else:
+        elif isinstance(job, Commit):
             self._held.append(job)
+        else:
+            self._pieces.append(job)
 
-    def _attempt(self, what: str, work: Callable[[], bool]) -> None:
-        """Do some work, which returns whether it has proved anything, and note what came of it."""
+    def _attempt(self, what: str, work: Callable[[], bool]) -> bool:
+        """Do some work, which returns whether it has proved anything, and note what came of it.
+
+        Return whether it could be done.
+        """
         if self._file is None and what != "file":
-            return
+            return False
         try:
             proved = work()
         except StateError as error:
             self._fail(what, error)
-            return
+            return False
         if proved:
             self._mended(what)
+        return True
 
     def _mended(self, what: str) -> None:
         if what not in self.failing:
@@ -186,28 +224,18 @@ class Writer(threading.Thread):
             consequence = "acknowledgements wait" if self._waits else "going on without"
             log.warning('state not written reason="%s": %s', error, consequence)
         self.failing[what] = str(error)
-        if what == "snapshot" or not self._waits:
-            self._drop_snapshot()
-        if isinstance(error, DamagedError | GoneError):
-            self._abandon(isinstance(error, DamagedError))
+        if isinstance(error, GoneError):
+            self._abandon()
         if not self._waits:
             self.gap = True
             self._let_go()
 
-    def _drop_snapshot(self) -> None:
-        self._snapshot = None
-        self.snapshot_pending = False
-
-    def _abandon(self, damaged: bool) -> None:
+    def _abandon(self) -> None:
         """Leave the file; the next one begins with a snapshot."""
         file, self._file = self._file, None
-        self.gap = True
+        self.gap, self.appends = True, False
         if file is not None:
             file.close()
-        if damaged:
-            self.set_aside += 1
-            moved = set_aside(self._path, self._clock())
-            log.warning("state damaged file=%s set_aside=%s", self._path, moved)
 
     def _let_go(self) -> None:
         """Release what is held, though it is nowhere; the next snapshot will contain it."""
@@ -239,7 +267,9 @@ class Writer(threading.Thread):
         if not self._held:
             return False
         started = time.perf_counter()
-        self._open_file.append([commit.entry() for commit in self._held])
+        self._open_file.check()
+        self.journal_bytes += self._open_file.append([commit.entry() for commit in self._held])
+        self.log_bytes = self._open_file.length
         self._observe_seconds(time.perf_counter() - started)
         self._release_first(len(self._held))
         return True
@@ -249,73 +279,36 @@ class Writer(threading.Thread):
         assert self._file is not None  # noqa: S101 (_attempt sees to it)
         return self._file
 
-    def _write_snapshot(self) -> bool:
-        snapshot, file = self._snapshot, self._open_file
-        assert snapshot is not None  # noqa: S101 (run sees to it)
-        number = file.begin_snapshot(snapshot.sequence, snapshot.time)
-        pieces = _Pieces(file, number, self._between)
-        pieces.write(encode(Head.of(snapshot.session, snapshot.deliveries)))
-        pieces.end()
-        snapshot.cut.write(pieces)
-        pieces.end()
-        file.finish_snapshot(number, pieces.number)
-        self._covered(snapshot)
-        if self._snapshot is snapshot:  # else a newer one waits
-            self._drop_snapshot()
-        while file.cut():
-            self._between()
-        self.file_bytes = file.size()
-        return True
+    def _write(self, piece: Piece) -> None:
+        """Write a piece of a snapshot, unless an earlier one could not be written."""
+        if piece.number != self.failed and not self._written(piece):
+            self.failed = piece.number
+            if self._file is not None:
+                self._file.abandon()
+        if isinstance(piece, Copied):
+            self.taken_bytes += len(piece.data)
 
-    def _covered(self, snapshot: SnapshotOf) -> None:
+    def _written(self, piece: Piece) -> bool:
+        """Write it; return whether that could be done."""
+        return not isinstance(piece, Abandon) and self._attempt("snapshot", partial(self._write_piece, piece))
+
+    def _write_piece(self, piece: Begin | Copied | Finish) -> bool:
+        """Write it; return whether a snapshot is complete with that."""
+        file = self._open_file
+        if isinstance(piece, Begin):
+            file.begin_snapshot(whole=piece.whole)
+        elif isinstance(piece, Copied):
+            file.add_block(piece.block, piece.data)
+        else:
+            file.finish_snapshot(piece.sequence, piece.manifest, piece.blocks)
+            self._covered(piece)
+        return isinstance(piece, Finish)
+
+    def _covered(self, snapshot: Finish) -> None:
         """Release the commits that a complete snapshot contains."""
-        self.snapshot_time = snapshot.time
+        self.snapshot_time, self.finished, self.appends = snapshot.manifest.time, snapshot.number, True
+        self.log_bytes, self.file_bytes = self._open_file.length, self._open_file.size()
         self._release_first(sum(commit.sequence <= snapshot.sequence for commit in self._held))
         self.gap = snapshot.sequence < self._lacking
         if not self.gap:
             self._mended("journal")  # the snapshot has what that lacks
-
-    def _between(self) -> None:
-        """Let commits pass between two pieces of a snapshot."""
-        self.working_since = time.monotonic()
-        self._receive_more()
-        if not self.gap:
-            self._open_file.check()
-            self._append()
-
-
-class _Pieces(io.RawIOBase):
-    """A file that is written forwards, as the pieces of a snapshot."""
-
-    def __init__(self, file: StateFile, snapshot: int, between: Callable[[], None]) -> None:
-        super().__init__()
-        self.number = 0
-        self._file = file
-        self._snapshot = snapshot
-        self._between = between
-        self._waiting: list[memoryview] = []
-        self._size = 0
-
-    def writable(self) -> bool:
-        """Return True: it is made to be written."""
-        return True
-
-    def write(self, data: Any) -> int:
-        """Take more bytes."""
-        view = memoryview(data).cast("B")
-        for start in range(0, len(view), PIECE_BYTES):
-            piece = view[start : start + PIECE_BYTES]
-            self._waiting.append(piece)
-            self._size += len(piece)
-            if self._size >= PIECE_BYTES:
-                self.end()
-        return len(view)
-
-    def end(self) -> None:
-        """Write what waits as one piece."""
-        if self._size:
-            self._file.add_piece(self._snapshot, self.number, b"".join(self._waiting))
-            self.number += 1
-            self._waiting.clear()
-            self._size = 0
-            self._between()

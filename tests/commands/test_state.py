@@ -1,8 +1,12 @@
 """`ewad state`: what it says of a file that a daemon has open, and of one that isn't there."""
 
-import sqlite3
 import stat
 
+import pytest
+
+from ewad.errors import StateError
+from ewad.store import file
+from ewad.store.file import StateFile
 from tests.console import ewad
 from tests.store.states import keep, running
 from tests.system.daemon import failed
@@ -55,9 +59,52 @@ def test_no_section_no_file_and_a_target_that_exists_are_told_in_a_line(tmp_path
     assert "expected a [state] section" in failed(ewad("state", "show", "-c", config), 2)
     config.write_text(CONFIG)
     assert "no daemon has kept state there yet" in failed(ewad("state", "show", "-c", config), 1)
-    sqlite3.connect(tmp_path / "ewad.db").close()
-    (tmp_path / "ewad.db").touch()
+    StateFile(tmp_path / "ewad.db").close()
     taken = ewad("state", "backup", config, "-c", config)
     assert "expected a file that does not exist yet" in failed(taken, 2)
     nowhere = ewad("state", "backup", tmp_path / "no" / "copy.db", "-c", config)
     assert "no/copy.db: No such file or directory" in failed(nowhere, 1)
+
+
+async def test_a_backup_is_whole_or_absent_and_one_without_its_end_is_refused(tmp_path):
+    config = tmp_path / "ewad.toml"
+    config.write_text(CONFIG)
+    async with running(tmp_path / "ewad.db") as store:
+        for seed in range(6):
+            await keep(store, seed)
+    whole = tmp_path / "whole.db"
+    file.back_up(tmp_path / "ewad.db", whole)
+    content = whole.read_bytes()
+    for length in (1, 48, 60, len(content) // 2, len(content) - 1):
+        (tmp_path / "ewad.db").write_bytes(content[:length])
+        shown = ewad("state", "show", "-c", config)
+        cut_off = f"expected a whole backup, got {length:,} bytes without an end" in shown.stderr
+        assert cut_off or ("damage     " in shown.stdout and "damage     none" not in shown.stdout), length
+
+
+async def test_a_backup_that_is_killed_leaves_nothing_under_its_name(tmp_path, monkeypatch):
+    async with running(tmp_path / "ewad.db") as store:
+        await keep(store, 0)
+
+    class KilledError(BaseException):
+        pass
+
+    def killed(descriptor):
+        raise KilledError
+
+    monkeypatch.setattr("os.fsync", killed)
+    with pytest.raises(KilledError):
+        file.back_up(tmp_path / "ewad.db", tmp_path / "copy.db")
+    assert [each.name for each in tmp_path.iterdir()] == ["ewad.db"]
+
+
+async def test_a_damaged_file_is_not_backed_up_as_if_it_were_good(tmp_path):
+    async with running(tmp_path / "ewad.db") as store:
+        for seed in range(6):
+            await keep(store, seed)
+    good = (tmp_path / "ewad.db").read_bytes()
+    for at in range(0, len(good), 97):
+        (tmp_path / "ewad.db").write_bytes(good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :])
+        with pytest.raises(StateError):
+            file.back_up(tmp_path / "ewad.db", tmp_path / "copy.db")
+        assert not (tmp_path / "copy.db").exists()

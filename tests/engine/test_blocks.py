@@ -7,7 +7,17 @@ import pytest
 from hypothesis import given, settings
 
 from ewad.engine import Batch, ByCount, Engine, GroupSettings, ModelSettings, blocks
-from ewad.engine.blocks import BLOCK_BYTES, MODELS, NAMES, NAMES_A_BLOCK, ROWS, Block, shift_of
+from ewad.engine.blocks import (
+    BLOCK_BYTES,
+    MODELS,
+    NAMES,
+    NAMES_A_BLOCK,
+    ROWS,
+    Block,
+    Moment,
+    Outline,
+    shift_of,
+)
 from ewad.errors import StateError
 from tests.engine.scenarios import groups, new_engine, observe_in_pieces, random_samples, state_of
 from tests.engine.test_laws import seeds
@@ -118,6 +128,16 @@ def test_a_block_of_fewer_rows_is_refused_and_one_of_more_is_cut(monkeypatch):
 
 def outline_bytes(engine):
     return engine.outlines()[0][0].row_bytes
+
+
+def test_a_shared_model_is_of_its_moment_though_streams_come_before_it_is_copied():
+    group = GroupSettings("plant", model=replace(MODEL, share="group"))
+    engine = Engine([group])
+    moment = Moment.of(engine.groups[0])
+    engine.add_stream(0, "stream 0")
+    outline = Outline(engine.groups[0], moment)
+    assert (outline.n, outline.count(ROWS), outline.count(MODELS)) == (0, 0, 1)
+    assert len(outline.copy(MODELS, 0)) == outline.model_bytes > 0
 
 
 def test_a_header_of_a_newer_version_is_refused():

@@ -1,4 +1,4 @@
-"""Copies of a state that stay as they are, and their portable form."""
+"""The portable form of a state."""
 
 import io
 
@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from ewad.engine import Buffer, Cut
+from ewad.engine import Cut
 from ewad.engine.cut import HEADER, SLICE, WRITTEN_BYTES
 
 
@@ -18,25 +18,6 @@ def arrays(seed: int, n: int) -> dict[str, np.ndarray]:
         "scalar": np.array(seed),
         "columns": np.asfortranarray(rng.normal(size=(3, n))),
     }
-
-
-def test_a_copy_stays_while_the_original_changes():
-    original = arrays(1, 100)
-    copied = Cut({}, original).copy(Buffer())
-    for array in original.values():
-        array[...] = 0
-    for name, array in arrays(1, 100).items():
-        np.testing.assert_array_equal(copied.arrays[name], array)
-        assert copied.arrays[name].dtype == array.dtype
-
-
-@pytest.mark.parametrize("sizes", [(10, 10, 10), (10, 1000, 3), (0, 5, 0)])
-def test_a_buffer_used_again_holds_the_newest_copy_whatever_the_sizes(sizes):
-    buffer = Buffer()
-    for seed, n in enumerate(sizes):
-        copied = buffer.copies(arrays(seed, n))
-        for name, array in arrays(seed, n).items():
-            np.testing.assert_array_equal(copied[name], array)
 
 
 @pytest.mark.parametrize("n", [0, 1, SLICE, SLICE + 1, WRITTEN_BYTES // 8])

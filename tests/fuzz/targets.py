@@ -32,8 +32,10 @@ from ewad.ingest.topics import TopicTemplate
 from ewad.outputs.http.access import _credentials
 from ewad.outputs.prometheus.negotiation import accepts_gzip, wants_openmetrics
 from ewad.store import model_file
-from ewad.store.file import Entry, StateFile
-from ewad.store.records import Change, Head, Record, encode
+from ewad.store.changes import Changes
+from ewad.store.file import StateFile
+from ewad.store.log import Entry
+from ewad.store.records import Change, Head, Manifest, Record, encode
 from ewad.store.recovery import recover
 from tests.ingest.mqtt.peer import Recorder
 from tests.outputs.engines import feed
@@ -201,10 +203,11 @@ def state(data: bytes) -> None:
 
 
 def file(data: bytes) -> None:
-    """A state file with any bytes changed, or those of its journal: recovered, set aside or refused."""
-    in_record = bool(data) and data[0] % 2 == 1
+    """A state file with any bytes changed, or those of a record, or of a header: recovered or refused."""
+    part = data[0] % 3 if data else 0
     with _scratch() as path:
-        path.write_bytes(_state_file(data) if in_record else _changed(_state_file(b""), data))
+        whole = _state_file(data if part == 1 else b"", data if part == 2 else b"")
+        path.write_bytes(whole if part else _changed(whole, data))
         try:
             opened, _ = recover(path, "off", "", lambda: Engine(SETTINGS), 0.0)
         except StateError:
@@ -213,19 +216,22 @@ def file(data: bytes) -> None:
 
 
 @lru_cache(maxsize=1)
-def _state_file(damage: bytes) -> bytes:
-    """Return a state file of a snapshot and a record whose bytes are changed, its checksum right."""
+def _state_file(record_damage: bytes, header_damage: bytes) -> bytes:
+    """Return a state file of a snapshot and a record whose bytes are changed, the checksums right."""
     names = [(0, "s", (("k", "v"),)), (0, "t", ())]
     batch = Batch(0, np.array([0, 1, 0], dtype=np.int32), np.arange(3.0), np.ones(3))
     notes = Acknowledgements(pubacks=[1, 2], pubrecs=[3], pubcomps=[4])
     record = encode(Record.of(Change(names, [batch], [(0, ["t"], [1])], ["a"]), 0, 0, notes))
     with _scratch() as path:
-        made = StateFile(path, "off")
-        snapshot = made.begin_snapshot(1, 0.0)
-        made.add_piece(snapshot, 0, encode(Head.of("", Deliveries([1], [2]))))
-        made.add_piece(snapshot, 1, Engine(SETTINGS).dump())
-        made.finish_snapshot(snapshot, 2)
-        made.append([Entry(2, 3, _changed(record, damage))])
+        made, changes = StateFile(path, "off"), Changes(Engine(SETTINGS))
+        made.begin_snapshot(whole=True)
+        changes.begin(made.add_block, whole=True)
+        while changes.copy_next():
+            pass
+        header, blocks = changes.copied()
+        head = encode(Head.of("", Deliveries([1], [2])))
+        made.finish_snapshot(1, Manifest(0.0, head, _changed(header, header_damage), []), blocks)
+        made.append([Entry(2, 3, _changed(record, record_damage))])
         made.close()
         return path.read_bytes()
 

@@ -1,6 +1,7 @@
 """Stores on real files in a real event loop, and engines to compare."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -58,6 +59,7 @@ async def keep(
     """Let the store's engine observe random samples, and record them; wait until they are kept."""
     streams, batches = batch(store.engine, seed)
     for each in batches:
+        store.touch(each)
         store.engine.observe(each)
     done = asyncio.Event()
     store.record(Change(streams, batches), notes or Acknowledgements(), done.set)
@@ -74,6 +76,23 @@ def uninterrupted(seeds: range) -> Engine:
         for each in batch(engine, seed)[1]:
             engine.observe(each)
     return engine
+
+
+async def snapshot(store: Store, *, whole: bool = False) -> None:
+    """Let the store write a snapshot; wait until it is complete."""
+    store.snapshot(whole=whole)
+    number = store._writer.begun
+    await until(lambda: store._writer.finished == number)
+
+
+def crashed(path: Path) -> Path:
+    """Return a copy of the file, and of the one before it, as a kill would leave them."""
+    copy = path.with_name("crashed") / path.name
+    copy.parent.mkdir(exist_ok=True)
+    for suffix in ("", ".previous", "-wal"):
+        if Path(f"{path}{suffix}").exists():
+            shutil.copy(f"{path}{suffix}", f"{copy}{suffix}")
+    return copy
 
 
 async def until(condition) -> None:

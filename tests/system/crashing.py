@@ -9,11 +9,12 @@ import sys
 import time
 
 from ewad import cli
-from ewad.store import store
+from ewad.store import file, store
 from ewad.store.file import StateFile
 
-# before_commit: the journal's record is written, its transaction not yet over
-POINTS = ("before_commit", "after_commit", "during_snapshot", "before_snapshot_ends", "during_cut")
+# before_commit: half of the journal's record is written.  during_change: a new file is complete, but does not
+# stand in the old one's place yet
+POINTS = ("before_commit", "after_commit", "during_snapshot", "before_snapshot_ends", "during_change")
 # no crash: dead_disk gives no answer from the first commit on, slow_disk none while there is a file `slow`
 
 
@@ -26,32 +27,41 @@ def crash_at(point: str, count: int) -> None:
         if left[0] == 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    append, add_piece, finish, commit = (
-        StateFile.append, StateFile.add_piece, StateFile.finish_snapshot, StateFile._commit,
+    append, add_block, finish, change = (
+        StateFile.append, StateFile.add_block, StateFile.finish_snapshot, StateFile._take_over,
     )  # fmt: skip
 
     def after_commit(self, entries):
-        append(self, entries)
+        written = append(self, entries)
         if any(entry.samples for entry in entries):  # else nothing is sent again, at QoS 2
             reached()
+        return written
 
     def during_snapshot(self, *arguments):
-        add_piece(self, *arguments)
+        add_block(self, *arguments)
         reached()
 
     def before_snapshot_ends(self, *arguments):
         reached()
         finish(self, *arguments)
 
-    def in_transaction(*, of: str):
-        def traced(self, *statements):
-            mine = any(statement.startswith(of) for statement, _ in statements)
-            self._database.set_trace_callback(
-                lambda statement: reached() if mine and statement == "COMMIT" else None
-            )
-            commit(self, *statements)
+    def before_commit(self, entries):
+        write_all = file.write_all
 
-        return traced
+        def half(descriptor, data, at):
+            write_all(descriptor, data[: len(data) // 2], at)
+            reached()
+            write_all(descriptor, data, at)
+
+        file.write_all = half
+        try:
+            return append(self, entries)
+        finally:
+            file.write_all = write_all
+
+    def during_change(self, new):
+        reached()
+        change(self, new)
 
     def dead_disk(self, *arguments):
         while True:
@@ -60,18 +70,19 @@ def crash_at(point: str, count: int) -> None:
     def slow_disk(self, *arguments):
         while self.path.with_name("slow").exists():
             time.sleep(0.01)
-        append(self, *arguments)
+        return append(self, *arguments)
 
     patched = {
         "slow_disk": ("append", slow_disk),
         "dead_disk": ("append", dead_disk),
-        "before_commit": ("_commit", in_transaction(of="INSERT INTO journal")),
+        "before_commit": ("append", before_commit),
         "after_commit": ("append", after_commit),
-        "during_snapshot": ("add_piece", during_snapshot),
+        "during_snapshot": ("add_block", during_snapshot),
         "before_snapshot_ends": ("finish_snapshot", before_snapshot_ends),
-        "during_cut": ("_commit", in_transaction(of="DELETE FROM piece WHERE snapshot <")),
+        "during_change": ("_take_over", during_change),
     }
     setattr(StateFile, *patched[point])
+    store.FILE_BYTES = 0 if point == "during_change" else 1 << 16  # a new file at once, or every few seconds
     if point == "slow_disk":
         store.SLOW_SECONDS = 0.2
 
