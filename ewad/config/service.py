@@ -32,7 +32,8 @@ class StateSettings(msgspec.Struct, frozen=True, kw_only=True):
         float, Option(duration("1ms", "10s"), "How often what came is stored, and then acknowledged.")
     ] = 0.05
     snapshot_interval_seconds: Annotated[
-        float, Option(duration("1s", "1d"), "How often the whole state is written: a start replays the rest.")
+        float,
+        Option(duration("1s", "1d"), "How often changed state is written at most: a start replays the rest."),
     ] = 60.0
     durability: Annotated[
         Literal["power", "process", "off"],

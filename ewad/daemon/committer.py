@@ -26,7 +26,7 @@ FIRST_PIECE = 128  # samples: 40 ms at the 300 us a sample of a large network th
 LARGEST_PIECE = 1 << 16
 PIECE_SECONDS = 0.010  # aimed at; what it takes beyond is the error of the aim
 TURN_SECONDS = 0.020  # of observing, after which the event loop has its turn
-COPIED_PIECE = 16  # samples, while a snapshot is being copied: each may have 0.2 ms of copies made first
+COPIED_PIECE = 8  # samples, while a snapshot is being copied: each may have 0.8 ms of copies made first
 REST_SECONDS = 0.01  # between looks at whether a snapshot has been copied
 
 
