@@ -165,7 +165,7 @@ class Committer:
 
     def _look_again(self) -> None:
         self._look = None
-        if self._job is None and not self._intake.waiting:
+        if self._idle:
             self._act()
 
     def _forget(self, now: float) -> None:
