@@ -1,8 +1,10 @@
+cimport cython
 from libc cimport math
 from ewad.kernels cimport memory
 
 cdef double NAN
 
+@cython.final
 cdef class AverageKernel:
     cdef AverageKernel next
     cdef int more, follows

@@ -1,3 +1,4 @@
+cimport cython
 from libc cimport math
 from libc.stdint cimport int64_t
 from ewad.kernels cimport memory
@@ -7,6 +8,7 @@ cdef double CHANGE_LIMIT, CHANCE, RECORD_BETA, RECENT_BETA, YOUNG, LOST_BETA, LO
 cdef double SEASONAL_INTERVAL, TWO_YEARS, RARE, TINY
 cdef Py_ssize_t STANDS, PROMISED, CAME, AGREED, SPREAD, WEIGHT, LATELY, RIGHTLY, LOSSES, N_SUMS
 
+@cython.final
 cdef class CalibrationKernel:
     cdef Py_ssize_t n
     cdef object arrays, places

@@ -1,3 +1,4 @@
+cimport cython
 from libc cimport math
 from libc.stdint cimport int64_t
 from ewad.kernels cimport memory
@@ -7,6 +8,7 @@ from ewad.kernels.scale cimport ScaleKernel
 cdef double LAG_LIMIT, LEVEL_LIMIT, JUMP_LIMIT, OUTLIER_LIMIT, TARGET_LIMIT, CROSSED, DAY, CIRCLE
 cdef Py_ssize_t WEEK, DEVIATIONS, SEASON, YEAR, LEVEL, YEAR_SHAPE, N_CONTEXT, N_AVERAGES
 
+@cython.final
 cdef class FeaturesKernel:
     cdef Py_ssize_t lags, ahead, season, depth, first, n_horizons
     cdef int full

@@ -1,3 +1,4 @@
+cimport cython
 from libc cimport math
 from libc.stdint cimport int64_t
 from ewad.kernels cimport memory
@@ -15,6 +16,7 @@ from ewad.kernels.seasons cimport SeasonsKernel
 cdef double NAN, SKILL_BETA, ROUNDING, NOTHING
 cdef Py_ssize_t FORECAST, LAST, MIXED, SAID
 
+@cython.final
 cdef class ForecasterKernel:
     cdef object parts, arrays, scratch
     cdef Sample s
@@ -33,6 +35,7 @@ cdef class ForecasterKernel:
     cdef readonly Py_ssize_t width, columns
     cdef int64_t* horizons
     cdef int64_t* first_place
+    cdef double* roots
     cdef double* changes
     cdef double* errors
     cdef double* made
@@ -51,8 +54,8 @@ cdef class ForecasterKernel:
     cdef void consult(self, Expert expert, Py_ssize_t at) noexcept nogil
     cdef double made_by(self, Py_ssize_t expert, Py_ssize_t i) noexcept nogil
     cdef Py_ssize_t place(self, Py_ssize_t i) noexcept nogil
-    cdef double unit(self, Py_ssize_t i) noexcept nogil
-    cdef double difference(self, Py_ssize_t i, double before) noexcept nogil
+    cdef double smallest(self, Py_ssize_t i) noexcept nogil
+    cdef double difference(self, double before, double smallest) noexcept nogil
     cdef double mix(self, Sample s, Py_ssize_t i) noexcept nogil
     cdef double follow(self, Sample s, Py_ssize_t i) noexcept nogil
     cdef void tell(self, Sample s, Py_ssize_t i, double forecast) noexcept nogil

@@ -5,8 +5,6 @@ forecast = expected value + scale * (what the experts say of features), mixed by
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from ewad.kernels import memory
@@ -101,7 +99,8 @@ class ForecasterKernel:
         self.width = SAID + n_experts if self.mixes else MIXED
         self.places = sum(horizons)
         steps = np.array(horizons, dtype=np.int64)
-        self.arrays = steps, np.cumsum(steps) - steps
+        self.arrays = steps, np.cumsum(steps) - steps, np.sqrt(np.array(horizons, dtype=np.float64))
+        self.roots = memory.doubles(self.arrays[2])
         self.horizons = memory.integers(self.arrays[0])
         self.first_place = memory.integers(self.arrays[1])
         self.scratch = np.zeros(n_experts * len(horizons)), np.zeros(n_experts), np.zeros(len(horizons))
@@ -202,18 +201,14 @@ class ForecasterKernel:
         """Return where what is pending for this sample, and the i-th horizon, lies."""
         return self.s.row * self.places + self.first_place[i] + self.s.number % self.horizons[i]
 
-    def unit(self, i: int) -> float:
-        """Return what errors of the i-th horizon are measured in."""
-        return self.s.scale * math.sqrt(float(self.horizons[i]))
+    def smallest(self, i: int) -> float:
+        """Return the least difference of values, over the i-th horizon, that is one: no rounding."""
+        return ROUNDING * abs(self.s.value) + NOTHING * (self.s.scale * self.roots[i])
 
-    def difference(self, i: int, before: float) -> float:
-        """Return how far the value is from another one, computed before; what is smaller than rounding is
-        0.
-        """
+    def difference(self, before: float, smallest: float) -> float:
+        """Return how far the value is from another one, computed before; 0 where that is but rounding."""
         difference = self.s.value - before
-        if abs(difference) < ROUNDING * abs(self.s.value) + NOTHING * self.unit(i):
-            return 0.0
-        return difference
+        return 0.0 if abs(difference) < smallest else difference
 
     def mix(self, s: Sample, i: int) -> float:
         """Return the experts' forecasts for the i-th horizon mixed, and learn from those made for this
@@ -222,13 +217,14 @@ class ForecasterKernel:
         An outlier does not count in the experts' track record: neither how they forecast it, nor what they
         make of it.
         """
-        unit = self.unit(i)
+        unit = s.scale * self.roots[i]  # what errors are measured in
+        smallest = self.smallest(i)
         pending = self.place(i) * self.width
         outlier = 1 if s.value != s.steady else 0
         counts = 1 if s.position >= self.horizons[i] and not outlier else 0  # nor what was made before a gap
         for e in range(self.n_experts):
             said = self.forecasts[pending + SAID + e]
-            self.errors[e] = self.difference(i, said) / unit if counts else NAN
+            self.errors[e] = self.difference(said, smallest) / unit if counts else NAN
         self.hedge.take(s.row, i, float(self.horizons[i]), float(s.number), self.errors)
         mixed = 0.0
         for e in range(self.n_experts):
@@ -243,8 +239,7 @@ class ForecasterKernel:
             if counts:
                 promised = (self.forecasts[pending + MIXED] - last) / unit
                 came = (s.value - last) / unit
-            smallest = ROUNDING * abs(s.value) / unit + NOTHING
-            self.calibration.take(s, i, promised, came, smallest)
+            self.calibration.take(s, i, promised, came, smallest / unit)
         self.forecasts[pending + MIXED] = NAN if outlier else mixed
         return mixed
 
@@ -270,9 +265,9 @@ class ForecasterKernel:
         made_before = 1 if s.position >= self.horizons[i] else 0  # not before the window began
         error = NAN
         if made_before:
-            error = self.difference(i, self.forecasts[pending + FORECAST])
+            error = self.difference(self.forecasts[pending + FORECAST], self.smallest(i))
         if error == error:
-            change = self.difference(i, self.forecasts[pending + LAST])
+            change = self.difference(self.forecasts[pending + LAST], self.smallest(i))
             self.squared_error[o] = error * error + SKILL_BETA * self.squared_error[o]
             self.squared_change[o] = change * change + SKILL_BETA * self.squared_change[o]
         self.forecasts[pending + FORECAST] = forecast
@@ -284,7 +279,7 @@ class ForecasterKernel:
             if made_before:
                 below = self.widths[2 * place]
                 above = self.widths[2 * place + 1]
-            self.intervals.take(s.row, i, error, self.unit(i), below, above)
+            self.intervals.take(s.row, i, error, s.scale * self.roots[i], below, above)
             self.widths[2 * place] = self.intervals.below
             self.widths[2 * place + 1] = self.intervals.above
             self.lower[o] = forecast - self.intervals.below

@@ -1,7 +1,9 @@
+cimport cython
 from libc cimport math
 from libc.stdint cimport int64_t
 from ewad.kernels cimport memory
 
+@cython.final
 cdef class GridKernel:
     cdef double every, max_gap
     cdef int mean

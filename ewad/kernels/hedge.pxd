@@ -1,8 +1,10 @@
+cimport cython
 from libc cimport math
 from ewad.kernels cimport memory
 
-cdef double RECORD_BETA, YOUNG, LEARNING_RATE, DROPPED, ERROR_LIMIT, FAR_ERROR_LIMIT, COMMON_LIMIT, SILENT, NO_LOSS, INF
+cdef double RECORD_BETA, YOUNG, LEARNING_RATE, DROPPED, FAR, ERROR_LIMIT, FAR_ERROR_LIMIT, COMMON_LIMIT, SILENT, NO_LOSS, INF
 
+@cython.final
 cdef class HedgeKernel:
     cdef Py_ssize_t n_horizons, n_experts
     cdef object array

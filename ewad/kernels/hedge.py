@@ -21,6 +21,7 @@ YOUNG = 3.0
 LEARNING_RATE = 0.15
 # Below this share of the best's weight an expert is left out, until its record is better.
 DROPPED = 1e-3
+FAR = -7.0  # its logarithm, and somewhat less: nearer ones alone need be worked out
 # Losses are bounded, as Hedge wants them: a spike or a step must not outweigh the whole record. At this many
 # scales, or, far ahead where ordinary errors are as large, at so many scales times the root of the horizon.
 ERROR_LIMIT = 10.0
@@ -105,8 +106,12 @@ class HedgeKernel:
         pace = -LEARNING_RATE / max(best / max(weight, 1.0), NO_LOSS)
         total = 0.0
         for e in range(n):
-            share = math.exp(pace * (self.record[o + e] - best))
-            shares[e] = share if share >= DROPPED else 0.0
-            total += shares[e]
+            behind = pace * (self.record[o + e] - best)
+            shares[e] = 0.0
+            if behind > FAR:
+                share = math.exp(behind)
+                if share >= DROPPED:
+                    shares[e] = share
+                    total += share
         for e in range(n):
             shares[e] /= total

@@ -1,3 +1,4 @@
+cimport cython
 from libc cimport math
 from libc.stdint cimport int64_t
 from ewad.kernels cimport memory
@@ -5,6 +6,7 @@ from ewad.kernels cimport memory
 cdef double STEP, EAGER, SIZE_MEMORY, ERROR_LIMIT, NARROWEST, WIDEST, EXACT, COVERAGE_BETA, HIGHEST_SCORE, COOLING
 cdef double NO_ROOM
 
+@cython.final
 cdef class IntervalsKernel:
     cdef double coverage, outside, below, above
     cdef Py_ssize_t n_horizons

@@ -1,3 +1,4 @@
+cimport cython
 from libc cimport math
 from libc.stdint cimport int64_t
 from ewad.kernels cimport memory
@@ -12,11 +13,14 @@ cdef class OptimizerKernel:
     cdef void forget(self, Py_ssize_t row) noexcept nogil
     cdef void step(self, Py_ssize_t row, double* theta, double* g, double rate) noexcept nogil
 
+@cython.final
 cdef class MomentumKernel(OptimizerKernel):
     cdef double beta1, taken
 
+@cython.final
 cdef class RMSpropKernel(OptimizerKernel):
     cdef double beta2, inside, outside
 
+@cython.final
 cdef class AdamKernel(OptimizerKernel):
     cdef double beta1, beta2, epsilon, weight_decay

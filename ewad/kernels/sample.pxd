@@ -1,6 +1,8 @@
+cimport cython
 from libc.stdint cimport int64_t
 from ewad.kernels cimport memory
 
+@cython.final
 cdef class Sample:
     cdef readonly object arrays, flags
     cdef double* x

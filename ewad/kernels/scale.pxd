@@ -1,3 +1,4 @@
+cimport cython
 from libc cimport math
 from libc.stdint cimport int64_t
 from ewad.kernels cimport memory
@@ -5,6 +6,7 @@ from ewad.kernels.sample cimport Sample
 
 cdef double SCALE_BETA, OUTLIER_LIMIT, LONE_LIMIT, QUIET_BETA, QUIET, ROUNDING, NORMAL, MOST_DOUBLED
 
+@cython.final
 cdef class ScaleKernel:
     cdef double* steady
     cdef double* last

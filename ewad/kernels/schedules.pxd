@@ -1,9 +1,11 @@
+cimport cython
 from libc cimport math
 from ewad.kernels cimport memory
 
 cdef double PI
 cdef int INVERSE_TIME, EXPONENTIAL, INVERSE_SQRT, STAIRCASE, MANUAL, COSINE, REDUCE_ON_PLATEAU
 
+@cython.final
 cdef class ScheduleKernel:
     cdef int kind, by_batch, reduces
     cdef double a, b

@@ -1,3 +1,4 @@
+cimport cython
 from libc.stdint cimport int64_t
 from ewad.kernels cimport memory
 from ewad.kernels.grid cimport GridKernel
@@ -5,6 +6,7 @@ from ewad.kernels.grid cimport GridKernel
 cdef double NAN
 cdef Py_ssize_t BLOCKS, N_SUMS, N_MADE
 
+@cython.final
 cdef class ScoresKernel:
     cdef Py_ssize_t n, depth, places
     cdef object arrays, nothing

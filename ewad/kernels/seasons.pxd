@@ -1,3 +1,4 @@
+cimport cython
 from libc cimport math
 from libc.stdint cimport int64_t
 from ewad.kernels cimport memory
@@ -6,6 +7,7 @@ from ewad.kernels.sample cimport Sample
 cdef double NAN, DAY
 cdef Py_ssize_t WEEK
 
+@cython.final
 cdef class SeasonsKernel:
     cdef Py_ssize_t size, n_horizons
     cdef int finds

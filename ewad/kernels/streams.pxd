@@ -1,3 +1,4 @@
+cimport cython
 from libc.stdint cimport int32_t, int64_t
 from ewad.kernels cimport memory
 from ewad.kernels.averages cimport AverageKernel
@@ -6,6 +7,7 @@ from ewad.kernels.forecaster cimport ForecasterKernel
 cdef double VALUE_LIMIT
 cdef Py_ssize_t RELEASED, COLUMNS, UNKNOWN_ROW, IMPOSSIBLE
 
+@cython.final
 cdef class StreamsKernel:
     cdef AverageKernel first
     cdef int drops, forecasts

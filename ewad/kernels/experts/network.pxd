@@ -1,7 +1,9 @@
+cimport cython
 from libc.stdint cimport int64_t
 from ewad.kernels cimport algebra, memory
 from ewad.kernels.experts.gradient cimport GradientExpert
 
+@cython.final
 cdef class NetworkKernel(GradientExpert):
     cdef Py_ssize_t n_layers
     cdef object shape, buffers

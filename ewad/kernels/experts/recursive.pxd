@@ -1,3 +1,4 @@
+cimport cython
 from libc.stdint cimport int64_t
 from ewad.kernels cimport algebra, memory
 from ewad.kernels.experts.base cimport Expert
@@ -5,6 +6,7 @@ from ewad.kernels.sample cimport Sample
 
 cdef double AT_BOUND
 
+@cython.final
 cdef class RecursiveKernel(Expert):
     cdef Py_ssize_t start, n, n_y, batch_size, n_covariance
     cdef double variance, forgetting

@@ -1,3 +1,4 @@
+cimport cython
 from ewad.kernels cimport memory
 from ewad.kernels.experts.base cimport Expert
 from ewad.kernels.sample cimport Sample
@@ -16,5 +17,6 @@ cdef class SesKernel(Expert):
     cdef double* trend
     cdef double* loss
 
+@cython.final
 cdef class HoltKernel(SesKernel):
     pass
