@@ -75,7 +75,12 @@ class Life:
             await acknowledged.wait()
 
     async def rest(self) -> None:
-        """Forget and follow the clock, as often as the daemon looks; wait until that is kept."""
+        """Forget and follow the clock, as often as the daemon looks; wait until that is kept.
+
+        Both wait while a snapshot is being copied; here they come right after it, in any life.
+        """
+        while self.store is not None and self.store.copying:  # noqa: ASYNC110 (the loop itself copies)
+            await asyncio.sleep(0)
         self.committer.forget(self.clock)
         self.committer.follow(self.clock)
         await self.publish([])
@@ -125,7 +130,7 @@ async def live(life: Life, kind: str, facts: dict) -> None:
         case "set":
             world.set_by += facts["step"]
         case "snapshot" if life.store is not None:
-            life.store.snapshot(life.engine.cut())
+            life.store.snapshot()
         case "stop" | "kill":
             before = life.engine.dump()
             await life.restart(kind == "kill")
