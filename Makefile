@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 PEERS := $(VENV)/.peers
 KERNELS := $(shell find ewad/kernels -name '*.py' -o -name '*.pxd')
 
-.PHONY: help demo reference test test-slow test-all coverage fresh lint bench chaos simulate brokers soak fuzz
+.PHONY: help demo reference test test-slow test-all coverage fresh lint pictures bench chaos simulate brokers soak fuzz
 .DELETE_ON_ERROR:
 
 help:
@@ -17,6 +17,7 @@ help:
 	@echo "make fresh    run the property tests with examples of a fresh seed, which is printed"
 	@echo "make lint     check style and types"
 	@echo "make reference  write the tables of docs/configuration.md anew"
+	@echo "make pictures  draw the picture of the live page anew, by chromium"
 	@echo "make bench    measure ewad beside its peers; torch only where it is installed: $(BIN)/pip install torch==2.13.0"
 	@echo "make chaos    do 500 faults to the network and kill the daemon 800 times: nothing may be lost or doubled"
 	@echo "make simulate try the session against a model broker in 100,000 worlds; ARGS='--seed 7' replays one"
@@ -57,6 +58,9 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+pictures: $(INSTALLED)
+	$(BIN)/python -m tests.pictures
 
 bench: $(PEERS)
 	$(BIN)/python -m tests.bench $(ARGS)
