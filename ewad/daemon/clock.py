@@ -44,6 +44,7 @@ class ArrivalClock:
     5. A clock that is not set is not followed; from one that was not, a step is followed at once.
 
     wall: the system clock, Unix seconds.  monotonic: seconds that never go back.
+    moved: the arguments of `Engine.move_times` where rule 3 took times for the present, else None.
     """
 
     def __init__(
@@ -54,7 +55,8 @@ class ArrivalClock:
     ) -> None:
         self._wall = wall
         self._monotonic = monotonic
-        self._offset = _start(engine, wall()) - monotonic()
+        start, self.moved = _start(engine, wall())
+        self._offset = start - monotonic()
         self._step = 0.0  # by which the system clock is ahead, if by more than is tolerated
         self._since = 0.0  # when that was found
         self._told_at = -TOLD_SECONDS
@@ -97,16 +99,16 @@ def _standing(step: float) -> float:
     return STANDING_SECONDS if abs(step) <= ABSURD_SECONDS else ABSURD_STANDING_SECONDS
 
 
-def _start(engine: Engine, wall: float) -> float:
-    """Return the time of arrival to start from, rules 2 and 3 of ArrivalClock."""
+def _start(engine: Engine, wall: float) -> tuple[float, tuple[float, float] | None]:
+    """Return the time to start from, and what times were moved by: rules 2 and 3 of ArrivalClock."""
     newest = engine.newest_arrival()
     if newest is None or (0.0 <= wall - newest <= ABSURD_SECONDS and wall >= UNSET):
-        return wall
+        return wall, None
     if wall < UNSET or newest <= wall + ABSURD_SECONDS:
-        return newest
+        return newest, None
     credible = engine.newest_arrival(wall + ABSURD_SECONDS)
     present = wall if credible is None else max(wall, credible)
     ahead = newest - wall
     log.warning("state ahead of the system clock seconds=%.0f: such times are taken for the present", ahead)
     engine.move_times(0.0, present)
-    return present
+    return present, (0.0, present)

@@ -148,7 +148,7 @@ class Daemon:
         gc.collect()
         gc.freeze()
         if self.store is not None:
-            self.store.start(self._forgotten)
+            self.store.start(self._forgotten, self.clock.moved)
         self.sinks.start()
         self.sinks.forgotten(self.engine, self._forgotten)
         self.notifier.ready(self.source.status)

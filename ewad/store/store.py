@@ -84,14 +84,16 @@ class Store:
         self._writer = Writer(file, durability, settings.on_disk_error, self._release, observe_seconds)
         self._writer.snapshot_time = recovered.snapshot_time
 
-    def start(self, forgotten: Sequence[Forgotten] = ()) -> None:
+    def start(self, forgotten: Sequence[Forgotten] = (), moved: tuple[float, float] | None = None) -> None:
         """Begin to write, in a thread; at first a snapshot, unless what was recovered goes on in its file.
 
-        forgotten: what has left the engine since it was recovered.
+        forgotten: what has left the engine since it was recovered.  moved: see Change; before that.
         """
         self._loop = asyncio.get_running_loop()
         self._next_snapshot = self._loop.time() + self._settings.snapshot_interval_seconds
         self._writer.start()
+        if moved is not None:
+            self.record(Change([], [], moved=moved), Acknowledgements(), lambda: None)
         if self._moved or forgotten:
             self.take_over(self.engine, forgotten)
         elif not self._writer.appends:

@@ -60,7 +60,7 @@ class Life:
         self.clock = self.world.clock(self.engine)
         self.committer = Committer(self.engine, self.intake, self.store, lambda seconds: None)
         if self.store is not None:
-            self.store.start(self.intake.adopt())
+            self.store.start(self.intake.adopt(), self.clock.moved)
 
     async def publish(self, messages: list[tuple[str, bytes]]) -> None:
         """Deliver messages of QoS 1 in one commit; wait for their acknowledgement."""
@@ -178,5 +178,24 @@ async def test_streams_that_are_refused_again_after_a_restart_count_once_and_evi
         assert life.engine.refused == len(TOPICS) - SETTINGS.limits.max_streams
         await life.rest()
         assert life.engine.forgotten == 0
+    finally:
+        await life.store.close()
+
+
+async def test_times_that_were_taken_for_the_present_stay_so_over_a_kill(tmp_path):
+    world = World(NOW + 1e9)  # wrong, and right after the first stop
+    life = Life(tmp_path / "e.db", world)
+    try:
+        await life.publish([("plant/0", b"1"), ("plant/1", b"1")])
+        await life.restart(kill=False)
+        world.set_by = NOW
+        await life.restart(kill=False)
+        await life.publish([("plant/0", b"2")])
+        for _ in range(2):
+            before = life.engine.dump()
+            await life.restart(kill=True)
+            assert life.recovered == before
+        assert life.engine.groups[0].count[:2].tolist() == [2, 1]
+        assert life.engine.groups[0].seen[:2].max() < NOW + 1000.0
     finally:
         await life.store.close()
