@@ -19,7 +19,8 @@ KINDS: Final = 1_000  # remembered; libraries put changing words into their mess
 class Seldom(logging.Filter):
     """Lets through a few warnings of one kind a minute, and says with the next one how many it kept back.
 
-    Of one kind are those of one logger with one text, before the facts are filled in.
+    Of one kind are those of one logger with one text, before the facts are filled in. What is said once
+    by itself, as the first rejection under each reason is, is marked: `extra={"bounded": True}`.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -30,7 +31,7 @@ class Seldom(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether to log the record, which then tells how many of its kind were not logged."""
-        if record.levelno < logging.WARNING:
+        if record.levelno < logging.WARNING or getattr(record, "bounded", False):
             return True
         kind = record.name, str(record.msg).partition("\n")[0]
         with self._lock:
@@ -42,10 +43,13 @@ class Seldom(logging.Filter):
             if kind not in self._kinds and len(self._kinds) >= KINDS:
                 del self._kinds[next(iter(self._kinds))]
             self._kinds[kind] = start, count + 1
-        if kept_back:
-            record.msg = f"{record.getMessage()} (and {kept_back:,} more like it were not logged)"
-            record.args = None
+        record.kept_back = f" (and {kept_back:,} more like it were not logged)" if kept_back else ""
         return count < FEW
+
+
+def _told(record: logging.LogRecord) -> str:
+    """Return what `Seldom` has to say beside the message."""
+    return getattr(record, "kept_back", "")
 
 
 class TextFormatter(logging.Formatter):
@@ -53,6 +57,10 @@ class TextFormatter(logging.Formatter):
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s %(message)s")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        """Return the line, with how many of its kind were not logged."""
+        return super().formatMessage(record) + _told(record)
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
         """Return the record's time in UTC, to the second."""
@@ -68,7 +76,7 @@ class JsonFormatter(logging.Formatter):
             "time": record.created,
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": record.getMessage() + _told(record),
         }
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)

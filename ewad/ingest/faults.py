@@ -10,6 +10,7 @@ from ewad.ingest.block import Block
 from ewad.ingest.formats.reasons import REASONS
 
 log = logging.getLogger("ewad.ingest.intake")
+BOUNDED = {"bounded": True}  # once for each reason, block or limit: not to be held back as a repetition
 
 LOGGED_TOPIC = 200  # characters of a topic that a log line or an explanation shows
 QUIET_REASONS = ("retained", "stream_limit")  # no fault of the publisher's; the limit has a line of its own
@@ -45,6 +46,7 @@ class Faults:
                 quoted(error.field, LOGGED_TOPIC),
                 error.reason,
                 quoted(REASONS[error.reason], 200),
+                extra=BOUNDED,
             )
         if log.isEnabledFor(logging.DEBUG):
             log.debug(
@@ -82,6 +84,7 @@ class Faults:
                 ' out_of_order = "accept" takes it',
                 200,
             ),
+            extra=BOUNDED,
         )
 
     def note_limit(self, topic: str, block: Block, limit: int) -> None:
@@ -95,4 +98,5 @@ class Faults:
                 quoted(topic, LOGGED_TOPIC),
                 key,
                 limit,
+                extra=BOUNDED,
             )

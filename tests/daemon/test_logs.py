@@ -6,7 +6,9 @@ from ewad.daemon.logs import FEW, Seldom
 def logged(seldom, times, text, *facts, level=logging.WARNING, name="ewad.x"):
     """Return what of so many records of one kind is logged."""
     records = [logging.LogRecord(name, level, "", 0, text, facts, None) for _ in range(times)]
-    return [record.getMessage() for record in records if seldom.filter(record)]
+    return [
+        record.getMessage() + getattr(record, "kept_back", "") for record in records if seldom.filter(record)
+    ]
 
 
 def test_a_few_warnings_of_a_kind_a_minute_are_logged_and_the_next_tells_of_the_others():
@@ -35,3 +37,11 @@ def test_countless_kinds_take_no_memory_without_end():
     for i in range(5_000):
         logged(seldom, 1, f"kind {i}")
     assert len(seldom._kinds) <= 1_000
+
+
+def test_what_is_said_once_by_itself_is_never_held_back():
+    seldom = Seldom(lambda: 0.0)
+    for i in range(3 * FEW):
+        record = logging.LogRecord("ewad.x", logging.WARNING, "", 0, "rejected reason=%s", (str(i),), None)
+        record.bounded = True
+        assert seldom.filter(record)

@@ -194,8 +194,8 @@ def test_sigterm_ends_the_daemon_in_every_state_of_the_broker(
     with silent_broker() as port:
         url = f"mqtt://127.0.0.1:{port if state == 'silent' else free_port()}"
         with daemons.running(tmp_path, url, STREAM, mqtt=mqtt, ready=False) as daemon:
-            if state == "absent":
-                until(lambda: "connection failed" in daemon.stderr)
+            until(lambda: ("connection failed" if state == "absent" else "serving metrics") in daemon.stderr)
+            daemon.get("/healthz")  # answered once it has started: before that a stop ends it without a word
             started = time.monotonic()
             assert daemon.end() == 0
             assert time.monotonic() - started < daemons.END_SECONDS

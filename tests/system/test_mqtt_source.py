@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ewad.config.secret import Secret
 from ewad.errors import StateError
 from ewad.ingest.mqtt import aiomqtt_session
 from ewad.ingest.mqtt.source import MqttSettings, MqttSource, Subscription
@@ -163,7 +164,7 @@ async def test_a_wrong_password_is_a_state_without_the_password(
     keys = PATHS[path]
     with running(tmp_path, users={"me": "right"}, websockets=True) as broker:
         port = port_of(broker, keys)
-        login = {"username": "me", "password": "s3cret", **keys}
+        login = {"username": "me", "password": Secret("s3cret"), **keys}
         async with source(port, Recorder(), **login) as made:
             status = await until_failed(made)
         assert status in (
@@ -171,7 +172,7 @@ async def test_a_wrong_password_is_a_state_without_the_password(
             f"bad user name or password (localhost:{port})",
         )
         assert "s3cret" not in caplog.text
-        async with source(port, Recorder(), **{**login, "password": "right"}) as made:
+        async with source(port, Recorder(), **{**login, "password": Secret("right")}) as made:
             await until(lambda: made.connected)
 
 
