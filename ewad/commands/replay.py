@@ -233,6 +233,7 @@ async def _replay(
                 source: Any = (Messages if file.layout == "messages" else Samples)(run, file)
                 for piece in source.pieces(pace.step_seconds):
                     await pace.until(source.time(piece))
+                    await asyncio.sleep(0)  # so that Ctrl-C ends it here, whatever the pace
                     observed = source.observe(piece)
                     run.samples += sum(len(results.accepted) for _, results in observed)
                     if run.report is not None:

@@ -15,6 +15,7 @@ import errno
 import fcntl
 import os
 import secrets
+import shutil
 import stat
 import time
 from collections.abc import Mapping, Sequence
@@ -194,10 +195,11 @@ class StateFile:
         self.check()
         kept = self._set_aside or previous(self.path)
         old = os.fstat(self._file)
-        for suffix in ("", *SQLITE_SUFFIXES) if old.st_size > frames.HEADER_BYTES else ():
+        worth_keeping = old.st_size > frames.HEADER_BYTES or self._set_aside is not None
+        for suffix in ("", *SQLITE_SUFFIXES) if worth_keeping else ():
             Path(f"{kept}{suffix}").unlink(missing_ok=True)
-            with contextlib.suppress(OSError):  # there is none, or a file system without hard links
-                os.link(f"{self.path}{suffix}", f"{kept}{suffix}")
+            with contextlib.suppress(FileNotFoundError):
+                _keep(Path(f"{self.path}{suffix}"), Path(f"{kept}{suffix}"))
         new.name.rename(self.path)
         for suffix in SQLITE_SUFFIXES:
             Path(f"{self.path}{suffix}").unlink(missing_ok=True)
@@ -220,6 +222,16 @@ class StateFile:
         with contextlib.suppress(FileNotFoundError):
             sizes.append(previous(self.path).stat().st_size)
         return sum(sizes)
+
+
+def _keep(path: Path, name: Path) -> None:
+    """Let a file have another name too; on a file system without hard links, a copy of it."""
+    try:
+        os.link(path, name)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        shutil.copy2(path, name)
 
 
 class _New:

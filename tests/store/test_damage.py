@@ -104,7 +104,9 @@ async def test_with_both_snapshots_damaged_a_daemon_begins_anew_and_tells(tmp_pa
         assert store.damaged == 1
 
 
-@pytest.mark.parametrize("content", [b"no state " * 1000, b"EWADFILE" + b"\xff" * 5000])
+@pytest.mark.parametrize(
+    "content", [b"x", b"pid 4711\n", b"no state " * 5, b"no state " * 1000, b"EWADFILE" + b"\xff" * 5000]
+)
 async def test_what_is_no_state_file_is_set_aside_whole(tmp_path, content):
     path = tmp_path / "ewad.db"
     path.write_bytes(content)
