@@ -149,7 +149,7 @@ def naive_state(naive):
         "batch_loss": [m.costs[-1] if m.costs else np.nan for m in naive.models],
         "gradient_norm": [m.gradient_norm for m in naive.models],
         "learning_rate": [m.learning_rate for m in naive.models],
-        "skill": [s.skill() for s in naive.streams],
+        "error_ratio": [[1.0 - skill for skill in s.skill()] for s in naive.streams],
     }
     return {name: np.array(value, dtype=float) for name, value in state.items()}
 
@@ -159,7 +159,7 @@ def forecaster_state(forecaster, n_streams):
     n = learner.n_rows if forecaster.shared else n_streams
     names = ("theta", "batches", "epoch", "loss", "batch_loss", "gradient_norm", "learning_rate")
     return {name: getattr(learner, name)[:n].astype(float) for name in names} | {
-        "skill": forecaster.skill()[:n_streams]
+        "error_ratio": 1.0 - forecaster.skill()[:n_streams]  # a skill near 0 has no relative error
     }
 
 
