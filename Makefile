@@ -16,7 +16,7 @@ help:
 	@echo "make coverage make test, with the lines and branches counted that it runs, in subprocesses too"
 	@echo "make fresh    run the property tests with examples of a fresh seed, which is printed"
 	@echo "make lint     check style and types"
-	@echo "make reference  write the tables of docs/configuration.md anew"
+	@echo "make reference  write the tables of docs/reference/configuration.md anew"
 	@echo "make pictures  draw the picture of the live page anew, by chromium"
 	@echo "make bench    measure ewad beside its peers; torch only where it is installed: $(BIN)/pip install torch==2.13.0"
 	@echo "make chaos    do 500 faults to the network and kill the daemon 800 times: nothing may be lost or doubled"
@@ -27,9 +27,9 @@ help:
 	@echo "PYTHON=python3.12 make ...   with another Python than python3, when .venv is made"
 
 reference: $(INSTALLED)
-	@sed '/^<!-- What follows/q' docs/configuration.md > docs/configuration.md.new
-	@$(BIN)/ewad schema --markdown >> docs/configuration.md.new
-	@mv docs/configuration.md.new docs/configuration.md
+	@sed '/^<!-- What follows/q' docs/reference/configuration.md > docs/reference/configuration.md.new
+	@$(BIN)/ewad schema --markdown >> docs/reference/configuration.md.new
+	@mv docs/reference/configuration.md.new docs/reference/configuration.md
 
 demo: $(INSTALLED)
 	@$(BIN)/ewad demo $(ARGS)

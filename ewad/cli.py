@@ -58,7 +58,9 @@ def _stream_options(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--window", multiple=True, type=float, help="Samples; beta = 1 - 1/window."),
             click.option("--half-life", multiple=True, help='Decay by elapsed time, such as "10m".'),
             click.option(
-                "--format", metavar="NAME", help="Of the payloads, such as json: see docs/formats.md."
+                "--format",
+                metavar="NAME",
+                help="How payloads are read: number, json, influx, senml and others.",
             ),
             click.option("--field", multiple=True, help="Path of a value in a payload; may be repeated."),
             click.option(

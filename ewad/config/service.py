@@ -25,7 +25,7 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StateSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Where and how state is kept; see docs/state.md for what each durability survives."""
+    """Where and how state is kept; see docs/explanation/state.md for what each durability survives."""
 
     path: Annotated[str, Option(text, "The state file, relative to the configuration.")] = "ewad.db"
     commit_interval_seconds: Annotated[
@@ -37,7 +37,10 @@ class StateSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 60.0
     durability: Annotated[
         Literal["power", "process", "off"],
-        Option(choice("power", "process", "off"), "What stored samples survive: see [State](state.md)."),
+        Option(
+            choice("power", "process", "off"),
+            "What stored samples survive: see [State](../explanation/state.md).",
+        ),
     ] = "power"
     on_disk_error: Annotated[
         Literal["wait", "continue"],

@@ -15,11 +15,11 @@ from ewad.outputs.files.pictures import figure_of
 
 ROOT = Path(__file__).parents[2]
 README_BYTES = 80_000
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 SHOWN = [
     path.parent / shown
     for path in PAGES
-    for shown in re.findall(r"\(((?:docs/)?figures/\S+)\)", path.read_text(encoding="utf-8"))
+    for shown in re.findall(r"\(((?:docs/|\.\./)?figures/\S+)\)", path.read_text(encoding="utf-8"))
 ]
 
 

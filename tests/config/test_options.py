@@ -40,7 +40,7 @@ def test_a_key_says_what_it_does_in_sentences(table, option):
 
 
 def test_the_reference_page_is_what_the_table_says():
-    page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "reference" / "configuration.md").read_text(encoding="utf-8")
     _, reference = page.split("<!-- What follows is written by `make reference`. -->\n")
     assert reference == markdown() + "\n", "run: make reference"
 

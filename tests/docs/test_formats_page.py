@@ -1,4 +1,4 @@
-"""docs/formats.md: what it shows is what comes out, and it has a line for every reason and every format."""
+"""docs/reference/formats.md: what it shows is what comes out, for every reason and every format."""
 
 import re
 import shlex
@@ -11,7 +11,7 @@ from ewad.ingest.formats.table import FORMATS
 from tests.console import ewad
 from tests.ingest.formats.test_sparkplug import metric, payload
 
-PAGE = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "formats.md").read_text(encoding="utf-8")
 SAMPLES = re.findall(r"```toml\n(.*?)```\n```console\n(.*?)```", PAGE, re.DOTALL)
 COMMANDS = [
     (config, *command.split("\n", 1))

@@ -237,7 +237,7 @@ class World:
 
         That the session is lost is put on record while it is subscribed anew, so that messages queue there
         even if the disk is slow. A kill in that moment leaves the old record, and the new session's first
-        message may be the like of one on it: see "What remains" in docs/brokers.md.
+        message may be the like of one on it: see "What remains" in docs/explanation/brokers.md.
         """
         if not self.alike:
             self.lost += self.broker.lose_session()

@@ -31,8 +31,8 @@ def test_kills_lose_and_double_nothing(tmp_path: Path, way: str) -> None:
 
 
 OWN = "own, lowest free identifier, window 20"
-# aedes sends new messages before those in flight: what it makes of that is told in docs/brokers.md
-# now and then one window of rumqttd's is not recognised when it comes again: docs/brokers.md
+# aedes sends new messages before those in flight: docs/explanation/brokers.md tells what comes of that
+# now and then one window of rumqttd's is not recognised when it comes again: docs/explanation/brokers.md
 MAY_DOUBLE = ("rumqttd",)
 OTHERS = [name for name in KINDS if name != OWN and not name.startswith(("mosquitto", "aedes"))]
 
