@@ -3,6 +3,8 @@
 Each message says what was expected, what came and where.
 """
 
+from importlib.util import find_spec
+
 
 class EwadError(Exception):
     """Base of all errors that ewad raises on purpose; shown to people without a traceback."""
@@ -30,3 +32,9 @@ class SourceError(EwadError):
 
 class StateError(EwadError):
     """The disk's or a dump's: state that can't be written or read back."""
+
+
+def needs(module: str, extra: str, what: str) -> None:
+    """Raise ConfigError, which says how to install it, where a module of an extra is missing."""
+    if find_spec(module) is None:
+        raise ConfigError(f"{what} needs {module}, which is not installed: pip install 'ewad[{extra}]'")

@@ -8,11 +8,10 @@ import tempfile
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ewad.errors import ConfigError, SourceError
+from ewad.errors import SourceError, needs
 
 if TYPE_CHECKING:
     from iotcore import IotCoreBroker
@@ -52,8 +51,7 @@ async def embedded_broker() -> AsyncIterator[str]:
     Clients need a keep-alive other than zero. The child ends with the block, and by itself when this process
     is gone. Raises ConfigError if the broker is not installed, SourceError if it does not start.
     """
-    if find_spec("iotcore") is None:
-        raise ConfigError("the demo needs a broker that is not installed: pip install 'ewad[demo]'")
+    needs("iotcore", "demo", "the demo's broker")
     process = await _spawn()
     try:
         yield f"mqtt://{HOST}:{await _listening_port(process)}"

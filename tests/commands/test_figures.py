@@ -115,7 +115,10 @@ def test_a_figure_is_the_same_file_each_time(tmp_path, monkeypatch):
 
 def test_without_matplotlib_one_line_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(ConfigError, match=r"^[^\n]*pictures need matplotlib: pip install 'ewad\[plot\]'$"):
+    with pytest.raises(
+        ConfigError,
+        match=r"^[^\n]*a picture needs matplotlib, which is not installed: pip install 'ewad\[plot\]'$",
+    ):
         next(draw_all(tmp_path))
 
 

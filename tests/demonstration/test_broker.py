@@ -258,4 +258,7 @@ def test_a_demo_without_its_broker_says_how_to_get_one():
     program = "import sys; sys.modules['iotcore'] = None; from ewad.cli import main; main()"
     done = subprocess.run([sys.executable, "-c", program, "demo"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
-    assert done.stderr == "ewad: the demo needs a broker that is not installed: pip install 'ewad[demo]'\n"
+    assert (
+        done.stderr
+        == "ewad: the demo's broker needs iotcore, which is not installed: pip install 'ewad[demo]'\n"
+    )

@@ -381,6 +381,7 @@ class TestPlot:
     def test_without_matplotlib_says_in_one_line_what_to_install(self, path, tmp_path, monkeypatch):
         monkeypatch.setitem(sys.modules, "matplotlib", None)
         with pytest.raises(
-            ConfigError, match=r"^[^\n]*pictures need matplotlib: pip install 'ewad\[plot\]'$"
+            ConfigError,
+            match=r"^[^\n]*a picture needs matplotlib, which is not installed: pip install 'ewad\[plot\]'$",
         ):
             draw_costs(train_files([path], settings(epochs=1)), tmp_path / "cost.png")

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from ewad.errors import needs
 from ewad.ingest.files.archive import Archive
 from ewad.ingest.files.csv import CsvReader
 from ewad.ingest.files.home_assistant import RecorderReader, is_database
@@ -52,8 +53,9 @@ def read(path: Path, options: FileOptions | None = None, *, certain: bool = Fals
     """Return the file with everything decided about it.
 
     Raises SourceError with line, column and remedy; if certain, also where what was guessed could as well be
-    otherwise and the options do not accept that.
+    otherwise and the options do not accept that; ConfigError where pandas is not installed.
     """
+    needs("pandas", "files", f"{path}: reading files")
     options = options or FileOptions()
     archive = Archive(path)
     try:

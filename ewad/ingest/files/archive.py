@@ -128,7 +128,9 @@ def _zstandard(raw: IO[bytes]) -> IO[bytes]:
             return cast("IO[bytes]", importlib.import_module(module).open(raw, "rb"))
         except ImportError:
             continue
-    raise ImportError("zstd files need zstandard: pip install 'ewad[zstd]'")
+    raise ImportError(
+        "a file packed by zstd needs zstandard, which is not installed: pip install 'ewad[zstd]'"
+    )
 
 
 UNPACKERS: dict[bytes, tuple[str, Unpack]] = {

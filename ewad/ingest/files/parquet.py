@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ewad.errors import SourceError
+from ewad.errors import SourceError, needs
 from ewad.ingest.files.archive import Archive
 from ewad.ingest.files.number_times import NumberForm
 from ewad.ingest.files.options import FileOptions
@@ -37,8 +36,7 @@ class ParquetReader:
         self._archive = archive
         self.guesses: list[str] = []
         self.left_out: dict[str, tuple[int, str]] = {}
-        if importlib.util.find_spec("pyarrow") is None:
-            raise SourceError(f"{archive.path}: Parquet needs pyarrow: pip install 'ewad[parquet]'")
+        needs("pyarrow", "parquet", f"{archive.path}: Parquet")
         schema = self._opened().schema_arrow
         self.names = ["" if name.startswith("__index_level_") else name for name in schema.names]
         import pyarrow as pa

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ewad.errors import ConfigError
+from ewad.errors import ConfigError, needs
 from ewad.outputs.files.output import Output
 
 Axes = Any  # matplotlib.axes.Axes
@@ -41,11 +41,9 @@ STYLE: Any = {
 
 def check_picture(path: Path) -> None:
     """Raise ConfigError where matplotlib is not installed or does not know the suffix."""
-    try:
-        import matplotlib as mpl  # noqa: F401  (a part of it alone may have been loaded before)
-        from matplotlib.backend_bases import FigureCanvasBase
-    except ImportError as error:
-        raise ConfigError(f"{path}: pictures need matplotlib: pip install 'ewad[plot]'") from error
+    needs("matplotlib", "plot", f"{path}: a picture")
+    from matplotlib.backend_bases import FigureCanvasBase
+
     if path.suffix.removeprefix(".").lower() not in FigureCanvasBase.filetypes:
         raise ConfigError(f"{path}: can't draw: expected a name that ends in .png, .svg or .pdf")
 

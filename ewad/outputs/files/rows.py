@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import importlib.util
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from ewad.engine import Batch, Engine, Results
 from ewad.engine.group import Group
-from ewad.errors import ConfigError
+from ewad.errors import ConfigError, needs
 from ewad.outputs.files.output import Output
 from ewad.outputs.registry import QUANTITIES, result_columns, result_values
 
@@ -200,8 +199,8 @@ def sink(path: Path, columns: Sequence[str], iso: bool = False) -> FileSink:
     """
     if path.suffix not in SINKS:
         raise ConfigError(f"{path}: expected a name that ends in {' or '.join(SINKS)}")
-    if path.suffix == ".parquet" and importlib.util.find_spec("pyarrow") is None:
-        raise ConfigError(f"{path}: Parquet needs pyarrow: pip install 'ewad[parquet]'")
+    if path.suffix == ".parquet":
+        needs("pyarrow", "parquet", f"{path}: Parquet")
     return FileSink(path, lambda unfinished: SINKS[path.suffix](unfinished, columns, iso))
 
 

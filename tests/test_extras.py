@@ -1,0 +1,92 @@
+"""What `ewad run` does without: it starts where no extra is installed; commands name the one they need."""
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.console import ewad
+from tests.system import daemon as daemons
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+MODULES = ("pandas", "iotcore", "matplotlib", "pyarrow", "zstandard")  # what the extras bring
+HIDDEN = f"import sys; sys.modules.update(dict.fromkeys({MODULES}))"
+SETTINGS = """
+[[stream]]
+topic = "site/{room}/t"
+model = "auto"
+format = "json"
+field = "t"
+time_field = "at"
+time_zone = "Europe/Berlin"
+"""
+SAMPLE = ROOT / "samples" / "seattle_weather.csv"
+
+
+def names(dependencies: list[str]) -> set[str]:
+    return {dependency.split(">")[0].split("[")[0] for dependency in dependencies}
+
+
+def test_the_extras_bring_what_the_daemon_does_without():
+    extras = PROJECT["optional-dependencies"]
+    users = [extras[name] for name in extras if name not in ("dev", "fuzz", "docs")]
+    assert set().union(*map(names, users)) - {"ewad"} == set(MODULES)
+    assert names(PROJECT["dependencies"]) & set(MODULES) == set()
+
+
+def test_the_pins_of_a_production_installation_are_those_of_its_dependencies_alone():
+    pins = {
+        line.split("==")[0] for line in (ROOT / "requirements.txt").read_text().splitlines() if line[0] != " "
+    }
+    assert names(PROJECT["dependencies"]) <= pins
+    assert pins & set(MODULES) == set()
+
+
+def test_importing_the_daemon_and_the_command_line_loads_no_extra():
+    program = f"import ewad.daemon.daemon, ewad.cli, sys; print({set(MODULES)} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "set()\n", done.stderr
+
+
+@pytest.mark.system
+def test_the_daemon_runs_where_no_extra_is_installed(tmp_path):
+    program = f"{HIDDEN}; from ewad.__main__ import main; main()"
+    command = (sys.executable, "-W", "error", "-c", program)
+    nobody = "mqtt://127.0.0.1:1"  # the daemon waits for a broker that is not there
+    with daemons.running(tmp_path, nobody, SETTINGS, ready=False, command=command) as daemon:
+        assert daemon.get("/healthz")[0] == 200
+        assert "ewad_build_info" in daemon.get("/metrics")[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "missing", "extra"),
+    [
+        (("replay", SAMPLE), "pandas", "files"),
+        (("replay", SAMPLE, "--explain"), "pandas", "files"),
+        (("train", SAMPLE), "pandas", "files"),
+        (("replay", SAMPLE, "-o", "results.parquet"), "pyarrow", "parquet"),
+        (("replay", SAMPLE, "--plot", "figure.png"), "matplotlib", "plot"),
+        (("figures", "."), "matplotlib", "plot"),
+        (("demo",), "iotcore", "demo"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_a_command_without_its_extra_names_it(tmp_path, monkeypatch, arguments, missing, extra):
+    monkeypatch.setitem(sys.modules, missing, None)
+    done = ewad(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.endswith(f"needs {missing}, which is not installed: pip install 'ewad[{extra}]'\n")
+    assert len(done.stderr.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_time_zone_is_known_where_the_system_has_none():
+    program = "from zoneinfo import ZoneInfo; print(ZoneInfo('Europe/Berlin'))"
+    environ = daemons.environment(PYTHONTZPATH="")
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environ, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout == "Europe/Berlin\n", done.stderr
