@@ -464,7 +464,7 @@ def series(path: str) -> dict[str, list[tuple[float, float]]]:
 
 @pytest.mark.parametrize("share", ["group", "stream"])
 def test_openmetrics_has_the_names_and_labels_of_the_exposition(share: str) -> None:
-    from ewad.commands.replay import Replay, Samples
+    from ewad.commands.replay import FileSamples, Replay
     from ewad.config import load
     from ewad.outputs.prometheus.exposition import Exposition
 
@@ -478,7 +478,7 @@ def test_openmetrics_has_the_names_and_labels_of_the_exposition(share: str) -> N
     assert done.returncode == 0, done.stderr
     run = Replay(settings)
     with run.read(Path("odd.csv")) as file:
-        source = Samples(run, file)
+        source = FileSamples(run, file)
         for piece in source.pieces(math.inf):
             source.observe(piece)
     live = b"".join(Exposition(run.engine, [math.inf]).render(0.0, openmetrics=False)).decode()

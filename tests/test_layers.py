@@ -2,6 +2,7 @@
 
 import ast
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -106,6 +107,12 @@ def test_the_core_sees_no_clock_no_files_and_no_network(path):
 def test_numeric_needs_nothing_but_numpy(path):
     top = {name.split(".")[0] for name in imported(path)}
     assert {name for name in top if name not in sys.stdlib_module_names} <= {"numpy", "ewad"}
+
+
+def test_a_class_has_its_name_alone():
+    trees = [ast.parse(path.read_text()) for path in MODULES]
+    names = Counter(node.name for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
+    assert {name for name, count in names.items() if count > 1} == set()
 
 
 def test_an_import_is_found_wherever_it_hides(tmp_path, monkeypatch):

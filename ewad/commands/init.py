@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ewad.commands.shapes import Found, described
+from ewad.commands.shapes import ProposedBlocks, described
 from ewad.config import Settings, parse
 from ewad.errors import ConfigError, SourceError
 from ewad.ingest.mqtt.consumer import Message
@@ -73,7 +73,7 @@ def settings(url: str | None, listen: str | None, seconds: float) -> Settings:
     return parse(document, "what the broker sends", os.environ)
 
 
-def discovered(url: str | None, seconds: float) -> tuple[str, Found]:
+def discovered(url: str | None, seconds: float) -> tuple[str, ProposedBlocks]:
     """Return a configuration for what the broker sends in so many seconds, and what was found."""
     mqtt = {} if url is None else {"mqtt": {"url": url}}
     everything = parse({**mqtt, "stream": [{"name": "all", "topic": "#"}]}, "command line", os.environ)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ewad import config
-from ewad.commands.sources import Messages, Samples, check_topics
+from ewad.commands.sources import FileSamples, Messages, check_topics
 from ewad.config import Settings
 from ewad.config.syntax import mask_url, parse_url
 from ewad.daemon.parts import new_engine, session_of
@@ -30,8 +30,8 @@ from ewad.outputs.files.jsonl import STANDARD_OUTPUT, JsonlSink, lines_of_replay
 from ewad.outputs.files.output import refuse_overlaps
 from ewad.outputs.files.pictures import check_picture
 from ewad.outputs.files.plot import PlotSink
-from ewad.outputs.files.report import Report
-from ewad.outputs.files.rows import FileSink, Sink, columns, sink, table
+from ewad.outputs.files.report import ScoreReport
+from ewad.outputs.files.rows import FileSink, TableSink, columns, sink, table
 from ewad.outputs.sinks import replayed
 from ewad.outputs.text import counted
 from ewad.store.seeding import Seeding
@@ -83,13 +83,13 @@ def replay(
     inputs = [*files, *([config_file] if config_file else [])]
     written = {"-o": output, "--plot": plot, "--openmetrics": openmetrics, "--state": state}
     refuse_overlaps(inputs, written | {"--jsonl": None if str(jsonl) == STANDARD_OUTPUT else jsonl})
-    sinks: list[Sink] = []
+    sinks: list[TableSink] = []
     with ExitStack() as stack, asyncio.Runner() as runner:
         # the runner is made first: an interrupt in its making would end with a traceback
         seeding = None if state is None else stack.enter_context(_seeding(state, settings))
         run = Replay(settings, file_options, None if seeding is None else seeding.engine)
         run.further, run.iso_times = further, iso_times
-        run.report = Report(run.engine, score_from) if report or report_json else None
+        run.report = ScoreReport(run.engine, score_from) if report or report_json else None
         # a mistake in the last file is told before the first is worked on
         opened = [stack.enter_context(run.read(path)) for path in files]
         if publish is not None:
@@ -130,7 +130,7 @@ def _seeding(path: Path, settings: Settings) -> Iterator[Seeding]:
 
 
 def _open_sinks(
-    sinks: list[Sink], run: Replay, output: Path | None, plot: Path | None, openmetrics: Path | None
+    sinks: list[TableSink], run: Replay, output: Path | None, plot: Path | None, openmetrics: Path | None
 ) -> None:
     """Add a sink for each of the outputs that are given."""
     groups = [group.settings for group in run.engine.groups]
@@ -167,7 +167,7 @@ class Replay:
         self.samples = 0
         self.refused = 0
         self.notes: list[str] = []
-        self.report: Report | None = None
+        self.report: ScoreReport | None = None
         self.lines: list[JsonlSink] = []
 
     @property
@@ -223,14 +223,18 @@ class Replay:
 
 
 async def _replay(
-    run: Replay, files: Sequence[SampleFile], sinks: Sequence[Sink], publish: str | None, speed: float | None
+    run: Replay,
+    files: Sequence[SampleFile],
+    sinks: Sequence[TableSink],
+    publish: str | None,
+    speed: float | None,
 ) -> None:
     async with AsyncExitStack() as stack:
         publisher = None if publish is None else await stack.enter_async_context(_publisher(publish))
         pace = _Pace(speed)
         for file in files:
             with file, _progress(file) as bar:
-                source: Any = (Messages if file.layout == "messages" else Samples)(run, file)
+                source: Any = (Messages if file.layout == "messages" else FileSamples)(run, file)
                 for piece in source.pieces(pace.step_seconds):
                     await pace.until(source.time(piece))
                     await asyncio.sleep(0)  # so that Ctrl-C ends it here, whatever the pace

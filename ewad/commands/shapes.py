@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from ewad.config import StreamSettings, parse, presets
 from ewad.config.syntax import LABEL, RESERVED_LABELS
 from ewad.errors import DecodeError
-from ewad.ingest.block import Block
+from ewad.ingest.block import StreamBlock
 from ewad.ingest.formats.fields import numbers
 from ewad.ingest.formats.hints import path_text
 from ewad.ingest.formats.json import parse_json
@@ -23,7 +23,7 @@ Payloads = Mapping[str, bytes]
 
 
 @dataclass(frozen=True)
-class Shape:
+class MessageShape:
     """What messages of one block have in common."""
 
     levels: int
@@ -34,7 +34,7 @@ class Shape:
 
 
 @dataclass
-class Found:
+class ProposedBlocks:
     """The blocks that were made, as text, and the streams that they give."""
 
     url: str
@@ -72,9 +72,9 @@ class Found:
         return "\n".join([*head, *(f"{block}\n" for block in self.blocks), *table, ""])
 
 
-def described(payloads: Payloads, url: str) -> Found:
+def described(payloads: Payloads, url: str) -> ProposedBlocks:
     """Return the blocks for the last messages of topics."""
-    found = Found(url, len(payloads))
+    found = ProposedBlocks(url, len(payloads))
     known = _of_presets(payloads)
     rest = {topic: payload for topic, payload in payloads.items() if topic not in known}
     names: set[str] = set()
@@ -103,14 +103,14 @@ def _of_presets(payloads: Payloads) -> dict[str, str]:
     return {topic: name for topic, (_, name) in best.items()}
 
 
-def _blocks_of(raw: dict[str, object]) -> list[Block]:
+def _blocks_of(raw: dict[str, object]) -> list[StreamBlock]:
     return [
-        Block(group, settings, MOST_BYTES)
+        StreamBlock(group, settings, MOST_BYTES)
         for group, settings in enumerate(parse({"stream": [raw]}, "preset", {}).streams)
     ]
 
 
-def _literal(block: Block, topic: str) -> int:
+def _literal(block: StreamBlock, topic: str) -> int:
     """Return how many characters of a topic the block's template spells out; 0 if it does not take it."""
     if not block.takes(topic):
         return 0
@@ -119,7 +119,7 @@ def _literal(block: Block, topic: str) -> int:
     return max(spelled, default=0)
 
 
-def _values(block: Block, topic: str, payload: bytes) -> Iterator[tuple[str, float]]:
+def _values(block: StreamBlock, topic: str, payload: bytes) -> Iterator[tuple[str, float]]:
     try:
         records = block.reader.read(topic, payload, 0.0)
     except DecodeError:
@@ -133,18 +133,18 @@ def _values(block: Block, topic: str, payload: bytes) -> Iterator[tuple[str, flo
     )
 
 
-def _shapes(payloads: Payloads, unread: list[str]) -> dict[Shape, list[str]]:
-    shapes: dict[Shape, list[str]] = defaultdict(list)
-    number = Block(0, StreamSettings(name="number", topics=("#",)), MOST_BYTES)
+def _shapes(payloads: Payloads, unread: list[str]) -> dict[MessageShape, list[str]]:
+    shapes: dict[MessageShape, list[str]] = defaultdict(list)
+    number = StreamBlock(0, StreamSettings(name="number", topics=("#",)), MOST_BYTES)
     for topic, payload in sorted(payloads.items()):
         if topic.startswith("$") or {"+", "#", "\0"} & set(topic):
             continue
         levels = topic.split("/")
         last = levels[-1] if len(levels) > 2 else ""
         if list(_values(number, topic, payload)):
-            shapes[Shape(len(levels), levels[0], last, False, ())].append(topic)
+            shapes[MessageShape(len(levels), levels[0], last, False, ())].append(topic)
         elif paths := _paths(payload):
-            shapes[Shape(len(levels), levels[0], last, True, paths)].append(topic)
+            shapes[MessageShape(len(levels), levels[0], last, True, paths)].append(topic)
         else:
             unread.append(topic)
     return shapes
@@ -161,7 +161,7 @@ def _paths(payload: bytes) -> tuple[str, ...]:
     return tuple(sorted(path_text(steps) for steps, _ in numbers(document)))
 
 
-def _block(shape: Shape, topics: list[str], payloads: Payloads, names: set[str]) -> str:
+def _block(shape: MessageShape, topics: list[str], payloads: Payloads, names: set[str]) -> str:
     """Return the text of a block for topics of one shape."""
     template, name = _template(topics)
     number, base = 2, name
@@ -203,10 +203,10 @@ def _capture(before: str, number: int) -> str:
     return word if usable else f"level{number}"
 
 
-def _streams(found: Found, payloads: Payloads) -> Iterator[tuple[str, float]]:
+def _streams(found: ProposedBlocks, payloads: Payloads) -> Iterator[tuple[str, float]]:
     """Yield the streams of these messages, and their values."""
     settings = parse("\n".join(found.blocks), "what was found", {})
-    blocks = [Block(group, block, MOST_BYTES) for group, block in enumerate(settings.streams)]
+    blocks = [StreamBlock(group, block, MOST_BYTES) for group, block in enumerate(settings.streams)]
     for topic, payload in sorted(payloads.items()):
         for block in blocks:
             if _literal(block, topic) or any(t.mismatch(topic) is None for t in block.templates):

@@ -26,7 +26,7 @@ NOT_TAKEN = -2  # the row of a stream in a block that does not take it; REFUSED 
 Observed = list[tuple[Batch, Results]]
 
 
-class Samples:
+class FileSamples:
     """A file of samples on its way into the engine: each of its streams goes to the block that takes it."""
 
     def __init__(self, run: Replay, file: SampleFile) -> None:

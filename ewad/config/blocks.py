@@ -11,7 +11,7 @@ import msgspec
 
 from ewad.config import checks, presets
 from ewad.config.checks import fail
-from ewad.config.options import Place, Table
+from ewad.config.options import DocumentPlace, Table
 from ewad.config.stream import STREAM, StreamSettings
 from ewad.config.syntax import parse_topic
 
@@ -42,7 +42,7 @@ OF_FIELDS = Table(
 DECAYS = ("beta", "window", "half_life")
 
 
-def streams(raw: Any, place: Place, models: Table) -> tuple[StreamSettings, ...]:
+def streams(raw: Any, place: DocumentPlace, models: Table) -> tuple[StreamSettings, ...]:
     """Return the settings of each [[stream]] block. Raises Invalid."""
     if not isinstance(raw, list):
         raise fail(f"expected [[stream]] blocks, got {checks.shown(raw)}")

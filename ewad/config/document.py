@@ -13,7 +13,7 @@ from ewad.config.history import FILES, FilesSettings
 from ewad.config.http import HTTP, http_settings
 from ewad.config.model import AUTO, MODEL, models
 from ewad.config.mqtt import CREDENTIAL, MQTT, mqtt_settings
-from ewad.config.options import Place, Table
+from ewad.config.options import DocumentPlace, Table
 from ewad.config.publish import PUBLISH, own_messages, publish_settings
 from ewad.config.secret import Secrets
 from ewad.config.service import (
@@ -42,11 +42,11 @@ class Section(NamedTuple):
 
     table: Table
     attribute: str
-    build: Callable[[dict[str, Any], Place], Any]
-    take: Callable[[Any, Place], Any] | None = None
+    build: Callable[[dict[str, Any], DocumentPlace], Any]
+    take: Callable[[Any, DocumentPlace], Any] | None = None
     needed: bool = False
 
-    def check(self, place: Place) -> Check:
+    def check(self, place: DocumentPlace) -> Check:
         """Return what takes the raw value of this section in a document at place."""
         take = self.take
         if take is not None:
@@ -54,7 +54,7 @@ class Section(NamedTuple):
         return lambda raw: self.table.take(raw, lambda values: self.build(values, place))
 
 
-def _plainly(record: Callable[..., Any]) -> Callable[[dict[str, Any], Place], Any]:
+def _plainly(record: Callable[..., Any]) -> Callable[[dict[str, Any], DocumentPlace], Any]:
     return lambda values, place: record(**values)
 
 
@@ -74,7 +74,7 @@ SECTIONS: dict[str, Section] = {
 }
 
 
-def settings_of(raw: Mapping[str, Any], place: Place) -> Settings:
+def settings_of(raw: Mapping[str, Any], place: DocumentPlace) -> Settings:
     """Return the settings that a raw document at this place means. Raises Invalid."""
     found = {name: raw.get(name, {}) for name, each in SECTIONS.items() if each.needed or name in raw}
     document = found | dict(raw)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
-class Entry(NamedTuple):
+class FormatEntry(NamedTuple):
     """A format.  module: its file in ewad/ingest/formats.  tells_times: whether its points may have times."""
 
     module: str
@@ -16,11 +16,11 @@ class Entry(NamedTuple):
 
 
 FORMATS = {
-    "number": Entry("number"),
-    "json": Entry("json"),
-    "keyvalue": Entry("keyvalue"),
-    "csv": Entry("csv"),
-    "influx": Entry("influx", tells_times=True),
-    "senml": Entry("senml", tells_times=True),
-    "sparkplug": Entry("sparkplug", tells_times=True),
+    "number": FormatEntry("number"),
+    "json": FormatEntry("json"),
+    "keyvalue": FormatEntry("keyvalue"),
+    "csv": FormatEntry("csv"),
+    "influx": FormatEntry("influx", tells_times=True),
+    "senml": FormatEntry("senml", tells_times=True),
+    "sparkplug": FormatEntry("sparkplug", tells_times=True),
 }

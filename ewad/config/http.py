@@ -9,7 +9,7 @@ import msgspec
 from ewad.config import files
 from ewad.config.checks import fail
 from ewad.config.kinds import parsed, text
-from ewad.config.options import Option, Place, table_of
+from ewad.config.options import DocumentPlace, Option, table_of
 from ewad.config.passwords import PasswordHash
 from ewad.config.syntax import ListenAddress, format_listen, parse_listen
 
@@ -41,7 +41,7 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
 HTTP = table_of("[http]", "Where the metrics are served, and to whom.", HttpSettings)
 
 
-def http_settings(values: dict[str, Any], place: Place) -> HttpSettings:
+def http_settings(values: dict[str, Any], place: DocumentPlace) -> HttpSettings:
     """Return the settings of checked values. Raises Invalid."""
     files.resolve(values, place.base)
     if "cert_file" in values and "key_file" not in values:

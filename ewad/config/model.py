@@ -10,7 +10,7 @@ from typing import Any
 from ewad.config import checks, files, kinds
 from ewad.config.checks import fail
 from ewad.config.kinds import Kind
-from ewad.config.options import Option, Place, Table, options_of
+from ewad.config.options import DocumentPlace, Option, Table, options_of
 from ewad.engine import MAX_HELD, ModelSettings
 from ewad.engine.settings import auto
 from ewad.numeric.experts import EXPERTS
@@ -137,7 +137,7 @@ MODEL = Table(
 CONSTANTS = {option.key for option in _constants()}
 
 
-def models(raw: Any, place: Place, streams: Table) -> dict[str, ModelSettings]:
+def models(raw: Any, place: DocumentPlace, streams: Table) -> dict[str, ModelSettings]:
     """Return the models of the [model.NAME] tables, by name. Raises Invalid."""
     if not isinstance(raw, dict) or any(not isinstance(item, dict) for item in raw.values()):
         raise fail("expected [model.NAME] tables")
@@ -147,7 +147,7 @@ def models(raw: Any, place: Place, streams: Table) -> dict[str, ModelSettings]:
     return {model.name: model for model in checks.each(tables)}
 
 
-def _model(name: str, place: Place, values: dict[str, Any]) -> ModelSettings:
+def _model(name: str, place: DocumentPlace, values: dict[str, Any]) -> ModelSettings:
     every = values.get("every_seconds")
     if "resample" in values and every is None:
         raise fail("expected every beside it, got none", "resample")

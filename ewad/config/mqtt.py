@@ -9,7 +9,7 @@ import msgspec
 from ewad.config import files
 from ewad.config.checks import fail
 from ewad.config.kinds import checked, choice, duration, integer, text
-from ewad.config.options import Option, Place, table_of
+from ewad.config.options import DocumentPlace, Option, table_of
 from ewad.config.secret import Secret
 from ewad.config.syntax import BrokerAddress, mask_url, parse_url
 
@@ -64,7 +64,7 @@ class MqttSettings(msgspec.Struct, frozen=True, kw_only=True):
 MQTT = table_of("[mqtt]", "The broker, and how to speak to it.", MqttSettings)
 
 
-def mqtt_settings(values: dict[str, Any], place: Place) -> MqttSettings:
+def mqtt_settings(values: dict[str, Any], place: DocumentPlace) -> MqttSettings:
     """Return the settings of checked values. Raises Invalid."""
     address = parse_url(values.get("url", MqttSettings().url))
     if address.username:
@@ -85,7 +85,7 @@ def mqtt_settings(values: dict[str, Any], place: Place) -> MqttSettings:
     return MqttSettings(address=address._replace(username=None, password=None, path=path), **values)
 
 
-def _password(values: dict[str, Any], in_url: str | None, place: Place) -> str | None:
+def _password(values: dict[str, Any], in_url: str | None, place: DocumentPlace) -> str | None:
     """Return the password of password_file, else of systemd's credential, else of the url."""
     file = values.get("password_file") or files.credential(CREDENTIAL, place.environ)
     if file is None:

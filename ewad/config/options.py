@@ -117,7 +117,7 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class DocumentPlace:
     """Where a document stands: file names in it are relative to base; credentials come from environ.
 
     secrets: what has been read of them so far, by the names of `Secrets`.

@@ -11,7 +11,7 @@ import msgspec
 from ewad.config.checks import Problem, fail, shown
 from ewad.config.kinds import boolean, checked, choice, duration, integer, number, text
 from ewad.config.mqtt import URL
-from ewad.config.options import Option, Place, table_of
+from ewad.config.options import DocumentPlace, Option, table_of
 from ewad.config.secret import Secret
 from ewad.config.syntax import BrokerAddress, mask_url, parse_topic, parse_url, quoted
 
@@ -112,7 +112,7 @@ class PublishSettings(msgspec.Struct, frozen=True, kw_only=True):
 PUBLISH = table_of("[publish]", "Results back to a broker. Without this table nothing is.", PublishSettings)
 
 
-def publish_settings(values: dict[str, Any], place: Place) -> PublishSettings:
+def publish_settings(values: dict[str, Any], place: DocumentPlace) -> PublishSettings:
     """Return the settings of checked values. Raises Invalid."""
     if not values.get("on_change", True) and "interval_seconds" not in values:
         raise fail("expected interval beside on_change = false: nothing would ever be published", "on_change")

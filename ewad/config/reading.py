@@ -11,7 +11,7 @@ from ewad.config.checks import Invalid, Path, Problem
 from ewad.config.document import AUTO, settings_of
 from ewad.config.environment import overrides
 from ewad.config.files import reason
-from ewad.config.options import Place
+from ewad.config.options import DocumentPlace
 from ewad.config.settings import Settings
 from ewad.config.syntax import quoted
 from ewad.errors import ConfigError
@@ -134,7 +134,7 @@ def _settings(
             origins[(override.variable,)] = override.variable
             problems += invalid.below(override.variable)
     try:
-        settings = settings_of(raw, Place(base, environ))
+        settings = settings_of(raw, DocumentPlace(base, environ))
     except Invalid as invalid:
         problems += invalid.problems
     if not problems:

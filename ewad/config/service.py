@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from ewad.config.kinds import choice, duration, integer, text
-from ewad.config.options import Option, Place, table_of
+from ewad.config.options import DocumentPlace, Option, table_of
 
 
 class LimitSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,7 +78,7 @@ LOG = table_of("[log]", "What is logged, and how.", LogSettings)
 RELOAD = table_of("[reload]", "When the configuration is read again.", ReloadSettings)
 
 
-def state_settings(values: dict[str, Any], place: Place) -> StateSettings:
+def state_settings(values: dict[str, Any], place: DocumentPlace) -> StateSettings:
     """Return the settings of checked values."""
     values["path"] = str(place.base / values.get("path", StateSettings().path))
     return StateSettings(**values)

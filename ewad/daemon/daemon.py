@@ -35,9 +35,9 @@ from ewad.ingest.formats.reasons import REASONS
 from ewad.ingest.intake import Intake
 from ewad.ingest.mqtt.deliveries import Deliveries
 from ewad.ingest.mqtt.from_configuration import connection_settings
-from ewad.ingest.mqtt.source import MqttSettings, MqttSource, make_source
+from ewad.ingest.mqtt.source import ConnectionSettings, MqttSource, make_source
 from ewad.outputs.http.access import server_tls
-from ewad.outputs.http.history import History
+from ewad.outputs.http.history import PointHistory
 from ewad.outputs.http.server import HttpServer
 from ewad.outputs.prometheus.exposition import Exposition
 from ewad.outputs.prometheus.instruments import Instruments
@@ -95,7 +95,7 @@ class Daemon:
             state=lambda: self.store,
             sinks=lambda: self.sinks.counts,
         )
-        self.history = History()
+        self.history = PointHistory()
         self.store = self._open_store()
         self.engine = new_engine(settings) if self.store is None else self.store.engine
         self.deliveries = Deliveries() if self.store is None else self.store.deliveries
@@ -116,7 +116,7 @@ class Daemon:
         self.server = self._new_server(settings)
         self.notifier = notifier or Notifier()
 
-    def _new_source(self, connection: MqttSettings, deliveries: Deliveries) -> MqttSource:
+    def _new_source(self, connection: ConnectionSettings, deliveries: Deliveries) -> MqttSource:
         return make_source(connection, self.committer, deliveries, self.clock.now)
 
     def _new_server(self, settings: Settings) -> HttpServer:

@@ -1,7 +1,7 @@
 """The state of all streams: batches of samples in, averages and forecasts out. No I/O and no clock."""
 
 from ewad.engine.batch import Batch, Results
-from ewad.engine.blocks import Block
+from ewad.engine.blocks import BlockKey
 from ewad.engine.cut import Cut
 from ewad.engine.engine import REFUSED, Engine, Forgotten
 from ewad.engine.group import VALUE_LIMIT
@@ -15,7 +15,7 @@ __all__ = [
     "REFUSED",
     "VALUE_LIMIT",
     "Batch",
-    "Block",
+    "BlockKey",
     "ByCount",
     "ByTime",
     "Cut",

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ewad.engine.group import Group, Streams
-from ewad.engine.state import FORMAT, VERSION, Loaded, Place, fill, load_arrays, note_arithmetic, places
+from ewad.engine.state import FORMAT, VERSION, Loaded, PartPlace, fill, load_arrays, note_arithmetic, places
 from ewad.errors import StateError
 from ewad.kernels import ARITHMETIC
 from ewad.numeric.rows import RowState
@@ -28,7 +28,7 @@ NAMES_A_BLOCK = 1 << 11  # encoded in less than 1 ms
 Stream = tuple[str, tuple[tuple[str, str], ...]]
 
 
-class Block(NamedTuple):
+class BlockKey(NamedTuple):
     """Which block: of a group by its index, of a kind, by its number there."""
 
     group: int
@@ -36,7 +36,7 @@ class Block(NamedTuple):
     number: int
 
 
-class Column(NamedTuple):
+class StoredColumn(NamedTuple):
     """One array of a group in its blocks. rows: None if it has a row per stream, else how many rows."""
 
     part: int
@@ -51,7 +51,7 @@ class Column(NamedTuple):
         return int(np.dtype(self.dtype).itemsize * np.prod(self.shape, dtype=np.int64))
 
 
-class Moment(NamedTuple):
+class PastMoment(NamedTuple):
     """What an outline has to know of a moment that has passed when it is made."""
 
     streams: Streams
@@ -59,7 +59,7 @@ class Moment(NamedTuple):
     out_of_order: int
 
     @classmethod
-    def of(cls, group: Group) -> Moment:
+    def of(cls, group: Group) -> PastMoment:
         """Return this moment."""
         return cls(group.streams, len(group.streams), group.out_of_order)
 
@@ -71,16 +71,16 @@ class Outline:
     nothing here, but no stream may be forgotten.
     """
 
-    def __init__(self, group: Group, moment: Moment | None = None) -> None:
-        self.streams, self.n, out_of_order = moment or Moment.of(group)
+    def __init__(self, group: Group, moment: PastMoment | None = None) -> None:
+        self.streams, self.n, out_of_order = moment or PastMoment.of(group)
         parts = group.parts()
-        self.columns: list[Column] = []
+        self.columns: list[StoredColumn] = []
         self._owners: list[RowState] = []
         for index, part in enumerate(parts):
             for name, array in part.arrays().items():
                 dtype = array.dtype.newbyteorder("<").str
                 rows = part.n_rows if part.shared else None
-                self.columns.append(Column(index, name, dtype, array.shape[1:], rows))
+                self.columns.append(StoredColumn(index, name, dtype, array.shape[1:], rows))
                 self._owners.append(part.owner)
         self.row_bytes = sum(column.row_bytes for column in self.columns if column.rows is None)
         self.model_bytes = sum(column.row_bytes * column.rows for column in self.columns if column.rows)
@@ -190,27 +190,30 @@ class Assembly:
         self._groups = groups
         self._header = header
         self._columns = [
-            [Column(part, name, dtype, tuple(shape), rows) for part, name, dtype, shape, rows in columns]
+            [
+                StoredColumn(part, name, dtype, tuple(shape), rows)
+                for part, name, dtype, shape, rows in columns
+            ]
             for columns in (entry["columns"] for entry in header["groups"])
         ]
         self._arrays: dict[str, NDArray[Any]] = {}
         self._loaded = Loaded()
         note_arithmetic(header, self._loaded)
-        self._places: list[Place] | None = None
+        self._places: list[PartPlace] | None = None
 
-    def blocks(self) -> Iterator[Block]:
+    def blocks(self) -> Iterator[BlockKey]:
         """Yield all blocks of ROWS and MODELS."""
         for index, entry in enumerate(self._header["groups"]):
             rows = -(-entry["n_streams"] // (1 << entry["shift"]))
-            yield from (Block(index, ROWS, number) for number in range(rows))
+            yield from (BlockKey(index, ROWS, number) for number in range(rows))
             if any(column.rows for column in self._columns[index]):
-                yield Block(index, MODELS, 0)
+                yield BlockKey(index, MODELS, 0)
 
-    def name_blocks(self) -> Iterator[Block]:
+    def name_blocks(self) -> Iterator[BlockKey]:
         """Yield all blocks of NAMES, in order."""
         for index, entry in enumerate(self._header["groups"]):
             blocks = -(-entry["n_streams"] // NAMES_A_BLOCK)
-            yield from (Block(index, NAMES, number) for number in range(blocks))
+            yield from (BlockKey(index, NAMES, number) for number in range(blocks))
 
     def name(self, names: Mapping[int, Sequence[bytes]]) -> None:
         """Take the blocks of NAMES of each group, and make room for all rows."""
@@ -237,7 +240,7 @@ class Assembly:
                 elif own is not None or self._places is None:
                     self._arrays[name] = np.empty(shape, dtype=np.dtype(column.dtype).newbyteorder("="))
 
-    def put(self, block: Block, data: bytes) -> None:
+    def put(self, block: BlockKey, data: bytes) -> None:
         """Take one block. Raises ValueError if it has not the bytes of its rows."""
         entry, at = self._header["groups"][block.group], 0
         first = block.number << entry["shift"]

@@ -20,7 +20,7 @@ from ewad.numeric.schedules import ReduceOnPlateau
 PLATEAU = PlateauDetector(patience=10, beta=0.5)
 
 
-class Progress(NamedTuple):
+class LearnerProgress(NamedTuple):
     """What is in force for each of some models, (n,) each; the loss is NaN before the first step."""
 
     loss: Floats
@@ -110,9 +110,9 @@ class Learner(RowState):
         """(n_models,) what the next step will take."""
         return self._rates(slice(None))
 
-    def standing(self, models: Integers) -> Progress:
+    def standing(self, models: Integers) -> LearnerProgress:
         """Return what is in force for each of these models."""
-        return Progress(_ratio(self.loss_sum[models], self.loss_weight[models]), self._rates(models))
+        return LearnerProgress(_ratio(self.loss_sum[models], self.loss_weight[models]), self._rates(models))
 
     def parts(self, model: str, n_rows: int) -> list[Part]:
         """Return the parts of its state; model: what the parameters mean."""

@@ -104,7 +104,7 @@ def note_arithmetic(header: Mapping[str, Any], loaded: Loaded) -> None:
         loaded.notes.append(f'state was computed by the arithmetic "{theirs}", and goes on by "{ARITHMETIC}"')
 
 
-class Place(NamedTuple):
+class PartPlace(NamedTuple):
     """A part of a new group, and how the names of the dumped arrays that belong there begin."""
 
     part: Part
@@ -133,7 +133,7 @@ def load_arrays(
     return loaded
 
 
-def fill(place: Place, arrays: Mapping[str, NDArray[Any]]) -> None:
+def fill(place: PartPlace, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Put the arrays of a part into their place, those that stand there already apart."""
     found = {name: arrays[f"{place.prefix}{name}"] for name in place.part.names}
     if not all(_same(found[name], array) for name, array in place.part.arrays().items()):
@@ -145,9 +145,9 @@ def _same(one: NDArray[Any], other: NDArray[Any]) -> bool:
     return one.__array_interface__ == other.__array_interface__
 
 
-def places(groups: Sequence[Group], header: dict[str, Any], loaded: Loaded) -> list[Place]:
+def places(groups: Sequence[Group], header: dict[str, Any], loaded: Loaded) -> list[PartPlace]:
     """Add the streams of a header of the present version; return where its parts belong, tell the rest."""
-    found: list[Place] = []
+    found: list[PartPlace] = []
     homes = _homes(groups, header["groups"])
     for i, (entry, home) in enumerate(zip(header["groups"], homes, strict=True)):
         loaded.groups.append(home)
@@ -178,7 +178,7 @@ def _homes(groups: Sequence[Group], entries: Sequence[dict[str, Any]]) -> list[i
     return homes
 
 
-def _places(group: Group, entry: dict[str, Any], prefix: str, loaded: Loaded) -> Iterator[Place]:
+def _places(group: Group, entry: dict[str, Any], prefix: str, loaded: Loaded) -> Iterator[PartPlace]:
     """Add the streams of a dumped group; yield the places of its parts, and tell of each that has none."""
     group.out_of_order = entry["out_of_order"]
     if len(entry["streams"]) > group.n_rows:
@@ -190,7 +190,7 @@ def _places(group: Group, entry: dict[str, Any], prefix: str, loaded: Loaded) ->
     for part in mine:
         index = theirs.get((part.kind, part.meaning))
         if index is not None:
-            yield Place(part, f"{prefix}{index}/")
+            yield PartPlace(part, f"{prefix}{index}/")
     kept = {(part.kind, part.meaning) for part in mine}
     for kind, meaning in theirs:
         if (kind, meaning) not in kept:

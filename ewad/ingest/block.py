@@ -9,7 +9,7 @@ import numpy as np
 from ewad.config.settings import StreamSettings
 from ewad.engine import Batch
 from ewad.ingest.counters import Counters
-from ewad.ingest.formats.records import Key, Reader
+from ewad.ingest.formats.records import Key, PayloadReader
 from ewad.ingest.formats.table import FORMATS
 from ewad.ingest.naming import FIELD, Naming
 from ewad.ingest.topics import Labels, TopicTemplate
@@ -20,13 +20,13 @@ class Target:
 
     __slots__ = ("block", "labels", "rows")
 
-    def __init__(self, block: Block, labels: Labels) -> None:
+    def __init__(self, block: StreamBlock, labels: Labels) -> None:
         self.block = block
         self.labels = labels
         self.rows: dict[Key, int] = {}
 
 
-class Block:
+class StreamBlock:
     """One [[stream]] block, and its samples that wait for the next commit."""
 
     def __init__(self, group: int, settings: StreamSettings, max_payload_bytes: int) -> None:
@@ -34,7 +34,7 @@ class Block:
         self.settings = settings
         self.templates = [TopicTemplate.parse(topic) for topic in settings.topics]
         self.excluded = [TopicTemplate.parse(topic) for topic in settings.exclude_topics]
-        self.reader = Reader(settings, max_payload_bytes)
+        self.reader = PayloadReader(settings, max_payload_bytes)
         self.timed = settings.timed
         self.naming = naming_of(settings, self.reader)
         self._topics = FORMATS[settings.format].topics
@@ -137,7 +137,7 @@ class Block:
         return self.values[index], self.times[index] if self.times else None
 
 
-def naming_of(settings: StreamSettings, reader: Reader) -> Naming:
+def naming_of(settings: StreamSettings, reader: PayloadReader) -> Naming:
     """Return how a block names its streams."""
     form = FORMATS[settings.format]
     return Naming(

@@ -12,7 +12,7 @@ from ewad.ingest.block import Target, joined
 from ewad.ingest.faults import LOGGED_TOPIC
 from ewad.ingest.formats.hints import hints
 from ewad.ingest.formats.reasons import ABSENT
-from ewad.ingest.formats.records import Record
+from ewad.ingest.formats.records import PayloadRecord
 from ewad.ingest.intake import Intake
 
 
@@ -69,7 +69,7 @@ def _explained(
         yield from ((line, None) for line in hints(settings, topic, payload))
 
 
-def _record(target: Target, topic: str, record: Record) -> tuple[str, DecodeError | None]:
+def _record(target: Target, topic: str, record: PayloadRecord) -> tuple[str, DecodeError | None]:
     block, value = target.block, record.value
     stream = f"stream: {quoted(block.stream_name(topic, record.key), LOGGED_TOPIC)}"
     told = joined((), block.naming.told(*record.key))

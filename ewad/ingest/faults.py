@@ -6,7 +6,7 @@ import logging
 
 from ewad.config.syntax import quoted
 from ewad.errors import DecodeError
-from ewad.ingest.block import Block
+from ewad.ingest.block import StreamBlock
 from ewad.ingest.formats.reasons import REASONS
 
 log = logging.getLogger("ewad.ingest.intake")
@@ -31,7 +31,7 @@ class Faults:
         self._absent_logged |= other._absent_logged
         self._late_logged |= other._late_logged
 
-    def reject(self, topic: str, block: Block | None, error: DecodeError) -> None:
+    def reject(self, topic: str, block: StreamBlock | None, error: DecodeError) -> None:
         """Count a message under its reason; the first one is a warning without the payload."""
         first = not self.counts[error.reason]
         self.counts[error.reason] += 1
@@ -57,7 +57,7 @@ class Faults:
                 error,
             )
 
-    def note_absent(self, topic: str, block: Block, error: DecodeError) -> None:
+    def note_absent(self, topic: str, block: StreamBlock, error: DecodeError) -> None:
         """Say once for each block that a message has none of its fields: no fault, or a wrong path."""
         if block.settings.name not in self._absent_logged:
             self._absent_logged.add(block.settings.name)
@@ -68,11 +68,11 @@ class Faults:
                 quoted(error.field, LOGGED_TOPIC),
             )
 
-    def may_note_late(self, block: Block) -> bool:
+    def may_note_late(self, block: StreamBlock) -> bool:
         """Return whether no late sample of the block has been told yet."""
         return block.settings.name not in self._late_logged
 
-    def note_late(self, block: Block, stream: str, seconds: float) -> None:
+    def note_late(self, block: StreamBlock, stream: str, seconds: float) -> None:
         """Say that a stream's sample was older than its newest one, by so many seconds."""
         self._late_logged.add(block.settings.name)
         log.warning(
@@ -87,7 +87,7 @@ class Faults:
             extra=BOUNDED,
         )
 
-    def note_limit(self, topic: str, block: Block, limit: int) -> None:
+    def note_limit(self, topic: str, block: StreamBlock, limit: int) -> None:
         """Say once for each limit that a stream was refused."""
         own = block.settings.max_streams is not None
         key = f'stream "{block.settings.name}".max_streams' if own else "limits.max_streams"

@@ -16,10 +16,10 @@ import numpy as np
 from ewad.config.settings import StreamSettings
 from ewad.engine import REFUSED, Batch, Engine, Forgotten, Results
 from ewad.errors import DecodeError
-from ewad.ingest.block import Block, Target, joined
+from ewad.ingest.block import StreamBlock, Target, joined
 from ewad.ingest.faults import Faults
 from ewad.ingest.formats.reasons import ABSENT
-from ewad.ingest.formats.records import Record
+from ewad.ingest.formats.records import PayloadRecord
 from ewad.ingest.mqtt.consumer import Message
 from ewad.ingest.topics import Labels, TopicTree
 
@@ -58,7 +58,7 @@ class Intake:
         self._faults = Faults()
         self.rejected = self._faults.counts
         self._engine = engine
-        self.blocks = [Block(group, block, max_payload_bytes) for group, block in enumerate(blocks)]
+        self.blocks = [StreamBlock(group, block, max_payload_bytes) for group, block in enumerate(blocks)]
         self._templates: TopicTree[tuple[int, int]] = TopicTree()  # the place of a block, of its template
         for block in self.blocks:
             for place, template in enumerate(block.templates):
@@ -230,7 +230,7 @@ class Intake:
         if topic in self._cold and any(row != REFUSED for target in targets for row in target.rows.values()):
             self._establish(topic, targets)
 
-    def _tell(self, topic: str, faults: Sequence[tuple[Block, DecodeError]], taken: bool) -> None:
+    def _tell(self, topic: str, faults: Sequence[tuple[StreamBlock, DecodeError]], taken: bool) -> None:
         """Count a message of which something is no sample: once, for its first fault, or as absent."""
         block, error = next(((b, e) for b, e in faults if e.reason not in ABSENT), (None, None))
         if error is not None:
@@ -275,7 +275,9 @@ class Intake:
             errors += [] if fault is None else [fault]
         return taken, errors
 
-    def _take(self, target: Target, record: Record, message: Message, arrival: float) -> DecodeError | None:
+    def _take(
+        self, target: Target, record: PayloadRecord, message: Message, arrival: float
+    ) -> DecodeError | None:
         """Add a record's sample to the target's block; return what is wrong with it."""
         block, value, fault = target.block, record.value, None
         if isinstance(value, DecodeError):
@@ -301,11 +303,11 @@ class Intake:
         self._read.add(block.group)
         return fault
 
-    def _limit(self, block: Block) -> int:
+    def _limit(self, block: StreamBlock) -> int:
         own = block.settings.max_streams
         return self._engine.max_streams if own is None else own
 
-    def _find_or_add(self, target: Target, record: Record, topic: str) -> int:
+    def _find_or_add(self, target: Target, record: PayloadRecord, topic: str) -> int:
         block = target.block
         name = block.stream_name(topic, record.key)
         streams = self._engine.groups[block.group].streams
@@ -323,7 +325,7 @@ class Intake:
             self._new_streams.append((block.group, name, labels))
         return row
 
-    def _is_copy(self, block: Block, row: int, value: float, time: float | None) -> bool:
+    def _is_copy(self, block: StreamBlock, row: int, value: float, time: float | None) -> bool:
         """Return whether the stream's last sample is this one, sent again from the broker's store."""
         last = block.latest(row)
         if last is None:

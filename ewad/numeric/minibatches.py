@@ -160,7 +160,7 @@ class Training:
         self.outcome, self.reason = "trained", ""
         self._lowest = self.theta.copy()
         self._loss = _Loss()
-        self._watch = _Watch(self.detector)
+        self._watch = _PlateauWatch(self.detector)
 
     def _take_over(self) -> None:
         """Start from a copy of theta where another one was assigned. Raises ValueError for other shapes."""
@@ -239,7 +239,7 @@ class Training:
             rates = self.schedule.rate(1.0, np.array([self.plateaus, self.plateaus + 1]), 0)
             if rates[1] < (1.0 - SAME_RATE) * rates[0]:
                 self.plateaus += 1
-                self._watch = _Watch(self.detector)
+                self._watch = _PlateauWatch(self.detector)
                 return False
         if self.stop_on_plateau:
             self.outcome = "plateau"
@@ -297,7 +297,7 @@ class _Loss:
         return True
 
 
-class _Watch:
+class _PlateauWatch:
     """A plateau detector that is fed the means of several mini-batches."""
 
     def __init__(self, detector: PlateauDetector) -> None:

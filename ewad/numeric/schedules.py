@@ -60,7 +60,7 @@ CONSTANTS: dict[str, tuple[str, Callable[[Any], bool]]] = {
 }
 
 
-class _Checked:
+class _CheckedConstants:
     """Schedules that raise ValueError for constants that are none; their formulas are in
     ewad.kernels.schedules.
     """
@@ -89,7 +89,7 @@ class _Checked:
         return np.array([kernel.after(initial, *pair) for pair in pairs]).reshape(epochs.shape)
 
 
-class _ByEpoch(_Checked):
+class _ByEpoch(_CheckedConstants):
     """Schedules whose rate stands still within an epoch."""
 
     __slots__ = ()
@@ -134,7 +134,7 @@ class Exponential(_ByEpoch):
 
 
 @dataclass(frozen=True, slots=True)
-class InverseSqrt(_Checked):
+class InverseSqrt(_CheckedConstants):
     """initial * k / sqrt(epoch), or / sqrt(t) with t the mini-batch; both counted from 1 under the root."""
 
     k: Annotated[float, "(0, inf)", "The factor before 1 / sqrt(epoch)."] = 1.0

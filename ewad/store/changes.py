@@ -14,15 +14,15 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ewad.engine import Batch, Block, Engine, Forgotten
-from ewad.engine.blocks import MODELS, NAMES, NAMES_A_BLOCK, ROWS, Moment, Outline, form_of, header_of
+from ewad.engine import Batch, BlockKey, Engine, Forgotten
+from ewad.engine.blocks import MODELS, NAMES, NAMES_A_BLOCK, ROWS, Outline, PastMoment, form_of, header_of
 from ewad.engine.group import Group
 from ewad.engine.state import VERSION
 
 KINDS = (ROWS, MODELS, NAMES)
 FRAMED_BYTES = 64  # of a block beside its rows: its frame, and its place in the manifest
 NAME_BYTES = 64  # of a stream's name and labels, about
-Emit = Callable[[Block, bytes], None]
+Emit = Callable[[BlockKey, bytes], None]
 Marks = NDArray[np.bool_]
 
 
@@ -100,11 +100,11 @@ class Changes:
         self._copies = None
         return False
 
-    def copied(self) -> tuple[bytes, list[Block]]:
+    def copied(self) -> tuple[bytes, list[BlockKey]]:
         """Return the header of the copied snapshot, JSON, and all blocks that it consists of."""
         header = header_of([group.entry for group in self._groups], self._counters)
         blocks = [
-            Block(group.index, kind, number)
+            BlockKey(group.index, kind, number)
             for group in self._groups
             for kind in KINDS
             for number in range(group.counts[kind])
@@ -136,7 +136,7 @@ class _Group:
         self._shift = self._row_bytes = self._model_bytes = 0
         self._rows = self._names = _marks(0)
         self._changed = self._taken = False  # since the last snapshot began, and when it began
-        self._began: Moment | None = None  # until the outline of that moment is made
+        self._began: PastMoment | None = None  # until the outline of that moment is made
         self._outline: Outline | None = None
         self._pending: list[Marks] = [_marks(0), _marks(0), _marks(0)]
         self._emit: Emit = _nowhere
@@ -223,7 +223,7 @@ class _Group:
         self._known = len(self._group.streams)
         self._taken = self._all or self._changed
         if self._taken:
-            self._emit, self._began = emit, Moment.of(self._group)
+            self._emit, self._began = emit, PastMoment.of(self._group)
 
     def _open(self) -> None:
         """Make the outline of the moment when the snapshot began, and with it the list of pending blocks."""
@@ -266,7 +266,7 @@ class _Group:
             return False
         self._pending[kind][number] = False
         assert self._outline is not None  # noqa: S101 (the callers see to it)
-        self._emit(Block(self.index, kind, number), self._outline.copy(kind, number))
+        self._emit(BlockKey(self.index, kind, number), self._outline.copy(kind, number))
         return True
 
     def abandon(self) -> None:
@@ -275,7 +275,7 @@ class _Group:
         self._began = self._outline = None
 
 
-def _nowhere(block: Block, data: bytes) -> None:
+def _nowhere(block: BlockKey, data: bytes) -> None:
     raise AssertionError(block, len(data))
 
 

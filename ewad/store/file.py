@@ -24,10 +24,10 @@ from typing import Literal
 
 import msgspec
 
-from ewad.engine import Block
+from ewad.engine import BlockKey
 from ewad.errors import StateError
 from ewad.store import frames
-from ewad.store.log import DamagedError, Entry, Kept, Log, OtherWriterError
+from ewad.store.log import DamagedError, JournalEntry, Kept, Log, OtherWriterError
 from ewad.store.records import Manifest, encode
 
 Durability = Literal["power", "process", "off"]
@@ -55,8 +55,8 @@ class StateFile:
         self._durability = durability
         self._locks: list[int] = []
         self._file = _locked(self.path)
-        self._blocks: dict[Block, Kept] | None = None
-        self._added: dict[Block, Kept] = {}  # of the snapshot that has been begun
+        self._blocks: dict[BlockKey, Kept] | None = None
+        self._added: dict[BlockKey, Kept] = {}  # of the snapshot that has been begun
         self._end = 0
         self._torn = False  # whether something unfinished may stand behind the end
         self._set_aside: Path | None = None
@@ -102,7 +102,7 @@ class StateFile:
         """Whether records and changed blocks can be added, or a snapshot in a new file has to come first."""
         return self._blocks is not None
 
-    def resume(self, blocks: Mapping[Block, Kept], end: int) -> None:
+    def resume(self, blocks: Mapping[BlockKey, Kept], end: int) -> None:
         """Go on behind the byte `end`; blocks: of the newest snapshot."""
         self._blocks, self._end, self._torn = dict(blocks), end, True
 
@@ -111,7 +111,7 @@ class StateFile:
         if _inode(self.path) != _inode(self._file):
             raise GoneError(f"{self.path}: the file was deleted or replaced")
 
-    def append(self, entries: Sequence[Entry]) -> int:
+    def append(self, entries: Sequence[JournalEntry]) -> int:
         """Add records to the journal, all or none; return the bytes that they take."""
         data = b"".join(
             frames.encode(frames.JOURNAL, entry.record, entry.samples, entry.sequence) for entry in entries
@@ -137,7 +137,7 @@ class StateFile:
             self._new = _New(self.path, self._identity)
             self._new.tail = self._end
 
-    def add_block(self, block: Block, data: bytes) -> None:
+    def add_block(self, block: BlockKey, data: bytes) -> None:
         """Add a block to the snapshot."""
         frame, checksum = frames.encode(frames.BLOCK, data), frames.checksum_of(data)
         with told(self.path):
@@ -148,7 +148,7 @@ class StateFile:
             self._added[block] = Kept(self._end, checksum)
             self._advance(len(frame))
 
-    def finish_snapshot(self, sequence: int, manifest: Manifest, blocks: Sequence[Block]) -> None:
+    def finish_snapshot(self, sequence: int, manifest: Manifest, blocks: Sequence[BlockKey]) -> None:
         """Complete the snapshot of what stood after that record; manifest: but for its blocks."""
         found = self._added if self._new is None else self._new.blocks
         manifest = msgspec.structs.replace(manifest, blocks=[(*block, *found[block]) for block in blocks])
@@ -240,7 +240,7 @@ class _New:
     def __init__(self, path: Path, former: bytes) -> None:
         self.name = path.with_name(f"{path.name}.{os.getpid()}.new")
         self.header = frames.Header(frames.VERSION, 0, secrets.token_bytes(16), former)
-        self.blocks: dict[Block, Kept] = {}
+        self.blocks: dict[BlockKey, Kept] = {}
         self.tail = 0  # from where on the journal of the other file is not in the snapshot
         self.end = 0
         flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
@@ -256,7 +256,7 @@ class _New:
         write_all(self.file, data, self.end)
         self.end += len(data)
 
-    def add_block(self, block: Block, frame: bytes, checksum: int) -> None:
+    def add_block(self, block: BlockKey, frame: bytes, checksum: int) -> None:
         self.blocks[block] = Kept(self.end, checksum)
         self.write(frame)
 

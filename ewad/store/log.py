@@ -9,14 +9,14 @@ from typing import BinaryIO, NamedTuple
 
 import msgspec
 
-from ewad.engine import Block
+from ewad.engine import BlockKey
 from ewad.errors import StateError
 from ewad.store import frames
 from ewad.store.frames import Damage, Frame
 from ewad.store.records import Manifest, decode
 
 
-class Entry(NamedTuple):
+class JournalEntry(NamedTuple):
     """One record of the journal, encoded."""
 
     sequence: int
@@ -135,7 +135,7 @@ class Log:
         except StateError as error:
             raise DamagedError(f"{self.path}: the snapshot at byte {frame.start:,}: {error}") from error
 
-    def block(self, block: Block, kept: Kept) -> bytes:
+    def block(self, block: BlockKey, kept: Kept) -> bytes:
         """Return the bytes of a block. Raises DamagedError."""
         frame = frames.frame_at(self._file, kept.start)
         payload = frame.payload(self._file) if frame is not None and frame.kind == frames.BLOCK else None
@@ -143,7 +143,7 @@ class Log:
             raise DamagedError(f"{self.path}: the block {tuple(block)} at byte {kept.start:,} is damaged")
         return payload
 
-    def journal(self, after: int) -> Iterator[Entry]:
+    def journal(self, after: int) -> Iterator[JournalEntry]:
         """Yield the records after a sequence number, in order.
 
         Raises DamagedError where one is damaged or missing, OtherWriterError where there are two of one.
@@ -158,7 +158,7 @@ class Log:
             if frame.sequence != after + 1 or payload is None:
                 raise DamagedError(f"{self.path}: journal: record {after + 1} is damaged or missing")
             after += 1
-            yield Entry(frame.sequence, frame.samples, payload)
+            yield JournalEntry(frame.sequence, frame.samples, payload)
 
     def copied(self, header: frames.Header) -> Iterator[bytes]:
         """Yield the bytes of a backup with that header: all frames, and an END. Raises DamagedError."""
@@ -176,9 +176,9 @@ class Log:
         self._file.close()
 
 
-def kept_of(manifest: Manifest) -> dict[Block, Kept]:
+def kept_of(manifest: Manifest) -> dict[BlockKey, Kept]:
     """Return where each block of a snapshot stands."""
-    return {Block(*where[:3]): Kept(*where[3:]) for where in manifest.blocks}
+    return {BlockKey(*where[:3]): Kept(*where[3:]) for where in manifest.blocks}
 
 
 def header_of(manifest: Manifest) -> dict[str, object]:

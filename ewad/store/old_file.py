@@ -17,7 +17,7 @@ from typing import NamedTuple
 from zlib import crc32
 
 from ewad.errors import StateError
-from ewad.store.log import DamagedError, Entry, NewerError
+from ewad.store.log import DamagedError, JournalEntry, NewerError
 
 APPLICATION_ID = 0x45574144  # "EWAD"
 VERSION = 1
@@ -85,7 +85,7 @@ class OldFile:
         if number + 1 != snapshot.pieces:
             raise DamagedError(f"{self.path}: snapshot {snapshot.id}: expected {snapshot.pieces} pieces")
 
-    def journal(self, after: int) -> Iterator[Entry]:
+    def journal(self, after: int) -> Iterator[JournalEntry]:
         """Yield the records after a sequence number, in order."""
         query = "SELECT sequence, samples, record, checksum FROM journal WHERE sequence > ? ORDER BY sequence"
         with _told(self.path):
@@ -93,7 +93,7 @@ class OldFile:
                 after += 1
                 if sequence != after or not isinstance(record, bytes) or crc32(record) != checksum:
                     raise DamagedError(f"{self.path}: journal: record {after} is damaged or missing")
-                yield Entry(sequence, samples, record)
+                yield JournalEntry(sequence, samples, record)
 
     @property
     def last(self) -> int:

@@ -24,7 +24,7 @@ NewStream = tuple[int, str, Labels]
 Form = TypeVar("Form")
 
 
-class Samples(msgspec.Struct, frozen=True, array_like=True):
+class SampleColumns(msgspec.Struct, frozen=True, array_like=True):
     """A batch as it was observed: columns of little-endian int32 and float64."""
 
     group: int
@@ -56,7 +56,7 @@ class Change:
     refusals: Sequence[int] = ()
 
 
-class Record(msgspec.Struct, frozen=True, array_like=True):
+class CommitRecord(msgspec.Struct, frozen=True, array_like=True):
     """What one commit made of the engine and of the broker's session. It is the journal's unit.
 
     streams, batches, forgotten, groups, moved, refusals (uint32): see Change; of the forgotten, group and
@@ -66,7 +66,7 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
     """
 
     streams: list[NewStream]
-    batches: list[Samples]
+    batches: list[SampleColumns]
     forgotten: list[tuple[int, list[str]]]
     refused: int
     answered: int
@@ -80,10 +80,10 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
     refusals: bytes = b""
 
     @classmethod
-    def of(cls, change: Change, refused: int, answered: int, notes: Acknowledgements) -> Record:
+    def of(cls, change: Change, refused: int, answered: int, notes: Acknowledgements) -> CommitRecord:
         """Return the record of one commit."""
         columns = [
-            Samples(
+            SampleColumns(
                 batch.group,
                 batch.arrival,
                 _bytes(batch.stream, ROWS),

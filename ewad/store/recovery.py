@@ -11,15 +11,15 @@ from typing import Any
 
 import msgspec
 
-from ewad.engine import Block, Engine, Loaded
+from ewad.engine import BlockKey, Engine, Loaded
 from ewad.errors import StateError
 from ewad.ingest.mqtt.deliveries import Deliveries
 from ewad.store import old_file
 from ewad.store.changes import Changes
 from ewad.store.file import NOBODY, Durability, StateFile, is_old, open_log, previous
-from ewad.store.log import DamagedError, Entry, Kept, Log, Snapshot, kept_of
+from ewad.store.log import DamagedError, JournalEntry, Kept, Log, Snapshot, kept_of
 from ewad.store.old_file import OldFile, OldSnapshot
-from ewad.store.records import Head, Record, decode
+from ewad.store.records import CommitRecord, Head, decode
 
 log = logging.getLogger("ewad.store")
 
@@ -44,7 +44,7 @@ class Recovered:
     snapshot_time: float = 0.0
     damage: str = ""
     moved: bool = False
-    blocks: Mapping[Block, Kept] | None = None
+    blocks: Mapping[BlockKey, Kept] | None = None
     end: int = 0
     groups: Sequence[int | None] = field(default_factory=list)
 
@@ -204,9 +204,9 @@ def _replay(logs: Sequence[Log | OldFile], recovered: Recovered) -> None:
     recovered.moved = list(recovered.groups) != list(range(len(engine.groups)))
 
 
-def _replay_one(path: Path, entry: Entry, recovered: Recovered) -> None:
+def _replay_one(path: Path, entry: JournalEntry, recovered: Recovered) -> None:
     try:
-        record = decode(entry.record, Record)
+        record = decode(entry.record, CommitRecord)
         recovered.groups = record.homes(recovered.engine, recovered.groups)
         record.replay(recovered.engine, recovered.groups, recovered.deliveries, recovered.changes)
     except (StateError, ValueError, IndexError) as error:  # whole, but nothing that was ever written

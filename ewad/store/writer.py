@@ -13,12 +13,12 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from ewad.engine import Block
+from ewad.engine import BlockKey
 from ewad.errors import StateError
 from ewad.ingest.mqtt.deliveries import Acknowledgements
 from ewad.store.file import Durability, GoneError, StateFile
-from ewad.store.log import Entry
-from ewad.store.records import Change, Manifest, Record, encode
+from ewad.store.log import JournalEntry
+from ewad.store.records import Change, CommitRecord, Manifest, encode
 
 log = logging.getLogger("ewad.store")
 
@@ -35,10 +35,10 @@ class Commit:
     answered: int
     notes: Acknowledgements
 
-    def entry(self) -> Entry:
+    def entry(self) -> JournalEntry:
         """Return what the journal holds of it."""
-        record = Record.of(self.change, self.refused, self.answered, self.notes)
-        return Entry(self.sequence, record.samples, encode(record))
+        record = CommitRecord.of(self.change, self.refused, self.answered, self.notes)
+        return JournalEntry(self.sequence, record.samples, encode(record))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Copied:
     """A block of the snapshot `number`."""
 
     number: int
-    block: Block
+    block: BlockKey
     data: bytes
 
 
@@ -72,7 +72,7 @@ class Finish:
     number: int
     sequence: int
     manifest: Manifest
-    blocks: Sequence[Block]
+    blocks: Sequence[BlockKey]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from ewad.ingest.files.spool import Spool
 from ewad.kernels.memory import Floats
 
 
-class History(Mapping[str, tuple[Floats, Floats]]):
+class TrainingHistory(Mapping[str, tuple[Floats, Floats]]):
     """Stream -> its times and values in order of time; a name may continue from file to file.
 
     summaries: the lines that tell how each file was read. To be closed: the samples lie in temporary files.
@@ -65,7 +65,7 @@ class History(Mapping[str, tuple[Floats, Floats]]):
     def __len__(self) -> int:
         return int(np.count_nonzero(self._spool.counts))
 
-    def __enter__(self) -> History:
+    def __enter__(self) -> TrainingHistory:
         return self
 
     def __exit__(self, *_: object) -> None:

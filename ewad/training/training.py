@@ -24,11 +24,11 @@ from ewad.numeric.names import lookup
 from ewad.numeric.network import Network
 from ewad.numeric.optimizers import OPTIMIZERS
 from ewad.numeric.robust import RobustScale
-from ewad.outputs.files.costs import Curve, draw_curves
+from ewad.outputs.files.costs import CostCurve, draw_curves
 from ewad.outputs.text import aligned, counted
 from ewad.store import model_file
 from ewad.store.model_file import TrainedModel
-from ewad.training.history import History
+from ewad.training.history import TrainingHistory
 
 TRAINABLE = ("linear", "network")
 # Training holds its examples two or three times. With more of them every second, third, ... is used.
@@ -102,7 +102,7 @@ class Result:
 
 
 @dataclass(frozen=True, eq=False)
-class Report:
+class TrainingReport:
     """What came out: a result per optimizer; the costs of persistence, which forecasts no change; counts."""
 
     results: tuple[Result, ...]
@@ -148,7 +148,7 @@ def train_files(
     settings: TrainSettings,
     options: FileOptions | None = None,
     on_progress: OnProgress = lambda optimizer, epochs, progress: None,
-) -> Report:
+) -> TrainingReport:
     """Train on the files' streams, one model for all of them, and return how each optimizer did.
 
     Raises SourceError for files that can't be read or are too short, ConfigError for settings that can't be.
@@ -159,7 +159,7 @@ def train_files(
         raise ConfigError(f"expert: expected one of {', '.join(TRAINABLE)} to train, got {model.expert}")
     if model.every_seconds is not None:
         raise ConfigError("every: expected none to train on files: their samples are taken as they are")
-    with History(paths, options) as history:
+    with TrainingHistory(paths, options) as history:
         examples, every = _all_examples(history, model, paths)
         streams, summary = len(history), "\n".join(history.summaries)
     train, validation = split(examples, settings.validation)
@@ -169,18 +169,18 @@ def train_files(
         )
     results = [_train(name, train, validation, settings, on_progress) for name in optimizers]
     counts = len(train), len(validation), streams
-    return Report(tuple(results), train.persistence, validation.persistence, *counts, summary, every)
+    return TrainingReport(tuple(results), train.persistence, validation.persistence, *counts, summary, every)
 
 
-def save(report: Report, path: Path) -> None:
+def save(report: TrainingReport, path: Path) -> None:
     """Write the best model, for `run` and `replay` to start from. Raises StateError where that fails."""
     model_file.save(report.best.model, path)
 
 
-def draw_costs(report: Report, path: Path) -> None:
+def draw_costs(report: TrainingReport, path: Path) -> None:
     """Draw what each optimizer's epochs cost. Raises what `draw_curves` does."""
     curves = [
-        Curve(r.optimizer, r.train_costs, r.validation_costs, r.reason.startswith("diverged"))
+        CostCurve(r.optimizer, r.train_costs, r.validation_costs, r.reason.startswith("diverged"))
         for r in report.results
     ]
     draw_curves(curves, report.train_persistence, report.validation_persistence, path)
@@ -224,7 +224,9 @@ def split(examples: Examples, validation: float) -> tuple[Examples, Examples]:
     return examples.where(examples.end <= border), examples.where(examples.origin > border)
 
 
-def _all_examples(history: History, model: ModelSettings, paths: Sequence[Path]) -> tuple[Examples, int]:
+def _all_examples(
+    history: TrainingHistory, model: ModelSettings, paths: Sequence[Path]
+) -> tuple[Examples, int]:
     """Return the examples of all streams, and of how many each is one: few enough for MOST_EXAMPLE_BYTES."""
     depth = model.lags + max(model.horizons)
     lengths = history.lengths()

@@ -13,9 +13,9 @@ from ewad.engine.blocks import (
     NAMES,
     NAMES_A_BLOCK,
     ROWS,
-    Block,
-    Moment,
+    BlockKey,
     Outline,
+    PastMoment,
     shift_of,
 )
 from ewad.errors import StateError
@@ -29,7 +29,7 @@ def copied(engine):
     """Return the header and all blocks of an engine."""
     outlines, header = engine.outlines()
     found = {
-        Block(group, kind, number): outline.copy(kind, number)
+        BlockKey(group, kind, number): outline.copy(kind, number)
         for group, outline in enumerate(outlines)
         for kind in (ROWS, MODELS, NAMES)
         for number in range(outline.count(kind))
@@ -121,7 +121,7 @@ def test_a_block_of_fewer_rows_is_refused_and_one_of_more_is_cut(monkeypatch):
     header, _ = copied(engine)
     again, _ = assembled(Engine([GroupSettings("plant")]), header, found)
     assert again.dump() == engine.dump()
-    found[Block(0, ROWS, 0)] = found[Block(0, ROWS, 0)][: -outline_bytes(engine) * 2]
+    found[BlockKey(0, ROWS, 0)] = found[BlockKey(0, ROWS, 0)][: -outline_bytes(engine) * 2]
     with pytest.raises(ValueError, match=r"expected 4 rows, got 3"):
         assembled(Engine([GroupSettings("plant")]), header, found)
 
@@ -133,7 +133,7 @@ def outline_bytes(engine):
 def test_a_shared_model_is_of_its_moment_though_streams_come_before_it_is_copied():
     group = GroupSettings("plant", model=replace(MODEL, share="group"))
     engine = Engine([group])
-    moment = Moment.of(engine.groups[0])
+    moment = PastMoment.of(engine.groups[0])
     engine.add_stream(0, "stream 0")
     outline = Outline(engine.groups[0], moment)
     assert (outline.n, outline.count(ROWS), outline.count(MODELS)) == (0, 0, 1)

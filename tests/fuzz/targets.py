@@ -23,19 +23,19 @@ from ewad.engine import Batch, ByCount, Engine, GroupSettings, ModelSettings
 from ewad.errors import ConfigError, DecodeError, SourceError, StateError
 from ewad.ingest import files
 from ewad.ingest.formats.reasons import ABSENT, REASONS
-from ewad.ingest.formats.records import Reader
+from ewad.ingest.formats.records import PayloadReader
 from ewad.ingest.formats.table import FORMATS
 from ewad.ingest.mqtt.deliveries import Acknowledgements, Deliveries
 from ewad.ingest.mqtt.mqtt5_session import Connection, Mqtt5Session
-from ewad.ingest.mqtt.settings import MqttSettings, Subscription
+from ewad.ingest.mqtt.settings import ConnectionSettings, Subscription
 from ewad.ingest.topics import TopicTemplate
 from ewad.outputs.http.access import _credentials
 from ewad.outputs.prometheus.negotiation import accepts_gzip, wants_openmetrics
 from ewad.store import model_file
 from ewad.store.changes import Changes
 from ewad.store.file import StateFile
-from ewad.store.log import Entry
-from ewad.store.records import Change, Head, Manifest, Record, encode
+from ewad.store.log import JournalEntry
+from ewad.store.records import Change, CommitRecord, Head, Manifest, encode
 from ewad.store.recovery import recover
 from tests.ingest.mqtt.peer import Recorder
 from tests.outputs.engines import feed
@@ -65,7 +65,7 @@ BLOCKS = [
     StreamSettings(name="records", topics=("a",), format="json", fields=(("*", ""),), records="{key}.{each}"),
     *(StreamSettings(name=form, topics=("a",), format=form) for form in FORMATS),  # type: ignore[arg-type]
 ]
-READERS = [Reader(block, 200) for block in BLOCKS]
+READERS = [PayloadReader(block, 200) for block in BLOCKS]
 SPARKPLUG = "spBv1.0/group/NBIRTH/node"
 
 
@@ -76,7 +76,7 @@ def decoders(data: bytes) -> None:
     assert found[0] == found[1]
 
 
-def _outcome(reader: Reader, payload: bytes) -> list[tuple[object, ...]]:
+def _outcome(reader: PayloadReader, payload: bytes) -> list[tuple[object, ...]]:
     try:
         records = reader.read(SPARKPLUG, payload, 1.0)
     except DecodeError as error:
@@ -161,7 +161,7 @@ def packets(data: bytes) -> None:
 
 
 async def _receive(data: bytes) -> None:
-    settings = MqttSettings(host="h", subscriptions=(Subscription("a/+"), Subscription("+/b")))
+    settings = ConnectionSettings(host="h", subscriptions=(Subscription("a/+"), Subscription("+/b")))
     connection = Connection(Mqtt5Session(settings, Recorder(), lambda: 0.0))
     connection.connection_made(Deaf())
     step = 1 + (data[0] if data else 0)
@@ -221,7 +221,7 @@ def _state_file(record_damage: bytes, header_damage: bytes) -> bytes:
     names = [(0, "s", (("k", "v"),)), (0, "t", ())]
     batch = Batch(0, np.array([0, 1, 0], dtype=np.int32), np.arange(3.0), np.ones(3))
     notes = Acknowledgements(pubacks=[1, 2], pubrecs=[3], pubcomps=[4])
-    record = encode(Record.of(Change(names, [batch], [(0, ["t"], [1])], ["a"]), 0, 0, notes))
+    record = encode(CommitRecord.of(Change(names, [batch], [(0, ["t"], [1])], ["a"]), 0, 0, notes))
     with _scratch() as path:
         made, changes = StateFile(path, "off"), Changes(Engine(SETTINGS))
         made.begin_snapshot(whole=True)
@@ -231,7 +231,7 @@ def _state_file(record_damage: bytes, header_damage: bytes) -> bytes:
         header, blocks = changes.copied()
         head = encode(Head.of("", Deliveries([1], [2])))
         made.finish_snapshot(1, Manifest(0.0, head, _changed(header, header_damage), []), blocks)
-        made.append([Entry(2, 3, _changed(record, record_damage))])
+        made.append([JournalEntry(2, 3, _changed(record, record_damage))])
         made.close()
         return path.read_bytes()
 

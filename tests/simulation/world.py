@@ -16,8 +16,8 @@ from ewad.errors import SourceError
 from ewad.ingest.mqtt.consumer import Message as Received
 from ewad.ingest.mqtt.deliveries import Acknowledgements, Deliveries
 from ewad.ingest.mqtt.ledger import Ledger
-from ewad.ingest.mqtt.mqtt5_core import Ended, Event, Mqtt5Core, State
-from ewad.ingest.mqtt.settings import MqttSettings, Subscription
+from ewad.ingest.mqtt.mqtt5_core import ConnectionState, Ended, Event, Mqtt5Core
+from ewad.ingest.mqtt.settings import ConnectionSettings, Subscription
 from ewad.store.records import Head
 from tests.simulation.broker import NUMBERINGS, Broker, Link, Message
 
@@ -51,7 +51,7 @@ class Daemon:
 
     busy = False
 
-    def __init__(self, disk: Disk, settings: MqttSettings) -> None:
+    def __init__(self, disk: Disk, settings: ConnectionSettings) -> None:
         self.core: Mqtt5Core | None = None
         self.link: Link | None = None
         self.sent = bytearray()  # on their way to the broker
@@ -129,7 +129,7 @@ class World:
         # same id, topic and payload may meet: there messages differ.
         self.alike = numbering != "random" and random.random() < 0.5
         self.topics = min(window, MOST_MESSAGES) + 1 + random.randint(0, 2)
-        self.settings = MqttSettings(
+        self.settings = ConnectionSettings(
             host="h", subscriptions=(Subscription("t/#"),), qos=self.qos, commit_interval_seconds=0.05
         )
         self.broker = Broker(random, numbering, window, marks=marks)
@@ -264,7 +264,7 @@ class World:
 
     def _at_rest(self) -> bool:
         daemon = self.daemon
-        receiving = daemon.core is not None and daemon.core.state is State.RECEIVING
+        receiving = daemon.core is not None and daemon.core.state is ConnectionState.RECEIVING
         idle = daemon.link is not None and daemon.link.open and not daemon.link.outgoing
         return receiving and idle and not daemon.sent and not daemon.jobs and self.broker.drained
 

@@ -5,7 +5,7 @@ import numpy as np
 
 from ewad.engine import Engine
 from ewad.ingest.mqtt.deliveries import Acknowledgements, Deliveries
-from ewad.store.records import Change, Head, Record, decode, encode
+from ewad.store.records import Change, CommitRecord, Head, decode, encode
 
 
 def test_deliveries_come_back_from_a_head():
@@ -16,7 +16,7 @@ def test_deliveries_come_back_from_a_head():
 
 def test_acknowledgements_come_back_from_a_record():
     notes = Acknowledgements(pubacks=[1 << 48 | 3], pubrecs=[1 << 48 | 5, 1 << 48 | 6], pubcomps=[7])
-    record = decode(encode(Record.of(Change([], []), 0, 0, notes)), Record)
+    record = decode(encode(CommitRecord.of(Change([], []), 0, 0, notes)), CommitRecord)
     deliveries = Deliveries(unreleased=[1 << 48 | 7])
     record.replay(Engine([]), [], deliveries)
     assert (list(deliveries.taken), deliveries.unreleased) == (
@@ -30,6 +30,8 @@ def test_what_version_0_1_0_wrote_still_loads():
     deliveries = decode(msgspec.msgpack.encode(["s", taken, ids]), Head).deliveries()
     assert (list(deliveries.taken), deliveries.unreleased) == ([7 << 16 | 3, 2], {5, 6})
     more, released = np.array([9], "<u2").tobytes(), np.array([6], "<u2").tobytes()
-    record = decode(msgspec.msgpack.encode([[], [], [], 0, 0, taken[:8], more, released, [], False]), Record)
+    record = decode(
+        msgspec.msgpack.encode([[], [], [], 0, 0, taken[:8], more, released, [], False]), CommitRecord
+    )
     record.replay(Engine([]), [], deliveries)
     assert (list(deliveries.taken), deliveries.unreleased) == ([7 << 16 | 3, 2, 7 << 16 | 3, 9], {5, 9})

@@ -13,7 +13,7 @@ import pytest
 from ewad.config.secret import Secret
 from ewad.errors import StateError
 from ewad.ingest.mqtt import aiomqtt_session
-from ewad.ingest.mqtt.source import MqttSettings, MqttSource, Subscription
+from ewad.ingest.mqtt.source import ConnectionSettings, MqttSource, Subscription
 from tests.ingest.mqtt.peer import NoJitter, Recorder, stop
 from tests.system.certificates import Certificates, make_certificates
 from tests.system.mosquitto import Mosquitto, accepts, free_port, running
@@ -49,7 +49,7 @@ class Watched(Random):
 async def source(port: int, consumer: Recorder, **keys: Any) -> AsyncIterator[MqttSource]:
     chosen = {"host": "localhost", "subscriptions": (Subscription("t/#"),), **keys}
     watched = Watched()
-    settings = MqttSettings(port=port, **chosen)
+    settings = ConnectionSettings(port=port, **chosen)
     made = MqttSource(settings, consumer, random=watched)
     watched.source = made
     task = asyncio.create_task(made.run())
@@ -372,7 +372,7 @@ async def test_a_message_whose_commit_failed_comes_again(broker: Mosquitto, qos:
     consumer = Recorder()
     consumer.fault = StateError("disk full")
     made = MqttSource(
-        MqttSettings(host="localhost", port=broker.port, qos=qos, subscriptions=(Subscription("t/#"),)),  # type: ignore[arg-type]
+        ConnectionSettings(host="localhost", port=broker.port, qos=qos, subscriptions=(Subscription("t/#"),)),  # type: ignore[arg-type]
         consumer,
         random=NoJitter(),
     )

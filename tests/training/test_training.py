@@ -13,7 +13,7 @@ from ewad.errors import ConfigError, SourceError, StateError
 from ewad.numeric.optimizers import OPTIMIZERS, Adam, GradientDescent, Momentum, RMSprop
 from ewad.numeric.schedules import Constant, InverseTime
 from ewad.store.model_file import load
-from ewad.training.history import History
+from ewad.training.history import TrainingHistory
 from ewad.training.training import (
     Examples,
     TrainSettings,
@@ -96,7 +96,7 @@ class TestHistory:
         first, second = tmp_path / "1.csv", tmp_path / "2.csv"
         second.write_text("time,a\n30,3\n40,4\n")
         first.write_text("time,a,b\n10,1,7\n20,2,\n")
-        series = History([second, first])
+        series = TrainingHistory([second, first])
         assert {name: (t.tolist(), v.tolist()) for name, (t, v) in series.items()} == {
             "a": ([10, 20, 30, 40], [1, 2, 3, 4]),
             "b": ([10], [7]),
@@ -294,7 +294,7 @@ class TestSettingsOfTheModel:
         plain = {"learning_rate": 0.1, "schedule": Constant(), "optimizer": GradientDescent()}
         model = ModelSettings(lags=4, horizons=(1, 3), **{**plain, **changes})
         report = train_files([path], settings(model=model, epochs=5, batch_size=10**6))
-        with History([path]) as series:
+        with TrainingHistory([path]) as series:
             parts = [examples_of(times, values, model) for times, values in series.values()]
         every = Examples(
             np.hstack([part.X for part in parts]),

@@ -22,30 +22,30 @@ from ewad.ingest.files.parquet import ParquetReader, is_parquet
 from ewad.ingest.files.prometheus_json import PrometheusReader, is_prometheus
 from ewad.ingest.files.samples import RecordedMessage, SampleFile
 from ewad.ingest.files.sorting import Chunk
-from ewad.ingest.files.table import Reader
+from ewad.ingest.files.table import FileReader
 
 __all__ = ["READERS", "Chunk", "FileOptions", "RecordedMessage", "SampleFile", "read"]
 
 HEAD_BYTES = 65_536
 
 
-class Format(NamedTuple):
+class FileFormat(NamedTuple):
     """A format: whether a file is of it, by its first bytes, and its reader."""
 
     is_it: Callable[[bytes], bool]
-    reader: Callable[[Archive, FileOptions], Reader]
+    reader: Callable[[Archive, FileOptions], FileReader]
 
 
 # The first format that takes a file reads it; delimited text takes all.
-READERS: dict[str, Format] = {
-    "parquet": Format(is_parquet, ParquetReader),
-    "home assistant": Format(is_database, RecorderReader),
-    "prometheus": Format(is_prometheus, PrometheusReader),
-    "json": Format(is_json, JsonReader),
-    "mosquitto": Format(is_log, MosquittoLog),
-    "influx csv": Format(is_annotated, AnnotatedReader),
-    "influx lines": Format(is_line_protocol, LineProtocolReader),
-    "csv": Format(lambda head: True, CsvReader),
+READERS: dict[str, FileFormat] = {
+    "parquet": FileFormat(is_parquet, ParquetReader),
+    "home assistant": FileFormat(is_database, RecorderReader),
+    "prometheus": FileFormat(is_prometheus, PrometheusReader),
+    "json": FileFormat(is_json, JsonReader),
+    "mosquitto": FileFormat(is_log, MosquittoLog),
+    "influx csv": FileFormat(is_annotated, AnnotatedReader),
+    "influx lines": FileFormat(is_line_protocol, LineProtocolReader),
+    "csv": FileFormat(lambda head: True, CsvReader),
 }
 
 

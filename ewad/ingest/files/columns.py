@@ -13,7 +13,7 @@ from ewad.ingest.files import number_times, times
 from ewad.ingest.files.number_times import NumberForm
 from ewad.ingest.files.numbers import MISSING, PLAIN, SENTINELS, kind_of
 from ewad.ingest.files.options import FileOptions
-from ewad.ingest.files.table import Frame, Place
+from ewad.ingest.files.table import Place, RowTable
 from ewad.ingest.files.times import TextForm, Times
 from ewad.ingest.files.words import is_time_name
 
@@ -45,7 +45,7 @@ class Track:
         self.steps: list[Floats] = []
         self._last = np.nan
 
-    def observe(self, found: Times, frame: Frame, column: int) -> None:
+    def observe(self, found: Times, frame: RowTable, column: int) -> None:
         """Take in the times of a block, row by row."""
         known = ~np.isnan(found.seconds)
         if self.first_bad is None and not known.all():
@@ -113,7 +113,7 @@ class Column:
         self._last = np.nan
         self._cache: dict[str, Any] = {}
 
-    def observe(self, frame: Frame) -> None:
+    def observe(self, frame: RowTable) -> None:
         """Take in a block."""
         cells = frame.table[self.index]
         self.rows += len(cells)
@@ -129,7 +129,7 @@ class Column:
 
     # -- numbers --
 
-    def _observe_numbers(self, values: Floats, frame: Frame) -> None:
+    def _observe_numbers(self, values: Floats, frame: RowTable) -> None:
         known = values[~np.isnan(values)]
         self.missing += len(values) - len(known)
         self._observe_times(values, frame)
@@ -185,7 +185,7 @@ class Column:
 
     # -- texts --
 
-    def _observe_texts(self, cells: pd.Series[Any], frame: Frame) -> None:
+    def _observe_texts(self, cells: pd.Series[Any], frame: RowTable) -> None:
         import pandas as pd
 
         codes, uniques = pd.factorize(cells)
@@ -212,7 +212,7 @@ class Column:
             self._gather_spelled(known)
 
     def _classify(
-        self, text: str, n: int, spelled: float, codes: NDArray[np.int64], i: int, frame: Frame
+        self, text: str, n: int, spelled: float, codes: NDArray[np.int64], i: int, frame: RowTable
     ) -> float:
         """Count a text that stands in n cells; return its number, NaN if it is none or not yet known."""
         plain = PLAIN.fullmatch(text) is not None
@@ -244,7 +244,7 @@ class Column:
 
     # -- times --
 
-    def _observe_times(self, cells: Any, frame: Frame, codes: NDArray[np.int64] | None = None) -> None:
+    def _observe_times(self, cells: Any, frame: RowTable, codes: NDArray[np.int64] | None = None) -> None:
         if not self._kind_known and len(cells):
             self._kind_known = True
             self.tracks = [Track(form) for form in self._forms(cells, spelled=codes is not None)]

@@ -18,10 +18,10 @@ from ewad.errors import SourceError
 from ewad.ingest.files import dialect as dialects
 from ewad.ingest.files import encoding as encodings
 from ewad.ingest.files.archive import UNREADABLE, Archive
-from ewad.ingest.files.encoding import Block, NotUtf8
+from ewad.ingest.files.encoding import LineBlock, NotUtf8
 from ewad.ingest.files.numbers import MISSING
 from ewad.ingest.files.options import FileOptions
-from ewad.ingest.files.table import Frame, Known, Place
+from ewad.ingest.files.table import Known, Place, RowTable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,14 +82,14 @@ class CsvReader:
         except UNREADABLE as error:
             raise self._archive.failure(error) from error
 
-    def frames(self, texts: frozenset[int], first: bool) -> Iterator[Frame]:
+    def frames(self, texts: frozenset[int], first: bool) -> Iterator[RowTable]:
         """Yield the table in blocks."""
         for block in self._rows_alone():
             content = self._checked(block, first)
             if content.strip():
-                table = self._parsed(Block(block.first_line, content), texts)
+                table = self._parsed(LineBlock(block.first_line, content), texts)
                 if len(table):
-                    yield Frame(table, _Places(self, block))
+                    yield RowTable(table, _CsvPlaces(self, block))
 
     # -- the header --
 
@@ -118,7 +118,7 @@ class CsvReader:
 
     # -- bytes to checked blocks --
 
-    def _rows_alone(self) -> Iterator[Block]:
+    def _rows_alone(self) -> Iterator[LineBlock]:
         """Yield the file without what stands above the data."""
         skip = self._skipped_bytes
         quoted = self._dialect.delimiter != dialects.BLANKS
@@ -127,16 +127,16 @@ class CsvReader:
                 skip -= len(block.content)
                 continue
             lines = block.content.count(b"\n", 0, skip)
-            yield self._cleaned(Block(block.first_line + lines, block.content[skip:]))
+            yield self._cleaned(LineBlock(block.first_line + lines, block.content[skip:]))
             skip = 0
 
-    def _blocks(self, quoted: bool) -> Iterator[Block]:
+    def _blocks(self, quoted: bool) -> Iterator[LineBlock]:
         for block in encodings.blocks(self._archive, self.encoding, quoted=quoted):
             if b"\0" in block.content:
                 self.fail("expected text, got binary data")
             yield block
 
-    def _cleaned(self, block: Block) -> Block:
+    def _cleaned(self, block: LineBlock) -> LineBlock:
         """Return the block without comments, and with one tab for the blanks between cells."""
         content = block.content
         if self._dialect.comment:
@@ -145,13 +145,13 @@ class CsvReader:
         if self._dialect.delimiter == dialects.BLANKS:
             content = re.sub(rb"(?m)^[ \t]+|[ \t\r]+$", b"", content)
             content = re.sub(rb"[ \t]+", b"\t", content)
-        return Block(block.first_line, content)
+        return LineBlock(block.first_line, content)
 
     @property
     def _cut(self) -> str:
         return "\t" if self._dialect.delimiter == dialects.BLANKS else self._dialect.delimiter
 
-    def _checked(self, block: Block, first: bool) -> bytes:
+    def _checked(self, block: LineBlock, first: bool) -> bytes:
         """Return the content without the rows that have not a cell for every column."""
         content, width = block.content, self._width
         lines = content.count(b"\n") + (not content.endswith(b"\n"))
@@ -170,7 +170,7 @@ class CsvReader:
         writer.writerows(cells for _, cells in self.rows(block))
         return out.getvalue().encode()
 
-    def rows(self, block: Block, *, all_of_them: bool = False) -> Iterator[tuple[int, list[str]]]:
+    def rows(self, block: LineBlock, *, all_of_them: bool = False) -> Iterator[tuple[int, list[str]]]:
         """Yield line number and cells of each row that is not blank, as pandas counts them."""
         text = self._decoded(block)
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=self._cut, skipinitialspace=True)
@@ -182,14 +182,14 @@ class CsvReader:
         except csv.Error as error:
             self.fail(str(error), block.first_line + reader.line_num - 1)
 
-    def _decoded(self, block: Block) -> str:
+    def _decoded(self, block: LineBlock) -> str:
         if b"\0" in block.content:
             self.fail("expected text, got binary data")
         return block.content.decode()
 
     # -- blocks to tables --
 
-    def _parsed(self, block: Block, texts: frozenset[int]) -> pd.DataFrame:
+    def _parsed(self, block: LineBlock, texts: frozenset[int]) -> pd.DataFrame:
         import pandas as pd
 
         columns = range(self._width)
@@ -225,10 +225,10 @@ class CsvReader:
         raise SourceError(f"{self._archive.path}{place}: {message}")
 
 
-class _Places:
+class _CsvPlaces:
     """Finds a cell of a block again."""
 
-    def __init__(self, reader: CsvReader, block: Block) -> None:
+    def __init__(self, reader: CsvReader, block: LineBlock) -> None:
         self._reader = reader
         self._block = block
 

@@ -23,7 +23,7 @@ WESTERN = re.compile(
 HIGH = re.compile(rb"[\x80-\xff]")
 
 
-class Block(NamedTuple):
+class LineBlock(NamedTuple):
     """Whole lines of the file; first_line counts from 1."""
 
     first_line: int
@@ -61,7 +61,7 @@ def is_western(archive: Archive) -> bool:
     return True
 
 
-def blocks(archive: Archive, encoding: str, *, quoted: bool, size: int | None = None) -> Iterator[Block]:
+def blocks(archive: Archive, encoding: str, *, quoted: bool, size: int | None = None) -> Iterator[LineBlock]:
     """Yield the file in blocks of whole lines, as UTF-8; a cell in quotes is never cut if quoted.
 
     size: of a block in bytes, if it is not to be BLOCK_BYTES.
@@ -79,7 +79,7 @@ def blocks(archive: Archive, encoding: str, *, quoted: bool, size: int | None = 
                 content = content.removeprefix(b"\xef\xbb\xbf")
             if encoding == "utf-8":
                 _check(content, line)
-            yield Block(line, content)
+            yield LineBlock(line, content)
             line += content.count(b"\n")
     except UNREADABLE as error:
         raise archive.failure(error) from error

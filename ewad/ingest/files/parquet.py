@@ -11,7 +11,7 @@ from ewad.errors import SourceError, needs
 from ewad.ingest.files.archive import Archive
 from ewad.ingest.files.number_times import NumberForm
 from ewad.ingest.files.options import FileOptions
-from ewad.ingest.files.table import Frame, Known, Place
+from ewad.ingest.files.table import Known, Place, RowTable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,10 +54,10 @@ class ParquetReader:
         """How the file is laid out, for people."""
         return []
 
-    def frames(self, texts: frozenset[int], first: bool) -> Iterator[Frame]:
+    def frames(self, texts: frozenset[int], first: bool) -> Iterator[RowTable]:
         """Yield the table in blocks."""
         for batch in self._opened().iter_batches(BLOCK_ROWS):
-            yield Frame(self._table(batch, texts), _place(batch))
+            yield RowTable(self._table(batch, texts), _place(batch))
 
     def _opened(self) -> Any:
         import pyarrow as pa

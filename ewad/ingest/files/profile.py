@@ -19,7 +19,7 @@ from ewad.ingest.files.csv import TEXT_NAMES, CsvReader
 from ewad.ingest.files.encoding import NotUtf8
 from ewad.ingest.files.options import FileOptions
 from ewad.ingest.files.roles import decide
-from ewad.ingest.files.table import Known, Place, Reader
+from ewad.ingest.files.table import FileReader, Known, Place
 from ewad.ingest.files.words import TIME_NAMES, plain_name
 from ewad.ingest.formats.reasons import QUOTED
 from ewad.ingest.formats.times import LAST_UNIX_SECONDS
@@ -52,7 +52,7 @@ class Profile:
     doubts: list[str] = field(default_factory=list)
 
 
-def profile(archive: Archive, reader: Reader, options: FileOptions) -> Profile:
+def profile(archive: Archive, reader: FileReader, options: FileOptions) -> Profile:
     """Return what is decided about a file. Raises SourceError with what would help."""
     while True:
         try:
@@ -83,7 +83,7 @@ def as_written(work: Clockwork) -> set[int]:
 
 
 class _Profiler:
-    def __init__(self, archive: Archive, reader: Reader, options: FileOptions) -> None:
+    def __init__(self, archive: Archive, reader: FileReader, options: FileOptions) -> None:
         self._archive = archive
         self._reader = reader
         self._options = options
@@ -198,7 +198,7 @@ class _Profiler:
             hint = f": {bad:,} of {self._rows:,} rows; --accept leaves them out" if bad > 1 else ""
             self._fail_at(shown + hint)
 
-    def _checked(self, columns: Sequence[Column], roles: Roles) -> _Checked:
+    def _checked(self, columns: Sequence[Column], roles: Roles) -> _CheckedTimes:
         """Return what the times come to, from the first pass where that has seen them as they are read."""
         work = roles.clock
         track = work.track
@@ -211,22 +211,22 @@ class _Profiler:
         )
         if not plain or local or track is None:
             return self._check_times(work)
-        return _Checked.of(track, _scale(track, work))
+        return _CheckedTimes.of(track, _scale(track, work))
 
-    def _check_times(self, work: Clockwork) -> _Checked:
+    def _check_times(self, work: Clockwork) -> _CheckedTimes:
         """Read the times of the whole file as was decided."""
         checked = self._read_times(work, newest_first=False)
         if checked.falls > checked.rises and isinstance(work.zone, str):
             checked = self._read_times(work, newest_first=True)
         return checked
 
-    def _read_times(self, work: Clockwork, *, newest_first: bool) -> _Checked:
+    def _read_times(self, work: Clockwork, *, newest_first: bool) -> _CheckedTimes:
         clock = Clock(work, newest_first=newest_first)
         track = Track(RAW)
         for frame in self._reader.frames(self._texts | frozenset(as_written(work)), False):
             seconds = clock.seconds(frame.table)
             track.observe(times.Times(seconds, np.zeros(len(seconds), np.bool_)), frame, work.columns[0])
-        checked = _Checked.of(track, 1.0)
+        checked = _CheckedTimes.of(track, 1.0)
         checked.beyond = clock.beyond
         if clock.repeated:
             checked.notes.append(
@@ -289,7 +289,7 @@ class _Profiler:
 
 
 @dataclass
-class _Checked:
+class _CheckedTimes:
     """What the times of a file come to."""
 
     span: tuple[float, float] | None
@@ -304,7 +304,7 @@ class _Checked:
     beyond: bool = False
 
     @classmethod
-    def of(cls, track: Track, scale: float) -> _Checked:
+    def of(cls, track: Track, scale: float) -> _CheckedTimes:
         order = "sorted" if not track.falls else "unsorted" if track.rises else "newest first"
         span = (track.low * scale, track.high * scale) if track.good else None
         step = track.typical_step

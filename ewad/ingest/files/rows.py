@@ -10,7 +10,7 @@ from ewad.errors import SourceError
 from ewad.ingest.files import encoding as encodings
 from ewad.ingest.files.archive import Archive
 from ewad.ingest.files.options import FileOptions
-from ewad.ingest.files.table import Frame, Known, Place
+from ewad.ingest.files.table import Known, Place, RowTable
 
 BLOCK_ROWS = 20_000
 
@@ -39,7 +39,7 @@ class RowReader:
         """Yield the rows of the table from its beginning."""
         raise NotImplementedError
 
-    def frames(self, texts: frozenset[int], first: bool) -> Iterator[Frame]:
+    def frames(self, texts: frozenset[int], first: bool) -> Iterator[RowTable]:
         """Yield the table in blocks."""
         import pandas as pd
 
@@ -51,7 +51,7 @@ class RowReader:
                 if index in texts:
                     cells = [None if cell is None else str(cell) for cell in cells]
                 columns[index] = pd.Series(cells, dtype=object).infer_objects()
-            yield Frame(pd.DataFrame(columns), _Places(block))
+            yield RowTable(pd.DataFrame(columns), _RowPlaces(block))
 
     def lines(self) -> Iterator[tuple[int, str]]:
         """Yield the file's lines that are not blank, numbered from 1."""
@@ -77,7 +77,7 @@ class RowReader:
         raise SourceError(f"{self.archive.path}{place}: {message}")
 
 
-class _Places:
+class _RowPlaces:
     """Finds a cell of a block again."""
 
     def __init__(self, block: list[Row]) -> None:

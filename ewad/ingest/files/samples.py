@@ -19,7 +19,7 @@ from ewad.ingest.files.numbers import MISSING, numbers
 from ewad.ingest.files.options import FileOptions, Layout
 from ewad.ingest.files.profile import as_written, profile, text_columns
 from ewad.ingest.files.sorting import Chunk
-from ewad.ingest.files.table import Frame, Reader
+from ewad.ingest.files.table import FileReader, RowTable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +43,7 @@ class SampleFile:
     could as well be otherwise. Progress is bytes_read of size_bytes.
     """
 
-    def __init__(self, archive: Archive, reader: Reader, options: FileOptions) -> None:
+    def __init__(self, archive: Archive, reader: FileReader, options: FileOptions) -> None:
         self.path = archive.path
         self.names: list[str] = []
         self._archive = archive
@@ -116,13 +116,13 @@ class SampleFile:
         texts = text_columns(self._reader.names, self._reader.known, self._options)
         return texts | as_written(self._roles.clock) | {*self._roles.streams}
 
-    def _timed(self) -> Iterator[tuple[Frame, Floats]]:
+    def _timed(self) -> Iterator[tuple[RowTable, Floats]]:
         clock = Clock(self._roles.clock, newest_first=self.profile.runs_back)
         with self._archive:
             for frame in self._reader.frames(self._texts, False):
                 yield frame, clock.seconds(frame.table)
 
-    def _wide_chunk(self, table: pd.DataFrame, time: Floats, frame: Frame) -> Chunk:
+    def _wide_chunk(self, table: pd.DataFrame, time: Floats, frame: RowTable) -> Chunk:
         values = self._roles.values
         value = np.empty((len(table), len(values)))  # (n_rows, n_streams)
         for i, each in enumerate(values):
@@ -131,7 +131,7 @@ class SampleFile:
         stream = np.broadcast_to(np.arange(len(values), dtype=np.int32), value.shape)
         return _present(time, stream, value)
 
-    def _long_chunk(self, table: pd.DataFrame, time: Floats, frame: Frame) -> Chunk:
+    def _long_chunk(self, table: pd.DataFrame, time: Floats, frame: RowTable) -> Chunk:
         import pandas as pd
 
         columns = list(self._roles.streams)
@@ -171,7 +171,7 @@ class SampleFile:
             raise SourceError(f"{self.path}: --stream-name: expected {known}, got {{{unknown[0]}}}")
         return re.sub(r"\{([^{}]*)\}", lambda found: words[found[1]], template)
 
-    def _numbers(self, table: pd.DataFrame, value: Value, frame: Frame) -> Floats:
+    def _numbers(self, table: pd.DataFrame, value: Value, frame: RowTable) -> Floats:
         """Return a column's values, NaN for gaps."""
         import pandas as pd
 
@@ -190,7 +190,7 @@ class SampleFile:
             found[found == sentinel] = np.nan
         return found
 
-    def _check(self, frame: Frame, column: int, bad: NDArray[np.bool_], expected: str) -> None:
+    def _check(self, frame: RowTable, column: int, bad: NDArray[np.bool_], expected: str) -> None:
         """Raise SourceError at the first bad row of a column."""
         if not bad.any():
             return

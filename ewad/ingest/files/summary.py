@@ -7,13 +7,13 @@ from pathlib import Path
 
 from ewad.config.syntax import format_duration, quoted
 from ewad.ingest.files.profile import FEW, Profile
-from ewad.ingest.files.table import Reader
+from ewad.ingest.files.table import FileReader
 from ewad.ingest.files.times import TextForm
 
 ORDERS = {"sorted": "", "newest first": "; newest first", "unsorted": "; not in order of time"}
 
 
-def lines(path: Path, reader: Reader, profile: Profile) -> list[str]:
+def lines(path: Path, reader: FileReader, profile: Profile) -> list[str]:
     """Return the file's summary: how it was read, from when to when, which streams, what was left out."""
     roles = profile.roles
     said = [
@@ -31,7 +31,7 @@ def lines(path: Path, reader: Reader, profile: Profile) -> list[str]:
     return said + [f"  doubt: {doubt}" for doubt in profile.doubts]
 
 
-def _time(reader: Reader, profile: Profile) -> str:
+def _time(reader: FileReader, profile: Profile) -> str:
     clock = profile.roles.clock
     names = " and ".join(quoted(reader.names[index] or str(index + 1)) for index in clock.columns)
     word = "column" if len(clock.columns) == 1 else "columns"
@@ -79,7 +79,7 @@ def readable(seconds: float) -> str:
     return moment.isoformat(" ", "milliseconds" if moment.microsecond else "seconds")
 
 
-def _streams(reader: Reader, profile: Profile) -> str:
+def _streams(reader: FileReader, profile: Profile) -> str:
     if profile.roles.layout == "messages":
         return (
             f"recorded messages of {profile.different_streams:,} topics"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Place = tuple[int | None, str]  # the line of a cell, from 1 (None: lines mean nothing), and its text
 
 
-class Frame(NamedTuple):
+class RowTable(NamedTuple):
     """Some rows. table: columns 0, 1, ... of numbers or texts; place(row, column): where a cell stands."""
 
     table: pd.DataFrame
@@ -45,7 +45,7 @@ class Known:
     header_line: int | None = None
 
 
-class Reader(Protocol):
+class FileReader(Protocol):
     """A format's reader. It is made with an archive and the options, and raises SourceError."""
 
     kind: str  # what people call the format
@@ -58,7 +58,7 @@ class Reader(Protocol):
     def facts(self) -> list[str]:
         """How the file is laid out, for people."""
 
-    def frames(self, texts: frozenset[int], first: bool) -> Iterator[Frame]:
+    def frames(self, texts: frozenset[int], first: bool) -> Iterator[RowTable]:
         """Yield the table from its beginning, as often as it is asked for.
 
         texts: columns whose cells are wanted as they stand. first: whether rows are counted in left_out.

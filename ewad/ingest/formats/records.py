@@ -24,7 +24,7 @@ from ewad.ingest.topics import Labels
 Key = tuple[Labels, str]  # the labels that the payload tells, and the name of the field, "" for the only one
 
 
-class Record(NamedTuple):
+class PayloadRecord(NamedTuple):
     """One value of a payload, or why it is none.  time: Unix seconds; None: that of arrival."""
 
     key: Key
@@ -38,7 +38,7 @@ class _Field(NamedTuple):
     name: str
 
 
-class Reader:
+class PayloadReader:
     """How one block's payloads are read.
 
     quick: the value of a payload that is one number, where nothing else is asked of it; else None.
@@ -72,10 +72,10 @@ class Reader:
         self._only: Key = ((), self._fields[0].name if self._fields else "")
         self.quick = self._quick()
 
-    def read(self, topic: str, payload: bytes, arrival: float) -> Sequence[Record]:
+    def read(self, topic: str, payload: bytes, arrival: float) -> Sequence[PayloadRecord]:
         """Return the records of a payload, at least one. Raises DecodeError."""
         if self.quick is not None:
-            return (Record(self._only, self.quick(payload)),)
+            return (PayloadRecord(self._only, self.quick(payload)),)
         points = self.points(topic, payload)
         if len(points) == 1:
             return self._of_point(points[0], arrival)
@@ -106,9 +106,9 @@ class Reader:
             raise found[0]
         return found[0]
 
-    def _of_point(self, point: Point, arrival: float) -> list[Record]:
+    def _of_point(self, point: Point, arrival: float) -> list[PayloadRecord]:
         document = point.document
-        records: list[Record] = []
+        records: list[PayloadRecord] = []
         for labels, element in self._elements(document):
             identity, time = (*point.labels, *labels), point.time
             try:
@@ -117,7 +117,7 @@ class Reader:
                 if self._time is not None:
                     time = self._time_of(self._time, element, document, arrival)
             except DecodeError as error:
-                records.append(Record(_ONLY, error))
+                records.append(PayloadRecord(_ONLY, error))
                 continue
             for field in self._fields:
                 if field.way.plain:
@@ -165,7 +165,7 @@ class Reader:
         time: float | None,
         element: Any,
         document: Any,
-        records: list[Record],
+        records: list[PayloadRecord],
     ) -> None:
         """Add the records of a path that may lead to several things, or one that says there is none."""
         places = field.way.all(element, document)
@@ -175,15 +175,15 @@ class Reader:
         if not places:
             records.append(self._record((identity, field.name), Missing, time, field.way.path))
 
-    def _record(self, key: Key, found: Any, time: float | None, path: str) -> Record:
+    def _record(self, key: Key, found: Any, time: float | None, path: str) -> PayloadRecord:
         kind = type(found)
         if (kind is float or kind is int) and self._low < found < self._high:
-            return Record(key, float(found), time, path)
+            return PayloadRecord(key, float(found), time, path)
         try:
-            return Record(key, self._rules.value(found), time, path)
+            return PayloadRecord(key, self._rules.value(found), time, path)
         except DecodeError as error:
             where = f"field {quoted(path)}: " if path else ""
-            return Record(key, DecodeError(error.reason, f"{where}{error}", path), time, path)
+            return PayloadRecord(key, DecodeError(error.reason, f"{where}{error}", path), time, path)
 
 
 _ONLY: Key = ((), "")

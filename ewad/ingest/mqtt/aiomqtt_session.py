@@ -34,7 +34,7 @@ from ewad.ingest.mqtt.session import (
     failure,
     refusal,
 )
-from ewad.ingest.mqtt.settings import MqttSettings, Subscription, tls_context
+from ewad.ingest.mqtt.settings import ConnectionSettings, Subscription, tls_context
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -59,7 +59,7 @@ class AiomqttSession:
 
     def __init__(
         self,
-        settings: MqttSettings,
+        settings: ConnectionSettings,
         consumer: Consumer,
         clock: Callable[[], float] = time.time,
         deliveries: Deliveries | None = None,

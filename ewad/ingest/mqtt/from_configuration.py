@@ -6,11 +6,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from ewad.config import Settings, StateSettings
-from ewad.ingest.mqtt.settings import MqttSettings, Subscription
+from ewad.ingest.mqtt.settings import ConnectionSettings, Subscription
 from ewad.ingest.topics import TopicTemplate, TopicTree
 
 
-def connection_settings(settings: Settings) -> MqttSettings:
+def connection_settings(settings: Settings) -> ConnectionSettings:
     """Return what a source needs of the configuration. Raises ConfigError where it can't work.
 
     What several blocks take is subscribed to once; stored messages are wanted if any of them wants them.
@@ -21,7 +21,7 @@ def connection_settings(settings: Settings) -> MqttSettings:
         for topic in block.topics
     ]
     mqtt, secrets = settings.mqtt, settings.secrets
-    return MqttSettings(
+    return ConnectionSettings(
         host=mqtt.address.host,
         port=mqtt.address.port,
         transport=mqtt.address.transport,

@@ -13,7 +13,7 @@ from ewad.ingest.mqtt.consumer import Consumer, Message, Uncommitted
 from ewad.ingest.mqtt.deliveries import Acknowledgements, Deliveries, Delivery
 from ewad.ingest.mqtt.earlier_filters import EarlierFilters, Identified
 from ewad.ingest.mqtt.overlaps import Overlaps
-from ewad.ingest.mqtt.settings import MqttSettings
+from ewad.ingest.mqtt.settings import ConnectionSettings
 
 AT_MOST_ONCE, AT_LEAST_ONCE = mqtt5.QoS.AT_MOST_ONCE, mqtt5.QoS.AT_LEAST_ONCE
 EXACTLY_ONCE = mqtt5.QoS.EXACTLY_ONCE
@@ -42,7 +42,7 @@ class Ledger:
 
     def __init__(
         self,
-        settings: MqttSettings,
+        settings: ConnectionSettings,
         consumer: Consumer,
         clock: Callable[[], float],
         deliveries: Deliveries,

@@ -27,7 +27,7 @@ from ewad.ingest.mqtt.ledger import Ledger
 from ewad.ingest.mqtt.mqtt5_buffer import PacketBuffer, ProtocolError, Reason
 from ewad.ingest.mqtt.mqtt5_packets import PUBACK, PUBCOMP, PUBREC, acknowledgements, connect, subscribe
 from ewad.ingest.mqtt.session import OLDER_BROKER, OVERLAPS_UNTOLD, Subscribed, as_words, refusal
-from ewad.ingest.mqtt.settings import MqttSettings
+from ewad.ingest.mqtt.settings import ConnectionSettings
 
 log = logging.getLogger("ewad.ingest.mqtt")
 
@@ -35,7 +35,7 @@ REASON_CHARACTERS = 200  # of a broker's own words in a log line
 CONNACK_3_1_1 = b"\x20\x02"  # how it begins; in MQTT 5 it has three bytes or more
 
 
-class State(Enum):
+class ConnectionState(Enum):
     """Where a connection stands."""
 
     CONNECTING = auto()
@@ -68,12 +68,12 @@ class Mqtt5Core:
 
     def __init__(
         self,
-        settings: MqttSettings,
+        settings: ConnectionSettings,
         ledger: Ledger,
         send: Callable[[bytes], None],
         tell: Callable[[Event], None],
     ) -> None:
-        self.state = State.CONNECTING
+        self.state = ConnectionState.CONNECTING
         self.accepted = False
         self.buffer = PacketBuffer()
         self._settings = settings
@@ -94,7 +94,7 @@ class Mqtt5Core:
 
     def received(self, nbytes: int, now: float) -> None:
         """Take all packets that are whole with the nbytes that were written to the buffer."""
-        if self.state is State.OVER:
+        if self.state is ConnectionState.OVER:
             return
         self._now = self._last_received = now
         try:
@@ -125,7 +125,7 @@ class Mqtt5Core:
         Return after how many seconds to call this again, None for never.
         """
         seconds = self._keep_alive_seconds
-        if seconds == 0 or self.state is State.OVER:  # 0: the broker wants none
+        if seconds == 0 or self.state is ConnectionState.OVER:  # 0: the broker wants none
             return None
         self._now = now
         received, sent = now - self._last_received, now - self._last_sent
@@ -139,9 +139,9 @@ class Mqtt5Core:
 
     def end(self, error: Exception) -> None:
         """Take nothing more and tell why. The consumer's faults leave all unacknowledged."""
-        if self.state is State.OVER:
+        if self.state is ConnectionState.OVER:
             return
-        self.state = State.OVER
+        self.state = ConnectionState.OVER
         if isinstance(error, SourceError):
             try:
                 self._ledger.commit()
@@ -156,7 +156,7 @@ class Mqtt5Core:
 
     def finish(self) -> None:
         """Take nothing more and commit; what is stored is acknowledged until `part`."""
-        self.state = State.OVER
+        self.state = ConnectionState.OVER
         self._ledger.commit()
 
     def part(self, reason: mqtt5.DisconnectReasonCode = Reason.NORMAL_DISCONNECTION) -> None:
@@ -168,7 +168,7 @@ class Mqtt5Core:
     # ---- messages and their acknowledgement
 
     def _deliver(self, messages: list[mqtt5.PublishPacket]) -> None:
-        if self.state is State.CONNECTING:
+        if self.state is ConnectionState.CONNECTING:
             raise ProtocolError("PUBLISH before CONNACK")
         self._ledger.take(messages, self._now)
 
@@ -192,14 +192,14 @@ class Mqtt5Core:
         handle = TAKEN[self.state].get(type(packet))
         if handle is None:
             name = type(packet).__name__
-            early = self.state is State.CONNECTING
+            early = self.state is ConnectionState.CONNECTING
             raise ProtocolError(f"{name} before CONNACK" if early else f"unexpected {name}")
         handle(self, packet)
 
     def _on_connack(self, connack: mqtt5.ConnAckPacket) -> None:
         if connack.reason_code != mqtt5.ConnAckReasonCode.SUCCESS:
             raise self._refused(_reason(connack.reason_code.name, connack.reason_str))
-        self.state, self.accepted = State.SUBSCRIBING, True
+        self.state, self.accepted = ConnectionState.SUBSCRIBING, True
         self._session_present = connack.session_present
         self._ledger.connected(connack.session_present, self._acknowledge, self._now)
         if connack.server_keep_alive is not None:
@@ -231,7 +231,7 @@ class Mqtt5Core:
                 refused.append(refusal(subscription.filter, reason))
             elif int(code) < self._settings.qos:
                 log.warning('lower qos granted filter="%s" qos=%d', subscription.filter, int(code))
-        self.state = State.RECEIVING
+        self.state = ConnectionState.RECEIVING
         self._ledger.earlier.subscribed()
         all_refused = len(refused) == len(self._granted)
         self._tell(Subscribed(self._session_present, tuple(refused), all_refused))
@@ -262,14 +262,14 @@ _ALWAYS: Mapping[type, Handler] = {
     mqtt5.PingRespPacket: Mqtt5Core._on_pingresp,
     mqtt5.DisconnectPacket: Mqtt5Core._on_disconnect,
 }
-TAKEN: Mapping[State, Mapping[type, Handler]] = {
-    State.CONNECTING: {
+TAKEN: Mapping[ConnectionState, Mapping[type, Handler]] = {
+    ConnectionState.CONNECTING: {
         mqtt5.ConnAckPacket: Mqtt5Core._on_connack,
         mqtt5.DisconnectPacket: Mqtt5Core._on_disconnect,
     },
-    State.SUBSCRIBING: {**_ALWAYS, mqtt5.SubAckPacket: Mqtt5Core._on_suback},
-    State.RECEIVING: _ALWAYS,
-    State.OVER: {},
+    ConnectionState.SUBSCRIBING: {**_ALWAYS, mqtt5.SubAckPacket: Mqtt5Core._on_suback},
+    ConnectionState.RECEIVING: _ALWAYS,
+    ConnectionState.OVER: {},
 }
 
 

@@ -7,7 +7,7 @@ from zlib import crc32
 import mqtt5
 import numpy as np
 
-from ewad.ingest.mqtt.settings import MqttSettings, Subscription
+from ewad.ingest.mqtt.settings import ConnectionSettings, Subscription
 
 MAX_PACKET_BYTES = 16 * 1024 * 1024  # announced to the broker; it must not send a larger one
 PUBACK, PUBREC, PUBCOMP = 0x40, 0x50, 0x70  # first bytes (MQTT 5, table 2-1)
@@ -21,7 +21,7 @@ LARGEST_SUBSCRIPTION_ID = 268_435_455  # MQTT 5, 3.8.2.1.2
 RECEIVE_MAXIMUM = 16_384
 
 
-def connect(settings: MqttSettings) -> bytes:
+def connect(settings: ConnectionSettings) -> bytes:
     """Return the CONNECT packet of these settings."""
     expiry = min(ceil(settings.session_expiry_seconds), 0xFFFFFFFF)  # the largest one means "never"
     packet = mqtt5.ConnectPacket(

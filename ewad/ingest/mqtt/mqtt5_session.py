@@ -8,7 +8,7 @@ from ewad.errors import SourceError
 from ewad.ingest.mqtt.consumer import Consumer
 from ewad.ingest.mqtt.deliveries import Deliveries
 from ewad.ingest.mqtt.ledger import Ledger
-from ewad.ingest.mqtt.mqtt5_core import Accepted, Ended, Event, Mqtt5Core, State
+from ewad.ingest.mqtt.mqtt5_core import Accepted, ConnectionState, Ended, Event, Mqtt5Core
 from ewad.ingest.mqtt.pacing import BUSY_PACE_SECONDS, Pacing
 from ewad.ingest.mqtt.session import (
     CLOSE_SECONDS,
@@ -17,7 +17,7 @@ from ewad.ingest.mqtt.session import (
     Subscribed,
     failure,
 )
-from ewad.ingest.mqtt.settings import MqttSettings, tls_context
+from ewad.ingest.mqtt.settings import ConnectionSettings, tls_context
 
 IDLE_SECONDS = 0.002  # no data for so long: the broker may be waiting for acknowledgements
 # Messages that may wait for the disk: as many as a broker has in flight at most, so that at QoS 1 it never
@@ -30,7 +30,7 @@ class Mqtt5Session:
 
     def __init__(
         self,
-        settings: MqttSettings,
+        settings: ConnectionSettings,
         consumer: Consumer,
         clock: Callable[[], float] = time.time,
         deliveries: Deliveries | None = None,
@@ -112,7 +112,7 @@ class Connection(asyncio.BufferedProtocol):
         emptied = nbytes < len(self.core.buffer.free)
         now = self._loop.time()
         self.core.received(nbytes, now)
-        if self.core.state is not State.OVER:
+        if self.core.state is not ConnectionState.OVER:
             self._rest(nbytes, emptied, now)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -129,7 +129,7 @@ class Connection(asyncio.BufferedProtocol):
         seconds = self._pacing.seconds(nbytes, self._ledger.owed if emptied else 0, now)
         if not seconds:
             self.core.commit(now)
-            if self.core.state is State.OVER or not self._held_up():
+            if self.core.state is ConnectionState.OVER or not self._held_up():
                 return
         self._open_transport.pause_reading()
         self._resume_timer = self._loop.call_later(seconds or BUSY_PACE_SECONDS, self._resume)
@@ -146,7 +146,7 @@ class Connection(asyncio.BufferedProtocol):
         if self._held_up():
             self.core.not_reading(self._loop.time())
             self._resume_timer = self._loop.call_later(BUSY_PACE_SECONDS, self._resume)
-        elif self.core.state is not State.OVER:
+        elif self.core.state is not ConnectionState.OVER:
             self._open_transport.resume_reading()
             if self._ledger.waiting:
                 self._idle_timer = self._loop.call_later(IDLE_SECONDS, self._on_idle)
@@ -208,7 +208,7 @@ class Connection(asyncio.BufferedProtocol):
             await self._lost.wait()
 
     async def _finish(self) -> None:
-        if self.core.state is State.OVER:
+        if self.core.state is ConnectionState.OVER:
             return
         self._cancel_timers()
         self.core.finish()

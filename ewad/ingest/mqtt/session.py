@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ewad.errors import SourceError
-from ewad.ingest.mqtt.settings import MqttSettings
+from ewad.ingest.mqtt.settings import ConnectionSettings
 
 CONNECT_SECONDS = 10.0  # name look-up, TCP, TLS, CONNACK and SUBACK together; a healthy broker needs < 1
 CLOSE_SECONDS = 1.0  # for a clean end of the connection; a stop has to be over within 2
@@ -58,7 +58,7 @@ def as_words(name: str) -> str:
     return name.replace("_", " ").lower()
 
 
-def failure(error: BaseException, settings: MqttSettings) -> SourceError:
+def failure(error: BaseException, settings: ConnectionSettings) -> SourceError:
     """Return the error as one sentence for a person: what failed and at which address."""
     if isinstance(error, SourceError):
         return error

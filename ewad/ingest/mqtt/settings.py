@@ -23,7 +23,7 @@ class Subscription:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MqttSettings:
+class ConnectionSettings:
     """Everything that one connection to a broker needs. Raises ConfigError if it can't work."""
 
     host: str
@@ -69,7 +69,7 @@ class MqttSettings:
         return f"{host}:{self.port}"
 
 
-def tls_context(settings: MqttSettings) -> ssl.SSLContext | None:
+def tls_context(settings: ConnectionSettings) -> ssl.SSLContext | None:
     """Return the connection's TLS settings, None without TLS. Raises ConfigError for unfit files."""
     if not settings.encrypted:
         return None
@@ -93,7 +93,7 @@ def tls_context(settings: MqttSettings) -> ssl.SSLContext | None:
     return context
 
 
-def tls_digests(settings: MqttSettings) -> dict[str, bytes]:
+def tls_digests(settings: ConnectionSettings) -> dict[str, bytes]:
     """Return the SHA-256 of each TLS file, by its key. Raises ConfigError for one that can't be read."""
     files = {key: getattr(settings, key) for key in TLS_FILES}
     return {key: sha256(_content(key, file)).digest() for key, file in files.items() if file is not None}

@@ -10,12 +10,12 @@ from ewad.errors import SourceError
 from ewad.ingest.mqtt.consumer import Consumer, Message
 from ewad.ingest.mqtt.deliveries import Deliveries
 from ewad.ingest.mqtt.session import MqttSession, Subscribed
-from ewad.ingest.mqtt.settings import MqttSettings, Subscription, tls_digests
+from ewad.ingest.mqtt.settings import ConnectionSettings, Subscription, tls_digests
 
 __all__ = [
+    "ConnectionSettings",
     "Consumer",
     "Message",
-    "MqttSettings",
     "MqttSource",
     "Subscription",
     "make_source",
@@ -59,7 +59,7 @@ class MqttSource:
 
     def __init__(
         self,
-        settings: MqttSettings,
+        settings: ConnectionSettings,
         consumer: Consumer,
         clock: Callable[[], float] = time.time,
         random: random_module.Random | None = None,
@@ -79,7 +79,7 @@ class MqttSource:
         self._short = 0  # connections in a row that did not last
         self._tried = asyncio.Event()
 
-    def fits(self, settings: MqttSettings) -> bool:
+    def fits(self, settings: ConnectionSettings) -> bool:
         """Whether it connects by these settings, and by what their TLS files hold now.
 
         Raises ConfigError if one of those can't be read.
@@ -147,7 +147,7 @@ class MqttSource:
 
 
 def make_source(
-    settings: MqttSettings,
+    settings: ConnectionSettings,
     consumer: Consumer,
     deliveries: Deliveries | None = None,
     clock: Callable[[], float] = time.time,
@@ -157,7 +157,7 @@ def make_source(
 
 
 def _open_session(
-    settings: MqttSettings, consumer: Consumer, clock: Callable[[], float], deliveries: Deliveries
+    settings: ConnectionSettings, consumer: Consumer, clock: Callable[[], float], deliveries: Deliveries
 ) -> MqttSession:
     """Return the fast session for MQTT 5 over TCP or TLS, aiomqtt's for all else; import only that one."""
     if settings.version == "5" and settings.transport in ("tcp", "tls"):

@@ -24,7 +24,7 @@ HEADERS = {quantity.metric: header_of(quantity, openmetrics=True) for quantity i
 Values = tuple[float, ...]
 
 
-class Cell(NamedTuple):
+class MetricColumn(NamedTuple):
     """A column of a group's rows as a metric; suffix: its further labels, such as ',beta="0.9"'."""
 
     metric: str
@@ -55,10 +55,10 @@ class Newest:
         return ((key, time, values) for key, (_, time, values) in self._held.items())
 
 
-class Part:
+class GroupSeries:
     """The series of one group: those of its streams or those of its models, a key each."""
 
-    def __init__(self, cells: list[Cell], labels: RowLabels | None, prefix: str) -> None:
+    def __init__(self, cells: list[MetricColumn], labels: RowLabels | None, prefix: str) -> None:
         """Take what the series are; labels: None where the prefix says all, in one series a cell."""
         self.cells = cells
         self._labels = labels
@@ -93,7 +93,7 @@ class BackfillSink:
         self._path = path
         self._parts = [list(_parts(group)) for group in engine.groups]
         # of each family, where its cells are: the slots of its series
-        self._slots: dict[str, list[tuple[Part, int]]] = {}
+        self._slots: dict[str, list[tuple[GroupSeries, int]]] = {}
         for part in (part for parts in self._parts for part in parts):
             for index, cell in enumerate(part.cells):
                 self._slots.setdefault(cell.metric, []).append((part, index))
@@ -107,7 +107,7 @@ class BackfillSink:
             for part in parts if len(rows) else ():
                 self._append(part, part.settle(table, rows))
 
-    def _append(self, part: Part, samples: list[tuple[int, float, Values]]) -> None:
+    def _append(self, part: GroupSeries, samples: list[tuple[int, float, Values]]) -> None:
         if not samples:
             return
         keys = np.array([key for key, _, _ in samples], dtype=np.int64)
@@ -149,22 +149,22 @@ class BackfillSink:
             self._families.popitem()[1].close()
 
 
-def _parts(group: Group) -> Iterator[Part]:
+def _parts(group: Group) -> Iterator[GroupSeries]:
     labels = RowLabels(group.name, group.streams)
-    yield Part(_cells(group, of_models=False), labels, "")
+    yield GroupSeries(_cells(group, of_models=False), labels, "")
     if group.forecaster is not None:
         model = f'model="{escape(group.forecaster.settings.name)}",'
         cells = _cells(group, of_models=True)
         if group.forecaster.shared:
-            yield Part(cells, None, f'{model}group="{escape(group.name)}"')
+            yield GroupSeries(cells, None, f'{model}group="{escape(group.name)}"')
         else:
-            yield Part(cells, labels, model)
+            yield GroupSeries(cells, labels, model)
 
 
-def _cells(group: Group, of_models: bool) -> list[Cell]:
+def _cells(group: Group, of_models: bool) -> list[MetricColumn]:
     """Return what results tell of the streams, or the models, of a group."""
     return [
-        Cell(quantity.metric, quantity.named(further), suffix_of(further))
+        MetricColumn(quantity.metric, quantity.named(further), suffix_of(further))
         for quantity in QUANTITIES
         if quantity.of_models == of_models and quantity.told_by(group.settings)
         for further in quantity.labels(group.settings)

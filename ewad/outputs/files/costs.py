@@ -18,7 +18,7 @@ MARKS, SIZES = ("o", "s", "D", "o"), (15, 10, 6, 2)  # hollow, each within the o
 
 
 @dataclass(frozen=True, eq=False)
-class Curve:
+class CostCurve:
     """The costs of one optimizer after each epoch, and whether its training diverged after the last."""
 
     optimizer: str
@@ -28,14 +28,18 @@ class Curve:
 
 
 def draw_curves(
-    curves: Sequence[Curve], train_persistence: float, validation_persistence: float, path: Path
+    curves: Sequence[CostCurve], train_persistence: float, validation_persistence: float, path: Path
 ) -> None:
     """Draw the curves beside what persistence costs. Raises what `draw` does."""
     draw(path, partial(plot_curves, curves, train_persistence, validation_persistence), columns=2)
 
 
 def plot_curves(
-    curves: Sequence[Curve], train_persistence: float, validation_persistence: float, left: Axes, right: Axes
+    curves: Sequence[CostCurve],
+    train_persistence: float,
+    validation_persistence: float,
+    left: Axes,
+    right: Axes,
 ) -> None:
     """Draw the costs in training on the left, those in validation on the right."""
     _panel(left, curves, [curve.train for curve in curves], train_persistence)
@@ -45,7 +49,9 @@ def plot_curves(
     left.figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3)
 
 
-def _panel(axes: Axes, curves: Sequence[Curve], costs: Sequence[Sequence[float]], persistence: float) -> None:
+def _panel(
+    axes: Axes, curves: Sequence[CostCurve], costs: Sequence[Sequence[float]], persistence: float
+) -> None:
     """Draw one kind of cost."""
     from matplotlib.ticker import MaxNLocator
 

@@ -30,7 +30,7 @@ ENOUGH = 10  # values, for a middle to be told from what is far off it
 
 
 @dataclass(frozen=True, eq=False)
-class Forecast:
+class PlottedForecast:
     """The forecasts of one horizon, each where it comes true: (n + horizon,), NaN where there is none.
 
     value: of the samples; those to come are NaN.  last: the value when each forecast was made.
@@ -62,7 +62,7 @@ class Forecast:
         return ", ".join(said)
 
 
-def forecast_of(columns: Mapping[str, Floats], horizon: int) -> Forecast:
+def forecast_of(columns: Mapping[str, Floats], horizon: int) -> PlottedForecast:
     """Return a horizon's forecasts of one stream, from the columns of its results."""
     time, value = columns["time"], columns["value"]
     step = float(np.median(np.diff(time))) if len(time) > 1 else 1.0
@@ -72,7 +72,7 @@ def forecast_of(columns: Mapping[str, Floats], horizon: int) -> Forecast:
         for name in ("forecast", "lower", "upper")
     }
     came, last = np.concatenate([value, ahead]), np.concatenate([ahead, value])
-    return Forecast(horizon, np.concatenate([time, before]), **made, value=came, last=last)
+    return PlottedForecast(horizon, np.concatenate([time, before]), **made, value=came, last=last)
 
 
 class PlotSink:
@@ -210,7 +210,7 @@ def _seen(group: GroupSettings) -> tuple[str, str]:
     ] + f" of {every}"
 
 
-def _draw_forecast(axis: Axes, forecast: Forecast, interval: float | None) -> None:
+def _draw_forecast(axis: Axes, forecast: PlottedForecast, interval: float | None) -> None:
     """Draw forecasts, their band, and the values outside it."""
     time = _dates(forecast.time)
     if interval is not None:

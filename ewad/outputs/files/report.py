@@ -40,7 +40,7 @@ HEADER = ("stream", "horizon", "scored", "MSE", "MAE", "MASE", "skill", "vs seas
 Observed = tuple[Batch, Results]
 
 
-class Report:
+class ScoreReport:
     """The scores of all groups that have a model, in memory bounded by their streams and horizons."""
 
     def __init__(self, engine: Engine, score_from: float) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Table = dict[str, NDArray[Any]]
 
 
-class Sink(Protocol):
+class TableSink(Protocol):
     """Where a replay's results go, table by table, in the order of the samples."""
 
     def write(self, table: Table) -> None:
@@ -158,13 +158,16 @@ class ParquetSink:
             self._writer.close()
 
 
-SINKS: dict[str, Callable[[Path, Sequence[str], bool], Sink]] = {".csv": CsvSink, ".parquet": ParquetSink}
+SINKS: dict[str, Callable[[Path, Sequence[str], bool], TableSink]] = {
+    ".csv": CsvSink,
+    ".parquet": ParquetSink,
+}
 
 
 class FileSink:
     """A sink whose file appears in its place when it is closed, whole; an OSError becomes a StateError."""
 
-    def __init__(self, path: Path, make: Callable[[Path], Sink]) -> None:
+    def __init__(self, path: Path, make: Callable[[Path], TableSink]) -> None:
         """Take the file's place, and what makes the sink that writes to a path."""
         self._output = Output(path)
         try:

@@ -13,8 +13,8 @@ import msgspec
 from aiohttp import hdrs, web
 
 from ewad.outputs.http import documents
-from ewad.outputs.http.history import POINTS, History
-from ewad.outputs.http.view import SORTS, Found, View
+from ewad.outputs.http.history import POINTS, PointHistory
+from ewad.outputs.http.view import SORTS, FoundStream, View
 from ewad.outputs.prometheus.negotiation import accepts_gzip
 
 ROOT: Final = "/api/v1"
@@ -67,7 +67,7 @@ OPERATIONS: Final = (
     Operation(
         "/streams",
         "The streams, a page at a time.",
-        documents.Streams,
+        documents.StreamsPage,
         (
             Parameter("search", "Only streams whose name, group or labels hold this text.", TEXT),
             Parameter("group", "Only streams of this group.", TEXT),
@@ -104,7 +104,7 @@ class Api:
         self,
         view: Callable[[], View],
         status: Callable[[], documents.Status],
-        history: History,
+        history: PointHistory,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._view = view
@@ -155,10 +155,10 @@ class Api:
         found = await asyncio.to_thread(lambda: view.ordered(view.search(text, only), sort))
         page = view.again(found[first : first + limit])
         further = str(first + limit) if first + limit < len(found) else None
-        return _answer(request, documents.Streams(view.streams(page, recent), len(found), further))
+        return _answer(request, documents.StreamsPage(view.streams(page, recent), len(found), further))
 
     async def _of_stream(
-        self, answer: Callable[[View, Found, web.Request], Document], request: web.Request
+        self, answer: Callable[[View, FoundStream, web.Request], Document], request: web.Request
     ) -> web.StreamResponse:
         view = self._view()
         name, group = request.match_info["stream"], request.query.get("group")
@@ -219,7 +219,7 @@ class Api:
             await asyncio.sleep(EVENT_SECONDS)
 
 
-def _history(view: View, found: Found, request: web.Request) -> Document:
+def _history(view: View, found: FoundStream, request: web.Request) -> Document:
     return view.history(found, int(request.query.get("points", POINTS)))
 
 

@@ -45,7 +45,7 @@ class Stream(msgspec.Struct):
     recent: list[Number] = []
 
 
-class Streams(msgspec.Struct):
+class StreamsPage(msgspec.Struct):
     """A page of streams. total: how many fit the search.  next: where the next page begins (`after`)."""
 
     streams: list[Stream]
@@ -53,7 +53,7 @@ class Streams(msgspec.Struct):
     next: str | None
 
 
-class Group(msgspec.Struct):
+class GroupSummary(msgspec.Struct):
     """One block of streams. streams: those with samples.  anomalous: those with an anomaly score above 1."""
 
     group: str
@@ -65,10 +65,10 @@ class Group(msgspec.Struct):
 class Groups(msgspec.Struct):
     """All blocks, in the order of the configuration."""
 
-    groups: list[Group]
+    groups: list[GroupSummary]
 
 
-class Expert(msgspec.Struct):
+class ExpertWeight(msgspec.Struct):
     """One expert of a model: its weight at each horizon, and its training where it takes steps."""
 
     name: str
@@ -89,7 +89,7 @@ class Model(msgspec.Struct):
     every_seconds: Number
     interval: Number
     optimizer: str
-    experts: list[Expert]
+    experts: list[ExpertWeight]
 
 
 class StreamDetail(msgspec.Struct):

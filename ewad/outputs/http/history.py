@@ -33,7 +33,7 @@ class Points(NamedTuple):
     upper: Floats | None
 
 
-class _Watch:
+class _WatchedStreams:
     """Which streams of one group are watched: a ring of POINTS rows for each, all in one table."""
 
     def __init__(self, engine: Engine, group: int) -> None:
@@ -65,7 +65,7 @@ class _Watch:
         self._free.append(self.rings.pop(name))
         self._streams = None
 
-    def continues(self, other: _Watch) -> bool:
+    def continues(self, other: _WatchedStreams) -> bool:
         """Whether points of the other watch are of the same group and mean the same."""
         return (self.name, self.betas, self.width) == (other.name, other.betas, other.width)
 
@@ -104,7 +104,7 @@ class _Watch:
         return points
 
 
-class History:
+class PointHistory:
     """The last points of at most STREAMS streams: of the first ones, and of those that were looked at last.
 
     A stream that nobody has looked at leaves first when another one is to be watched.
@@ -113,7 +113,7 @@ class History:
     def __init__(self) -> None:
         self.number = 0  # of the newest point
         self._engine: Engine | None = None
-        self._watches: list[_Watch] = []
+        self._watches: list[_WatchedStreams] = []
         self._looked: dict[tuple[int, str], None] = {}  # all that are watched, the longest unlooked-at first
 
     def observed(self, engine: Engine, batch: Batch, results: Results) -> None:
@@ -164,7 +164,7 @@ class History:
         earlier, looked = self._watches, self._looked
         self._engine, self._watches, self._looked = engine, [], {}
         for index in range(len(engine.groups)):
-            new = _Watch(engine, index)
+            new = _WatchedStreams(engine, index)
             self._watches.append(next((old for old in earlier if new.continues(old)), new))
         for group, name in looked:
             if earlier[group] not in self._watches:
@@ -175,7 +175,7 @@ class History:
             else:
                 self._looked[index, name] = None
 
-    def _observed_one(self, watch: _Watch, ring: int, batch: Batch, results: Results) -> None:
+    def _observed_one(self, watch: _WatchedStreams, ring: int, batch: Batch, results: Results) -> None:
         if ring != UNWATCHED:
             self.number += 1
             at = results.accepted.item(0)
@@ -190,7 +190,9 @@ class History:
                 self._watches[group].watch(name)
                 self._looked[group, name] = None
 
-    def _points(self, watch: _Watch, batch: Batch, results: Results, watched: NDArray[np.int64]) -> Floats:
+    def _points(
+        self, watch: _WatchedStreams, batch: Batch, results: Results, watched: NDArray[np.int64]
+    ) -> Floats:
         """Return the points of the watched ones of a batch, (n, width)."""
         points = np.empty((len(watched), watch.width))
         accepted, n = results.accepted[watched], 3 + len(watch.betas)

@@ -23,7 +23,7 @@ from ewad.errors import ConfigError
 from ewad.outputs.http import documents, page
 from ewad.outputs.http.access import Gate, TooManyGuesses
 from ewad.outputs.http.api import Api
-from ewad.outputs.http.history import History
+from ewad.outputs.http.history import PointHistory
 from ewad.outputs.http.listening import Listener
 from ewad.outputs.http.readers import Readers
 from ewad.outputs.http.view import View
@@ -80,7 +80,7 @@ class HttpServer:
         tls: ssl.SSLContext | None = None,
         users: Mapping[str, PasswordHash] | None = None,
         units: Sequence[str | None] = (),
-        history: History | None = None,
+        history: PointHistory | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Take where to listen (port 0: any free one), what to show, and what says why ewad is not ready.
@@ -94,7 +94,7 @@ class HttpServer:
         self._instruments = instruments
         self._not_ready = not_ready
         self._units = units
-        self._history = history or History()
+        self._history = history or PointHistory()
         self._clock = clock
         self._api = Api(self._view, self._status, self._history)
         self._turns = Turns()

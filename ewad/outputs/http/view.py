@@ -13,7 +13,7 @@ from ewad.engine import Engine
 from ewad.engine.group import Group
 from ewad.outputs.http import documents
 from ewad.outputs.http.documents import Number
-from ewad.outputs.http.history import History, Points
+from ewad.outputs.http.history import PointHistory, Points
 from ewad.outputs.registry import QUANTITIES, Labels
 
 COLUMNS: Final = {
@@ -28,7 +28,7 @@ TOLD: Final = {quantity.name: quantity for quantity in QUANTITIES}
 Floats = NDArray[np.float64]
 
 
-class Found(NamedTuple):
+class FoundStream(NamedTuple):
     """A stream: the index of its group, its row there while none is forgotten, and its name."""
 
     group: int
@@ -44,58 +44,58 @@ class View:
         engine: Engine,
         shown: Callable[[int], NDArray[np.bool_]],
         units: Sequence[str | None],
-        history: History,
+        history: PointHistory,
     ) -> None:
         self._engine = engine
         self._shown = shown
         self._units = units
         self._history = history
 
-    def find(self, name: str, group: str | None = None) -> Found | None:
+    def find(self, name: str, group: str | None = None) -> FoundStream | None:
         """Return the stream of that name with a sample, in that group or else in the first that has one."""
         for index, each in enumerate(self._engine.groups):
             row = each.streams.find(name) if group in (None, each.name) else None
             if row is not None and each.count[row] > 0:
-                return Found(index, row, name)
+                return FoundStream(index, row, name)
         return None
 
     def groups(self) -> documents.Groups:
         """Return what there is of each group."""
         return documents.Groups([self._group(index) for index in range(len(self._engine.groups))])
 
-    def _group(self, index: int) -> documents.Group:
+    def _group(self, index: int) -> documents.GroupSummary:
         group = self._engine.groups[index]
         n = len(group.streams)
         known = group.count[:n] > 0
         scores = [column[:n] for _, column in TOLD["anomaly_score"].standing(group)]
         anomalous = sum(int(np.count_nonzero(known & (score > 1.0))) for score in scores)
-        return documents.Group(group.name, self._units[index], int(np.count_nonzero(known)), anomalous)
+        return documents.GroupSummary(group.name, self._units[index], int(np.count_nonzero(known)), anomalous)
 
-    def search(self, text: str, only: str | None = None) -> list[Found]:
+    def search(self, text: str, only: str | None = None) -> list[FoundStream]:
         """Return the streams whose name, group or label values hold the text, whatever its case.
 
         only: the name of the one group to look into.
         """
         text = text.lower()
-        found: list[Found] = []
+        found: list[FoundStream] = []
         for index, group in enumerate(self._engine.groups):
             if only is not None and group.name != only:
                 continue
             whole, names = text in group.name.lower(), group.streams.names
             known = np.flatnonzero(group.count[: len(names)] > 0).tolist()
             found += [
-                Found(index, row, names[row])
+                FoundStream(index, row, names[row])
                 for row in known
                 if whole or text in names[row].lower() or _labelled(group, row, text)
             ]
         return found
 
-    def again(self, found: Iterable[Found]) -> list[Found]:
+    def again(self, found: Iterable[FoundStream]) -> list[FoundStream]:
         """Return the streams as they are now, without those that are gone."""
         rows = ((each, self._engine.groups[each.group].streams.find(each.name)) for each in found)
         return [each._replace(row=row) for each, row in rows if row is not None]
 
-    def ordered(self, found: list[Found], sort: str) -> list[Found]:
+    def ordered(self, found: list[FoundStream], sort: str) -> list[FoundStream]:
         """Return the streams in order: by name, or the largest first; a "-" before the key turns that round.
 
         What is not known comes last.
@@ -107,13 +107,13 @@ class View:
         order = np.argsort(values if turned else -values, kind="stable")  # NaN last
         return [found[index] for index in order.tolist()]
 
-    def streams(self, found: Sequence[Found], recent: int = 0) -> list[documents.Stream]:
+    def streams(self, found: Sequence[FoundStream], recent: int = 0) -> list[documents.Stream]:
         """Return how these streams stand, with their last values if asked for. They count as looked at."""
         told = {index: _Told(self._engine.groups[index]) for index in {each.group for each in found}}
         shown = {index: self._shown(index) for index in told}
         return [self._stream(each, told[each.group], shown[each.group], recent) for each in found]
 
-    def detail(self, found: Found) -> documents.StreamDetail:
+    def detail(self, found: FoundStream) -> documents.StreamDetail:
         """Return one stream with what is configured for it."""
         group = self._engine.groups[found.group]
         stale = group.settings.stale_after_seconds
@@ -125,7 +125,7 @@ class View:
             model=None if group.forecaster is None else _model(group, found.row),
         )
 
-    def history(self, found: Found, points: int) -> documents.History:
+    def history(self, found: FoundStream, points: int) -> documents.History:
         """Return the last points of a stream, which counts as looked at."""
         group = self._engine.groups[found.group]
         name = found.name
@@ -148,7 +148,7 @@ class View:
             anomaly=_numbers(_anomaly(value, forecast, lower, upper)[tail]),
         )
 
-    def curve(self, found: Found) -> documents.Curve:
+    def curve(self, found: FoundStream) -> documents.Curve:
         """Return what is forecast of a stream, with the times that the forecasts are for."""
         group, row = self._engine.groups[found.group], found.row
         now = self.streams([found])[0]
@@ -167,7 +167,7 @@ class View:
         ]
         return documents.Curve(now.stream, now.group, now.time, ahead)
 
-    def _step(self, found: Found) -> float | None:
+    def _step(self, found: FoundStream) -> float | None:
         """Return the seconds from one step ahead to the next: of the grid, or the median of late."""
         group = self._engine.groups[found.group]
         model = group.settings.model
@@ -178,7 +178,7 @@ class View:
         steps = steps[steps > 0.0]
         return float(np.median(steps)) if len(steps) else None
 
-    def _column(self, key: str, found: Iterable[Found]) -> Iterable[float]:
+    def _column(self, key: str, found: Iterable[FoundStream]) -> Iterable[float]:
         """Yield what to sort by of each stream; NaN where it has none."""
         names = {
             "time": "last_sample_timestamp_seconds",
@@ -194,7 +194,9 @@ class View:
             column = columns[each.group]
             yield math.nan if column is None else float(column[each.row])
 
-    def _stream(self, found: Found, told: _Told, shown: NDArray[np.bool_], recent: int) -> documents.Stream:
+    def _stream(
+        self, found: FoundStream, told: _Told, shown: NDArray[np.bool_], recent: int
+    ) -> documents.Stream:
         group, row = self._engine.groups[found.group], found.row
         name = found.name
         last: list[Number] = []
@@ -275,7 +277,7 @@ def _model(group: Group, row: int) -> documents.Model:
         interval=settings.interval,
         optimizer=type(settings.optimizer).__name__,
         experts=[
-            documents.Expert(
+            documents.ExpertWeight(
                 name,
                 weights[name],
                 _number(loss.get(name, math.nan)),

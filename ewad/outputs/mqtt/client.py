@@ -14,7 +14,7 @@ from typing import Any, Final
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from ewad.ingest.mqtt.settings import MqttSettings, tls_context
+from ewad.ingest.mqtt.settings import ConnectionSettings, tls_context
 
 log = logging.getLogger("ewad.outputs.mqtt")
 
@@ -32,7 +32,7 @@ class PublishingClient:
 
     def __init__(
         self,
-        settings: MqttSettings,
+        settings: ConnectionSettings,
         availability: str,
         listen: tuple[str, Callable[[bytes], None]] | None = None,
     ) -> None:
@@ -55,7 +55,7 @@ class PublishingClient:
         self._client = self._new_client(settings)
         self._thread = threading.Thread(target=self._run, name="publish", daemon=True)
 
-    def _new_client(self, settings: MqttSettings) -> paho.Client:
+    def _new_client(self, settings: ConnectionSettings) -> paho.Client:
         transport: Any = "websockets" if settings.transport in ("ws", "wss") else "tcp"
         client = paho.Client(
             CallbackAPIVersion.VERSION2, client_id=settings.client_id, clean_session=True, transport=transport

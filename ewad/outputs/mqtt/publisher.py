@@ -15,7 +15,7 @@ from ewad.config import Settings
 from ewad.config.publish import PLACEHOLDER
 from ewad.engine import GroupSettings
 from ewad.ingest.mqtt.from_configuration import connection_settings
-from ewad.ingest.mqtt.settings import MqttSettings
+from ewad.ingest.mqtt.settings import ConnectionSettings
 from ewad.outputs.mqtt.client import PublishingClient
 from ewad.outputs.mqtt.home_assistant import Discovery
 from ewad.outputs.registry import result_values
@@ -176,7 +176,7 @@ class Publisher(Sink):
             self._client.close()
 
 
-def publishing_settings(settings: Settings) -> MqttSettings:
+def publishing_settings(settings: Settings) -> ConnectionSettings:
     """Return the settings of the connection that publishes: those of [mqtt], or of another broker."""
     publish, mqtt = settings.publish, connection_settings(settings)
     assert publish is not None  # noqa: S101 (as above)

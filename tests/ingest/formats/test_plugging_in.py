@@ -33,9 +33,9 @@ def test_a_new_format_is_one_file_and_one_line(tmp_path):
     shutil.copytree(Path(ewad.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
     (package / "ingest" / "formats" / "roman.py").write_text(ROMAN)
     table = package / "config" / "formats.py"
-    line = '    "number": Entry("number"),\n'
+    line = '    "number": FormatEntry("number"),\n'
     assert table.read_text().count(line) == 1
-    table.write_text(table.read_text().replace(line, line + '    "roman": Entry("roman"),\n'))
+    table.write_text(table.read_text().replace(line, line + '    "roman": FormatEntry("roman"),\n'))
 
     def run(*arguments):
         environ = {**os.environ, "PYTHONPATH": str(tmp_path)}

@@ -10,7 +10,7 @@ from ewad.config.settings import StreamSettings
 from ewad.errors import DecodeError
 from ewad.ingest.formats.json import _BARE
 from ewad.ingest.formats.reasons import ABSENT, REASONS
-from ewad.ingest.formats.records import Reader
+from ewad.ingest.formats.records import PayloadReader
 from ewad.ingest.formats.table import FORMATS
 from ewad.ingest.formats.times import unix_seconds
 from ewad.ingest.formats.values import decode_number
@@ -24,7 +24,7 @@ def block(**keys):
 
 class build:  # noqa: N801  (as a function: the reader of a block)
     def __init__(self, settings, max_bytes):
-        self.reader = Reader(settings, max_bytes)
+        self.reader = PayloadReader(settings, max_bytes)
         self.value = self.reader.quick
 
     def record(self, payload):
@@ -39,7 +39,7 @@ class build:  # noqa: N801  (as a function: the reader of a block)
 
 def json_value(payload, path="v", max_bytes=65536):
     """The value by the quick reader, which must agree with the careful one."""
-    reader = Reader(block(format="json", fields=((path, ""),)), max_bytes)
+    reader = PayloadReader(block(format="json", fields=((path, ""),)), max_bytes)
     outcomes = []
     for read in (reader.quick, reader._only_value):
         try:
@@ -101,7 +101,7 @@ def test_number_refuses_with_its_reason(payload, why):
 @given(st.binary(max_size=40))
 def test_any_bytes_give_a_finite_number_or_a_known_reason(payload):
     for form in FORMATS:
-        reader = Reader(block(format=form), 30)
+        reader = PayloadReader(block(format=form), 30)
         try:
             records = reader.read("spBv1.0/group/NBIRTH/node", payload, 1.0)
             assert all(isinstance(r.value, DecodeError) or math.isfinite(r.value) for r in records)

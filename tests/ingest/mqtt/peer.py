@@ -9,7 +9,7 @@ from typing import Any
 import mqtt5
 
 from ewad.ingest.mqtt.deliveries import Acknowledgements
-from ewad.ingest.mqtt.source import Message, MqttSettings, MqttSource, Subscription
+from ewad.ingest.mqtt.source import ConnectionSettings, Message, MqttSource, Subscription
 
 QOS1, QOS2 = mqtt5.QoS.AT_LEAST_ONCE, mqtt5.QoS.EXACTLY_ONCE
 LIMIT_SECONDS = 10.0  # an upper bound; nothing waits for it unless the test fails
@@ -173,7 +173,7 @@ async def session(*scripts: Script, **settings: Any) -> AsyncIterator[Session]:
 
     server = await asyncio.start_server(play, "127.0.0.1", 0)
     chosen: dict[str, Any] = {"subscriptions": (Subscription("#"),), "qos": 1, **settings}
-    options = MqttSettings(host="127.0.0.1", port=server.sockets[0].getsockname()[1], **chosen)
+    options = ConnectionSettings(host="127.0.0.1", port=server.sockets[0].getsockname()[1], **chosen)
     consumer = Recorder()
     source = MqttSource(options, consumer, clock=lambda: 1000.0, random=NoJitter())
     running = Session(source, consumer, asyncio.create_task(source.run()))

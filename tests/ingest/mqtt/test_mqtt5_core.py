@@ -8,9 +8,9 @@ import pytest
 from ewad.errors import SourceError, StateError
 from ewad.ingest.mqtt.deliveries import Deliveries
 from ewad.ingest.mqtt.ledger import Ledger
-from ewad.ingest.mqtt.mqtt5_core import TAKEN, Accepted, Ended, Event, Mqtt5Core, State
+from ewad.ingest.mqtt.mqtt5_core import TAKEN, Accepted, ConnectionState, Ended, Event, Mqtt5Core
 from ewad.ingest.mqtt.session import Subscribed
-from ewad.ingest.mqtt.settings import MqttSettings, Subscription
+from ewad.ingest.mqtt.settings import ConnectionSettings, Subscription
 from tests.ingest.mqtt.peer import Recorder, publish
 
 GRANTED = mqtt5.SubAckReasonCode.GRANTED_QOS_AT_LEAST_ONCE
@@ -24,9 +24,9 @@ KINDS = {
     mqtt5.UnsubAckPacket: mqtt5.UnsubAckPacket(1, [mqtt5.UnsubAckReasonCode.SUCCESS]),
 }
 WAY = {  # what brings a connection to a state
-    State.CONNECTING: [],
-    State.SUBSCRIBING: [mqtt5.ConnAckPacket()],
-    State.RECEIVING: [mqtt5.ConnAckPacket(), mqtt5.SubAckPacket(1, [GRANTED])],
+    ConnectionState.CONNECTING: [],
+    ConnectionState.SUBSCRIBING: [mqtt5.ConnAckPacket()],
+    ConnectionState.RECEIVING: [mqtt5.ConnAckPacket(), mqtt5.SubAckPacket(1, [GRANTED])],
 }
 
 
@@ -35,7 +35,7 @@ class Driver:
 
     def __init__(self, **settings: object) -> None:
         chosen = {"host": "h", "subscriptions": (Subscription("t/#"),), "commit_interval_seconds": 1.0}
-        self.settings = MqttSettings(**{**chosen, **settings})  # type: ignore[arg-type]
+        self.settings = ConnectionSettings(**{**chosen, **settings})  # type: ignore[arg-type]
         self.consumer = Recorder()
         self.ledger = Ledger(self.settings, self.consumer, lambda: 1000.0, Deliveries())
         self.sent = b""
@@ -63,7 +63,7 @@ class Driver:
         return found
 
 
-def in_state(state: State, **settings: object) -> Driver:
+def in_state(state: ConnectionState, **settings: object) -> Driver:
     driver = Driver(**settings).receive(*WAY[state])
     assert driver.core.state is state
     driver.packets()
@@ -74,27 +74,27 @@ def test_connack_and_suback_lead_to_receiving() -> None:
     driver = Driver()
     assert isinstance(driver.packets()[0], mqtt5.ConnectPacket)
     driver.receive(mqtt5.ConnAckPacket(session_present=True))
-    assert driver.core.state is State.SUBSCRIBING
+    assert driver.core.state is ConnectionState.SUBSCRIBING
     assert [type(packet) for packet in driver.packets()] == [mqtt5.SubscribePacket]
     driver.receive(mqtt5.SubAckPacket(1, [GRANTED]))
-    assert driver.core.state is State.RECEIVING
+    assert driver.core.state is ConnectionState.RECEIVING
     assert driver.events == [Accepted(), Subscribed(True, (), False)]
 
 
 @pytest.mark.parametrize(("state", "kind"), list(itertools.product(WAY, KINDS)))
 def test_a_packet_is_taken_where_the_table_says_and_is_a_violation_elsewhere(
-    state: State, kind: type
+    state: ConnectionState, kind: type
 ) -> None:
     driver = in_state(state).receive(KINDS[kind])
     violations = [str(event.error) for event in driver.events if isinstance(event, Ended)]
     violations = [text for text in violations if "protocol violation" in text]
     assert bool(violations) == (kind not in TAKEN[state])
     told = [packet for packet in driver.packets() if isinstance(packet, mqtt5.DisconnectPacket)]
-    assert len(told) == (bool(violations) and state is not State.CONNECTING)
+    assert len(told) == (bool(violations) and state is not ConnectionState.CONNECTING)
 
 
 def test_messages_are_acknowledged_at_the_commit_and_not_before() -> None:
-    driver = in_state(State.RECEIVING).receive(publish(1), publish(2), now=10.0)
+    driver = in_state(ConnectionState.RECEIVING).receive(publish(1), publish(2), now=10.0)
     assert driver.packets() == []
     driver.core.commit(10.1)
     assert [packet.packet_id for packet in driver.packets()] == [2, 3]  # type: ignore[attr-defined]
@@ -103,7 +103,7 @@ def test_messages_are_acknowledged_at_the_commit_and_not_before() -> None:
 
 
 def test_what_is_stored_after_the_end_is_not_acknowledged() -> None:
-    driver = in_state(State.RECEIVING).receive(publish(1))
+    driver = in_state(ConnectionState.RECEIVING).receive(publish(1))
     driver.core.end(SourceError("cut"))
     assert driver.consumer.committed == 1
     assert [type(packet) for packet in driver.packets()] == [mqtt5.PubAckPacket]  # stored at once
@@ -114,7 +114,7 @@ def test_what_is_stored_after_the_end_is_not_acknowledged() -> None:
 
 
 def test_a_fault_of_the_consumer_acknowledges_nothing_and_ends_the_connection() -> None:
-    driver = in_state(State.RECEIVING).receive(publish(1))
+    driver = in_state(ConnectionState.RECEIVING).receive(publish(1))
     driver.consumer.fault = StateError("disk full")
     driver.core.commit(1.0)
     (disconnect,) = driver.packets()
@@ -124,14 +124,14 @@ def test_a_fault_of_the_consumer_acknowledges_nothing_and_ends_the_connection() 
 
 
 def test_finishing_commits_acknowledges_and_parts_in_that_order() -> None:
-    driver = in_state(State.RECEIVING).receive(publish(1))
+    driver = in_state(ConnectionState.RECEIVING).receive(publish(1))
     driver.core.finish()
     driver.core.part()
     assert [type(packet) for packet in driver.packets()] == [mqtt5.PubAckPacket, mqtt5.DisconnectPacket]
 
 
 def test_silence_is_answered_by_a_ping_and_then_ends_the_connection() -> None:
-    driver = in_state(State.RECEIVING, keep_alive_seconds=8)
+    driver = in_state(ConnectionState.RECEIVING, keep_alive_seconds=8)
     assert driver.core.keep_alive(5.0) == 2.0
     assert driver.packets() == []
     assert driver.core.keep_alive(6.0) == 2.0

@@ -15,11 +15,11 @@ from ewad.ingest.mqtt.mqtt5_packets import (
     packet_size,
     read_varint,
 )
-from ewad.ingest.mqtt.settings import MqttSettings, Subscription
+from ewad.ingest.mqtt.settings import ConnectionSettings, Subscription
 
 
-def settings(**keys: object) -> MqttSettings:
-    return MqttSettings(host="h", subscriptions=(Subscription("a"),), **keys)  # type: ignore[arg-type]
+def settings(**keys: object) -> ConnectionSettings:
+    return ConnectionSettings(host="h", subscriptions=(Subscription("a"),), **keys)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("qos", "receive_maximum"), [(0, 16_384), (1, 16_384), (2, 1024)])

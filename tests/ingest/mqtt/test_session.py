@@ -1,9 +1,9 @@
 import pytest
 
 from ewad.ingest.mqtt.session import failure
-from ewad.ingest.mqtt.settings import MqttSettings, Subscription
+from ewad.ingest.mqtt.settings import ConnectionSettings, Subscription
 
-SETTINGS = MqttSettings(host="h", subscriptions=(Subscription("#"),))
+SETTINGS = ConnectionSettings(host="h", subscriptions=(Subscription("#"),))
 
 
 @pytest.mark.parametrize(

@@ -7,16 +7,18 @@ import pytest
 from ewad.config import Secret
 from ewad.errors import ConfigError
 from ewad.ingest.mqtt.settings import TLS_FILES, tls_context, tls_digests
-from ewad.ingest.mqtt.source import MqttSettings, Subscription, make_source
+from ewad.ingest.mqtt.source import ConnectionSettings, Subscription, make_source
 
 SUBSCRIPTIONS = (Subscription("a/#"),)
 
 
 def test_no_credentials_in_reprs_and_the_url_for_logs() -> None:
-    settings = MqttSettings(host="::1", subscriptions=SUBSCRIPTIONS, username="me", password=Secret("secret"))
+    settings = ConnectionSettings(
+        host="::1", subscriptions=SUBSCRIPTIONS, username="me", password=Secret("secret")
+    )
     assert "secret" not in f"{settings!r} {settings.url}"
     assert settings.url == "mqtt://[::1]:1883"
-    websocket = MqttSettings(
+    websocket = ConnectionSettings(
         host="h", subscriptions=SUBSCRIPTIONS, transport="ws", port=80, path="/m?token=secret"
     )
     assert websocket.url == "ws://h:80/m?***"
@@ -24,14 +26,14 @@ def test_no_credentials_in_reprs_and_the_url_for_logs() -> None:
 
 def test_no_subscription_is_an_error() -> None:
     with pytest.raises(ConfigError, match="nothing to subscribe to"):
-        MqttSettings(host="h", subscriptions=())
+        ConnectionSettings(host="h", subscriptions=())
 
 
 def test_certificates_for_a_plain_address_are_an_error() -> None:
     with pytest.raises(
         ConfigError, match=r"mqtt\.ca_file: used by mqtts:// and wss:// only, got mqtt://h:1883"
     ):
-        MqttSettings(host="h", subscriptions=SUBSCRIPTIONS, ca_file="ca.pem")
+        ConnectionSettings(host="h", subscriptions=SUBSCRIPTIONS, ca_file="ca.pem")
 
 
 class Nobody:
@@ -44,7 +46,7 @@ class Nobody:
 def test_a_missing_file_stops_the_start(key: str, tmp_path: Path) -> None:
     missing = str(tmp_path / "missing.pem")
     files: dict[str, str] = {key: missing}
-    settings = MqttSettings(host="h", transport="tls", subscriptions=SUBSCRIPTIONS, **files)  # type: ignore[arg-type]
+    settings = ConnectionSettings(host="h", transport="tls", subscriptions=SUBSCRIPTIONS, **files)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match=f"mqtt.{key}: {missing}: No such file or directory"):
         make_source(settings, Nobody())
 
@@ -54,7 +56,7 @@ def test_a_file_renewed_under_its_path_has_another_digest(key: str, tmp_path: Pa
     files = {name: str(tmp_path / name) for name in TLS_FILES}
     for name in TLS_FILES:
         (tmp_path / name).write_text("old")
-    settings = MqttSettings(host="h", transport="tls", subscriptions=SUBSCRIPTIONS, **files)  # type: ignore[arg-type]
+    settings = ConnectionSettings(host="h", transport="tls", subscriptions=SUBSCRIPTIONS, **files)  # type: ignore[arg-type]
     old = tls_digests(settings)
     assert tls_digests(settings) == old
     (tmp_path / key).write_text("new")
@@ -66,8 +68,8 @@ def test_files_that_are_not_pem_stop_the_start(tmp_path: Path) -> None:
     file = str(tmp_path / "x.pem")
     base = {"host": "h", "transport": "tls", "subscriptions": SUBSCRIPTIONS}
     with pytest.raises(ConfigError, match=r"mqtt\.ca_file: .*x\.pem: expected PEM certificates"):
-        tls_context(MqttSettings(**base, ca_file=file))  # type: ignore[arg-type]
+        tls_context(ConnectionSettings(**base, ca_file=file))  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match=r"mqtt\.cert_file: .*x\.pem .*expected a PEM certificate"):
-        tls_context(MqttSettings(**base, cert_file=file, key_file=file))  # type: ignore[arg-type]
+        tls_context(ConnectionSettings(**base, cert_file=file, key_file=file))  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match=r"mqtt\.key_file: needs mqtt\.cert_file"):
-        tls_context(MqttSettings(**base, key_file=file))  # type: ignore[arg-type]
+        tls_context(ConnectionSettings(**base, key_file=file))  # type: ignore[arg-type]

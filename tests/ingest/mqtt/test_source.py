@@ -18,8 +18,8 @@ from ewad.ingest.mqtt.mqtt5_buffer import READ_BYTES
 from ewad.ingest.mqtt.source import (
     LONGEST_DELAY_SECONDS,
     Backoff,
+    ConnectionSettings,
     Message,
-    MqttSettings,
     MqttSource,
     Subscription,
 )
@@ -453,7 +453,7 @@ async def test_the_socket_is_not_read_while_the_consumer_works() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(10)
         port = server.getsockname()[1]
-        settings = MqttSettings(host="127.0.0.1", port=port, subscriptions=(Subscription("#"),))
+        settings = ConnectionSettings(host="127.0.0.1", port=port, subscriptions=(Subscription("#"),))
         run = SimpleNamespace(source=MqttSource(settings, Slow(), random=NoJitter()))
         task = asyncio.create_task(run.source.run())
         sent = await asyncio.to_thread(push, server)
@@ -591,7 +591,7 @@ async def test_a_connection_that_did_not_last_keeps_the_delay_growing() -> None:
 
 @pytest.mark.parametrize("keys", [{"version": "3.1.1"}, {"transport": "ws"}, {}])
 async def test_nothing_listening_is_one_clear_sentence(keys: dict[str, str], unused_tcp_port: int) -> None:
-    settings = MqttSettings(
+    settings = ConnectionSettings(
         host="127.0.0.1", port=unused_tcp_port, subscriptions=(Subscription("#"),), **keys
     )  # type: ignore[arg-type]
     failed = asyncio.Event()

@@ -4,14 +4,14 @@ from functools import partial
 
 import pytest
 
-from ewad.outputs.files.costs import Curve, draw_curves, plot_curves
+from ewad.outputs.files.costs import CostCurve, draw_curves, plot_curves
 from ewad.outputs.files.pictures import figure_of
 
 pytest.importorskip("matplotlib")
 
-ADAM = Curve("adam", (3.0, 2.0, 1.0), (4.0, 3.0, 2.0))
-MOMENTUM = Curve("momentum", (3.0, 2.0, 1.0), (4.0, 3.0, 2.0))
-WILD = Curve("rmsprop", (8900.0,), (1.2,), diverged=True)
+ADAM = CostCurve("adam", (3.0, 2.0, 1.0), (4.0, 3.0, 2.0))
+MOMENTUM = CostCurve("momentum", (3.0, 2.0, 1.0), (4.0, 3.0, 2.0))
+WILD = CostCurve("rmsprop", (8900.0,), (1.2,), diverged=True)
 
 
 def picture(*curves):
@@ -32,7 +32,7 @@ def test_both_panels_say_what_they_show_and_the_legend_stands_for_both():
 def test_a_wide_range_of_costs_has_a_logarithmic_axis():
     _, train, validation = picture(ADAM, WILD)
     assert (train.get_yscale(), validation.get_yscale()) == ("log", "linear")
-    _, train, _ = picture(Curve("adam", (0.0, 100.0), (1.0, 1.0)))
+    _, train, _ = picture(CostCurve("adam", (0.0, 100.0), (1.0, 1.0)))
     assert train.get_yscale() == "linear"  # there is no logarithm of a perfect fit
 
 
@@ -45,7 +45,7 @@ def test_an_optimizer_that_diverged_is_marked_where_it_did():
 
 
 def test_optimizers_that_cost_the_same_are_all_seen():
-    _, train, _ = picture(*(Curve(name, (1.0,), (1.0,)) for name in ("adam", "momentum", "rmsprop")))
+    _, train, _ = picture(*(CostCurve(name, (1.0,), (1.0,)) for name in ("adam", "momentum", "rmsprop")))
     sizes = [line.get_markersize() for line in train.lines[:3]]
     assert sizes == sorted(set(sizes), reverse=True)
     assert {line.get_markerfacecolor() for line in train.lines[:3]} == {"none"}
@@ -62,5 +62,5 @@ def test_epochs_are_whole_numbers(curve):
 
 
 def test_training_that_diverged_at_once_is_in_the_legend_alone(tmp_path):
-    draw_curves([ADAM, Curve("momentum", (), (), diverged=True)], 1.1, 1.2, tmp_path / "cost.svg")
+    draw_curves([ADAM, CostCurve("momentum", (), (), diverged=True)], 1.1, 1.2, tmp_path / "cost.svg")
     assert "<!-- momentum, diverged -->" in (tmp_path / "cost.svg").read_text()

@@ -6,7 +6,7 @@ import pytest
 from ewad.engine import Batch, Engine, GroupSettings, ModelSettings
 from ewad.outputs.files.intervals import Intervals
 from ewad.outputs.files.plot import forecast_of
-from ewad.outputs.files.report import Report
+from ewad.outputs.files.report import ScoreReport
 from ewad.outputs.files.rows import table
 
 NAN = np.nan
@@ -62,7 +62,7 @@ def test_the_skill_of_what_is_drawn_is_that_of_the_report():
     model = ModelSettings("m", every_seconds=60.0, lags=3, interval=0.9, horizons=(1, 2))
     engine = Engine([GroupSettings("g", model=model)])
     engine.add_stream(0, "a")
-    report, intervals, parts = Report(engine, 0.0), Intervals(model), []
+    report, intervals, parts = ScoreReport(engine, 0.0), Intervals(model), []
     for a in range(0, 1500, 100):
         batch = Batch(0, np.zeros(100, np.int32), time[a : a + 100], value[a : a + 100])
         results = engine.observe(batch)

@@ -9,7 +9,7 @@ from ewad.engine import Batch, Engine, GroupSettings, ModelSettings
 from ewad.engine.settings import auto
 from ewad.numeric.optimizers import GradientDescent
 from ewad.numeric.schedules import Constant
-from ewad.outputs.files.report import Report
+from ewad.outputs.files.report import ScoreReport
 
 LINEAR = {"experts": ("linear",), "lags": 3}
 
@@ -17,7 +17,7 @@ LINEAR = {"experts": ("linear",), "lags": 3}
 def replayed(model, time, value, batch=50, score_from=0.25, out_of_order="drop"):
     """Return the report on one stream, its rows as lists of cells, and the forecasts."""
     engine = Engine([GroupSettings("office", model=model, out_of_order=out_of_order)])
-    report = Report(engine, score_from)
+    report = ScoreReport(engine, score_from)
     engine.add_stream(0, "a stream")
     forecasts = []
     for a in range(0, len(time), batch):
@@ -112,10 +112,10 @@ def test_late_samples_that_are_accepted_are_scored_when_they_count():
 
 def test_what_there_is_nothing_to_say_of_is_said():
     assert (
-        str(Report(Engine([GroupSettings("g")]), 0.25))
+        str(ScoreReport(Engine([GroupSettings("g")]), 0.25))
         == "no group has a model: there are no forecasts to report on"
     )
-    assert "g: no samples" in str(Report(Engine([GroupSettings("g", model=ModelSettings("m"))]), 0.25))
+    assert "g: no samples" in str(ScoreReport(Engine([GroupSettings("g", model=ModelSettings("m"))]), 0.25))
     _, [row], _ = replayed(ModelSettings("m", **LINEAR), *walk(2))
     assert row == ["a stream", "1", "0", *"-------"]
 

@@ -13,7 +13,7 @@ import pytest
 
 from ewad.engine import Batch, ByCount, Engine, GroupSettings, ModelSettings
 from ewad.outputs.http import api, documents
-from ewad.outputs.http.history import History
+from ewad.outputs.http.history import PointHistory
 from ewad.outputs.http.openapi import document
 from ewad.outputs.http.server import HttpServer
 from ewad.outputs.prometheus.exposition import Exposition
@@ -28,7 +28,7 @@ class World:
 
     def __init__(self, engine, units=()):
         self.engine = engine
-        self.history = History()
+        self.history = PointHistory()
         self.server = HttpServer(
             "127.0.0.1",
             0,
@@ -134,7 +134,7 @@ async def test_pages_of_streams_come_to_all_of_them_once():
     async with World(wide_engine(120)) as world:
         names, after = [], "0"
         while after is not None:
-            page = await world.get("/streams", documents.Streams, limit=50, after=after)
+            page = await world.get("/streams", documents.StreamsPage, limit=50, after=after)
             assert page.total == 120
             names += [each.stream for each in page.streams]
             after = page.next
@@ -155,7 +155,7 @@ async def test_streams_are_found_by_name_group_and_label_whatever_the_case():
             ("", {"boiler/temp", "kitchen"}),
             ("nothing", set()),
         ]:
-            page = await world.get("/streams", documents.Streams, search=text)
+            page = await world.get("/streams", documents.StreamsPage, search=text)
             assert {each.stream for each in page.streams} == found
 
 
@@ -175,7 +175,7 @@ async def test_groups_tell_how_many_streams_they_have_and_a_page_may_be_of_one()
     feed(engine, 0, "a", [1.0])
     feed(engine, 1, "b", [2.0])
     async with World(engine) as world:
-        page = await world.get("/streams", documents.Streams, group="home")
+        page = await world.get("/streams", documents.StreamsPage, group="home")
         assert ([each.stream for each in page.streams], page.total) == (["b"], 1)
 
 
@@ -185,7 +185,7 @@ async def test_streams_are_sorted_and_what_is_not_known_comes_last():
         feed(engine, 0, name, [value])
     async with World(engine) as world:
         for sort, order in [("value", "bac"), ("-value", "cab"), ("-name", "cba"), ("anomaly", "abc")]:
-            page = await world.get("/streams", documents.Streams, sort=sort)
+            page = await world.get("/streams", documents.StreamsPage, sort=sort)
             assert "".join(each.stream for each in page.streams) == order
 
 
@@ -193,7 +193,7 @@ async def test_a_hostile_name_is_found_by_its_address_and_stays_text():
     engine = smoothing_engine()
     feed(engine, 0, HOSTILE, [1.0])
     async with World(engine) as world:
-        page = await world.get("/streams", documents.Streams)
+        page = await world.get("/streams", documents.StreamsPage)
         assert page.streams[0].stream == HOSTILE
         assert (await ask(world, HOSTILE, kind=documents.StreamDetail)).now.stream == HOSTILE
         assert (await ask(world, HOSTILE, "/history", documents.History)).stream == HOSTILE
@@ -213,7 +213,7 @@ async def test_a_name_that_no_utf8_can_carry_does_not_break_the_list():
     engine = smoothing_engine()
     feed(engine, 0, "a\ud800", [1.0])
     async with World(engine) as world:
-        assert (await world.get("/streams", documents.Streams)).streams[0].stream == "a?"
+        assert (await world.get("/streams", documents.StreamsPage)).streams[0].stream == "a?"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from ewad.engine import Batch, ByCount, ByTime, Engine, GroupSettings
 from ewad.engine.settings import auto
-from ewad.outputs.http.history import History
+from ewad.outputs.http.history import PointHistory
 from ewad.outputs.http.view import View
 from ewad.outputs.prometheus.exposition import SLICE_ROWS, Exposition, escape
 from tests.outputs.engines import INF, feed, mixture_engine, model_engine, smoothing_engine, wide_engine
@@ -79,7 +79,7 @@ def test_a_model_without_intervals_shows_none_of_an_earlier_one_that_had_them():
     found = names(render(engine))
     assert "ewad_forecast_value" in found
     assert not {"ewad_forecast_lower_value", "ewad_forecast_upper_value"} & found
-    view = View(engine, lambda group: np.ones(2, np.bool_), [None], History())
+    view = View(engine, lambda group: np.ones(2, np.bool_), [None], PointHistory())
     assert view.streams([view.find("a")])[0].forecasts[0].lower is None
 
 
