@@ -4,9 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PEERS := $(VENV)/.peers
+RELEASE := $(VENV)/.release
 KERNELS := $(shell find ewad/kernels -name '*.py' -o -name '*.pxd')
 
-.PHONY: help demo reference test test-slow test-all coverage fresh lint pictures bench chaos simulate brokers soak fuzz
+.PHONY: help demo docs reference test test-slow test-all coverage fresh lint pictures bench chaos simulate brokers soak fuzz
 .DELETE_ON_ERROR:
 
 help:
@@ -16,7 +17,8 @@ help:
 	@echo "make coverage make test, with the lines and branches counted that it runs, in subprocesses too"
 	@echo "make fresh    run the property tests with examples of a fresh seed, which is printed"
 	@echo "make lint     check style and types"
-	@echo "make reference  write the tables of docs/reference/configuration.md anew"
+	@echo "make reference  write the pages of docs/reference that the code knows anew"
+	@echo "make docs     build the documentation as a site, build/site/index.html"
 	@echo "make pictures  draw the picture of the live page anew, by chromium"
 	@echo "make bench    measure ewad beside its peers; torch only where it is installed: $(BIN)/pip install torch==2.13.0"
 	@echo "make chaos    do 500 faults to the network and kill the daemon 800 times: nothing may be lost or doubled"
@@ -27,9 +29,11 @@ help:
 	@echo "PYTHON=python3.12 make ...   with another Python than python3, when .venv is made"
 
 reference: $(INSTALLED)
-	@sed '/^<!-- What follows/q' docs/reference/configuration.md > docs/reference/configuration.md.new
-	@$(BIN)/ewad schema --markdown >> docs/reference/configuration.md.new
-	@mv docs/reference/configuration.md.new docs/reference/configuration.md
+	@$(BIN)/python -m docs.make_reference
+
+docs: $(RELEASE)
+	@$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --builder html docs build/site
+	@echo "the documentation: build/site/index.html"
 
 demo: $(INSTALLED)
 	@$(BIN)/ewad demo $(ARGS)
@@ -95,4 +99,9 @@ $(INSTALLED): pyproject.toml requirements-dev.txt hatch_build.py $(KERNELS)
 $(PEERS): $(INSTALLED) requirements-bench.txt
 	@echo "Installing the peers to measure beside ..."
 	@$(BIN)/pip install --quiet --require-hashes -r requirements-dev.txt -r requirements-bench.txt
+	@touch $@
+
+$(RELEASE): $(INSTALLED) requirements-release.txt
+	@echo "Installing what builds the documentation and checks what is shipped ..."
+	@$(BIN)/pip install --quiet --require-hashes -r requirements-dev.txt -r requirements-release.txt
 	@touch $@

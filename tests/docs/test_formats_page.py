@@ -1,4 +1,4 @@
-"""docs/reference/formats.md: what it shows is what comes out, for every reason and every format."""
+"""docs/reference/formats.md: what it shows is what comes out, for every format."""
 
 import re
 import shlex
@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from ewad.ingest.formats.reasons import REASONS
 from ewad.ingest.formats.table import FORMATS
 from tests.console import ewad
 from tests.ingest.formats.test_sparkplug import metric, payload
@@ -32,7 +31,5 @@ def test_what_the_page_shows_is_what_comes_out(config, command, output, tmp_path
     assert done.returncode == int("rejected" in output)
 
 
-def test_the_page_has_every_format_and_every_reason():
+def test_the_page_has_every_format():
     assert set(FORMATS) <= set(re.findall(r"^## (\w+)$", PAGE, re.MULTILINE))
-    rows = re.findall(r"^\| `(\w+)` \| .+ \| .+ \|$", PAGE, re.MULTILINE)
-    assert set(REASONS) | {"out_of_order"} == set(rows)
