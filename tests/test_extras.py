@@ -12,7 +12,14 @@ from tests.system import daemon as daemons
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-MODULES = ("pandas", "iotcore", "matplotlib", "pyarrow", "zstandard")  # what the extras bring
+MODULES = (
+    "pandas",
+    "iotcore",
+    "matplotlib",
+    "pyarrow",
+    "zstandard",
+    "opentelemetry",
+)  # what the extras bring
 HIDDEN = f"import sys; sys.modules.update(dict.fromkeys({MODULES}))"
 SETTINGS = """
 [[stream]]
@@ -27,7 +34,7 @@ SAMPLE = ROOT / "samples" / "seattle_weather.csv"
 
 
 def names(dependencies: list[str]) -> set[str]:
-    return {dependency.split(">")[0].split("[")[0] for dependency in dependencies}
+    return {dependency.split(">")[0].split("[")[0].removesuffix("-proto") for dependency in dependencies}
 
 
 def test_the_extras_bring_what_the_daemon_does_without():
@@ -90,3 +97,16 @@ def test_a_time_zone_is_known_where_the_system_has_none():
         [sys.executable, "-c", program], env=environ, capture_output=True, text=True, timeout=60
     )
     assert done.stdout == "Europe/Berlin\n", done.stderr
+
+
+def test_a_daemon_that_shall_push_by_otlp_without_its_extra_names_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "opentelemetry", None)
+    config = tmp_path / "ewad.toml"
+    config.write_text(
+        f'{SETTINGS}\n[http]\nlisten = "127.0.0.1:0"\n[otlp]\nendpoint = "http://127.0.0.1:1"\n'
+    )
+    done = ewad("run", "-c", config, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "ewad: [otlp] needs opentelemetry, which is not installed: pip install 'ewad[otlp]'"
+    ]

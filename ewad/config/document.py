@@ -14,6 +14,7 @@ from ewad.config.http import HTTP, http_settings
 from ewad.config.model import AUTO, MODEL, models
 from ewad.config.mqtt import CREDENTIAL, MQTT, mqtt_settings
 from ewad.config.options import DocumentPlace, Table
+from ewad.config.otlp import OTLP, otlp_settings
 from ewad.config.publish import PUBLISH, own_messages, publish_settings
 from ewad.config.secret import Secrets
 from ewad.config.service import (
@@ -71,6 +72,7 @@ SECTIONS: dict[str, Section] = {
     "state": Section(STATE, "state", state_settings),
     "files": Section(FILES, "files", _plainly(FilesSettings)),
     "publish": Section(PUBLISH, "publish", publish_settings),
+    "otlp": Section(OTLP, "otlp", otlp_settings),
 }
 
 

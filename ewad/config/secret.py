@@ -38,12 +38,14 @@ class Secrets(msgspec.Struct, frozen=True, kw_only=True):
     """All secrets of a configuration. A pickled record holds none: they stay in the process that read them.
 
     mqtt_query: of a websocket's url, which may hold a token.  http_users: the hash of each user's password.
+    otlp_headers: names and values of what each push has.
     """
 
     mqtt_password: Secret | None = None
     mqtt_query: Secret | None = None
     publish_password: Secret | None = None
     http_users: dict[str, PasswordHash] = {}
+    otlp_headers: tuple[tuple[str, Secret], ...] = ()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Secrets, ()

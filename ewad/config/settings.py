@@ -12,6 +12,7 @@ import msgspec
 from ewad.config.history import FilesSettings
 from ewad.config.http import HttpSettings
 from ewad.config.mqtt import MqttSettings
+from ewad.config.otlp import OtlpSettings
 from ewad.config.publish import PublishSettings
 from ewad.config.secret import Secret, Secrets
 from ewad.config.service import LimitSettings, LogSettings, ReloadSettings, StateSettings
@@ -23,6 +24,7 @@ __all__ = [
     "LimitSettings",
     "LogSettings",
     "MqttSettings",
+    "OtlpSettings",
     "ReloadSettings",
     "Secret",
     "Secrets",
@@ -49,6 +51,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     reload: ReloadSettings = ReloadSettings()
     files: FilesSettings | None = None
     publish: PublishSettings | None = None
+    otlp: OtlpSettings | None = None
     jsonl: str | None = None
     secrets: Secrets = Secrets()
 

@@ -324,14 +324,19 @@ def result_columns(groups: Sequence[GroupSettings]) -> list[str]:
     return [*along(""), *along("beta"), *along("horizon"), *along("", of_models=True)]
 
 
-def result_values(settings: GroupSettings, results: Results) -> dict[str, Array]:
-    """Return the columns of a batch's results, each (m,) in order of arrival, without the values."""
-    found: dict[str, Array] = {}
+def told_results(settings: GroupSettings, results: Results) -> Iterator[tuple[Quantity, Labels, Array]]:
+    """Yield each column of a batch's results, (m,) in order of arrival, without the values: of what it is,
+    its further labels, its numbers.
+    """
     for quantity in QUANTITIES:
         values = quantity.results(results) if quantity.told_by(settings) else None
         if values is None:
             continue
         columns = values.T if quantity.axis else [values]
         for labels, column in zip(quantity.labels(settings), columns, strict=True):
-            found[quantity.named(labels)] = column
-    return found
+            yield quantity, labels, column
+
+
+def result_values(settings: GroupSettings, results: Results) -> dict[str, Array]:
+    """Return the columns of a batch's results by their names, as `told_results`."""
+    return {quantity.named(labels): column for quantity, labels, column in told_results(settings, results)}

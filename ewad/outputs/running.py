@@ -11,7 +11,7 @@ from typing import Final
 
 from ewad.config import Settings
 from ewad.engine import Batch, Engine, Forgotten, GroupSettings, Results
-from ewad.outputs.sinks import SINKS, Observed, Sink, chosen, make, section
+from ewad.outputs.sinks import SINKS, Observed, Sink, Tally, chosen, make, section
 
 log = logging.getLogger("ewad.outputs")
 
@@ -31,6 +31,17 @@ class Count:
     waiting: int = 0
     failures: int = 0
     superseded: int = 0
+
+    def with_own(self, tally: Tally) -> Count:
+        """Return the same with what the sink itself counts."""
+        return Count(
+            self.name,
+            self.written if tally.written is None else tally.written,
+            self.lost + tally.lost,
+            self.waiting + tally.waiting,
+            self.failures + tally.failures,
+            tally.superseded,
+        )
 
 
 class Runner(threading.Thread):
@@ -127,7 +138,6 @@ class Runner(threading.Thread):
             if failed:
                 log.info("sink works again sink=%s", self.count.name)
             self.count.written += self._taken
-            self.count.superseded = self.sink.superseded
             self._change_waiting(-self._taken)
             self._taken = 0
             return
@@ -159,7 +169,7 @@ class Sinks:
     @property
     def counts(self) -> Iterator[Count]:
         """What is told of each."""
-        return (runner.count for runner in self._runners)
+        return (runner.count.with_own(runner.sink.tally) for runner in self._runners)
 
     @property
     def full(self) -> bool:

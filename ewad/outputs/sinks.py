@@ -17,12 +17,16 @@ from numpy.typing import NDArray
 from ewad.config import Settings
 from ewad.engine import Batch, Engine, GroupSettings, Results
 from ewad.engine.group import Streams
+from ewad.errors import needs
 
 # section of the configuration -> the sink's class, which is made of the Settings
 SINKS: Final[dict[str, str]] = {
     "jsonl": "ewad.outputs.files.jsonl:JsonlSink",
+    "otlp": "ewad.outputs.otlp.exporter:Exporter",
     "publish": "ewad.outputs.mqtt.publisher:Publisher",
 }
+# section -> the module of the extra of the same name, which it needs
+EXTRAS: Final = {"otlp": "opentelemetry"}
 
 
 class Observed(NamedTuple):
@@ -50,6 +54,20 @@ class Observed(NamedTuple):
         return cls(batch, results, group.streams, group.settings, anomaly)
 
 
+class Tally(NamedTuple):
+    """What a sink counts that has a queue of its own.
+
+    superseded: results that later ones of their stream replaced before they were written.  written (None: as
+    soon as they are flushed), lost, waiting: samples.  failures: attempts to write.
+    """
+
+    superseded: int = 0
+    written: int | None = None
+    lost: int = 0
+    waiting: int = 0
+    failures: int = 0
+
+
 class Sink:
     """What a sink does; each method may take its time. One that has no use for some leaves them as they are.
 
@@ -60,9 +78,9 @@ class Sink:
     waits = True
 
     @property
-    def superseded(self) -> int:
-        """Results that later ones of their stream replaced before they were written, if it does so."""
-        return 0
+    def tally(self) -> Tally:
+        """What it counts of itself; empty where it writes all at once or fails."""
+        return Tally()
 
     def fits(self, settings: Settings) -> bool:
         """Whether it can go on under these settings; otherwise another one takes its place."""
@@ -103,6 +121,8 @@ def chosen(settings: Settings) -> Iterator[tuple[str, Sink]]:
 def make(name: str, settings: Settings) -> Sink:
     """Return the sink of that name; only now is its module imported. Raises ConfigError."""
     module, _, attribute = SINKS[name].partition(":")
+    if name in EXTRAS:
+        needs(EXTRAS[name], name, f"[{name}]")
     sink: Sink = getattr(importlib.import_module(module), attribute)(settings)
     return sink
 

@@ -10,6 +10,11 @@ def counted(n: int, noun: str) -> str:
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
+def utf8(text: str) -> str:
+    """Return text that UTF-8 can carry: a lone surrogate, which a file can hold, becomes a question mark."""
+    return text.encode(errors="replace").decode()
+
+
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     """Return a table's lines: the first column to the left, the others, numbers, to the right."""
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]

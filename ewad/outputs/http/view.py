@@ -15,6 +15,7 @@ from ewad.outputs.http import documents
 from ewad.outputs.http.documents import Number
 from ewad.outputs.http.history import PointHistory, Points
 from ewad.outputs.registry import QUANTITIES, Labels
+from ewad.outputs.text import utf8
 
 COLUMNS: Final = {
     "value": "value",
@@ -136,7 +137,7 @@ class View:
         tail = slice(max(0, n - points), n)
         value = np.zeros(0) if kept is None else kept.value
         return documents.History(
-            stream=_text(name),
+            stream=utf8(name),
             group=group.name,
             number=[] if kept is None else kept.number[tail].astype(int).tolist(),
             time=[] if kept is None else kept.time[tail].tolist(),
@@ -205,9 +206,9 @@ class View:
             points = self._history.points(found.group, name)
             last = [] if points is None else _numbers(points.value[-recent:])
         return documents.Stream(
-            stream=_text(name),
+            stream=utf8(name),
             group=group.name,
-            labels={key: _text(value) for key, value in group.streams.labels[row]},
+            labels={key: utf8(value) for key, value in group.streams.labels[row]},
             unit=self._units[found.group],
             samples=int(group.count[row]),
             time=_number(group.time[row]),
@@ -319,11 +320,6 @@ def _anomaly(value: Floats, forecast: Floats, lower: Floats, upper: Floats) -> F
     width = np.where(value >= forecast, upper - forecast, forecast - lower)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(width > 0.0, np.abs(value - forecast) / width, np.nan)
-
-
-def _text(text: str) -> str:
-    """Return text that UTF-8 can carry: a lone surrogate, which a file can hold, becomes a question mark."""
-    return text.encode(errors="replace").decode()
 
 
 def _number(value: float) -> Number:

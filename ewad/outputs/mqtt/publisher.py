@@ -19,7 +19,7 @@ from ewad.ingest.mqtt.settings import ConnectionSettings
 from ewad.outputs.mqtt.client import PublishingClient
 from ewad.outputs.mqtt.home_assistant import Discovery
 from ewad.outputs.registry import result_values
-from ewad.outputs.sinks import Observed, Sink
+from ewad.outputs.sinks import Observed, Sink, Tally
 
 Document = dict[str, Any]
 
@@ -57,9 +57,9 @@ class Publisher(Sink):
         self._started = False
 
     @property
-    def superseded(self) -> int:
+    def tally(self) -> Tally:
         """States that a later one of their stream replaced before they were sent."""
-        return self._client.superseded
+        return Tally(superseded=self._client.superseded)
 
     def fits(self, settings: Settings) -> bool:
         """Whether nothing that it depends on differs."""

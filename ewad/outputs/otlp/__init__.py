@@ -1,0 +1,1 @@
+"""Results pushed by the OpenTelemetry protocol."""

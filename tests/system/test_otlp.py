@@ -1,0 +1,74 @@
+"""[otlp] of a real daemon: what a receiver gets, during and after an outage, over TLS, and at the end."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.system import daemon as daemons
+from tests.system import mosquitto
+from tests.system.publisher import publish
+from tests.system.receiver import receiving
+
+pytestmark = pytest.mark.system
+
+SETTINGS = """
+[[stream]]
+name = "plant"
+topic = "plant/{{room}}/t"
+format = "json"
+field = "v"
+time_field = "ts"
+
+[otlp]
+endpoint = "http://127.0.0.1:{port}/v1/metrics"
+interval = "100ms"
+"""
+
+
+@pytest.fixture
+def broker(tmp_path: Path):
+    with mosquitto.running(tmp_path / "broker") as started:
+        yield started
+
+
+def send(broker: mosquitto.Mosquitto, *pairs: tuple[float, float]) -> None:
+    publish(
+        broker.port, [("plant/hall/t", b'{"v":%r,"ts":%r}' % (value, time)) for time, value in pairs], qos=1
+    )
+
+
+def test_samples_are_pushed_with_the_times_of_their_payloads_over_an_outage(tmp_path, broker) -> None:
+    with receiving() as receiver:
+        settings = SETTINGS.format(port=receiver.port)
+        with daemons.running(tmp_path, f"mqtt://127.0.0.1:{broker.port}", settings) as daemon:
+            send(broker, (1.7e9, 1.0), (1.7e9 + 1.5, 2.0))
+            receiver.until_values("ewad_value", [1.0, 2.0])
+            receiver.stop()
+            send(broker, (1.7e9 + 3, 3.0))
+            daemon.until_value("ewad_sink_waiting_samples", 1, sink="otlp")
+            send(broker, (1.7e9 + 4, 4.0))
+            daemon.until_value("ewad_sink_waiting_samples", 2, sink="otlp")
+            receiver.start()
+            receiver.until_values("ewad_value", [1.0, 2.0, 3.0, 4.0])
+            daemon.until_value("ewad_sink_samples_total", 4, sink="otlp")
+            assert daemon.value("ewad_sink_failures_total", sink="otlp") >= 1
+            assert daemon.value("ewad_sink_lost_samples_total", sink="otlp") == 0
+            assert "otlp: push failed" in daemon.stderr and "otlp: push works again" in daemon.stderr
+        assert [time for time, _ in receiver.values("ewad_value")] == [
+            1.7e9,
+            1.7e9 + 1.5,
+            1.7e9 + 3,
+            1.7e9 + 4,
+        ]
+        assert receiver.values("ewad_value", stream="plant/hall/t", room="hall", group="plant")
+
+
+def test_what_waits_is_pushed_when_the_daemon_ends(tmp_path, broker) -> None:
+    with receiving() as receiver:
+        settings = SETTINGS.format(port=receiver.port).replace("100ms", "1h")
+        with daemons.running(tmp_path, f"mqtt://127.0.0.1:{broker.port}", settings) as daemon:
+            send(broker, (1.7e9, 1.0))
+            daemon.until_value("ewad_sink_waiting_samples", 1, sink="otlp")
+            assert receiver.points == []
+            assert daemon.end() == 0
+        assert receiver.values("ewad_value") == [(1.7e9, 1.0)]
