@@ -287,6 +287,33 @@ def train(files: tuple[Path, ...], config: Path | None, name: str | None, **opti
 
 
 @cli.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@CONFIG
+@click.option("--model", "name", help="Which [model.NAME] of the configuration; without one: auto.")
+@click.option(
+    "--protocol",
+    type=click.Choice(["series", "fsnet", "gift-eval"]),
+    default="series",
+    show_default=True,
+    help="Which rows are scored, and how.",
+)
+@click.option("--river", is_flag=True, help="Also measure models of river, if it is installed; takes long.")
+@click.option("--json", "as_json", is_flag=True, help="The same as JSON.")
+@file_options
+def evaluate(files: tuple[Path, ...], config: Path | None, name: str | None, **options: Any) -> None:
+    """Measure forecasts on files, or folders of files, beside simple methods, by a published protocol."""
+    from ewad.commands import evaluate as evaluating
+
+    chosen = taken(options)
+    settings = None if config is None else _settings(config)
+    chosen = with_section(chosen, None if settings is None else settings.files)
+    if options.pop("explain"):
+        _explain_files(files, chosen)
+        return
+    click.echo(evaluating.evaluate(files, settings, name, file_options=chosen, **options))
+
+
+@cli.command()
 @click.argument("name")
 def hash_password(name: str) -> None:
     """Print the line of http.users_file for user NAME; the password is asked for, or read from stdin."""

@@ -22,6 +22,7 @@ LAYERS = (
     ("store",),
     ("outputs",),
     ("daemon", "training"),
+    ("evaluation",),
     ("demonstration",),
     ("commands",),
     ("cli",),

@@ -44,7 +44,7 @@ def train(
     """
     _check_outputs([*files, *([config_file] if config_file else [])], output, plot)
     refuse_repeats(files)
-    chosen = TrainSettings(model=_chosen(settings, name), optimizers=_optimizers(optimizer), **options)
+    chosen = TrainSettings(model=chosen_model(settings, name), optimizers=_optimizers(optimizer), **options)
     with _Bars() as bars:
         report = train_files(files, chosen, file_options, on_progress=bars.show)
     lines = [str(report)]
@@ -83,7 +83,8 @@ def _optimizers(names: str | None) -> tuple[str, ...]:
     return optimizers
 
 
-def _chosen(settings: Settings | None, name: str | None) -> ModelSettings:
+def chosen_model(settings: Settings | None, name: str | None) -> ModelSettings:
+    """Return the model of this name, or the only one, or the default one. Raises ConfigError."""
     models = {} if settings is None else settings.models
     if name is None:
         if len(models) > 1:

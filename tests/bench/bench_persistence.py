@@ -13,9 +13,12 @@ import argparse
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.bench.bench_accuracy import HORIZONS, NEVER_WORSE, Series, measure, to_persistence, whole_ett
+from tests.bench.bench_accuracy import MODEL, NEVER_WORSE, last_part, task, to_persistence, whole_ett
 
 import numpy as np  # isort: skip
+
+from ewad.evaluation.evaluation import measure
+from ewad.evaluation.protocols import HORIZONS, Task
 
 DAY = 86_400.0
 INTERVALS = {"1 min": 60.0, "1 h": 3600.0, "1 d": DAY}
@@ -105,35 +108,34 @@ KINDS: dict[str, Callable[[Random, int], np.ndarray]] = {
 }
 
 
-def made(n: int, seeds: int) -> Iterator[Series]:
+def made(n: int, seeds: int) -> Iterator[Task]:
     """Yield series of each kind, one a seed as channels of one, at each interval."""
     for name, kind in KINDS.items():
-        value = np.stack([kind(np.random.default_rng(seed), n) for seed in range(seeds)], axis=1)
+        values = [kind(np.random.default_rng(seed), n) for seed in range(seeds)]
         for label, every in INTERVALS.items():
-            names = tuple(map(str, range(seeds)))
-            yield Series(f"{name}, {label}", 1.6e9 + every * np.arange(n), value, names, n // 4)
+            time = 1.6e9 + every * np.arange(n)
+            yield task(
+                f"{name}, {label}", *(last_part(str(seed), time, value) for seed, value in enumerate(values))
+            )
 
 
-def pieces(folder: Path, n: int) -> Iterator[Series]:
+def pieces(folder: Path, n: int) -> Iterator[Task]:
     """Yield pieces of the files of ETT, evenly spread."""
     for name in ("ETTh2", "ETTm1"):
         if (folder / f"{name}.csv").is_file():
             whole = whole_ett(folder, name)
-            for first in np.linspace(0, len(whole.value) - n, PIECES).astype(int).tolist():
-                rows = slice(first, first + n)
-                yield Series(name, whole.time[rows], whole.value[rows], whole.channels, n // 4)
+            rows = len(whole.series[0].value)
+            for first in np.linspace(0, rows - n, PIECES).astype(int).tolist():
+                part = slice(first, first + n)
+                yield task(
+                    name, *(last_part(each.name, each.time[part], each.value[part]) for each in whole.series)
+                )
 
 
-def ratios(series: Series) -> tuple[np.ndarray, np.ndarray]:
+def ratios(one: Task) -> tuple[np.ndarray, np.ndarray]:
     """Return MSE / MSE of persistence, of each channel the worst of HORIZONS, and of single steps."""
-    farthest = max(HORIZONS)
-    found = measure(series, farthest)
-    means = [
-        (each.cumsum(axis=1) / np.arange(1, farthest + 1)) for each in (found.squared, found.persistence)
-    ]
-    at = np.array(HORIZONS) - 1
-    worst = to_persistence(means[0][:, at], means[1][:, at]), to_persistence(found.squared, found.persistence)
-    return worst[0].max(axis=1), worst[1].max(axis=1)
+    means, steps = to_persistence(measure(one, MODEL))
+    return means.max(axis=1), steps.max(axis=1)
 
 
 def main() -> None:
@@ -147,8 +149,8 @@ def main() -> None:
     arguments = parser.parse_args()
     n = arguments.samples
     kinds: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
-    for series in (*(pieces(arguments.data, n) if arguments.data else ()), *made(n, arguments.seeds)):
-        kinds.setdefault(series.name, []).append(ratios(series))
+    for one in (*(pieces(arguments.data, n) if arguments.data else ()), *made(n, arguments.seeds)):
+        kinds.setdefault(one.name, []).append(ratios(one))
     print(
         f"MSE to persistence's, series of {n:,} samples: the worst of mean steps 1..H, H of {HORIZONS}, and"
     )

@@ -1,0 +1,89 @@
+"""`ewad evaluate`: the published tables, and those of one's own series, by one command from files."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ewad.commands.train import chosen_model
+from ewad.config import Settings
+from ewad.engine import ModelSettings
+from ewad.engine.settings import auto
+from ewad.errors import ConfigError
+from ewad.evaluation import report
+from ewad.evaluation.evaluation import Measured, measure
+from ewad.evaluation.protocols import PROTOCOLS, Task
+from ewad.ingest.files import FileOptions
+from ewad.training.history import TrainingHistory
+
+
+def evaluate(
+    files: Sequence[Path],
+    settings: Settings | None,
+    name: str | None,
+    *,
+    protocol: str = "series",
+    river: bool = False,
+    as_json: bool = False,
+    file_options: FileOptions | None = None,
+) -> str:
+    """Measure the forecasts on the files, or on all files of folders; return the tables.
+
+    name: of the model of the settings; without settings the model is auto.  Its horizons are the protocol's.
+    Raises SourceError where a file can't be read or does not fit the protocol, ConfigError where a peer or
+    the model is not there.
+    """
+    model = auto("auto") if settings is None else chosen_model(settings, name)
+    tasks = [task for path in _listed(files) for task in _tasks(path, protocol, file_options)]
+    measured = [_measure(task, model, river) for task in tasks]
+    return report.as_json(measured) if as_json else report.text(measured)
+
+
+def _listed(files: Sequence[Path]) -> Iterator[Path]:
+    """Yield the files, and those of folders by name; hidden files and pages of text are no data."""
+    for path in files:
+        if not path.is_dir():
+            yield path
+            continue
+        inside = sorted(p for p in path.iterdir() if p.is_file() and not _is_no_data(p))
+        if not inside:
+            raise ConfigError(f"{path}: expected a folder of files, got none in it")
+        yield from inside
+
+
+def _is_no_data(path: Path) -> bool:
+    return (
+        path.name.startswith(".") or path.suffix.lower() in (".md", ".rst") or "license" in path.name.lower()
+    )
+
+
+def _tasks(path: Path, protocol: str, options: FileOptions | None) -> list[Task]:
+    with TrainingHistory([path], options) as history:
+        click.echo("\n".join(history.summaries), err=True)
+        tasks = list(PROTOCOLS[protocol](path.stem, history))
+    return [_named(task) for task in tasks]
+
+
+def _named(task: Task) -> Task:
+    """Return the task; a series that is alone in its file is called as the file is."""
+    if len(task.series) > 1:
+        return task
+    return replace(task, series=tuple(replace(each, name=task.name) for each in task.series))
+
+
+def _measure(task: Task, model: ModelSettings, river: bool) -> Measured:
+    """Measure a task, with a bar on a terminal."""
+    hidden = not sys.stderr.isatty()
+    with click.progressbar(
+        length=len(task.series), label=task.name, file=sys.stderr, hidden=hidden, item_show_func=_shown
+    ) as bar:
+        return measure(task, model, river, lambda place, what: bar.update(place - bar.pos, what))
+
+
+def _shown(what: Any) -> str:
+    return what or ""

@@ -1,0 +1,1 @@
+"""How good forecasts are on recorded series: published protocols, peers, and how sure the figures are."""
