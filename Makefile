@@ -7,7 +7,7 @@ PEERS := $(VENV)/.peers
 RELEASE := $(VENV)/.release
 KERNELS := $(shell find ewad/kernels -name '*.py' -o -name '*.pxd')
 
-.PHONY: help demo docs reference test test-slow test-all coverage fresh lint pictures bench chaos simulate brokers soak fuzz
+.PHONY: help demo docs package reference test test-slow test-all coverage fresh lint pictures bench chaos simulate brokers soak fuzz
 .DELETE_ON_ERROR:
 
 help:
@@ -19,6 +19,7 @@ help:
 	@echo "make lint     check style and types"
 	@echo "make reference  write the pages of docs/reference that the code knows anew"
 	@echo "make docs     build the documentation as a site, build/site/index.html"
+	@echo "make package  build what is shipped into dist: source package, wheel, Debian package"
 	@echo "make pictures  draw the picture of the live page anew, by chromium"
 	@echo "make bench    measure ewad beside its peers; torch only where it is installed: $(BIN)/pip install torch==2.13.0"
 	@echo "make chaos    do 500 faults to the network and kill the daemon 800 times: nothing may be lost or doubled"
@@ -34,6 +35,12 @@ reference: $(INSTALLED)
 docs: $(RELEASE)
 	@$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --builder html docs build/site
 	@echo "the documentation: build/site/index.html"
+
+# Equal sources give equal bytes: hatchling dates all files alike, and compiled kernels hold no place and no time.
+package: $(INSTALLED)
+	@rm -rf dist
+	@$(BIN)/python -m hatchling build -d dist
+	@if command -v dpkg-deb > /dev/null; then $(BIN)/python deploy/debian/build.py dist/*.whl -o dist; fi
 
 demo: $(INSTALLED)
 	@$(BIN)/ewad demo $(ARGS)

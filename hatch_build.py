@@ -47,14 +47,30 @@ class KernelBuildHook(BuildHookInterface):  # type: ignore[type-arg]
         """Compile; without any compiled kernel the wheel is one for all machines."""
         if self.target_name != "wheel":
             return
+        root = Path(self.root)
         try:
-            built = build(Path(self.root))
+            built = build(root)
         except CannotCompileError as error:
             self.app.display_warning(f"ewad: the kernels are not compiled and will run interpreted: {error}")
-            return
-        build_data["pure_python"] = False
-        build_data["infer_tag"] = True
-        build_data["artifacts"] += [f"/{path.relative_to(self.root).as_posix()}" for path in built]
+            built = []
+        if built:
+            build_data["pure_python"] = False
+            build_data["infer_tag"] = True
+            build_data["artifacts"] += [f"/{path.relative_to(root).as_posix()}" for path in built]
+        build_data["sbom_files"].append(_bill(root, self.metadata.version, bool(built)))
+
+
+def _bill(root: Path, version: str, compiled: bool) -> str:
+    """Write the wheel's bill of materials, and return where in the project it is."""
+    spec = importlib.util.spec_from_file_location("sbom", root / "deploy" / "sbom.py")
+    if spec is None or spec.loader is None:
+        raise CannotCompileError("expected deploy/sbom.py, found none")
+    sbom = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sbom)
+    path = root / "build" / "ewad.cdx.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(sbom.of_wheel(root, version, compiled))
+    return path.relative_to(root).as_posix()
 
 
 def build(root: Path = ROOT) -> list[Path]:
