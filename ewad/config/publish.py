@@ -47,6 +47,16 @@ class PublishSettings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Option(TEMPLATE, "The topic of each stream's state, a JSON document.", since="0.2.0"),
     ] = "ewad/{stream}"
+    forecast_topic: Annotated[
+        str | None,
+        Option(
+            TEMPLATE,
+            "The topic of each stream's forecasts, a list of `{time, value, lower, upper}`.",
+            example="ewad/{stream}/forecast",
+            default_text="not published",
+            since="0.2.0",
+        ),
+    ] = None
     url: Annotated[
         str | None, Option(URL, "Another broker than that of [mqtt], with its own user.", since="0.2.0")
     ] = None
@@ -116,6 +126,8 @@ def publish_settings(values: dict[str, Any], place: DocumentPlace) -> PublishSet
     """Return the settings of checked values. Raises Invalid."""
     if not values.get("on_change", True) and "interval_seconds" not in values:
         raise fail("expected interval beside on_change = false: nothing would ever be published", "on_change")
+    if values.get("forecast_topic") == values.get("topic", PublishSettings().topic):
+        raise fail("expected another topic than that of the state", "forecast_topic")
     if "url" in values:
         address = parse_url(values["url"])
         values["address"] = address._replace(password=None)
@@ -130,7 +142,8 @@ def own_messages(raw: Mapping[str, Any]) -> Iterator[Problem]:
     publish = raw.get("publish")
     if not isinstance(publish, dict) or _another_broker(publish, raw.get("mqtt", {})):
         return
-    for key, default in (("topic", "ewad/{stream}"), ("availability_topic", "ewad/availability")):
+    defaults = {"topic": "ewad/{stream}", "availability_topic": "ewad/availability", "forecast_topic": None}
+    for key, default in defaults.items():
         topic = publish.get(key, default)
         for index, taken in _taken(raw.get("stream")):
             if isinstance(topic, str) and _meet(topic, taken):

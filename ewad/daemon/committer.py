@@ -174,7 +174,7 @@ class Committer:
         for group, streams, _ in forgotten:
             log.info("streams forgotten group=%s streams=%d", self._engine.groups[group].name, len(streams))
         if self._sinks is not None:
-            self._sinks.forgotten(self._engine, forgotten)
+            self._sinks.forgotten(self._engine, forgotten, self._intake.labels_of)
         if forgotten or self._engine.answered != answered:
             self._record([], forgotten=forgotten)
 

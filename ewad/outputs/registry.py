@@ -18,11 +18,13 @@ from ewad.engine.forecaster import Forecaster
 from ewad.engine.group import Group
 from ewad.engine.learner import Learner
 from ewad.engine.settings import GroupSettings
+from ewad.kernels.memory import Integers
 from ewad.numeric.averages import ExponentialAverage
 
 Array = NDArray[Any]
+Rows = slice | Integers
 Labels = tuple[tuple[str, str], ...]  # such as (("horizon", "6"), ("expert", "rls"))
-Column = tuple[Labels, Array]  # further labels beside the stream's or model's own, and a value for each row
+Column = tuple[Labels, Array]  # labels beside its owner's, and a value for each row
 
 Axis = Literal["", "beta", "horizon"]
 Unit = Literal["stream", "seconds", "ratio", ""]  # "stream": that of the stream's values, if told
@@ -35,6 +37,8 @@ class Quantity:
     standing: yields the columns of a group; a row is a stream (of_models: a model); NaN: not known yet.
     column: its name in rows of results, `{beta}` or `{horizon}` filled in; "": results do not have it.
     results: (m,) or, along its axis, (m, n) values after each accepted sample; None where there are none.
+    of_rows: as `standing`, of some streams only: of what is told of streams that have just changed, where the
+    results do not have it.  word: its key in documents then.
     """
 
     name: str
@@ -47,6 +51,8 @@ class Quantity:
     column: str = ""
     results: Callable[[Results], Array | None] = lambda results: None
     of_intervals: bool = False
+    of_rows: Callable[[Group, Rows], Iterable[Column]] = lambda group, rows: ()
+    word: str = ""
 
     @property
     def metric(self) -> str:
@@ -117,9 +123,16 @@ def _by_expert(group: Group) -> Iterator[Column]:
                 yield (("horizon", str(horizon)), ("expert", expert)), weights[:, index, i]
 
 
-def _anomaly(group: Group) -> Iterator[Column]:
+def _anomaly(group: Group, rows: Rows = slice(None)) -> Iterator[Column]:
     if group.forecaster is not None and group.forecaster.intervals is not None:
-        yield (), group.forecaster.intervals.anomaly
+        yield (), group.forecaster.intervals.anomaly[rows]
+
+
+def _skill(group: Group, rows: Rows = slice(None)) -> Iterator[Column]:
+    if group.forecaster is not None:
+        skill = group.forecaster.skill(rows)
+        for index, horizon in enumerate(group.forecaster.horizons):
+            yield (("horizon", str(horizon)),), skill[:, index]
 
 
 def _of_experts(values: Callable[[Learner], Array]) -> Callable[[Group], Iterator[Column]]:
@@ -208,6 +221,8 @@ QUANTITIES: Final = (
         "How far out of its prediction interval the value fell, above 1: outside; cools down within samples.",
         "",
         _anomaly,
+        of_rows=_anomaly,
+        word="anomaly",
     ),
     Quantity(
         "expert_weight",
@@ -221,7 +236,9 @@ QUANTITIES: Final = (
         "gauge",
         "1 - MSE / MSE of persistence, exponentially weighted; above 0 is better than persistence.",
         "ratio",
-        _by_horizon(lambda forecaster: forecaster.skill()),
+        _skill,
+        of_rows=_skill,
+        word="skill",
     ),
     Quantity("samples_total", "counter", "Accepted samples.", "", lambda group: [((), group.count)]),
     Quantity(
@@ -340,3 +357,10 @@ def told_results(settings: GroupSettings, results: Results) -> Iterator[tuple[Qu
 def result_values(settings: GroupSettings, results: Results) -> dict[str, Array]:
     """Return the columns of a batch's results by their names, as `told_results`."""
     return {quantity.named(labels): column for quantity, labels, column in told_results(settings, results)}
+
+
+def told_standing(group: Group, rows: Rows) -> Iterator[tuple[Quantity, Labels, Array]]:
+    """Yield what beside results is told of streams that have just changed, as it stands in these rows."""
+    for quantity in QUANTITIES:
+        for labels, values in quantity.of_rows(group, rows):
+            yield quantity, labels, values

@@ -11,6 +11,7 @@ from typing import Final
 
 from ewad.config import Settings
 from ewad.engine import Batch, Engine, Forgotten, GroupSettings, Results
+from ewad.outputs.registry import Labels
 from ewad.outputs.sinks import SINKS, Observed, Sink, Tally, chosen, make, section
 
 log = logging.getLogger("ewad.outputs")
@@ -18,6 +19,7 @@ log = logging.getLogger("ewad.outputs")
 QUEUED_SAMPLES: Final = 1 << 16  # for each sink: some MB, and more than a second of most installations
 PIECE_SAMPLES: Final = 4096  # between two flushes, if there is no end of samples
 RETRY_SECONDS: Final = 1.0
+SUCCEED_SECONDS: Final = 5.0  # for what waits of a sink whose place another one takes
 CLOSE_SECONDS: Final = 1.0  # for what waits when the daemon ends, which has to be over within 2 s
 
 
@@ -50,11 +52,15 @@ class Runner(threading.Thread):
     fault: what ended the thread, None if nothing did.
     """
 
-    def __init__(self, name: str, sink: Sink, most_samples: int = QUEUED_SAMPLES) -> None:
+    def __init__(
+        self, name: str, sink: Sink, most_samples: int = QUEUED_SAMPLES, earlier: Runner | None = None
+    ) -> None:
+        """earlier: whose place it takes: the sink begins once that has ended."""
         super().__init__(name=f"sink {name}", daemon=True)
         self.count = Count(name)
         self.sink = sink
         self.fault: Exception | None = None
+        self._earlier = earlier
         self._most = most_samples
         self._queue: queue.SimpleQueue[Callable[[], None] | Observed | None] = queue.SimpleQueue()
         self._taken = 0  # samples that the sink has and has not written
@@ -82,7 +88,7 @@ class Runner(threading.Thread):
         """Let the sink go on with other groups, after what waits."""
         self._queue.put(lambda: self.sink.open(groups))
 
-    def forgotten(self, settings: GroupSettings, streams: Sequence[str]) -> None:
+    def forgotten(self, settings: GroupSettings, streams: Mapping[str, Labels]) -> None:
         """Let the sink hear of it, after what waits."""
         self._queue.put(lambda: self.sink.forgotten(settings, streams))
 
@@ -96,6 +102,7 @@ class Runner(threading.Thread):
     def run(self) -> None:
         """Hand on what is put, until the end."""
         try:
+            self._succeed()
             while self._take():
                 self._flush()
             self._flush()
@@ -104,6 +111,13 @@ class Runner(threading.Thread):
             self.fault = error
         self._change_waiting(-self._taken)
         self._lose(self._taken)
+
+    def _succeed(self) -> None:
+        """Wait for the end of the one before: two at a time would be two clients of one name."""
+        if self._earlier is not None:
+            self._earlier.join(SUCCEED_SECONDS)
+            self.sink.succeed(self._earlier.sink)
+            self._earlier = None
 
     def _take(self) -> bool:
         """Let the sink take what waits, a piece at the most; wait for the first. Return False at the end."""
@@ -189,11 +203,17 @@ class Sinks:
             for runner in self._runners:
                 runner.put(observed)
 
-    def forgotten(self, engine: Engine, forgotten: Sequence[Forgotten]) -> None:
-        """Tell all sinks of streams that are no more."""
-        for runner in self._runners:
-            for group, streams, _ in forgotten:
-                runner.forgotten(engine.groups[group].settings, streams)
+    def forgotten(
+        self,
+        engine: Engine,
+        forgotten: Sequence[Forgotten],
+        labels: Callable[[int, str], Labels | None] = lambda group, stream: None,
+    ) -> None:
+        """Tell all sinks of streams that are no more. labels: gives those of a group's stream, if known."""
+        for group, streams, _ in forgotten if self._runners else ():
+            known = {stream: labels(group, stream) or () for stream in streams}
+            for runner in self._runners:
+                runner.forgotten(engine.groups[group].settings, known)
 
     def prepared(self, settings: Settings) -> dict[str, Sink]:
         """Return the sinks that other settings need beside those that can stay. Raises ConfigError."""
@@ -205,14 +225,15 @@ class Sinks:
         self, settings: Settings, groups: Sequence[GroupSettings], prepared: Mapping[str, Sink]
     ) -> None:
         """Go on under other settings: some sinks stay, some end, and those that were prepared begin."""
-        stay = []
+        stay, ended = [], {}
         for runner in self._runners:
             if runner.count.name in prepared or section(runner.count.name, settings) is None:
                 runner.end()
+                ended[runner.count.name] = runner
             else:
                 runner.open(groups)
                 stay.append(runner)
-        new = [Runner(name, sink) for name, sink in prepared.items()]
+        new = [Runner(name, sink, earlier=ended.get(name)) for name, sink in prepared.items()]
         for runner in new:
             runner.open(groups)
             runner.start()

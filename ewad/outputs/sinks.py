@@ -8,16 +8,16 @@ off the path of acknowledgement; in a replay it is called between two batches.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ewad.config import Settings
 from ewad.engine import Batch, Engine, GroupSettings, Results
 from ewad.engine.group import Streams
 from ewad.errors import needs
+from ewad.outputs.registry import Array, Labels, Quantity, told_standing
 
 # section of the configuration -> the sink's class, which is made of the Settings
 SINKS: Final[dict[str, str]] = {
@@ -32,14 +32,14 @@ EXTRAS: Final = {"otlp": "opentelemetry"}
 class Observed(NamedTuple):
     """A batch, and what stood after each of its samples. streams: whose rows these are, for ever.
 
-    anomaly: (m,) the score of each accepted sample's stream after the batch; None without intervals.
+    standing: what beside the results is told of each accepted sample's stream, (m,) after the batch.
     """
 
     batch: Batch
     results: Results
     streams: Streams
     settings: GroupSettings
-    anomaly: NDArray[np.float64] | None = None
+    standing: tuple[tuple[Quantity, Labels, Array], ...] = ()
 
     def __len__(self) -> int:
         return len(self.results.accepted)
@@ -48,10 +48,8 @@ class Observed(NamedTuple):
     def of(cls, engine: Engine, batch: Batch, results: Results) -> Observed:
         """Return what the engine has just observed."""
         group = engine.groups[batch.group]
-        intervals = None if group.forecaster is None else group.forecaster.intervals
-        rows = batch.stream[results.accepted]
-        anomaly = None if intervals is None else intervals.anomaly[rows]
-        return cls(batch, results, group.streams, group.settings, anomaly)
+        standing = told_standing(group, batch.stream[results.accepted].astype(np.int64))
+        return cls(batch, results, group.streams, group.settings, (*standing,))
 
 
 class Tally(NamedTuple):
@@ -93,8 +91,11 @@ class Sink:
         """Take results. Does no I/O: that is for `flush`."""
         raise NotImplementedError
 
-    def forgotten(self, settings: GroupSettings, streams: Sequence[str]) -> None:
-        """Hear that these streams of a group are no more."""
+    def succeed(self, earlier: Sink) -> None:
+        """Hear which sink of the same name, which has ended, this one takes the place of; before `open`."""
+
+    def forgotten(self, settings: GroupSettings, streams: Mapping[str, Labels]) -> None:
+        """Hear that these streams of a group are no more. streams: with their labels, as far as known."""
 
     def flush(self) -> None:
         """Write all that has been taken. Raises OSError when it can't now: it is called again then."""

@@ -1,6 +1,7 @@
 """[publish] on a real broker: what others see of streams, of the daemon's end, and of what is forgotten."""
 
 import json
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -62,7 +63,7 @@ class Subscriber:
             payload = self.seen.get(topic, [None])[-1]
             return json.loads(payload).get("value") if payload and payload.startswith("{") else payload
 
-        until(lambda: last() == expected, lambda: f"{topic}: {self.seen}")
+        until(lambda: last() == expected, lambda: f"{topic}: {self.seen.get(topic)} of {[*self.seen]}")
 
     def documents(self, topic: str) -> list[dict]:
         return [json.loads(payload) for payload in self.seen[topic] if payload]
@@ -90,6 +91,7 @@ def running(path: Path, broker: mosquitto.Mosquitto, publish: str = "", block: s
 
 
 TOPIC = "out/plant/hall/plant/hall/t"
+TIMED = 'format = "json"\nfield = "v"\ntime_field = "ts"\nstale_after = "36500d"'
 
 
 def test_a_stream_s_state_is_a_document_on_a_topic_of_its_own(tmp_path, broker) -> None:
@@ -109,10 +111,101 @@ def test_a_stream_s_state_is_a_document_on_a_topic_of_its_own(tmp_path, broker) 
         assert document["smoothed"] == {"0.5": pytest.approx(daemon.value("ewad_smoothed_value", beta="0.5"))}
         assert document["stddev"] == {"0.5": pytest.approx(daemon.value("ewad_smoothed_stddev", beta="0.5"))}
         assert document["forecast"]["3"]["value"] == daemon.value("ewad_forecast_value", horizon="3")
-        assert set(document["forecast"]["1"]) == {"value", "lower", "upper"}
+        assert set(document["forecast"]["1"]) == {"value", "lower", "upper", "skill"}
         daemon.until_value("ewad_sink_samples_total", 4.0, sink="publish")
         assert daemon.end() == 0
         subscriber.until("out/there", "offline")
+
+
+def test_the_whole_forecast_is_a_list_on_a_topic_of_its_own(tmp_path, broker) -> None:
+    curve = 'forecast_topic = "out/curve/{stream}"'
+    with (
+        subscribed(broker) as subscriber,
+        running(tmp_path, broker, publish=curve, block=TIMED) as daemon,
+    ):
+        subscriber.until("out/there", "online")
+        for second, value in enumerate((10, 20, 30, 20)):
+            publish(
+                broker.port, [("plant/hall/t", b'{"v":%d,"ts":%d}' % (value, 1.7e9 + 10 * second))], qos=1
+            )
+            subscriber.until(TOPIC, value)
+        until(
+            lambda: len(subscriber.seen.get("out/curve/plant/hall/t", [])) == 4,
+            lambda: f"{[*subscriber.seen]}",
+        )
+        first, *_, last = map(json.loads, subscriber.seen["out/curve/plant/hall/t"])
+        assert [each["time"] for each in first] == [None, None]
+        assert [each["time"] for each in last] == [1.7e9 + 40, 1.7e9 + 60]
+        assert [set(each) for each in last] == [{"time", "value", "lower", "upper"}] * 2
+        path = "/api/v1/streams/plant/hall/t/forecast"
+        expected = json.loads(daemon.get(path)[1])["forecast"]
+        assert last == [{key: each[key] for key in ("time", "value", "lower", "upper")} for each in expected]
+
+
+def test_a_template_may_have_every_label(tmp_path, broker) -> None:
+    block = TIMED + '\nlabels = { unit = "unit" }'
+    topic = 'forecast_topic = "out/{unit}/{room}/{group}/{absent}/{stream}"'
+    with subscribed(broker) as subscriber, running(tmp_path, broker, publish=topic, block=block):
+        subscriber.until("out/there", "online")
+        publish(broker.port, [("plant/hall/t", b'{"v":1,"ts":1,"unit":"C"}')], qos=1)
+        until(lambda: len(subscriber.seen) == 3, lambda: f"{[*subscriber.seen]}")
+        name = "plant/hall/t/C"
+        expected = {"out/there", f"out/plant/hall/{name}", f"out/C/hall/plant//{name}"}
+        assert set(subscriber.seen) == expected
+
+
+def test_a_stream_that_is_forgotten_after_a_restart_leaves_nothing_at_the_broker(tmp_path, broker) -> None:
+    block = 'stale_after = "1s"\nforget_after = "3s"'
+    everything = 'forecast_topic = "out/{room}/curve/{stream}"\nhome_assistant = true'
+    publish_and_state = f'{everything}\n[state]\npath = "{tmp_path}/ewad.db"'
+    with running(tmp_path, broker, clean=False, block=block, publish=publish_and_state) as daemon:
+        with subscribed(broker) as subscriber:
+            publish(broker.port, [("plant/hall/t", b"7")], qos=1)
+            subscriber.until(TOPIC, 7)
+            until(lambda: len(subscriber.seen) == 4, lambda: f"{[*subscriber.seen]}")
+            daemon.kill()
+        daemon.start()
+        with subscribed(broker) as subscriber:
+            emptied = lambda: [seen[-1] for seen in subscriber.seen.values()].count("")  # noqa: E731
+            until(lambda: emptied() == 3, lambda: f"{[*subscriber.seen]}")
+    with subscribed(broker) as late:
+        late.until("out/there", "offline")
+        assert set(late.seen) == {"out/there"}
+
+
+@pytest.mark.parametrize("form", ["device", "single"])
+def test_what_a_reload_drops_is_taken_back(tmp_path, broker, form) -> None:
+    discovery = f'home_assistant = true\ndiscovery = "{form}"\nforecast_topic = "out/c/{{stream}}"'
+    with (
+        subscribed(broker) as subscriber,
+        running(tmp_path, broker, publish=discovery) as daemon,
+    ):
+        subscriber.until("out/there", "online")
+        publish(broker.port, [("plant/hall/t", b"7"), ("plant/cellar/t", b"8")], qos=1)
+        subscriber.until("out/plant/cellar/plant/cellar/t", 8)
+        until(
+            lambda: any(t.startswith("homeassistant/") for t in subscriber.seen),
+            lambda: f"{[*subscriber.seen]}",
+        )
+        before = daemon.config.read_text()
+        after = before.replace("horizons = [1, 3]", "horizons = [1]").replace("out/c/", "out/curve/")
+        daemon.config.write_text(after.replace('topic = "plant/{room}/t"', 'topic = "plant/hall/t"'))
+        daemon.process.send_signal(signal.SIGHUP)
+        subscriber.until("out/plant/cellar/plant/cellar/t", "")
+        subscriber.until("out/c/plant/cellar/t", "")
+        subscriber.until("out/there", "online")
+        publish(broker.port, [("plant/hall/t", b"9")], qos=1)
+        subscriber.until("out/plant//plant/hall/t", 9)
+    with subscribed(broker) as late:
+        late.until("out/there", "offline")
+        told = {topic: seen[-1] for topic, seen in late.seen.items() if topic.startswith("homeassistant/")}
+        assert len(told) == (1 if form == "device" else 7)
+        assert "forecast_3" not in "".join(told) + "".join(told.values())
+        assert set(late.seen) - set(told) == {
+            "out/there",
+            "out/plant//plant/hall/t",
+            "out/curve/plant/hall/t",
+        }
 
 
 def test_a_killed_daemon_is_offline_and_the_last_states_stay_at_the_broker(tmp_path, broker) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ewad.engine import Engine
 from ewad.engine.group import Group
+from ewad.outputs.ahead import times_ahead, usual
 from ewad.outputs.http import documents
 from ewad.outputs.http.documents import Number
 from ewad.outputs.http.history import PointHistory, Points
@@ -153,31 +154,18 @@ class View:
         """Return what is forecast of a stream, with the times that the forecasts are for."""
         group, row = self._engine.groups[found.group], found.row
         now = self.streams([found])[0]
-        step, made = self._step(found), float(group.time[row])
-        every = None if group.settings.model is None else group.settings.model.every_seconds
-        origin = made if every is None else (math.floor(made / every) - 0.5) * every
+        model = group.settings.model
+        times = [] if model is None else times_ahead(model, float(group.time[row]), self._step(found))
         ahead = [
-            documents.Ahead(
-                each.horizon,
-                None if step is None else origin + each.horizon * step,
-                each.value,
-                each.lower,
-                each.upper,
-            )
-            for each in now.forecasts
+            documents.Ahead(each.horizon, time, each.value, each.lower, each.upper)
+            for each, time in zip(now.forecasts, times, strict=True)
         ]
         return documents.Curve(now.stream, now.group, now.time, ahead)
 
     def _step(self, found: FoundStream) -> float | None:
-        """Return the seconds from one step ahead to the next: of the grid, or the median of late."""
-        group = self._engine.groups[found.group]
-        model = group.settings.model
-        if model is not None and model.every_seconds is not None:
-            return model.every_seconds
+        """Return the seconds from one sample to the next, as they came of late."""
         points = self._history.points(found.group, found.name)
-        steps = np.zeros(0) if points is None else np.diff(points.time)
-        steps = steps[steps > 0.0]
-        return float(np.median(steps)) if len(steps) else None
+        return None if points is None else usual(np.diff(points.time).tolist())
 
     def _column(self, key: str, found: Iterable[FoundStream]) -> Iterable[float]:
         """Yield what to sort by of each stream; NaN where it has none."""

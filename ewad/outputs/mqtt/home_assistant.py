@@ -73,15 +73,6 @@ class Discovery:
             platform = entity.pop("platform")
             yield self._single(platform, node, key), entity | {"device": device, "origin": origin}
 
-    def gone(self, settings: GroupSettings, stream: str) -> Iterator[str]:
-        """Yield the topics whose retained documents are to go with the stream."""
-        node = self.node(settings.name, stream)
-        if self.form == "device":
-            yield f"{self.prefix}/device/{node}/config"
-            return
-        for key, entity in _entities(settings, None):
-            yield self._single(entity["platform"], node, key)
-
     def node(self, group: str, stream: str) -> str:
         """Return the stream's name among devices: the same after each restart, whatever its labels are."""
         name = "\0".join((self.daemon, group, stream)).encode(errors="surrogatepass")

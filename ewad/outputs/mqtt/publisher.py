@@ -1,27 +1,41 @@
-"""The sink of [publish]: the state of each stream as a JSON document on a topic of its own."""
+"""The sink of [publish]: the state of each stream as a JSON document on a topic, its forecasts on another."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from ewad.config import Settings
-from ewad.config.publish import PLACEHOLDER
 from ewad.engine import GroupSettings
 from ewad.ingest.mqtt.from_configuration import connection_settings
 from ewad.ingest.mqtt.settings import ConnectionSettings
 from ewad.outputs.mqtt.client import PublishingClient
 from ewad.outputs.mqtt.home_assistant import Discovery
-from ewad.outputs.registry import result_values
+from ewad.outputs.mqtt.states import Curves, State, states, topic_of
+from ewad.outputs.registry import Labels
 from ewad.outputs.sinks import Observed, Sink, Tally
 
-Document = dict[str, Any]
+Payloads = dict[str, Any]  # topic -> document
+
+
+@dataclass(slots=True)
+class _Told:
+    """What the broker has of a stream. value: the one that was published last; NaN before the first.
+
+    topics: of its state and its curve.  devices: of Home Assistant's devices; None until they are told.
+    """
+
+    labels: Labels
+    topics: tuple[str, ...]
+    devices: dict[str, bytes] | None = None
+    value: float = math.nan
+    held: Payloads = field(default_factory=dict)  # until the end of the interval
 
 
 class Publisher(Sink):
@@ -36,23 +50,15 @@ class Publisher(Sink):
         self._settings = settings.publish
         self._encode = msgspec.json.Encoder().encode
         self._units = {block.name: block.unit for block in settings.streams}
-        self._fresh: dict[str, Document] = {}  # topic -> to be sent at the next flush
-        self._held: dict[str, Document] = {}  # at the end of the interval
-        self._told: dict[str, float] = {}  # topic -> the value that was published last
-        self._streams: dict[str, tuple[str, str]] = {}  # topic -> group and name
-        self._lock = threading.Lock()  # of the four, which the timer's thread sees too
-        connection = publishing_settings(settings)
-        self._discovery: Discovery | None = None
-        self._devices: dict[str, bytes] = {}  # topic -> what Home Assistant was told
-        if self._settings.home_assistant:
-            self._discovery = Discovery(
-                self._settings.discovery_prefix,
-                self._settings.discovery,
-                connection.client_id,
-                self._settings.availability_topic,
-            )
+        self._groups = {group.name: group for group in settings.group_settings()}
+        self._fresh: Payloads = {}  # to be sent at the next flush
+        self._told: dict[tuple[str, str], _Told] = {}  # by group and stream
+        self._curves = Curves()
+        self._lock = threading.Lock()  # of these, which the timer's thread sees too
+        self._connection = publishing_settings(settings)
+        self._discovery = _discovery(settings, self._connection.client_id)
         born = None if self._discovery is None else (self._discovery.birth_topic, self._born)
-        self._client = PublishingClient(connection, self._settings.availability_topic, born)
+        self._client = PublishingClient(self._connection, self._settings.availability_topic, born)
         self._timer = _Timer(self._settings.interval_seconds, self._release)
         self._started = False
 
@@ -63,9 +69,23 @@ class Publisher(Sink):
 
     def fits(self, settings: Settings) -> bool:
         """Whether nothing that it depends on differs."""
-        mine = self._all
-        given = settings.publish, settings.mqtt, settings.streams, settings.secrets
-        return given == (mine.publish, mine.mqtt, mine.streams, mine.secrets)
+        return _depends_on(settings) == _depends_on(self._all)
+
+    def succeed(self, earlier: Sink) -> None:
+        """Know the other one's streams, and take back what it has told of them that is not told any more."""
+        if not isinstance(earlier, Publisher) or not _same_broker(earlier._connection, self._connection):
+            return
+        if earlier._settings.availability_topic != self._settings.availability_topic:
+            self._take_back([earlier._settings.availability_topic])
+        for (group, stream), told in earlier._told.items():
+            before = {*told.topics, *(told.devices or ())}
+            settings = self._groups.get(group)
+            if settings is not None:
+                self._told[group, stream] = mine = _Told(
+                    told.labels, self._topics(group, stream, told.labels)
+                )
+                before -= {*mine.topics, *self._devices(settings, stream, mine)}
+            self._take_back(before)
 
     def open(self, groups: Sequence[GroupSettings]) -> None:
         """Connect at the first time."""
@@ -77,95 +97,95 @@ class Publisher(Sink):
     def observed(self, observed: Observed) -> None:
         """Take the last state of each stream of the batch."""
         with self._lock:
-            for topic, document in self._documents(observed):
-                self._discover(observed.settings, topic, document)
-                if self._due(topic, document["value"]):
-                    self._held.pop(topic, None)
-                    self._fresh[topic] = document
-                else:
-                    self._held[topic] = document
+            for state in states(observed):
+                self._take(state)
 
-    def _due(self, topic: str, value: float) -> bool:
-        if not self._settings.on_change:
-            return False
-        return not abs(value - self._told.get(topic, math.inf)) <= self._settings.deadband or (
-            self._settings.deadband == 0.0
-        )
-
-    def _documents(self, observed: Observed) -> Iterator[tuple[str, Document]]:
-        """Yield topic and state of each stream, after its last sample of the batch."""
-        batch, results, streams, settings, anomaly = observed
-        rows = batch.stream[results.accepted]
-        _, from_end = np.unique(rows[::-1], return_index=True)
-        last = np.sort(len(rows) - 1 - from_end)
-        columns = {
-            name: np.asarray(values)[last].tolist()
-            for name, values in result_values(settings, results).items()
+    def _take(self, state: State) -> None:
+        group, stream = state.group.name, state.stream
+        told = self._told.get((group, stream))
+        if told is None or told.labels != state.labels:  # which a reload may change
+            topics = self._topics(group, stream, state.labels)
+            self._take_back(() if told is None else {*told.topics} - {*topics})
+            told = self._told[group, stream] = _Told(state.labels, topics)
+        if told.devices is None:
+            told.devices = self._devices(state.group, stream, told)
+            self._tell(told.devices)
+        names = {"stream": stream, "group": group, "labels": dict(state.labels)}
+        payloads = [names | state.document | {"unit": self._units.get(group)}, self._curves.take(state)]
+        told.held = {
+            topic: payload
+            for topic, payload in zip(told.topics, payloads, strict=False)
+            if payload is not None
         }
-        times, values = (
-            batch.time[results.accepted][last].tolist(),
-            batch.value[results.accepted][last].tolist(),
-        )
-        scores = None if anomaly is None else anomaly[last].tolist()
-        for index, row in enumerate(rows[last].tolist()):
-            name, labels = streams.names[row], dict(streams.labels[row])
-            document = {"time": times[index], "stream": name, "group": settings.name, "labels": labels}
-            document |= {"value": values[index], "unit": self._units.get(settings.name)}
-            document |= _nested({column: cells[index] for column, cells in columns.items()})
-            if scores is not None:
-                document["anomaly"] = scores[index]
-            topic = self._topic(settings.name, name, labels)
-            self._streams[topic] = settings.name, name
-            yield topic, document
+        deadband = self._settings.deadband
+        near = abs(state.document["value"] - told.value) <= deadband  # never to NaN, before the first
+        if self._settings.on_change and (not near or deadband == 0.0):
+            self._let_go(told)
 
-    def _topic(self, group: str, name: str, labels: dict[str, str]) -> str:
-        """Return the topic of a stream; a label that it does not have is left empty."""
-        known = {**labels, "group": group, "stream": name}
-        return PLACEHOLDER.sub(lambda found: known.get(found[1], ""), self._settings.topic)
+    def _let_go(self, told: _Told) -> None:
+        """Have what is held of a stream published."""
+        if told.held:
+            told.value = told.held[told.topics[0]]["value"]
+            self._fresh |= told.held
+            told.held = {}
 
-    def _discover(self, settings: GroupSettings, topic: str, document: Document) -> None:
-        """Tell Home Assistant of a stream at its first state."""
-        if self._discovery is None or topic in self._told or topic in self._held or topic in self._fresh:
-            return
-        told = self._discovery.messages(settings, document["stream"], topic, document["unit"])
-        for place, device in told:
-            self._devices[place] = self._encode(device)
-            self._client.publish(place, self._devices[place], retain=True)
+    def _topics(self, group: str, stream: str, labels: Labels) -> tuple[str, ...]:
+        """Return the topics of a stream's state and of its curve, if that is published."""
+        templates = (self._settings.topic, self._settings.forecast_topic)
+        return tuple(topic_of(each, group, stream, labels) for each in templates if each is not None)
+
+    def _devices(self, settings: GroupSettings, stream: str, told: _Told) -> dict[str, bytes]:
+        """Return what Home Assistant is told of a stream, by topic."""
+        if self._discovery is None:
+            return {}
+        unit = self._units.get(settings.name)
+        messages = self._discovery.messages(settings, stream, told.topics[0], unit)
+        return {place: self._encode(device) for place, device in messages}
+
+    def _tell(self, devices: Mapping[str, bytes]) -> None:
+        for place, device in devices.items():
+            self._client.publish(place, device, retain=True)
+
+    def _take_back(self, topics: Iterable[str]) -> None:
+        """Let the broker forget what it keeps there."""
+        for topic in topics:
+            self._client.publish(topic, b"", retain=True)
 
     def _born(self, payload: bytes) -> None:
         """Tell Home Assistant of all streams again: it has started."""
         if payload == b"online":
             with self._lock:
-                for place, device in self._devices.items():
-                    self._client.publish(place, device, retain=True)
+                for told in self._told.values():
+                    self._tell(told.devices or {})
 
-    def forgotten(self, settings: GroupSettings, streams: Sequence[str]) -> None:
-        """Let the broker forget what it keeps of these streams, and Home Assistant its devices."""
+    def forgotten(self, settings: GroupSettings, streams: Mapping[str, Labels]) -> None:
+        """Let the broker forget what it keeps of these streams, and Home Assistant its devices.
+
+        Of some the broker knows from an earlier process, and this one has had no sample.
+        """
         with self._lock:
-            known = {stream: topic for topic, stream in self._streams.items()}
-            for name in streams:
-                topic = known.get((settings.name, name)) or self._topic(settings.name, name, {})
-                for each in (self._fresh, self._held, self._told, self._streams):
-                    each.pop(topic, None)
-                if self._settings.retain and not set(topic.split("/")) & {""}:
-                    self._client.publish(topic, b"", retain=True)
-                for place in () if self._discovery is None else self._discovery.gone(settings, name):
-                    self._devices.pop(place, None)
-                    self._client.publish(place, b"", retain=True)
+            for stream, labels in streams.items():
+                told = self._told.pop((settings.name, stream), None)
+                if told is None:
+                    told = _Told(labels, self._topics(settings.name, stream, labels))
+                for topic in told.topics:
+                    self._fresh.pop(topic, None)
+                self._take_back(told.topics if self._settings.retain else ())
+                self._take_back(self._devices(settings, stream, told))
+                self._curves.forget(settings.name, stream)
 
     def flush(self) -> None:
         """Hand on what is due."""
         with self._lock:
             fresh, self._fresh = self._fresh, {}
             for topic, document in fresh.items():
-                self._told[topic] = document["value"]
                 self._client.publish(topic, self._encode(document), self._settings.retain)
 
     def _release(self) -> None:
         """Publish what was held back, at the end of an interval."""
         with self._lock:
-            self._fresh |= self._held
-            self._held.clear()
+            for told in self._told.values():
+                self._let_go(told)
         self.flush()
 
     def close(self) -> None:
@@ -174,6 +194,21 @@ class Publisher(Sink):
         self._release()
         if self._started:
             self._client.close()
+
+
+def _depends_on(settings: Settings) -> object:
+    return settings.publish, settings.mqtt, settings.streams, settings.models, settings.secrets
+
+
+def _same_broker(mine: ConnectionSettings, other: ConnectionSettings) -> bool:
+    return (mine.host, mine.port) == (other.host, other.port)
+
+
+def _discovery(settings: Settings, client_id: str) -> Discovery | None:
+    publish = settings.publish
+    if publish is None or not publish.home_assistant:
+        return None
+    return Discovery(publish.discovery_prefix, publish.discovery, client_id, publish.availability_topic)
 
 
 def publishing_settings(settings: Settings) -> ConnectionSettings:
@@ -197,22 +232,6 @@ def publishing_settings(settings: Settings) -> ConnectionSettings:
         cert_file=None,
         key_file=None,
     )
-
-
-def _nested(columns: dict[str, Any]) -> Document:
-    """Return columns such as smoothed_0.9 and lower_6 as objects, by decay and by horizon."""
-    found: Document = {}
-    for column, value in columns.items():
-        kind, _, key = column.partition("_")
-        if kind in ("smoothed", "stddev"):
-            found.setdefault(kind, {})[key] = value
-        elif kind in ("forecast", "lower", "upper"):
-            found.setdefault("forecast", {}).setdefault(key, {})["value" if kind == "forecast" else kind] = (
-                value
-            )
-        else:
-            found[column] = value
-    return found
 
 
 class _Timer(threading.Thread):

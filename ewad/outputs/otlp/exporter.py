@@ -6,7 +6,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from ewad import __version__
@@ -15,6 +15,7 @@ from ewad.engine import GroupSettings
 from ewad.outputs.otlp.backlog import Backlog, delay_seconds
 from ewad.outputs.otlp.client import OtlpClient, Refused, Unsent
 from ewad.outputs.otlp.points import Attributes, DataPoints
+from ewad.outputs.registry import Labels
 from ewad.outputs.sinks import Observed, Sink, Tally
 
 log = logging.getLogger("ewad.outputs.otlp")
@@ -73,7 +74,7 @@ class Exporter(Sink):
         with self._lock:
             self._points.take(observed)
 
-    def forgotten(self, settings: GroupSettings, streams: Sequence[str]) -> None:
+    def forgotten(self, settings: GroupSettings, streams: Mapping[str, Labels]) -> None:
         """Send what waits of these streams, and let go of them."""
         with self._lock:
             self._pack()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import struct
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -104,7 +104,7 @@ class DataPoints:
         stream.rows.append((time, values))
         self.waiting += 1
 
-    def forget(self, group: str, names: Sequence[str]) -> None:
+    def forget(self, group: str, names: Iterable[str]) -> None:
         """Let go of streams that are no more, and of what waits of them."""
         for name in names:
             stream = self._streams.pop((group, name), None)
@@ -138,17 +138,17 @@ class DataPoints:
 
 def _columns(observed: Observed) -> Iterator[tuple[Quantity, Labels, Array]]:
     """Yield what there is to tell of streams at each of their samples: (m,) numbers; NaN: none."""
-    batch, results, _, settings, anomaly = observed
+    batch, results, _, settings, standing = observed
     yield TOLD["value"], (), batch.value[results.accepted]
     for quantity, labels, values in told_results(settings, results):
         if not quantity.of_models:
             yield quantity, labels, np.asarray(values)
-    if anomaly is not None:  # it is as it stands after the batch: after a stream's last sample
-        rows = batch.stream[results.accepted].tolist()
-        last = [*dict(zip(rows, range(len(rows)), strict=True)).values()]
-        scores = np.full(len(rows), np.nan)
-        scores[last] = anomaly[last]
-        yield TOLD["anomaly_score"], (), scores
+    rows = batch.stream[results.accepted].tolist()
+    last = [*dict(zip(rows, range(len(rows)), strict=True)).values()]
+    for quantity, labels, values in standing:  # as it is after the batch: after a stream's last sample
+        found = np.full(len(rows), np.nan)
+        found[last] = values[last]
+        yield quantity, labels, found
 
 
 def _put(points: dict[Quantity, list[bytes]], columns: Sequence[Quantity], stream: _Stream) -> int:

@@ -3,8 +3,6 @@
 import dataclasses
 import json
 
-import pytest
-
 from ewad.engine import ByCount, ByTime, GroupSettings, ModelSettings
 from ewad.outputs.mqtt.home_assistant import Discovery
 
@@ -49,11 +47,6 @@ def test_the_form_of_single_messages_says_the_same():
         expected = {name: value for name, value in entity.items() if name != "platform"}
         assert messages.pop(topic) == expected | {"device": document["device"], "origin": document["origin"]}
     assert messages == {}
-
-
-@pytest.mark.parametrize("discovery", [DEVICE, SINGLE])
-def test_what_was_told_is_what_is_taken_back(discovery):
-    assert set(discovery.gone(GROUP, STREAM)) == set(told(discovery))
 
 
 def test_streams_of_other_names_groups_and_daemons_are_other_devices():
