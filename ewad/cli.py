@@ -203,6 +203,7 @@ def init(url: str | None, seconds: float, output: Path) -> None:
 @file_options
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Results: .csv or .parquet.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Picture: .png, .svg or .pdf.")
+@click.option("--html", type=click.Path(path_type=Path), help="Charts and report as one page: .html.")
 @click.option("--openmetrics", type=click.Path(path_type=Path), help="Series with times, for promtool.")
 @JSONL
 @click.option("--publish", help="Also publish the samples to this broker, mqtt://host.")
@@ -219,7 +220,17 @@ def init(url: str | None, seconds: float, output: Path) -> None:
 @click.option("--step", default="1m", show_default=True, metavar="DURATION", help="Between its samples.")
 def replay(files: tuple[Path, ...], config: Path | None, **options: Any) -> None:
     """Put files through the engine, as if their samples came in live; - is standard input."""
-    names = ("output", "plot", "openmetrics", "publish", "speed", "report", "report_json", "score_from")
+    names = (
+        "output",
+        "plot",
+        "html",
+        "openmetrics",
+        "publish",
+        "speed",
+        "report",
+        "report_json",
+        "score_from",
+    )
     outputs = {name: options.pop(name) for name in (*names, "iso_times", "state", "jsonl")}
     outputs["further"] = further(options.pop("further"))
     asked = {name: options.pop(name) for name in ("from_prometheus", "query", "last", "step")}
@@ -266,6 +277,9 @@ def _replay(
 @click.option("--stop-on-plateau", is_flag=True, help="End where the cost no longer falls.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the shuffling.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Cost by epoch: .png, .svg or .pdf.")
+@click.option(
+    "--html", type=click.Path(path_type=Path), help="Cost by epoch and the table as one page: .html."
+)
 @file_options
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The best model, for start_from.")
 def train(files: tuple[Path, ...], config: Path | None, name: str | None, **options: Any) -> None:

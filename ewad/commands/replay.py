@@ -31,6 +31,7 @@ from ewad.outputs.files.output import refuse_overlaps
 from ewad.outputs.files.pictures import check_picture
 from ewad.outputs.files.plot import PlotSink
 from ewad.outputs.files.report import ScoreReport
+from ewad.outputs.files.report_page import ReportPage, check_page
 from ewad.outputs.files.rows import FileSink, TableSink, columns, sink, table
 from ewad.outputs.sinks import replayed
 from ewad.outputs.text import counted
@@ -54,6 +55,7 @@ def replay(
     *,
     output: Path | None = None,
     plot: Path | None = None,
+    html: Path | None = None,
     openmetrics: Path | None = None,
     publish: str | None = None,
     speed: float | None = None,
@@ -69,8 +71,9 @@ def replay(
 ) -> tuple[str, str]:
     """Replay the files one after another; return a summary for people, and a report or "".
 
-    report: on what the forecasts were worth, as text or JSON; score_from: the share of each stream that is
-    left out of it.  further: columns of the results on request.  iso_times: results tell times as ISO 8601.
+    html: a page with charts and the report.  report: on what the forecasts were worth, as text or JSON;
+    score_from: the share of each stream that is left out of it.  further: columns of the results on request.
+    iso_times: results tell times as ISO 8601.
     state: the state file of a daemon that does not run, which what was replayed goes into.
 
     Raises SourceError where a file can't be read, ConfigError where an output can't be or is one of the
@@ -81,7 +84,7 @@ def replay(
     if not 0.0 <= score_from < 1.0:
         raise ConfigError(f"--score-from: must be in [0, 1), got {score_from}")
     inputs = [*files, *([config_file] if config_file else [])]
-    written = {"-o": output, "--plot": plot, "--openmetrics": openmetrics, "--state": state}
+    written = {"-o": output, "--plot": plot, "--html": html, "--openmetrics": openmetrics, "--state": state}
     refuse_overlaps(inputs, written | {"--jsonl": None if str(jsonl) == STANDARD_OUTPUT else jsonl})
     sinks: list[TableSink] = []
     with ExitStack() as stack, asyncio.Runner() as runner:
@@ -89,7 +92,8 @@ def replay(
         seeding = None if state is None else stack.enter_context(_seeding(state, settings))
         run = Replay(settings, file_options, None if seeding is None else seeding.engine)
         run.further, run.iso_times = further, iso_times
-        run.report = ScoreReport(run.engine, score_from) if report or report_json else None
+        scored = report or report_json or html is not None
+        run.report = ScoreReport(run.engine, score_from) if scored else None
         # a mistake in the last file is told before the first is worked on
         opened = [stack.enter_context(run.read(path)) for path in files]
         if publish is not None:
@@ -97,6 +101,8 @@ def replay(
                 check_topics(file, file.names or list(file.profile.streams))
         try:
             _open_sinks(sinks, run, output, plot, openmetrics)
+            if html is not None:
+                sinks.append(_page(html, run, files))
             run.lines += [] if jsonl is None else [lines_of_replay(settings, jsonl)]
             started = time.perf_counter()
             work = _replay(run, opened, sinks, publish, speed)
@@ -115,8 +121,8 @@ def replay(
                 each.discard()
             for lines in run.lines:
                 lines.discard()
-    told = "" if run.report is None else run.report.json() if report_json else str(run.report)
-    return run.summary(time.perf_counter() - started), told
+    said = run.report.json() if run.report and report_json else str(run.report) if report else ""
+    return run.summary(time.perf_counter() - started), said
 
 
 @contextmanager
@@ -142,6 +148,16 @@ def _open_sinks(
         sinks.append(FileSink(plot, partial(PlotSink, groups=groups, units=units, zone=run.zone)))
     if openmetrics is not None:
         sinks.append(FileSink(openmetrics, partial(BackfillSink, engine=run.engine)))
+
+
+def _page(path: Path, run: Replay, files: Sequence[Path]) -> FileSink:
+    """Return the sink that writes a page of the results."""
+    check_page(path)
+    title = f"Replay of {', '.join(file.name for file in files)}"
+    groups = [group.settings for group in run.engine.groups]
+    units = [block.unit for block in run.settings.streams]
+    make = partial(ReportPage, title=title, groups=groups, units=units, notes=run.counts, report=run.report)
+    return FileSink(path, make)
 
 
 class Replay:
@@ -208,18 +224,19 @@ class Replay:
 
     def summary(self, seconds: float) -> str:
         """Return what was done, and what was left out."""
+        took = f" in {seconds:.1f} s ({self.samples / max(seconds, 1e-9):,.0f}/s)"
+        first, *others = self.counts()
+        return "\n".join([first + took, *others])
+
+    def counts(self) -> list[str]:
+        """Return what was done, and what was left out, in lines."""
         engine = self.engine
-        lines = [
-            f"{counted(self.samples, 'sample')} of {counted(engine.n_streams, 'stream')} in {seconds:.1f} s"
-            f" ({self.samples / max(seconds, 1e-9):,.0f}/s)"
-        ]
-        lines += self.notes
+        lines = [f"{counted(self.samples, 'sample')} of {counted(engine.n_streams, 'stream')}", *self.notes]
         late = sum(group.out_of_order for group in engine.groups)
         left_out = {"out of order": late, "past limits.max_streams": self.refused}
         left_out |= {"that the state file has already": self.known}
         left_out |= {reason: n for reason, n in self.intake.rejected.items() if n}
-        lines += [f"left out: {n:,} {reason}" for reason, n in left_out.items() if n]
-        return "\n".join(lines)
+        return lines + [f"left out: {n:,} {reason}" for reason, n in left_out.items() if n]
 
 
 async def _replay(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,8 @@ from ewad.numeric.minibatches import Progress
 from ewad.numeric.names import lookup
 from ewad.outputs.files.output import Output, refuse_overlaps, refuse_repeats
 from ewad.outputs.files.pictures import check_picture
-from ewad.training.training import TrainSettings, draw_costs, save, train_files
+from ewad.outputs.files.report_page import check_page, write_page
+from ewad.training.training import TrainingReport, TrainSettings, draw_costs, save, train_files
 
 # Ten times a second looks smooth; each mini-batch drawn is a line of 100 bytes.
 REDRAW_SECONDS = 0.1
@@ -34,6 +35,7 @@ def train(
     optimizer: str | None = None,
     output: Path | None = None,
     plot: Path | None = None,
+    html: Path | None = None,
     file_options: FileOptions | None = None,
     config_file: Path | None = None,
     **options: Any,
@@ -42,7 +44,8 @@ def train(
 
     name: of the model of the settings; None: its only one, or the default one.  options: of TrainSettings.
     """
-    _check_outputs([*files, *([config_file] if config_file else [])], output, plot)
+    inputs = [*files, *([config_file] if config_file else [])]
+    _check_outputs(inputs, {"-o": output, "--plot": plot, "--html": html})
     refuse_repeats(files)
     chosen = TrainSettings(model=chosen_model(settings, name), optimizers=_optimizers(optimizer), **options)
     with _Bars() as bars:
@@ -58,19 +61,51 @@ def train(
     if plot is not None:
         draw_costs(report, plot)
         lines.append(f"costs drawn in {plot}")
+    if html is not None:
+        _write_page(report, html, f"Training on {', '.join(path.name for path in files)}")
+        lines.append(f"costs shown in {html}")
     return "\n".join(lines), report.summary
 
 
-def _check_outputs(inputs: Sequence[Path], output: Path | None, plot: Path | None) -> None:
-    """Raise ConfigError now for an output that could not be written after the training."""
-    refuse_overlaps(inputs, {"-o": output, "--plot": plot})
-    if plot is not None:
-        check_picture(plot)
-    if output is not None and output.exists() and not output.is_file():
-        raise ConfigError(f"{output}: can't write there: expected a file or nothing yet")
-    for path in (output, plot):
-        if path is not None:
-            Output(path).discard()
+def _write_page(report: TrainingReport, path: Path, title: str) -> None:
+    """Write a page with the table and the costs of each epoch. Raises ConfigError, StateError."""
+    curves = [
+        {
+            "optimizer": r.optimizer,
+            "train": r.train_costs,
+            "validation": r.validation_costs,
+            "diverged": r.reason.startswith("diverged"),
+        }
+        for r in report.results
+    ]
+    results = [
+        {name: getattr(r, name) for name in ("optimizer", "batch_size", "epochs", "seconds", "reason")}
+        | {"train_cost": r.train_cost, "validation_cost": r.validation_cost}
+        for r in report.results
+    ]
+    persistence = {"train": report.train_persistence, "validation": report.validation_persistence}
+    output = Output(path)
+    try:
+        with output.writing() as unfinished:
+            costs = {"results": results, "curves": curves, "persistence": persistence}
+            write_page(unfinished, title, [report.counts, *report.summary.splitlines()], costs=costs)
+        output.finish()
+    finally:
+        output.discard()
+
+
+def _check_outputs(inputs: Sequence[Path], outputs: Mapping[str, Path | None]) -> None:
+    """Raise ConfigError now for an output, by its option, that could not be written after the training."""
+    refuse_overlaps(inputs, outputs)
+    given = {option: path for option, path in outputs.items() if path is not None}
+    if "--plot" in given:
+        check_picture(given["--plot"])
+    if "--html" in given:
+        check_page(given["--html"])
+    if "-o" in given and given["-o"].exists() and not given["-o"].is_file():
+        raise ConfigError(f"{given['-o']}: can't write there: expected a file or nothing yet")
+    for path in given.values():
+        Output(path).discard()
 
 
 def _optimizers(names: str | None) -> tuple[str, ...]:

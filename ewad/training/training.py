@@ -124,6 +124,13 @@ class TrainingReport:
         """Whether forecasting no change would have cost less, in validation, than each of the results."""
         return _worse(self.best.validation_cost, self.validation_persistence)
 
+    @property
+    def counts(self) -> str:
+        """How many streams and examples there were."""
+        counts = f"{counted(self.streams, 'stream')}: {counted(self.train_examples, 'example')} to train on"
+        thinned = f"; one of {self.every} is used, for the memory they take" if self.every > 1 else ""
+        return f"{counts}, {self.validation_examples:,} later ones to validate{thinned}"
+
     def __str__(self) -> str:
         """The table; below it what ended early or badly."""
         rows = [("optimizer", "batch size", "epochs", "seconds", "train cost", "validation cost")]
@@ -132,13 +139,7 @@ class TrainingReport:
             rows.append((r.optimizer, str(r.batch_size), str(r.epochs), f"{r.seconds:.2f}", *costs))
         costs = (f"{self.train_persistence:.5g}", f"{self.validation_persistence:.5g}")
         rows.append(("(persistence)", "", "", "", *costs))
-        counts = f"{counted(self.streams, 'stream')}: {counted(self.train_examples, 'example')} to train on"
-        thinned = f"; one of {self.every} is used, for the memory they take" if self.every > 1 else ""
-        lines = [
-            f"{counts}, {self.validation_examples:,} later ones to validate{thinned}",
-            "",
-            *aligned(rows),
-        ]
+        lines = [self.counts, "", *aligned(rows)]
         ended = [f"{r.optimizer}: {r.reason}" for r in self.results if r.reason]
         return "\n".join([*lines, *([""] if ended else []), *ended])
 

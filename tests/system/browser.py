@@ -74,7 +74,7 @@ class Page:
             await self.call(f"{domain}.enable")
         await self.resize(width, height)
         await self.call("Page.navigate", url=url)
-        await self.until("location.protocol === 'http:' && document.readyState === 'complete'")
+        await self.until("location.href !== 'about:blank' && document.readyState === 'complete'")
 
     async def resize(self, width, height):
         await self.call(

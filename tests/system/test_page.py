@@ -8,6 +8,7 @@ import subprocess
 import tarfile
 from contextlib import asynccontextmanager
 
+import aiohttp
 import numpy as np
 import pytest
 
@@ -24,6 +25,10 @@ AXE = "axe-core@4.14.1"  # rules for accessibility, by Deque; only this test has
 AXE_SHA512 = (
     "1477dafa598d8d065f273d6af302aa203c02e83131707b7fa648cd41bd3d6b73"
     "4f8c22a0dab86ee6a6f64b8afbe804b214d36db85a2826965edfb3a0b9d546b5"
+)
+STATUS = (  # what the chart says of its points under the crosshair
+    "[...document.querySelectorAll('[role=status]')].map((each) => each.innerText)"
+    ".find((text) => text.startsWith('value'))"
 )
 READY = "document.querySelectorAll('tbody tr').length"
 
@@ -71,7 +76,7 @@ async def test_the_list_shows_what_the_api_says_and_follows_it():
         told = {row[0].split("\n")[0]: row for row in await rows(page)}
         office = told["site/office/temperature"]
         assert office[2] == f"{WAVE[-1]:.2f} °C"
-        assert "“nothing changes”" in office[5]
+        assert office[5].endswith((" better", " worse", " good"))
         world.observe([25.25], at=2000.0)
         await page.until(
             "document.querySelector('[data-name=value]').closest('table').innerText.includes('25.25 °C')"
@@ -95,8 +100,11 @@ async def test_a_stream_is_drawn_and_told_by_the_apis_numbers():
     fragment = "#stream=site%2Foffice%2Ftemperature&group=temperature"
     async with opened(fragment) as (world, page):
         facts = await page.until("document.querySelector('dl.facts')?.innerText")
-        assert f"{WAVE[-1]:.2f} °C" in facts
         assert "200" in facts
+        assert await page.evaluate("document.querySelector('.value').innerText") == f"{WAVE[-1]:.2f} °C"
+        told = await page.evaluate("document.querySelector('.story').innerText")
+        (far,) = [each["value"] for each in await forecasts(world) if each["horizon"] == 6]
+        assert f"6 samples ahead it is expected at {far:.2f} °C" in told
         legend = await page.until("document.querySelector('.legend')?.innerText")
         for name in ("value", "smoothed 0.9", "smoothed 0.98", "forecast for it", "forecast ahead"):
             assert name in legend
@@ -105,10 +113,7 @@ async def test_a_stream_is_drawn_and_told_by_the_apis_numbers():
         # the chart says what it draws where it is asked: at its last point the last value
         await page.evaluate("document.querySelector('canvas').focus()")
         await page.call("Input.dispatchKeyEvent", type="keyDown", key="ArrowRight")
-        said = await page.until(
-            "[...document.querySelectorAll('[role=status]')].map((each) => each.innerText)"
-            ".find((text) => text.startsWith('value'))"
-        )
+        said = await page.until(STATUS)
         assert f"value {WAVE[-1]:.2f} °C" in said
         drawn = await page.evaluate(
             "(() => { const c = document.querySelector('canvas'), d = c.getContext('2d')"
@@ -117,7 +122,25 @@ async def test_a_stream_is_drawn_and_told_by_the_apis_numbers():
         )
         assert drawn > 5000
         world.observe([31.5], at=2000.0)
-        await page.until("document.querySelector('dl.facts').innerText.includes('31.5 °C')")
+        await page.until("document.querySelector('.value').innerText === '31.50 °C'")
+
+
+async def forecasts(world):
+    """Return what the API forecasts of the office."""
+    url = f"{world.url}/api/v1/streams/site%2Foffice%2Ftemperature/forecast"
+    async with aiohttp.ClientSession() as session, session.get(url) as response:
+        return (await response.json())["forecast"]
+
+
+async def test_the_forecast_is_drawn_beyond_now():
+    fragment = "#stream=site%2Foffice%2Ftemperature&group=temperature"
+    async with opened(fragment) as (world, page):
+        await page.until("document.querySelector('.legend')?.innerText.includes('forecast ahead')")
+        ahead = await forecasts(world)
+        await page.evaluate("document.querySelector('canvas').focus()")
+        await page.call("Input.dispatchKeyEvent", type="keyDown", key="ArrowRight")
+        said = await page.until(STATUS)
+        assert f"forecast ahead {ahead[-1]['value']:.2f} °C" in said
 
 
 async def test_who_has_the_say_is_drawn_while_one_watches():
@@ -219,7 +242,8 @@ async def test_the_words_for_numbers_are_right():
             "t.number(1e-7),"
             "t.worth(0.234), t.worth(-0.05), t.worth(0.001), t.worth(null),"
             "t.ago(1000, 1000.5), t.ago(1000, 1061), t.ago(1000, 1000 + 7200), t.window('0.9'),"
-            "t.sparkline([1, null, 2, 3], 30, 10)])"
+            "t.sparkline([1, null, 2, 3], 30, 10).line, t.number(23.5), t.worthAlone(0.234),"
+            "t.worthAlone(0), t.sparkline([1, 2, 3], 30, 10, [{horizon: 1, value: 3, lower: 2, upper: 5}])])"
         )
         assert said == [
             *("–", "0.123", "1,234,568", "21.46 °C", "1.000e-7"),
@@ -228,7 +252,12 @@ async def test_the_words_for_numbers_are_right():
             "as good as “nothing changes”",
             "not known yet",
             *("now", "61 s ago", "2 h ago", "about 10 samples"),
-            "M0.0 10.0M20.0 5.0L30.0 0.0",
+            *("M0.0 10.0M20.0 5.0L30.0 0.0", "23.50", "23 % better", "as good"),
+            {
+                "line": "M0.0 10.0L10.0 7.5L20.0 5.0",
+                "path": "M20.0 5.0L30.0 5.0",
+                "fan": "M20.0 5.0L30.0 0.0L30.0 7.5Z",
+            },
         ]
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ewad.config.syntax import format_duration
 from ewad.engine.settings import GroupSettings
 from ewad.kernels.memory import Floats
-from ewad.outputs.files.intervals import Intervals
+from ewad.outputs.files.last_rows import LastRows
 from ewad.outputs.files.pictures import BLUE, ORANGE, PURPLE, RED, STYLE, Axes
 from ewad.outputs.files.rows import Table
 
@@ -96,24 +96,11 @@ class PlotSink:
         self._path = path
         self._groups = groups
         self._units = units
-        self._tables: dict[tuple[int, str], list[Table]] = {}
-        self._intervals: dict[tuple[int, str], Intervals] = {}
-        self._rows: dict[tuple[int, str], int] = {}  # so many came, of which the last are kept
+        self._rows = LastRows(groups, MAX_STREAMS, MAX_POINTS)
 
     def write(self, table: Table) -> None:
         """Keep the last rows of the first streams."""
-        for group, name in dict.fromkeys(zip(table["group"].tolist(), table["stream"], strict=True)):
-            if (group, name) in self._tables or len(self._tables) < MAX_STREAMS:
-                mine = (table["group"] == group) & (table["stream"] == name)
-                part = {column: values[mine] for column, values in table.items() if column != "stream"}
-                model = self._groups[group].model
-                if model is not None and model.every_seconds is not None:
-                    part = self._intervals.setdefault((group, name), Intervals(model)).take(part)
-                self._rows[group, name] = self._rows.get((group, name), 0) + len(part["time"])
-                kept = self._tables.setdefault((group, name), [])
-                kept.append(part)
-                while sum(len(part["time"]) for part in kept[1:]) >= MAX_POINTS:
-                    del kept[0]
+        self._rows.write(table)
 
     def close(self) -> None:
         """Draw."""
@@ -129,9 +116,13 @@ class PlotSink:
         """Return the picture: a panel a stream, two where its model has several horizons."""
         from matplotlib.figure import Figure
 
-        panels = [(*key, horizon) for key in self._tables for horizon in _drawn(self._groups[key[0]])]
+        panels = [
+            (*key, horizon) for key in self._rows.total for horizon in drawn_horizons(self._groups[key[0]])
+        ]
         # the first panel of a stream has its averages and wants more room
-        heights = [3.2 if horizon == _drawn(self._groups[group])[0] else 2.6 for group, _, horizon in panels]
+        heights = [
+            3.2 if horizon == drawn_horizons(self._groups[group])[0] else 2.6 for group, _, horizon in panels
+        ]
         heights = heights or [3.2]
         figure = Figure(figsize=(12, 1.2 + sum(heights)), layout="constrained")
         axes = figure.subplots(len(heights), squeeze=False, height_ratios=heights)[:, 0]
@@ -143,25 +134,20 @@ class PlotSink:
                 axis.sharex(first[group, name])
             first.setdefault((group, name), axis)
             title = name if len(self._groups) == 1 else f"{name} ({self._groups[group].name})"
-            if self._rows[group, name] > MAX_POINTS and not lower:
+            if self._rows.total[group, name] > MAX_POINTS and not lower:
                 what = _seen(self._groups[group])[0]
-                title += f", last {MAX_POINTS} of {self._rows[group, name]:,} {what}"
-            columns = self._columns(group, name)
+                title += f", last {MAX_POINTS} of {self._rows.total[group, name]:,} {what}"
+            columns = self._rows.columns((group, name))
             _draw(axis, self._groups[group], title, columns, horizon, averages=not lower)
         axes[-1].set_xlabel(f"time, {self._zone}")
         return figure
 
-    def _columns(self, group: int, name: str) -> dict[str, Floats]:
-        """Return the last rows of a stream."""
-        parts = self._tables[group, name]
-        return {column: np.concatenate([part[column] for part in parts])[-MAX_POINTS:] for column in parts[0]}
-
     def discard(self) -> None:
         """Draw nothing."""
-        self._tables.clear()
+        self._rows.clear()
 
 
-def _drawn(group: GroupSettings) -> list[int | None]:
+def drawn_horizons(group: GroupSettings) -> list[int | None]:
     """Return the horizons that have a panel each; None: there are no forecasts."""
     if group.model is None:
         return [None]

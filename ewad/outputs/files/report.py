@@ -57,10 +57,13 @@ class ScoreReport:
         if group is not None and len(results.accepted):
             group.observe(batch, results)
 
+    def data(self) -> list[dict[str, Any]]:
+        """Return the report as plain values, an entry for each group that has a model."""
+        return [group.data(self._score_from) for group in self._groups if group is not None]
+
     def json(self) -> str:
         """The same as JSON."""
-        some = [group for group in self._groups if group is not None]
-        return json.dumps([group.data(self._score_from) for group in some], indent=1)
+        return json.dumps(self.data(), indent=1)
 
     def __str__(self) -> str:
         """The tables of all groups."""

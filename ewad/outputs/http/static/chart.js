@@ -1,9 +1,10 @@
-// A chart of time series on a canvas: lines, a band, marks, a crosshair, zoom and pan. Knows nothing of ewad.
+// A chart of series on a canvas: lines, bands, marks, levels, a crosshair, zoom and pan. Knows nothing of ewad.
 
-const LEFT = 56, RIGHT = 12, TOP = 10, BOTTOM = 26; // pixels around the plot
+const RIGHT = 14, TOP = 22, BOTTOM = 26; // pixels around the plot; the left side is as wide as its numbers
+const FONT = "12px system-ui, sans-serif", DIGIT = 7.2;
 
 export class Chart {
-  /** Take the element to draw in, and what to call with the point under the crosshair (or null). */
+  /** Take the element to draw in, and what to call with the points under the crosshair (or null). */
   constructor(element, onPoint = () => {}) {
     this.element = element;
     this.onPoint = onPoint;
@@ -12,6 +13,7 @@ export class Chart {
     this.canvas.setAttribute("role", "img");
     element.append(this.canvas);
     this.series = [];
+    this.options = {};
     this.view = null; // [from, to] when zoomed, else all
     this.cursor = null; // a time
     this.drag = null;
@@ -21,10 +23,14 @@ export class Chart {
     this.listen();
   }
 
-  /** series: {name, time, value, colour, width, dash, band: [lower, upper], marks, hidden}; now: a time. */
-  show(series, now, label) {
+  /**
+   * series: {name, time, value, colour, width, dash, dots, band: [lower, upper], fill, inRange, marks, hidden}.
+   * options: now: a time, after which is the future, and nowName, what it is called; unit: above the numbers; levels: {name, value, colour}, lines across;
+   * plain: x is a number, not a time; logarithmic: y is.
+   */
+  show(series, label, options = {}) {
     this.series = series;
-    this.now = now;
+    this.options = options;
     this.canvas.setAttribute("aria-label", label);
     this.draw();
   }
@@ -49,7 +55,7 @@ export class Chart {
 
   range([from, to]) {
     let low = Infinity, high = -Infinity;
-    const take = (value) => { if (value !== null) { low = Math.min(low, value); high = Math.max(high, value); } };
+    const take = (value) => { if (value !== null && this.scaled(value) !== null) { low = Math.min(low, this.scaled(value)); high = Math.max(high, this.scaled(value)); } };
     for (const each of this.series) {
       if (each.hidden) continue;
       each.time.forEach((time, i) => {
@@ -59,9 +65,18 @@ export class Chart {
       });
     }
     if (!(low <= high)) return null;
+    const size = high - low || Math.abs(high) || 1;
+    for (const { value } of this.options.levels ?? []) {
+      // a level near the values is worth seeing; one far off must not flatten them
+      if (value < low && value > low - size) low = value;
+      if (value > high && value < high + size) high = value;
+    }
     const margin = (high - low || Math.abs(high) || 1) * 0.08;
     return [low - margin, high + margin];
   }
+
+  /** The value as the axis has it; null where a logarithm has none. */
+  scaled(value) { return !this.options.logarithmic ? value : value > 0 ? Math.log10(value) : null; }
 
   paint() {
     const ratio = window.devicePixelRatio || 1;
@@ -75,47 +90,67 @@ export class Chart {
     const x = this.view ?? this.extent();
     const y = x && this.range(x);
     if (!x || !y) {
+      this.box = null;
       pen.fillStyle = this.colour("--quiet");
       pen.font = "15px system-ui, sans-serif";
-      pen.fillText("Waiting for samples.", LEFT, height / 2);
+      pen.fillText(this.view ? "Nothing here: double-click for all." : "Waiting for samples.", 16, height / 2);
       return;
     }
-    this.box = { x, y, width: width - LEFT - RIGHT, height: height - TOP - BOTTOM };
-    this.axes(pen);
+    const [ticks, text] = valueTicks(y, Math.max(2, Math.floor((height - TOP - BOTTOM) / 56)), this.options.logarithmic);
+    const left = 14 + DIGIT * Math.max(2, ...ticks.map((value) => text(value).length));
+    this.box = { x, y, left, width: width - left - RIGHT, height: height - TOP - BOTTOM };
+    this.future(pen);
+    this.axes(pen, ticks, text);
     pen.save();
     pen.beginPath();
-    pen.rect(LEFT, TOP, this.box.width, this.box.height);
+    pen.rect(left, TOP, this.box.width, this.box.height);
     pen.clip();
     for (const each of this.series) if (!each.hidden && each.band) this.band(pen, each);
+    for (const each of this.options.levels ?? []) this.level(pen, each);
     for (const each of this.series) if (!each.hidden) this.line(pen, each);
-    if (this.now !== undefined) this.vertical(pen, this.now, "--quiet", [3, 4]);
-    if (this.cursor !== null) this.vertical(pen, this.cursor, "--ink", []);
+    if (this.cursor !== null) this.crosshair(pen);
     if (this.drag && this.drag.to !== null) this.selection(pen);
     pen.restore();
   }
 
-  px(time) { const { x, width } = this.box; return LEFT + ((time - x[0]) / (x[1] - x[0])) * width; }
-  py(value) { const { y, height } = this.box; return TOP + (1 - (value - y[0]) / (y[1] - y[0])) * height; }
-  at(pixel) { const { x, width } = this.box; return x[0] + ((pixel - LEFT) / width) * (x[1] - x[0]); }
+  px(time) { const { x, left, width } = this.box; return left + ((time - x[0]) / (x[1] - x[0])) * width; }
+  py(value) { const { y, height } = this.box; return TOP + (1 - (this.scaled(value) - y[0]) / (y[1] - y[0])) * height; }
+  at(pixel) { const { x, left, width } = this.box; return x[0] + ((pixel - left) / width) * (x[1] - x[0]); }
 
-  axes(pen) {
-    const { x, y, width, height } = this.box;
+  /** Shade what is to come, and say where now is. */
+  future(pen) {
+    const { now } = this.options, { x, left, width, height } = this.box;
+    if (now === undefined || now < x[0] || now >= x[1]) return;
+    const at = this.px(now);
+    pen.fillStyle = this.colour("--future");
+    pen.fillRect(at, TOP, left + width - at, height);
+    pen.strokeStyle = this.colour("--quiet");
+    pen.lineWidth = 1;
+    pen.setLineDash([3, 4]);
+    pen.beginPath(); pen.moveTo(at, TOP - 6); pen.lineTo(at, TOP + height); pen.stroke();
+    pen.setLineDash([]);
+    pen.fillStyle = this.colour("--quiet");
+    pen.font = FONT;
+    pen.textAlign = at > left + width - 34 ? "right" : "center";
+    pen.fillText(this.options.nowName ?? "now", at, TOP - 9);
+  }
+
+  axes(pen, ticks, text) {
+    const { x, left, width, height } = this.box;
     pen.strokeStyle = this.colour("--line");
     pen.fillStyle = this.colour("--quiet");
-    pen.font = "12px system-ui, sans-serif";
+    pen.font = FONT;
     pen.lineWidth = 1;
     pen.textAlign = "right";
-    const step = nice((y[1] - y[0]) / Math.max(2, Math.floor(height / 60)));
-    const digits = Math.max(0, Math.min(10, -Math.floor(Math.log10(step))));
-    for (let value = Math.ceil(y[0] / step) * step; value <= y[1]; value += step) {
-      const at = this.py(value);
-      pen.beginPath(); pen.moveTo(LEFT, at); pen.lineTo(LEFT + width, at); pen.stroke();
-      // -0 + 0 is 0
-      pen.fillText((value + 0).toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits }), LEFT - 6, at + 4);
+    for (const value of ticks) {
+      const at = Math.round(this.py(value)) + 0.5;
+      pen.beginPath(); pen.moveTo(left, at); pen.lineTo(left + width, at); pen.stroke();
+      pen.fillText(text(value), left - 7, at + 4);
     }
+    if (this.options.unit) { pen.textAlign = "left"; pen.fillText(this.options.unit, 4, TOP - 9); }
     pen.textAlign = "center";
-    const [ticks, text] = timeTicks(x[0], x[1], Math.max(2, Math.floor(width / 110)));
-    for (const time of ticks) pen.fillText(text(time), Math.max(LEFT + 20, Math.min(this.px(time), LEFT + width - 24)), TOP + height + 18);
+    const [times, written] = (this.options.plain ? wholeTicks : timeTicks)(x[0], x[1], Math.max(2, Math.floor(width / 110)));
+    for (const time of times) pen.fillText(written(time), Math.max(left + 20, Math.min(this.px(time), left + width - 24)), TOP + height + 18);
   }
 
   visible(each) {
@@ -135,16 +170,20 @@ export class Chart {
     pen.lineJoin = "round";
     pen.beginPath();
     let down = false;
+    const size = each.marks && each.value.reduce((n, value) => n + (value !== null), 0) * 12 > this.box.width ? 1.5 : 4.5;
+    // points that can be told apart are seen as such
+    const dots = each.dots && (last - first) * 9 < this.box.width;
     for (let i = first; i <= last; i += 1) {
       const value = each.value[i];
-      if (value === null) { down = false; continue; }
+      if (value === null || this.scaled(value) === null) { down = false; continue; }
       const px = this.px(each.time[i]), py = this.py(value);
-      if (each.marks) { pen.moveTo(px + 4, py); pen.arc(px, py, 4, 0, 7); }
+      if (each.marks) { pen.moveTo(px + size, py); pen.arc(px, py, size, 0, 7); }
       else if (down) pen.lineTo(px, py);
       else pen.moveTo(px, py);
+      if (dots) { pen.moveTo(px + 1.5, py); pen.arc(px, py, 1.5, 0, 7); pen.moveTo(px, py); }
       down = true;
     }
-    if (each.marks) pen.fill(); else pen.stroke();
+    pen.stroke();
     pen.setLineDash([]);
   }
 
@@ -168,13 +207,30 @@ export class Chart {
     close();
   }
 
-  vertical(pen, time, colour, dash) {
-    const at = this.px(time);
-    pen.strokeStyle = this.colour(colour);
+  level(pen, { name, value, colour }) {
+    const { left, width, y } = this.box;
+    if (value < y[0] || value > y[1]) return;
+    const at = this.py(value);
+    pen.strokeStyle = pen.fillStyle = this.colour(colour);
     pen.lineWidth = 1;
-    pen.setLineDash(dash);
-    pen.beginPath(); pen.moveTo(at, TOP); pen.lineTo(at, TOP + this.box.height); pen.stroke();
+    pen.setLineDash([6, 4]);
+    pen.beginPath(); pen.moveTo(left, at); pen.lineTo(left + width, at); pen.stroke();
     pen.setLineDash([]);
+    pen.font = FONT;
+    pen.textAlign = "left";
+    pen.fillText(name, left + 6, at - 5);
+  }
+
+  crosshair(pen) {
+    const at = this.px(this.cursor);
+    pen.strokeStyle = this.colour("--ink");
+    pen.lineWidth = 1;
+    pen.beginPath(); pen.moveTo(at, TOP); pen.lineTo(at, TOP + this.box.height); pen.stroke();
+    for (const { time, value, colour } of nearest(this.series, this.cursor)) {
+      if (value === null || this.scaled(value) === null) continue;
+      pen.fillStyle = this.colour(colour);
+      pen.beginPath(); pen.arc(this.px(time), this.py(value), 4, 0, 7); pen.fill();
+    }
   }
 
   selection(pen) {
@@ -187,7 +243,7 @@ export class Chart {
     const canvas = this.canvas;
     const pixel = (event) => event.clientX - canvas.getBoundingClientRect().left;
     canvas.addEventListener("pointerdown", (event) => {
-      if (event.pointerType === "touch") return;
+      if (event.pointerType === "touch" || !this.box) return;
       this.drag = { from: pixel(event), to: null };
       canvas.setPointerCapture(event.pointerId);
     });
@@ -249,12 +305,12 @@ export class Chart {
   }
 }
 
-/** The value of each series at its point nearest to a time. */
+/** The point of each series nearest to a time. */
 export function nearest(series, time) {
   return series.filter((each) => !each.hidden && each.time.length).map((each) => {
     let best = 0;
     each.time.forEach((at, i) => { if (Math.abs(at - time) < Math.abs(each.time[best] - time)) best = i; });
-    return { name: each.name, time: each.time[best], value: each.value[best] };
+    return { name: each.name, time: each.time[best], value: each.value[best], colour: each.colour };
   });
 }
 
@@ -264,11 +320,37 @@ export function nice(step) {
   return [1, 2, 5, 10].map((each) => each * power).find((each) => each >= step * 0.999);
 }
 
-const SPANS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800, 2592000, 7776000, 31536000];
+/** Round values in a range of the axis, about so many, and how to write them. */
+export function valueTicks([low, high], most, logarithmic) {
+  if (logarithmic) {
+    const ticks = [];
+    for (let power = Math.floor(low); power <= high; power += 1) {
+      for (const digit of high - low > 2 ? [1] : [1, 2, 5]) ticks.push(digit * 10 ** power);
+    }
+    return [ticks.filter((value) => Math.log10(value) >= low && Math.log10(value) <= high), (value) => String(Number(value.toPrecision(1)))];
+  }
+  const step = nice((high - low) / most);
+  const digits = Math.max(0, Math.min(10, -Math.floor(Math.log10(step))));
+  const ticks = [];
+  // -0 + 0 is 0
+  for (let value = Math.ceil(low / step) * step; value <= high; value += step) ticks.push(value + 0);
+  return [ticks, (value) => value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits })];
+}
+
+/** Whole numbers between two, at most so many, and how to write them. */
+export function wholeTicks(from, to, most) {
+  const step = Math.max(1, nice((to - from) / most));
+  const ticks = [];
+  for (let value = Math.ceil(from / step) * step; value <= to; value += step) ticks.push(value);
+  return [ticks, (value) => value.toLocaleString("en")];
+}
+
+const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800, 2592000, 7776000, 31536000];
 
 /** Round moments in local time between two, at most so many, and how to write them. */
 export function timeTicks(from, to, most) {
-  const step = SPANS.find((each) => (to - from) / each <= most) ?? SPANS[SPANS.length - 1] * Math.ceil((to - from) / most / SPANS[SPANS.length - 1]);
+  const longest = STEPS[STEPS.length - 1];
+  const step = STEPS.find((each) => (to - from) / each <= most) ?? longest * Math.ceil((to - from) / most / longest);
   const offset = -new Date(from * 1000).getTimezoneOffset() * 60;
   const ticks = [];
   for (let time = Math.ceil((from + offset) / step) * step - offset; time <= to; time += step) ticks.push(time);

@@ -1,41 +1,28 @@
 // One stream: its chart, its numbers, what they mean, and how its model is doing.
 
 import { follow, get, pathOf } from "./api.js";
-import { Chart } from "./chart.js";
-import { breakable, facts, make, say } from "./dom.js";
-import { ago, number, span, uncorrected, window, worth } from "./text.js";
+import { breakable, facts, make, say, table } from "./dom.js";
+import { Panel } from "./panel.js";
+import { COLOURS, seriesOf, tail } from "./series.js";
+import { ago, number, span, story, unitOf, window, worth, worthAlone } from "./text.js";
 
 const POINTS = 720, DETAIL_MS = 5000;
 const SPANS = [60, 240, POINTS]; // points that the chart shows, unless zoomed
-const COLOURS = ["--smooth0", "--smooth1", "--smooth2"];
-const EXPERTS = ["--smooth0", "--smooth1", "--forecast", "--smooth2", "--value", "--mark"];
 
 /** Show a stream in an element; return what ends that. */
 export function showStream(main, name, group) {
   const where = group ? { group } : {};
-  let shown = SPANS[1];
-  const readout = make("p", { class: "small quiet", role: "status" }, "Point at the chart, or move along it with the arrow keys. Drag to zoom, double-click for all.");
-  const box = make("div", { class: "chart" });
-  const legend = make("ul", { class: "legend" });
+  const value = make("p", { class: "value" }), words = make("p", { class: "story" }), chips = make("ul", { class: "chips" });
   const raw = make("input", { type: "checkbox", change: () => draw() });
-  const spans = make("div", { class: "tools", role: "group", "aria-label": "How far back" }, ...SPANS.map((points) =>
-    make("button", { type: "button", class: "span", "aria-pressed": String(points === shown), click: (event) => {
-      shown = points;
-      for (const each of spans.children) each.setAttribute("aria-pressed", String(each === event.currentTarget));
-      chart.zoom(null);
-      draw();
-    } }, points === POINTS ? "all points" : `${points} points`)));
-  const numbers = make("div"), model = make("div"), unit = { name: null };
+  const numbers = make("div", { class: "card" }), model = make("div");
+  const panel = new Panel({ spans: SPANS, shown: SPANS[1], write: (each) => number(each, now?.unit), onSpan: () => draw() });
   const learned = new Learned();
   main.append(
-    make("p", { class: "small" }, make("a", { href: "#" }, "All streams")),
-    make("h2", {}, ...breakable(name)),
-    make("div", { class: "card" }, spans, box, legend, readout,
-      make("label", { class: "small" }, raw, " show the averages without bias correction: they start at 0")),
-    make("div", { class: "card" }, numbers), model, learned.element, explanation());
-  const chart = new Chart(box, (points) => say(readout, points ? points.map((each) => `${each.name} ${number(each.value, unit.name)}`).join(", ") + `, at ${new Date(points[0].time * 1000).toLocaleString("en-GB")}` : "Point at the chart for its numbers."));
-  const hidden = new Set();
-  let history = null, curve = null, now = null, closed = false, unfollow = () => {}, timer = 0;
+    make("p", { class: "small back" }, make("a", { href: "#" }, "All streams")),
+    make("div", { class: "hero" }, make("div", {}, make("h2", {}, ...breakable(name)), chips), value, words),
+    make("div", { class: "card" }, panel.element, make("label", { class: "small" }, raw, " Show the averages without bias correction: they start at 0.")),
+    numbers, model, learned.element, explanation());
+  let history = null, curve = null, now = null, interval = null, closed = false, unfollow = () => {}, timer = 0;
 
   async function load() {
     try {
@@ -63,13 +50,13 @@ export function showStream(main, name, group) {
   async function catchUp(stream) {
     if (!stream || closed || !history) return;
     const news = Math.min(POINTS, Math.max(1, stream.samples - (now?.samples ?? 0)) + 1);
-    showNumbers(stream);
     try {
       const [points, ahead] = await Promise.all([
         get(pathOf(name, "/history"), { ...where, points: news }), get(pathOf(name, "/forecast"), where)]);
       if (closed) return;
       merge(points);
       curve = ahead;
+      showNumbers(stream);
       draw();
     } catch { /* the next event brings the rest */ }
   }
@@ -83,86 +70,69 @@ export function showStream(main, name, group) {
     for (const beta of Object.keys(history.smoothed)) history.smoothed[beta] = join(history.smoothed[beta], points.smoothed[beta]);
   }
 
-  function series() {
-    const tail = (values) => values.slice(-shown);
-    const time = tail(history.time), outside = tail(history.anomaly).map((score) => score !== null && score > 1);
-    const found = [{ name: "value", time, value: tail(history.value), colour: "--value", width: 1.2 }];
-    Object.keys(history.smoothed).forEach((beta, i) => {
-      const corrected = history.smoothed[beta], numeric = Number(beta);
-      const value = raw.checked && Number.isFinite(numeric) ? uncorrected(corrected, numeric, now?.samples ?? corrected.length) : corrected;
-      found.push({ name: `smoothed ${beta}`, time, value: tail(value), colour: COLOURS[i % COLOURS.length], width: 2 });
-    });
-    if (history.forecast.some((value) => value !== null)) {
-      found.push({ name: "forecast for it", time, value: tail(history.forecast), colour: "--forecast", width: 1, dash: [4, 3], band: [tail(history.lower), tail(history.upper)], fill: "--band" });
-    }
-    const ahead = curve.forecast.filter((each) => each.time !== null && each.value !== null);
-    if (ahead.length && time.length) {
-      const value = history.value[history.value.length - 1];
-      const from = { time: time[time.length - 1], value, lower: value, upper: value };
-      const path = [from, ...ahead];
-      found.push({ name: "forecast ahead", time: path.map((each) => each.time), value: path.map((each) => each.value), colour: "--forecast", width: 2.5,
-        band: [path.map((each) => each.lower), path.map((each) => each.upper)], fill: "--band", inRange: true });
-    }
-    found.push({ name: "outside its interval", time, value: tail(history.value).map((value, i) => (outside[i] ? value : null)), colour: "--mark", marks: true });
-    return found;
-  }
-
   function draw() {
-    const all = series();
-    for (const each of all) each.hidden = hidden.has(each.name);
     const last = history.time.length - 1;
-    const label = last < 0 ? `Chart of ${name}: no points yet` : `Chart of ${name}: ${history.time.length} points in ${span(history.time[last] - history.time[0])}, last value ${number(history.value[last], unit.name)}`;
-    chart.show(all, history.time[last], label);
-    legend.replaceChildren(...all.map((each) => {
-      const swatch = make("span", { class: "swatch" });
-      swatch.style.background = `var(${each.colour})`;
-      return make("li", {}, make("button", { type: "button", "aria-pressed": String(!each.hidden), click: () => { hidden.has(each.name) ? hidden.delete(each.name) : hidden.add(each.name); draw(); } }, swatch, each.name));
-    }));
+    const label = last < 0 ? `Chart of ${name}: no points yet` : `Chart of ${name}: ${history.time.length} points in ${span(history.time[last] - history.time[0])}, last value ${number(history.value[last], now?.unit)}`;
+    const samples = raw.checked ? now?.samples ?? history.time.length : null;
+    panel.show(seriesOf(tail(history, panel.shown), curve.forecast, samples), label, { now: history.time[last], unit: unitOf(now?.unit) });
   }
 
   function showNumbers(stream) {
     now = stream;
-    unit.name = stream.unit;
-    const labels = Object.entries(stream.labels).map(([key, value]) => `${key} = ${value}`).join(", ");
-    numbers.replaceChildren(facts([
-      ["Value", number(stream.value, stream.unit)],
-      ...Object.entries(stream.smoothed).map(([beta, value]) => [`Smoothed over ${window(beta)}`, `${number(value, stream.unit)} ± ${number(stream.deviation[beta])}`]),
-      ...stream.forecasts.slice(0, 6).map((each) => [`Forecast, ${each.horizon} ahead`, `${number(each.value, stream.unit)}${each.lower === null ? "" : `, ${number(each.lower)} to ${number(each.upper)}`}`]),
-      ...(stream.forecasts.length ? [["The forecast is", worth(stream.forecasts[0].skill)]] : []),
-      ...(stream.forecasts[0]?.coverage != null ? [["Values inside their interval", `${Math.round(stream.forecasts[0].coverage * 100)} %`]] : []),
-      ["Anomaly score", stream.anomaly === null ? "–" : stream.anomaly.toFixed(2)],
-      ["Samples", stream.samples.toLocaleString("en")],
-      ["Last seen", ago(stream.time, Date.now() / 1000)],
-      ["Group", stream.group],
-      ...(labels ? [["Labels", labels]] : []),
-    ]));
+    say(value, number(stream.value, stream.unit));
+    say(words, story(stream, curve?.forecast ?? [], interval));
+    value.className = stream.anomaly > 1 ? "value alarm" : "value";
+    chips.replaceChildren(...[["group", stream.group], ...Object.entries(stream.labels)].map(([key, text]) => make("li", {}, make("span", { class: "quiet" }, `${key} `), text)));
+    const [ahead] = stream.forecasts;
+    numbers.replaceChildren(
+      facts([
+        ...Object.entries(stream.smoothed).map(([beta, each]) => [`Smoothed over ${window(beta)}`, `${number(each, stream.unit)} ± ${number(stream.deviation[beta])}`]),
+        ...(ahead ? [["The forecast is", worth(ahead.skill)]] : []),
+        ...(ahead?.coverage != null ? [["Values inside their interval", `${Math.round(ahead.coverage * 100)} %${interval ? ` of the ${Math.round(interval * 100)} % asked for` : ""}`]] : []),
+        ["Anomaly score", stream.anomaly === null ? "–" : `${stream.anomaly.toFixed(2)}${stream.anomaly > 1 ? ", outside" : ""}`],
+        ["Samples", stream.samples.toLocaleString("en")],
+        ["Last seen", `${ago(stream.time, Date.now() / 1000)}${stream.stale ? ", silent for too long" : ""}`],
+      ]),
+      ...(ahead ? [make("h3", {}, "Forecasts"), forecasts(stream)] : []));
+  }
+
+  function forecasts(stream) {
+    const times = new Map((curve?.forecast ?? []).map((each) => [each.horizon, each.time === null ? "–" : span(each.time - curve.made)]));
+    return table(["Samples ahead", "That is in", "Expected", "From", "To", "Than “nothing changes”"], stream.forecasts.map((each) => [
+      each.horizon.toLocaleString("en"), times.get(each.horizon) ?? "–",
+      number(each.value, stream.unit), number(each.lower, stream.unit), number(each.upper, stream.unit), worthAlone(each.skill)]));
   }
 
   function showDetail(detail) {
-    showNumbers(detail.now);
     const of = detail.model;
+    interval = of?.interval ?? null;
+    showNumbers(detail.now);
     if (!of) { model.replaceChildren(); return; }
     learned.add(of);
     const nearest = String(of.horizons[0]);
-    const bars = of.experts.filter((each) => nearest in each.weights).flatMap((each) => {
-      const share = each.weights[nearest] ?? 0;
-      return [make("span", {}, each.name), make("meter", { min: 0, max: 1, value: share, "aria-label": `Weight of ${each.name}` }), make("span", { class: "small" }, `${Math.round(share * 100)} %`)];
-    });
+    const bars = of.experts.filter((each) => nearest in each.weights).flatMap((each) => bar(each.name, each.weights[nearest] ?? 0));
     const learning = of.experts.filter((each) => each.learning_rate !== null);
     model.replaceChildren(make("div", { class: "card" },
-      make("h2", {}, `Model ${of.name}`),
-      ...(bars.length ? [make("p", { class: "quiet small" }, `Who has the say at horizon ${nearest}, by track record`), make("div", { class: "bars" }, ...bars)] : []),
+      make("h3", {}, `Model ${of.name}`),
       facts([
         ["Learns from", of.share === "group" ? "all streams of its group" : "this stream alone"],
         ["Sees", `${of.lags} ${of.every_seconds ? `grid steps of ${span(of.every_seconds)}` : "samples"}`],
         ["Optimizer", of.optimizer],
-        ...learning.map((each) => [`${each.name}: loss`, `${number(each.loss)}${each.plateau ? ", on a plateau" : ""}`]),
-        ...learning.map((each) => [`${each.name}: learning rate`, `${each.learning_rate.toPrecision(3)} in epoch ${each.epoch}`]),
-      ])));
+      ]),
+      ...(bars.length ? [make("h3", {}, "Who has the say"), make("p", { class: "quiet small" }, `Each expert's weight in the forecast ${nearest} ahead, by its track record.`), make("div", { class: "bars" }, ...bars)] : []),
+      ...(learning.length ? [make("h3", {}, "Learning"), table(["Expert", "Loss", "Learning rate", "Epoch", "Loss still falls"], learning.map((each) => [
+        each.name, number(each.loss), each.learning_rate.toPrecision(3), number(each.epoch), each.plateau ? "no: a plateau" : "yes"]))] : [])));
   }
 
   load();
-  return () => { closed = true; clearTimeout(timer); unfollow(); chart.close(); learned.close(); };
+  return () => { closed = true; clearTimeout(timer); unfollow(); panel.close(); learned.close(); };
+}
+
+/** A weight as a bar. */
+function bar(name, share) {
+  const filled = make("span");
+  filled.style.width = `${100 * share}%`;
+  return [make("span", {}, name), make("span", { class: "bar", role: "meter", "aria-label": `Weight of ${name}`, "aria-valuemin": 0, "aria-valuemax": 1, "aria-valuenow": share.toFixed(3) }, filled), make("span", { class: "small number" }, `${Math.round(share * 100)} %`)];
 }
 
 /** Who had the say, and what learning cost, since the page of a stream was opened: the daemon keeps neither. */
@@ -172,12 +142,11 @@ class Learned {
     this.weights = new Map();
     this.losses = new Map();
     this.element = make("div", { class: "card", hidden: true });
-    const chart = (title) => {
-      const box = make("div", { class: "chart low" }), legend = make("p", { class: "legend" });
-      this.element.append(make("h2", {}, title), box, legend);
-      return { chart: new Chart(box), legend, title };
-    };
-    this.charts = [[chart("Who has the say, while you watch"), this.weights], [chart("Loss, while you watch"), this.losses]];
+    this.charts = [["Who has the say, while you watch", this.weights], ["Loss, while you watch", this.losses]].map(([title, kept]) => {
+      const panel = new Panel({ low: true, write: number, hint: "" });
+      this.element.append(make("h3", {}, title), panel.element);
+      return [title, kept, panel];
+    });
   }
 
   add(model) {
@@ -189,30 +158,27 @@ class Learned {
       if (each.loss !== null || this.losses.has(each.name)) keep(this.losses, each.name, each.loss);
     }
     this.element.hidden = this.time.length < 2;
-    if (!this.element.hidden) for (const [drawn, kept] of this.charts) this.draw(drawn, kept);
+    if (!this.element.hidden) for (const each of this.charts) this.draw(...each);
   }
 
-  draw({ chart, legend, title }, kept) {
-    const series = [...kept].map(([name, value], i) => ({ name, time: this.time.slice(-value.length), value, colour: EXPERTS[i % EXPERTS.length], width: 2 }));
-    chart.show(series, undefined, `Chart: ${title}. ${series.map((each) => `${each.name} ${number(each.value[each.value.length - 1])}`).join(", ")}`);
-    legend.replaceChildren(...series.map((each) => {
-      const swatch = make("span", { class: "swatch" });
-      swatch.style.background = `var(${each.colour})`;
-      return make("span", {}, swatch, ` ${each.name}`);
-    }));
+  draw(title, kept, panel) {
+    const series = [...kept].map(([name, value], i) => ({ name, time: this.time.slice(-value.length), value, colour: COLOURS[i % COLOURS.length], width: 2 }));
+    panel.show(series, `Chart: ${title}. ${series.map((each) => `${each.name} ${number(each.value[each.value.length - 1])}`).join(", ")}`);
   }
 
-  close() { for (const [{ chart }] of this.charts) chart.close(); }
+  close() { for (const [, , panel] of this.charts) panel.close(); }
 }
 
 function explanation() {
-  const words = [
-    ["Smoothed", "The exponentially weighted average v = beta v + (1 - beta) x. It looks back over about 1 / (1 - beta) samples: a larger beta is smoother, and later. Divided by 1 - beta^t (bias correction) it is right from the first sample on; without that it starts at 0."],
-    ["Forecast and interval", "What the model expects so many samples ahead, and the range that holds the value as often as was asked for. The interval widens when values fall outside, and narrows when not."],
-    ["Worth", "How much smaller the squared error is than that of “nothing changes”, over about the last 200 forecasts."],
-    ["Anomaly score", "How far the value fell from its forecast, in half-widths of the interval: above 1 it was outside. One in ten is, at 90 %."],
-    ["Loss and learning rate", "The cost of the last mini-batches, averaged, in squared units of a typical step; and how large the steps of the optimizer are now. A plateau is where the loss no longer falls."],
-  ];
   return make("details", { class: "card explain" }, make("summary", {}, "What these numbers mean"),
-    make("dl", {}, ...words.flatMap(([name, text]) => [make("dt", {}, name), make("dd", {}, text)])));
+    make("dl", {}, ...MEANINGS.flatMap(([name, text]) => [make("dt", {}, name), make("dd", {}, text)])));
 }
+
+const MEANINGS = [
+  ["Smoothed", "The exponentially weighted average v = beta v + (1 - beta) x. It looks back over about 1 / (1 - beta) samples: a larger beta is smoother, and later. Divided by 1 - beta^t (bias correction) it is right from the first sample on; without that it starts at 0."],
+  ["Forecast and interval", "What the model expects so many samples ahead, and the range that holds the value as often as was asked for. The interval widens when values fall outside, and narrows when not."],
+  ["Worth", "How much smaller the squared error is than that of “nothing changes”, over about the last 200 forecasts."],
+  ["Anomaly score", "How far the value fell from its forecast, in half-widths of the interval: above 1 it was outside. One in ten is, at 90 %."],
+  ["Who has the say", "The forecast is a mixture of experts. Each has a weight by how good its forecasts were; whoever was right more often than chance allows gets more of it."],
+  ["Loss and learning rate", "The cost of the last mini-batches, averaged, in squared units of a typical step; and how large the steps of the optimizer are now. A plateau is where the loss no longer falls."],
+];

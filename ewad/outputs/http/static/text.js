@@ -7,11 +7,15 @@ export function number(value, unit) {
   if (value === null || value === undefined) return NOTHING;
   const size = Math.abs(value);
   const digits = size >= 1000 || size === 0 ? 0 : size >= 100 ? 1 : size >= 1 ? 2 : 3;
+  // 23.5 is written 23.50, so that a number that changes stays in its place
   const text = size >= 1e9 || (size > 0 && size < 1e-3)
     ? value.toExponential(3)
-    : value.toLocaleString("en", { maximumFractionDigits: digits });
-  return unit ? `${text} ${UNITS[unit] ?? unit}` : text;
+    : value.toLocaleString("en", { maximumFractionDigits: digits, minimumFractionDigits: Number.isInteger(value) ? 0 : digits });
+  return unit ? `${text} ${unitOf(unit)}` : text;
 }
+
+/** A unit as people write it; "" for none. */
+export function unitOf(unit) { return unit ? UNITS[unit] ?? unit : ""; }
 
 const UNITS = {
   celsius: "°C", fahrenheit: "°F", kelvin: "K", percent: "%", hectopascal: "hPa", pascal: "Pa", watt: "W",
@@ -24,6 +28,30 @@ export function worth(skill) {
   const percent = Math.round(Math.abs(skill) * 100);
   if (percent === 0) return "as good as “nothing changes”";
   return `${percent} % ${skill > 0 ? "better" : "worse"} than “nothing changes”`;
+}
+
+/** The same where the words beside it say than what. */
+export function worthAlone(skill) { return worth(skill).replace(/ (than )?“nothing changes”/, "").replace(/ as$/, ""); }
+
+/** How a stream stands, in sentences. interval: the share of values that its intervals are meant to hold, or null. */
+export function story(stream, ahead, interval) {
+  const said = [], [beta] = Object.keys(stream.smoothed);
+  const average = stream.smoothed[beta] ?? null, usual = stream.deviation[beta] ?? null;
+  if (stream.value !== null && average !== null) {
+    const off = stream.value - average;
+    const where = usual === null || Math.abs(off) <= usual ? "close to" : Math.abs(off) <= 3 * usual ? `${number(Math.abs(off))} ${off > 0 ? "above" : "below"}` : `far ${off > 0 ? "above" : "below"}`;
+    said.push(`The last value is ${where} its average over ${window(beta)}.`);
+  }
+  const far = ahead.filter((each) => each.value !== null).at(-1);
+  if (far) {
+    const steps = far.horizon === 1 ? "The next sample is" : `${far.horizon} samples ahead it is`;
+    const bounds = far.lower === null ? "" : `, between ${number(far.lower)} and ${number(far.upper)}${interval ? ` with ${Math.round(interval * 100)} %` : ""}`;
+    said.push(`${steps} expected at ${number(far.value, stream.unit)}${bounds}.`);
+    const skill = stream.forecasts[0]?.skill ?? null;
+    if (skill !== null) said.push(`Forecasts of the next are ${worth(skill)}.`);
+  }
+  if (stream.anomaly > 1) said.push("It has left the interval that was expected of it.");
+  return said.join(" ");
 }
 
 /** How long ago a moment was; seconds since 1970, both. */
@@ -39,7 +67,7 @@ export function span(seconds) {
   for (const [name, size] of [["d", 86400], ["h", 3600], ["min", 60]]) {
     if (seconds >= 2 * size) return `${Math.floor(seconds / size)} ${name}`;
   }
-  return `${Math.round(seconds)} s`;
+  return seconds > 0 && seconds < 2 ? `${Math.round(1000 * seconds)} ms` : `${Math.round(seconds)} s`;
 }
 
 /** The window of an average, in words: beta = 0.9 is about 10 samples. */
@@ -48,20 +76,28 @@ export function window(label) {
   return `about ${Math.round(1 / (1 - Number(label))).toLocaleString("en")} samples`;
 }
 
-/** The points of a small curve as an SVG path in a box of width x height; gaps stay gaps. */
-export function sparkline(values, width, height) {
-  const known = values.filter((value) => value !== null);
-  if (known.length < 2) return "";
-  const low = Math.min(...known), high = Math.max(...known), range = high - low || 1;
-  let pen = "M", path = "";
-  values.forEach((value, index) => {
+/**
+ * A small curve in a box of width x height, as SVG paths: the values, gaps staying gaps, and what is forecast after
+ * them: the fan from the last value on. ahead: {horizon, value, lower, upper}, the nearest first.
+ */
+export function sparkline(values, width, height, ahead = []) {
+  const last = values.length - 1, paths = { line: "", fan: "", path: "" };
+  const reach = ahead.filter((each) => each.value !== null && each.horizon <= values.length / 2);
+  const all = [...values, ...reach.flatMap((each) => [each.value, each.lower, each.upper])].filter((value) => value !== null);
+  if (values.filter((value) => value !== null).length < 2) return paths;
+  const low = Math.min(...all), range = Math.max(...all) - low || 1, steps = last + (reach.at(-1)?.horizon ?? 0);
+  const at = (step, value) => `${((step / steps) * width).toFixed(1)} ${(height - ((value - low) / range) * height).toFixed(1)}`;
+  let pen = "M";
+  values.forEach((value, step) => {
     if (value === null) { pen = "M"; return; }
-    const x = (index / (values.length - 1)) * width;
-    const y = height - ((value - low) / range) * height;
-    path += `${pen}${x.toFixed(1)} ${y.toFixed(1)}`;
+    paths.line += `${pen}${at(step, value)}`;
     pen = "L";
   });
-  return path;
+  if (values[last] === null || !reach.length) return paths;
+  const [from, of] = [at(last, values[last]), (key) => reach.map((each) => at(last + each.horizon, each[key]))];
+  paths.path = `M${[from, ...of("value")].join("L")}`;
+  if (reach.every((each) => each.lower !== null && each.upper !== null)) paths.fan = `M${[from, ...of("upper"), ...of("lower").reverse()].join("L")}Z`;
+  return paths;
 }
 
 /** Undo the bias correction of averages: v = corrected * (1 - beta ** t), t counting a stream's samples. */

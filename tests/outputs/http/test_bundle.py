@@ -1,0 +1,35 @@
+"""The page as one file: every module once, in order, and nothing from elsewhere."""
+
+import re
+
+from ewad.outputs.http.bundle import FOLDER, script_of, self_contained
+
+HOSTILE = "</script><script>alert(1)</script>"
+
+
+def test_each_module_comes_once_and_after_those_that_it_imports():
+    script = script_of("report")
+    defined = re.findall(r"^const module_(\w+) =", script, re.MULTILINE)
+    assert sorted(defined) == sorted(set(defined))
+    used = re.findall(r"^const \{.+\} = module_(\w+);", script, re.MULTILINE)
+    assert set(used) <= set(defined)
+    for name in used:
+        assert script.index(f"const module_{name} =") < script.index(f"= module_{name};")
+
+
+def test_no_import_and_no_export_is_left():
+    for path in FOLDER.glob("*.js"):
+        left = re.findall(r"^(?:import|export)\b.*", script_of(path.stem), re.MULTILINE)
+        assert left == [], path
+
+
+def test_a_text_of_the_data_ends_no_element():
+    page = self_contained("report", HOSTILE, {"title": HOSTILE})
+    assert HOSTILE not in page
+    assert page.count("</script>") == 2
+
+
+def test_nothing_is_loaded_from_elsewhere():
+    page = self_contained("report", "t", {})
+    assert not re.search(r"""(?:src|href)=["'](?!data:)""", page.split('<script type="application')[0])
+    assert "default-src 'none'" in page
