@@ -136,6 +136,28 @@ def run(config: Path | None, discover: bool, seconds: float, jsonl: Path | None,
 
 @cli.command()
 @CONFIG
+@click.option("--log", "target", required=True, metavar="DIR", help="Where the log is written.")
+@click.option("--keep", metavar="7d", help="For how long the log keeps records; default: for ever.")
+@click.option("--keep-bytes", type=click.IntRange(1), help="How large it may become; default: no limit.")
+def gateway(config: Path | None, target: str, keep: str | None, keep_bytes: int | None) -> None:
+    """Write the samples of MQTT messages to a durable log, from which shards read them."""
+    from ewad.commands import gateway as writing
+    from ewad.config.syntax import parse_duration
+    from ewad.daemon import logs
+    from ewad.daemon.signals import SIGNALS
+
+    settings = _settings(config)
+    try:
+        keep_seconds = None if keep is None else parse_duration(keep)
+    except ValueError as error:
+        raise ConfigError(f"--keep: {error}") from error
+    logs.configure(settings.log.level, settings.log.format)
+    SIGNALS.hold()
+    writing.gateway(settings, target, keep_seconds, keep_bytes)
+
+
+@cli.command()
+@CONFIG
 @_broker_options
 @_stream_options
 @click.option("--connect", is_flag=True, help="Also connect and subscribe to the broker once.")
@@ -370,6 +392,34 @@ def backup(config: Path | None, target: Path) -> None:
     from ewad.commands import state as state_command
 
     click.echo(state_command.back_up(_settings(config), target))
+
+
+@state.command()
+@CONFIG
+@click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--into", required=True, type=click.Path(path_type=Path), help="Folder of the new files.")
+def split(config: Path | None, sources: tuple[Path, ...], into: Path) -> None:
+    """Deal the streams of state files SOURCES out to the shards of [shard], a new file each.
+
+    No daemon may run on SOURCES meanwhile. They stay as they are.
+    """
+    from ewad.commands import shards
+
+    click.echo(shards.split(_settings(config), sources, into))
+
+
+@state.command()
+@CONFIG
+@click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The new file.")
+def merge(config: Path | None, sources: tuple[Path, ...], output: Path) -> None:
+    """Put the streams of state files SOURCES into one new file.
+
+    No daemon may run on SOURCES meanwhile. They stay as they are.
+    """
+    from ewad.commands import shards
+
+    click.echo(shards.merge(_settings(config), sources, output))
 
 
 @cli.command()

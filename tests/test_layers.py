@@ -22,7 +22,7 @@ LAYERS = (
     ("store",),
     ("outputs",),
     ("daemon", "training"),
-    ("evaluation",),
+    ("evaluation", "scale"),
     ("demonstration",),
     ("commands",),
     ("cli",),

@@ -15,6 +15,7 @@ from ewad.config.settings import (
     Secret,
     Secrets,
     Settings,
+    ShardSettings,
     StateSettings,
     StreamSettings,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "Secret",
     "Secrets",
     "Settings",
+    "ShardSettings",
     "StateSettings",
     "StreamSettings",
     "effective",

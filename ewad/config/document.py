@@ -28,6 +28,7 @@ from ewad.config.service import (
     state_settings,
 )
 from ewad.config.settings import Settings
+from ewad.config.shard import SHARD, shard_problems, shard_settings
 from ewad.config.stream import STREAM
 from ewad.engine.settings import auto
 
@@ -73,6 +74,7 @@ SECTIONS: dict[str, Section] = {
     "files": Section(FILES, "files", _plainly(FilesSettings)),
     "publish": Section(PUBLISH, "publish", publish_settings),
     "otlp": Section(OTLP, "otlp", otlp_settings),
+    "shard": Section(SHARD, "shard", lambda values, place: shard_settings(values)),
 }
 
 
@@ -80,7 +82,7 @@ def settings_of(raw: Mapping[str, Any], place: DocumentPlace) -> Settings:
     """Return the settings that a raw document at this place means. Raises Invalid."""
     found = {name: raw.get(name, {}) for name, each in SECTIONS.items() if each.needed or name in raw}
     document = found | dict(raw)
-    problems = [*_cross_checks(raw), *own_messages(raw)]
+    problems = [*_cross_checks(raw), *own_messages(raw), *shard_problems(raw)]
     values: dict[str, Any] = {}
     try:
         values = checks.table(document, {name: section.check(place) for name, section in SECTIONS.items()})

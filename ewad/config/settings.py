@@ -16,6 +16,7 @@ from ewad.config.otlp import OtlpSettings
 from ewad.config.publish import PublishSettings
 from ewad.config.secret import Secret, Secrets
 from ewad.config.service import LimitSettings, LogSettings, ReloadSettings, StateSettings
+from ewad.config.shard import ShardSettings
 from ewad.config.stream import StreamSettings
 from ewad.engine import EngineSettings, GroupSettings, ModelSettings
 
@@ -29,6 +30,7 @@ __all__ = [
     "Secret",
     "Secrets",
     "Settings",
+    "ShardSettings",
     "StateSettings",
     "StreamSettings",
 ]
@@ -52,8 +54,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     files: FilesSettings | None = None
     publish: PublishSettings | None = None
     otlp: OtlpSettings | None = None
+    shard: ShardSettings | None = None
     jsonl: str | None = None
     secrets: Secrets = Secrets()
+
+    @property
+    def client_id(self) -> str:
+        """The name of the broker's session; each shard has its own."""
+        index = None if self.shard is None else self.shard.index
+        return self.mqtt.client_id if index is None else f"{self.mqtt.client_id}-{index}"
 
     def engine_settings(self) -> EngineSettings:
         """Return what the engine needs of all this."""
@@ -70,6 +79,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                 forget_after_seconds=block.forget_after_seconds or math.inf,
                 out_of_order=block.out_of_order,
                 times_are_arrivals=not block.timed,
+                max_streams=block.max_streams,
                 model=None if block.model is None else self.models[block.model],
             )
             for block in self.streams

@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-
-from ewad.engine import Engine
+from typing import Protocol
 
 log = logging.getLogger("ewad.daemon")
 
@@ -21,6 +20,16 @@ ABSURD_STANDING_SECONDS = 3600.0
 # November 2023, before the first version of ewad: a clock that says less has not been set since it started.
 UNSET = 1.7e9
 TOLD_SECONDS = 600.0  # a clock that is set again and again is told so often at the most
+
+
+class Arrivals(Protocol):
+    """Times of arrival that are kept somewhere, Unix seconds: those of an engine, or of a log."""
+
+    def newest_arrival(self, limit: float = ...) -> float | None:
+        """Return the latest one up to the limit; None if there is none."""
+
+    def move_times(self, seconds: float, now: float) -> None:
+        """Move all by so many seconds, none of them past now."""
 
 
 def elapsing() -> float:
@@ -49,7 +58,7 @@ class ArrivalClock:
 
     def __init__(
         self,
-        engine: Engine,
+        engine: Arrivals,
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = elapsing,
     ) -> None:
@@ -99,7 +108,7 @@ def _standing(step: float) -> float:
     return STANDING_SECONDS if abs(step) <= ABSURD_SECONDS else ABSURD_STANDING_SECONDS
 
 
-def _start(engine: Engine, wall: float) -> tuple[float, tuple[float, float] | None]:
+def _start(engine: Arrivals, wall: float) -> tuple[float, tuple[float, float] | None]:
     """Return the time to start from, and what times were moved by: rules 2 and 3 of ArrivalClock."""
     newest = engine.newest_arrival()
     if newest is None or (0.0 <= wall - newest <= ABSURD_SECONDS and wall >= UNSET):

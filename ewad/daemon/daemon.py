@@ -21,7 +21,9 @@ from ewad.daemon.parts import (
     exposition_of,
     let_go,
     new_engine,
+    new_intake,
     of_engine,
+    refuse_foreign,
     served,
     session_of,
     tell,
@@ -85,6 +87,7 @@ class Daemon:
             received=lambda: self.intake.received,
             rejected=self._rejected,
             absent=lambda: self.intake.absent,
+            foreign=lambda: self.intake.foreign,
             streams=lambda: self.engine.n_streams,
             refused=lambda: self.engine.refused,
             forgotten=lambda: self.engine.forgotten,
@@ -100,7 +103,8 @@ class Daemon:
         self.engine = new_engine(settings) if self.store is None else self.store.engine
         self.deliveries = Deliveries() if self.store is None else self.store.deliveries
         self.clock = make_clock(self.engine)
-        self.intake = Intake(self.engine, settings.streams, settings.limits.max_payload_bytes)
+        self.intake = new_intake(self.engine, settings)
+        refuse_foreign(self.intake, self.engine, settings)
         self._forgotten = self.intake.adopt()
         self._log_homeless(self._forgotten)
         self.sinks = Sinks(settings, settings.group_settings())
@@ -179,9 +183,11 @@ class Daemon:
 
         Raises ConfigError, with the old ones in force, where the new ones can't be used.
         """
-        old, new = self.settings, msgspec.structs.replace(settings, state=self.settings.state)
-        if settings.state != old.state:
-            log.warning("reload: [state] differs: restart for that")
+        old = self.settings
+        new = msgspec.structs.replace(settings, state=old.state, shard=old.shard)
+        for table in ("state", "shard"):
+            if getattr(settings, table) != getattr(old, table):
+                log.warning("reload: [%s] differs: restart for that", table)
         connection = await asyncio.to_thread(connection_settings, new)
         engine = None if of_engine(new) == of_engine(old) else await asyncio.to_thread(new_engine, new)
         source = None
@@ -248,7 +254,7 @@ class Daemon:
     def _succeeded(self, new: Settings, engine: Engine) -> _Successor:
         """Return what goes on in place of the engine and the intake, which stay as they are."""
         loaded = engine.take_over(self.engine.cut())
-        intake = Intake(engine, new.streams, new.limits.max_payload_bytes)
+        intake = new_intake(engine, new)
         intake.go_on_from(self.intake)
         return _Successor(engine, intake, exposition_of(engine, new), loaded, intake.adopt())
 

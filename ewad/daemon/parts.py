@@ -9,8 +9,12 @@ from typing import Any
 from ewad import __version__, kernels
 from ewad.config import Settings
 from ewad.engine import Engine
+from ewad.errors import StateError
+from ewad.ingest.intake import Intake
+from ewad.ingest.sharding import belonging
 from ewad.outputs.http.server import HttpServer
 from ewad.outputs.prometheus.exposition import Exposition
+from ewad.outputs.text import counted
 from ewad.store.model_file import start_models
 
 log = logging.getLogger("ewad.daemon")
@@ -26,6 +30,31 @@ def new_engine(settings: Settings) -> Engine:
     return engine
 
 
+def new_intake(engine: Engine, settings: Settings) -> Intake:
+    """Return what hands the engine the messages of these settings, those of its shard."""
+    belongs = belonging(settings.shard, settings.streams)
+    return Intake(engine, settings.streams, settings.limits.max_payload_bytes, belongs)
+
+
+def refuse_foreign(intake: Intake, engine: Engine, settings: Settings) -> None:
+    """Raise StateError if the engine has streams of other shards: they would get no sample any more."""
+    belongs = belonging(settings.shard, settings.streams)
+    if belongs is None or settings.shard is None:
+        return
+    names = (
+        (name, block.topic_of_stream(name))
+        for block in intake.blocks
+        for name in engine.groups[block.group].streams.names
+    )
+    foreign = [name for name, topic in names if topic is not None and not belongs(topic)]
+    if foreign:
+        raise StateError(
+            f"state: expected streams of shard {settings.shard.index} of {settings.shard.count}, got "
+            f"{counted(len(foreign), 'stream')} of others, such as {foreign[0]}: has shard.count changed? "
+            f"`ewad state split` moves streams to where they belong"
+        )
+
+
 def of_engine(settings: Settings) -> object:
     """Return what of the settings an engine is made of."""
     return settings.streams, settings.models, settings.limits
@@ -33,7 +62,7 @@ def of_engine(settings: Settings) -> object:
 
 def session_of(settings: Settings) -> str:
     """Return which broker's session the daemon has under these settings."""
-    return f"{settings.mqtt.client_id} at {settings.mqtt.url}"
+    return f"{settings.client_id} at {settings.mqtt.url}"
 
 
 def units_of(settings: Settings) -> list[str | None]:
@@ -43,7 +72,8 @@ def units_of(settings: Settings) -> list[str | None]:
 
 def exposition_of(engine: Engine, settings: Settings) -> Exposition:
     """Return what writes the engine's series."""
-    return Exposition(engine, [block.stale_after_seconds for block in settings.streams])
+    shard = None if settings.shard is None else settings.shard.index
+    return Exposition(engine, [block.stale_after_seconds for block in settings.streams], shard)
 
 
 async def served(server: HttpServer, settings: Settings) -> list[str]:

@@ -9,13 +9,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ewad.engine import state
+from ewad.engine import changed_rows, state
 from ewad.engine.batch import Batch, Results
 from ewad.engine.blocks import Assembly, Outline, header_of
 from ewad.engine.cut import Cut
 from ewad.engine.group import Group, Labels
 from ewad.engine.refusals import Refusals
 from ewad.engine.settings import GroupSettings
+from ewad.engine.settings_json import EngineSettings
+from ewad.errors import StateError
 from ewad.kernels.memory import Floats, Integers
 
 REFUSED = -1
@@ -53,11 +55,15 @@ class Engine:
     def add_stream(self, group: int, name: str, labels: Labels = ()) -> int:
         """Return the row of the stream in its group, a new one if need be; REFUSED past max_streams.
 
-        A stream that is refused again and again counts once, until streams are forgotten.
+        A stream that is refused again and again counts once, until streams are forgotten. One that the
+        group's own max_streams refuses does not count: no stream of another group makes room for it.
         """
-        row = self.groups[group].streams.find(name)
+        streams, limit = self.groups[group].streams, self.groups[group].settings.max_streams
+        row = streams.find(name)
         if row is not None:
             return row
+        if limit is not None and len(streams) >= limit:
+            return REFUSED
         if self._room <= 0:
             self._room = self.max_streams - self.n_streams
         if self._room <= 0:
@@ -150,8 +156,34 @@ class Engine:
         return self.groups[batch.group].observe(batch)
 
     def dump(self) -> bytes:
-        """Return the whole state in a portable form: a zip of .npy arrays and a JSON header."""
-        return self.cut().to_bytes()
+        """Return the whole state in a portable form: a zip of .npy arrays and a JSON header.
+
+        The header has the digest of the settings.
+        """
+        whole = self.cut()
+        return Cut({**whole.header, "settings": self.settings.digest}, whole.arrays).to_bytes()
+
+    @property
+    def settings(self) -> EngineSettings:
+        """What the engine is made of."""
+        return EngineSettings(tuple(group.settings for group in self.groups), self.max_streams)
+
+    def dump_rows(self, rows: Mapping[int, Integers]) -> bytes:
+        """Return the state of these rows of each group, ascending, and all that belongs to no row.
+
+        With all rows that have changed since another engine stood where this one stands now, new ones and
+        those whose stream is another one now among them, `apply_rows` lets that one catch up.
+        """
+        return changed_rows.dump(self.groups, self.counters(), rows)
+
+    def apply_rows(self, dumped: bytes) -> None:
+        """Put rows that another engine of the same settings has dumped into their places here.
+
+        Raises StateError if they are damaged, of other settings or arithmetic, or not all that this engine
+        lacks; the engine is then to be thrown away.
+        """
+        self._set_counters(changed_rows.apply(self.groups, dumped))
+        self._room = 0
 
     def cut(self) -> Cut:
         """Return the whole state as it is now. Its arrays are views, which the next batch changes."""
@@ -173,16 +205,22 @@ class Engine:
         self._set_counters(cut.header)
         return loaded
 
-    def load(self, dump: bytes) -> state.Loaded:
+    def load(self, dump: bytes, *, strict: bool = False) -> state.Loaded:
         """Put what fits of a dumped state into a new engine; return what became of it.
 
-        If nothing was dropped, continuing is bit-equal to never having stopped. Raises StateError if the dump
-        is damaged or of a newer version; the engine is then to be thrown away. Raises ValueError if the
-        engine has streams already.
+        If nothing was dropped, continuing is bit-equal to never having stopped. strict: only a dump of the
+        same settings will do. Raises StateError if that is not so, or if the dump is damaged or of a newer
+        version; the engine is then to be thrown away. Raises ValueError if the engine has streams already.
         """
         if self.n_streams:
             raise ValueError(f"engine: expected a new one to load into, got one of {self.n_streams} streams")
         header, loaded = state.load(self.groups, dump)
+        theirs = header.get("settings")
+        if strict and theirs != self.settings.digest:
+            raise StateError(
+                f"state: expected a dump of the settings {self.settings.digest[:12]}, got one of "
+                f"{theirs[:12] if theirs else 'unknown ones'}: the configuration has changed"
+            )
         self._set_counters(header)
         return loaded
 

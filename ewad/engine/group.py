@@ -60,6 +60,19 @@ class Streams:
         del left.names[removal.left :], left.labels[removal.left :]
         return left
 
+    def with_rows(self, rows: Sequence[int], streams: Sequence[tuple[str, Labels]], n: int) -> Streams:
+        """Return n streams: these ones in these rows, ascending, the others as they are here."""
+        if n == len(self) and [self.names[row] for row in rows] == [name for name, _ in streams]:
+            return self
+        found = Streams()
+        found.names, found.labels = self.names[:n], self.labels[:n]
+        found.names += [""] * (n - len(found.names))
+        found.labels += [()] * (n - len(found.labels))
+        for row, (name, labels) in zip(rows, streams, strict=True):
+            found.names[row], found.labels[row] = name, labels
+        found._rows = {name: row for row, name in enumerate(found.names)}
+        return found
+
 
 class Group(RowState):
     """The state of the streams of one block, a row each.

@@ -134,6 +134,7 @@ class GroupSettings:
     topics: where its samples come from; a block of another name but the same topics is the same, renamed.
     stale_after_seconds, forget_after_seconds: streams that are silent for longer may be, or are, forgotten.
     times_are_arrivals: the time of a sample is when it arrived; no payload tells it.
+    max_streams: of this group; None: the engine's limit alone counts.
     """
 
     name: str
@@ -144,6 +145,7 @@ class GroupSettings:
     stale_after_seconds: float = math.inf
     forget_after_seconds: float = math.inf
     times_are_arrivals: bool = False
+    max_streams: int | None = None
 
     @property
     def beta_labels(self) -> tuple[str, ...]:

@@ -45,6 +45,9 @@ class StreamBlock:
         self.times: list[float] = []  # of each sample, if the payload tells
         self.spans: list[tuple[int, float]] = []  # else how many samples arrived when
         self._marked = 0  # samples in spans
+        # For who asks: of each waiting sample that was retained, whether its payload told its time.
+        self.retained: dict[int, bool] | None = None
+        self.taken_retained: dict[int, bool] = {}  # likewise, of the batch taken last
         self._latest: dict[int, int] = {}  # row -> index of its last sample among the first _known
         self._known = 0
 
@@ -59,12 +62,22 @@ class StreamBlock:
 
     def labels_of_stream(self, name: str) -> Labels | None:
         """Return the labels of a stream of that name, None if it can't be one of this block."""
+        _, labels = self._home_of(name)
+        return labels
+
+    def topic_of_stream(self, name: str) -> str | None:
+        """Return the topic that gives a stream its name, None if it can't be one of this block."""
+        topic, _ = self._home_of(name)
+        return topic
+
+    def _home_of(self, name: str) -> tuple[str, Labels] | tuple[None, None]:
+        """Return topic and labels of a stream of that name."""
         for topic, told in self.naming.parsed(name):
             found = (template.match(topic) for template in self.templates if self.takes(topic))
             labels = next((labels for labels in found if labels is not None), None)
             if labels is not None:
-                return joined(labels, told)
-        return None
+                return topic, joined(labels, told)
+        return None, None
 
     def topics_of_stream(self, name: str) -> list[str]:
         """Return the topics that a stream's messages may come by."""
@@ -93,8 +106,15 @@ class StreamBlock:
         if self.timed:
             self.times.append(time)
 
+    def mark_retained(self, has_time: bool) -> None:
+        """Note that the sample added last was retained; has_time: its payload told its time."""
+        if self.retained is not None:
+            self.retained[len(self.rows) - 1] = has_time
+
     def take_batch(self, arrival: float, most: int) -> Batch:
         """Return the first waiting samples in order of arrival, at most so many, and forget them."""
+        if self.retained is not None:
+            self.taken_retained, self.retained = self.retained, {}
         rows, values = self.rows[:most], self.values[:most]
         if not self.timed:
             counts, arrivals = zip(*self._take_spans(len(rows)), strict=True)

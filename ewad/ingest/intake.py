@@ -48,13 +48,21 @@ class Intake:
     received counts messages; rejected counts those of which something was refused, by reason (all of
     REASONS from the start); absent those in which no block found any of its fields, which is no fault. A
     retained message whose value is the stream's last is a copy, not a sample.
+    foreign: messages of topics that belong to other shards; they count nowhere else.
     """
 
     def __init__(
-        self, engine: Engine, blocks: Sequence[StreamSettings], max_payload_bytes: int = 65_536
+        self,
+        engine: Engine,
+        blocks: Sequence[StreamSettings],
+        max_payload_bytes: int = 65_536,
+        belongs: Callable[[str], bool] | None = None,
     ) -> None:
+        """belongs: whether a topic is one of this shard's; None: all are."""
         self.received = 0
         self.absent = 0
+        self.foreign = 0
+        self._belongs = belongs
         self._faults = Faults()
         self.rejected = self._faults.counts
         self._engine = engine
@@ -75,6 +83,10 @@ class Intake:
 
     def consume(self, messages: Sequence[Message], arrival: float) -> None:
         """Decode messages that arrived at the Unix time arrival; their samples wait for commit."""
+        if (belongs := self._belongs) is not None:
+            own = [message for message in messages if belongs(message.topic)]
+            self.foreign += len(messages) - len(own)
+            messages = own
         route_of, got_samples = self._routes.get, self._read.add
         for message in messages:
             route = route_of(message.topic)
@@ -167,7 +179,7 @@ class Intake:
 
     def go_on_from(self, other: Intake) -> None:
         """Go on counting where another intake ends."""
-        self.received, self.absent = other.received, other.absent
+        self.received, self.absent, self.foreign = other.received, other.absent, other.foreign
         self._faults.go_on_from(other._faults)
 
     def forget(self, now: float) -> list[Forgotten]:
@@ -300,6 +312,8 @@ class Intake:
         if message.retain and self._is_copy(block, row, value, record.time):
             return DecodeError("retained", "expected a new value in a retained message")
         block.add(row, value, time)
+        if message.retain:
+            block.mark_retained(record.time is not None)
         self._read.add(block.group)
         return fault
 
@@ -315,8 +329,7 @@ class Intake:
         if known is not None:
             return known
         labels = joined(target.labels, block.naming.told(*record.key))
-        full = block.settings.max_streams is not None and len(streams) >= block.settings.max_streams
-        row = REFUSED if full else self._engine.add_stream(block.group, name, labels)
+        row = self._engine.add_stream(block.group, name, labels)
         if row == REFUSED:
             self._faults.note_limit(topic, block, self._limit(block))
             if topic in self._targets:

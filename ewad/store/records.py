@@ -144,13 +144,16 @@ class CommitRecord(msgspec.Struct, frozen=True, array_like=True):
             changes.all_changed()
             engine.move_times(*self.moved)
         engine.refused, engine.answered = self.refused, self.answered
-        notes = Acknowledgements(
+        deliveries.record(self.acknowledgements())
+
+    def acknowledgements(self) -> Acknowledgements:
+        """Return what it told of the broker's session."""
+        return Acknowledgements(
             pubacks=_column(self.pubacks, TAGS).tolist(),
             pubrecs=_column(self.pubrecs, IDS).tolist() + _column(self.pubrec_tags, TAGS).tolist(),
             pubcomps=_column(self.pubcomps, IDS).tolist(),
             session_lost=self.session_lost,
         )
-        deliveries.record(notes)
 
 
 class Head(msgspec.Struct, frozen=True, array_like=True):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ewad.engine import Engine
+from ewad.ingest.mqtt.deliveries import Deliveries
 from ewad.store.changes import Changes
 from ewad.store.file import StateFile
 from ewad.store.records import Head, Manifest, encode
@@ -25,15 +26,18 @@ class Seeding:
         self._file, self._recovered = recover(path, "power", session, new_engine, now)
         self.engine = self._recovered.engine
 
-    def keep(self, now: float) -> None:
-        """Write the engine as it is now; all of it, or nothing changes. now: Unix seconds."""
+    def keep(self, now: float, deliveries: Deliveries | None = None) -> None:
+        """Write the engine as it is now; all of it, or nothing changes.
+
+        now: Unix seconds.  deliveries: what has been taken from the broker's session; None: as in the file.
+        """
         file, recovered, changes = self._file, self._recovered, Changes(self.engine)
         file.begin_snapshot(whole=True)
         changes.begin(file.add_block, whole=True)
         while changes.copy_next():
             pass
         header, blocks = changes.copied()
-        head = encode(Head.of(self._session, recovered.deliveries))
+        head = encode(Head.of(self._session, deliveries or recovered.deliveries))
         file.finish_snapshot(recovered.sequence + 1, Manifest(now, head, header, []), blocks)
 
     def close(self) -> None:

@@ -31,7 +31,7 @@ def environment(**changes: str) -> dict[str, str]:
 class Daemon:
     """`ewad run`. `settings`: a configuration to which the broker's address and a free port are added.
 
-    http: further lines of [http]. tls, headers: how to speak to it then.
+    http: further lines of [http]. tls, headers: how to speak to it then.  verb: another command, and options.
     """
 
     def __init__(
@@ -47,6 +47,7 @@ class Daemon:
         client_id: str | None = None,
         environ: Mapping[str, str] | None = None,
         command: Sequence[str] = EWAD,
+        verb: Sequence[str] = ("run",),
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.config = directory / "ewad.toml"
@@ -58,7 +59,7 @@ class Daemon:
         self._stderr = directory / "stderr"
         self.environ = environment(**(environ or {}))
         self._tls, self._headers = tls, headers or {}
-        self._command = command
+        self._command, self._verb = command, verb
         self.address = ""
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -66,7 +67,10 @@ class Daemon:
         """Start it; on return it serves HTTP."""
         with self._stderr.open("wb") as stderr:
             self.process = subprocess.Popen(
-                [*self._command, "run", "-c", self.config], stdout=stderr, stderr=stderr, env=self.environ
+                [*self._command, *self._verb, "-c", self.config],
+                stdout=stderr,
+                stderr=stderr,
+                env=self.environ,
             )
         served = re.compile(r"serving metrics at https?://(\S+)/metrics ")
         until(lambda: served.search(self.stderr) or self.process.poll() is not None, lambda: self.stderr)

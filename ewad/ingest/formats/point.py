@@ -26,6 +26,11 @@ ReadPoints = Callable[[str, bytes], Sequence[Point]]
 Quick = Callable[[bytes], float]
 
 
+def one_topic(topic: str) -> Sequence[str]:
+    """Return the topic: no other one carries its streams."""
+    return (topic,)
+
+
 class Format(NamedTuple):
     """How a format is read: the FORMAT of its file.
 
@@ -39,5 +44,5 @@ class Format(NamedTuple):
     fields: tuple[tuple[str, str], ...] = ()
     labels: tuple[tuple[str, str], ...] = ()
     dynamic: bool = False
-    topics: Callable[[str], Sequence[str]] = lambda topic: (topic,)
+    topics: Callable[[str], Sequence[str]] = one_topic
     quick: Callable[[tuple[str, ...], float, int, Quick], Quick] | None = None

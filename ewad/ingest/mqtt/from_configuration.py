@@ -27,7 +27,7 @@ def connection_settings(settings: Settings) -> ConnectionSettings:
         transport=mqtt.address.transport,
         path=mqtt.address.path + (f"?{secrets.mqtt_query.reveal()}" if secrets.mqtt_query else ""),
         version=mqtt.version,
-        client_id=mqtt.client_id,
+        client_id=settings.client_id,
         qos=mqtt.qos,
         session_expiry_seconds=mqtt.session_expiry_seconds,
         username=mqtt.username,

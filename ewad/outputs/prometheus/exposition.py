@@ -70,8 +70,12 @@ class RowLabels:
 class Exposition:
     """Renders an engine's series. Keeps one string a stream; nothing is done when a sample arrives."""
 
-    def __init__(self, engine: Engine, stale_after: Sequence[float]) -> None:
-        """Take an engine and, for each of its groups, the seconds after which a silent stream leaves."""
+    def __init__(self, engine: Engine, stale_after: Sequence[float], shard: int | None = None) -> None:
+        """Take an engine and, for each of its groups, the seconds after which a silent stream leaves.
+
+        shard: which one of several it is: a label of models that streams share, each shard has its own.
+        """
+        self._shard = "" if shard is None else f',shard="{shard}"'
         self._engine = engine
         self._stale_after = stale_after
         self._labels = [RowLabels(group.name, group.streams) for group in engine.groups]
@@ -111,7 +115,7 @@ class Exposition:
                 return
             model = f'model="{escape(group.forecaster.settings.name)}",'
             if group.forecaster.shared:
-                labels = [f'{model}group="{escape(group.name)}"']
+                labels = [f'{model}group="{escape(group.name)}"{self._shard}']
                 yield 1, "".join([_lines(name, labels, *column) for column in quantity.standing(group)])
                 return
         row_labels = self._row_labels(index)

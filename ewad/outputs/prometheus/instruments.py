@@ -66,6 +66,7 @@ class Instruments:
         reload_successful: Callable[[], bool],
         repeated: Callable[[], int] = lambda: 0,
         absent: Callable[[], int] = lambda: 0,
+        foreign: Callable[[], int] = lambda: 0,
         state: Callable[[], StateFacts | None] = lambda: None,
         sinks: Callable[[], Iterable[Count]] = lambda: (),
     ) -> None:
@@ -82,6 +83,7 @@ class Instruments:
         self._reload_successful = reload_successful
         self._repeated = repeated
         self._absent = absent
+        self._foreign = foreign
         self._state = state
         self._sinks = sinks
         self._registry = CollectorRegistry()
@@ -141,6 +143,9 @@ class Instruments:
             "ewad_messages_absent",
             "Messages without any of the fields that blocks of their topic read: no fault.",
             self._absent(),
+        )
+        yield CounterMetricFamily(
+            "ewad_messages_foreign", "Messages of topics that belong to other shards.", self._foreign()
         )
         yield GaugeMetricFamily("ewad_streams", "Streams known.", self.streams())
         yield CounterMetricFamily("ewad_streams_refused", "Streams past limits.max_streams.", self._refused())

@@ -1,0 +1,198 @@
+"""`ewad gateway`: MQTT in, a durable log of records out; no engine, so that it keeps up with any broker."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Protocol
+
+from ewad import __version__
+from ewad.config import Settings, ShardSettings
+from ewad.daemon.clock import ArrivalClock, Arrivals
+from ewad.daemon.notify import Notifier
+from ewad.daemon.parts import exposition_of, served
+from ewad.daemon.signals import SIGNALS
+from ewad.engine import Engine
+from ewad.ingest.formats.reasons import REASONS
+from ewad.ingest.mqtt.consumer import Message
+from ewad.ingest.mqtt.deliveries import Acknowledgements, Deliveries
+from ewad.ingest.mqtt.from_configuration import connection_settings
+from ewad.ingest.mqtt.source import make_source
+from ewad.outputs.http.access import server_tls
+from ewad.outputs.http.server import HttpServer
+from ewad.outputs.prometheus.instruments import Instruments
+from ewad.scale.collector import Collector
+from ewad.scale.log_thread import Destination, Job, LogThread
+
+log = logging.getLogger("ewad.gateway")
+
+TICK_SECONDS = 5.0  # between looks at what is silent for too long, in each shard
+CLOCK_SECONDS = 1.0
+STATUS_SECONDS = 5.0
+
+
+class GatewayLog(Destination, Arrivals, Protocol):
+    """Where a gateway writes, and what that knows of the broker's session and of times."""
+
+    @property
+    def deliveries(self) -> Deliveries: ...  # noqa: D102
+
+
+class GatewayConsumer:
+    """A Consumer that makes records of what it takes and hands them to the log."""
+
+    def __init__(self, collector: Collector, thread: LogThread) -> None:
+        self._collector = collector
+        self._thread = thread
+        self._arrival = 0.0
+        self._tick: float | None = None
+        self._move: Callable[[], tuple[float, float] | None] | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether the log can't follow. Raises what has ended it."""
+        return self._thread.busy
+
+    def consume(self, messages: Sequence[Message], arrival: float) -> None:
+        """Decode messages; their samples wait for `commit`."""
+        self._arrival = arrival
+        self._collector.consume(messages, arrival)
+
+    def commit(self, notes: Acknowledgements, done: Callable[[], None]) -> None:
+        """Hand what waits to the log; done is called once it is kept."""
+        self._thread.put(Job(self._collector.take(), notes, self._arrival, done))
+        self._pass_time()
+
+    def tick(self, now: float) -> None:
+        """Let each shard forget what is silent for too long, once no sample waits."""
+        self._tick = now
+        self._pass_time()
+
+    def move(self, due: Callable[[], tuple[float, float] | None]) -> None:
+        """Let times of arrival move by what is due, once no sample waits."""
+        self._move = due
+        self._pass_time()
+
+    def _pass_time(self) -> None:
+        if self._collector.waiting or (self._tick is None and self._move is None):
+            return
+        moved = None if self._move is None else self._move()
+        records = self._collector.of_all(tick=self._tick, moved=moved)
+        if self._tick is not None or moved is not None:
+            self._thread.put(Job(records, Acknowledgements(), self._arrival, lambda: None))
+        self._tick = self._move = None
+
+
+class Gateway:
+    """One broker's messages for one log. Raises ConfigError where the settings can't be used."""
+
+    def __init__(self, settings: Settings, destination: GatewayLog, notifier: Notifier | None = None) -> None:
+        self.settings = settings
+        self.collector = Collector(settings, settings.shard or ShardSettings())
+        deliveries = destination.deliveries
+        self.clock = ArrivalClock(destination)
+        self.instruments = Instruments(
+            version=__version__,
+            reasons=REASONS,
+            received=lambda: self.collector.intake.received,
+            rejected=lambda: self.collector.intake.rejected,
+            absent=lambda: self.collector.intake.absent,
+            streams=lambda: self.collector.engine.n_streams,
+            refused=lambda: 0,
+            forgotten=lambda: 0,
+            connected=lambda: self.source.connected,
+            reconnects=lambda: self.source.reconnects,
+            reload_successful=lambda: True,
+            repeated=lambda: deliveries.repeated,
+        )
+        self.thread = LogThread(destination, self.instruments.commit_seconds.observe)
+        self.consumer = GatewayConsumer(self.collector, self.thread)
+        self.source = make_source(connection_settings(settings), self.consumer, deliveries, self.clock.now)
+        nobody = Engine(settings.group_settings())  # whose page is empty: streams are the shards' to show
+        self.server = HttpServer(
+            settings.http.listen.host,
+            settings.http.listen.port,
+            engine=nobody,
+            exposition=exposition_of(nobody, settings),
+            instruments=self.instruments,
+            not_ready=lambda: None if self.source.connected else self.source.status,
+            tls=server_tls(settings.http),
+            users=settings.secrets.http_users,
+            clock=self.clock.now,
+        )
+        self.notifier = notifier or Notifier()
+
+    async def start(self) -> list[str]:
+        """Serve HTTP and return the addresses it listens on."""
+        addresses = await served(self.server, self.settings)
+        self.thread.start()
+        self.notifier.ready(self.source.status)
+        return addresses
+
+    async def run(self) -> None:
+        """Receive and write until cancelled; then commit, acknowledge and disconnect."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self.source.run(), name="mqtt")
+                tasks.create_task(self._report(), name="report")
+                tasks.create_task(self._tick(), name="tick")
+                tasks.create_task(self._follow_the_clock(), name="clock")
+        finally:
+            self.notifier.stopping()
+            await asyncio.to_thread(self.thread.close)
+            await self.server.stop()
+            log.info("stopped messages=%d", self.collector.intake.received)
+
+    async def _report(self) -> None:
+        watchdog = self.notifier.watchdog_interval_seconds
+        while True:
+            self.notifier.watchdog()
+            self.notifier.status(self.source.status)
+            await asyncio.sleep(min(STATUS_SECONDS, watchdog or STATUS_SECONDS))
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            if not self.thread.busy:
+                self.consumer.tick(self.clock.now())
+
+    async def _follow_the_clock(self) -> None:
+        while True:
+            await asyncio.sleep(CLOCK_SECONDS)
+            if self.clock.due() is not None:
+                self.consumer.move(self._moved)
+
+    def _moved(self) -> tuple[float, float] | None:
+        """Follow the system clock if that is due still; return how far times move."""
+        seconds = self.clock.due()
+        if seconds is None:
+            return None
+        moved = seconds, self.clock.now() + seconds
+        self.clock.follow(seconds)
+        return moved
+
+
+async def _start_and_run(gateway: Gateway) -> None:
+    """Run until a signal stops it. Until it has started, that ends the process."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None  # noqa: S101 (a coroutine that runs has one)
+    await gateway.start()
+    SIGNALS.hand_over(
+        stop=partial(loop.call_soon_threadsafe, task.cancel),
+        reload=lambda: log.warning(
+            "reload: a gateway reads its configuration at the start alone: restart it"
+        ),
+    )
+    try:
+        await gateway.run()
+    except asyncio.CancelledError:
+        log.debug("ended by a signal")
+    finally:
+        SIGNALS.ignore()
+
+
+def run(gateway: Gateway) -> None:
+    """Run the gateway until SIGTERM or SIGINT."""
+    asyncio.run(_start_and_run(gateway))

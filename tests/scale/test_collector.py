@@ -1,0 +1,101 @@
+"""What a gateway makes of messages: records from which a shard gets what a daemon's engine has."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from ewad import config
+from ewad.config import ShardSettings
+from ewad.engine import Engine
+from ewad.ingest.intake import Intake
+from ewad.ingest.sharding import sharding
+from ewad.scale import Record, Shard
+from ewad.scale.collector import Collector
+
+SETTINGS = config.parse(
+    {
+        "stream": [
+            {"name": "t", "topic": "site/{room}/temperature", "beta": [0.9], "max_streams": 5},
+            {"name": "e", "topic": "env/{room}", "format": "json", "field": ["t", "h"], "time_field": "ts"},
+        ],
+    },
+    "test",
+    {},
+)
+CROWDED = config.parse(
+    {"stream": [{"name": "t", "topic": "site/{room}/temperature"}], "limits": {"max_streams": 5}}, "test", {}
+)
+
+
+def message(topic, payload, retain=False):
+    return SimpleNamespace(topic=topic, payload=payload, retain=retain)
+
+
+def random_messages(seed, n=400):
+    random = np.random.default_rng(seed)
+    for at in range(n):
+        room, retain = int(random.integers(0, 8)), bool(random.random() < 0.1)
+        if random.random() < 0.5:
+            value = random.choice(["20.5", "21.5", "broken"])
+            yield message(f"site/{room}/temperature", value.encode(), retain)
+        else:
+            time = 1e9 + at - int(random.integers(0, 3))
+            yield message(f"env/{room}", b'{"t": %d, "h": 5, "ts": %d}' % (room, time), retain)
+
+
+def records_and_engine(seed, shards, settings=SETTINGS):
+    """Let the same commits pass a gateway's collector and a daemon's intake."""
+    engine = Engine(settings.group_settings(), settings.limits.max_streams)
+    intake = Intake(engine, settings.streams)
+    collector, records = Collector(settings, shards), []
+    messages = [*random_messages(seed)]
+    for start in range(0, len(messages), 37):
+        for each in (collector, intake):
+            each.consume(messages[start : start + 37], 2e9 + start)
+        records += [Record.decode(record.encode()) for record in collector.take()]
+        intake.observe()
+    return records, engine
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("settings", [SETTINGS, CROWDED])
+def test_a_shard_of_all_has_what_a_daemons_engine_has(seed, settings):
+    records, engine = records_and_engine(seed, ShardSettings(), settings)
+    shard = Shard(settings.engine_settings())
+    for record in records:
+        shard.apply(record)
+    assert len(engine.groups[0].streams) == 5
+    assert engine.refused == (3 if settings is CROWDED else 0)
+    assert shard.dump() == engine.dump()
+
+
+def test_each_record_is_of_one_shard_and_streams_of_a_topic_meet():
+    records, _ = records_and_engine(1, ShardSettings(count=4))
+    shard_of = sharding(ShardSettings(count=4), SETTINGS.streams)
+    seen = set()
+    for record in records:
+        seen.add(record.shard)
+        for name in record.names:
+            topic = name if record.block == "t" else name.rpartition("/")[0]
+            assert shard_of(topic) == record.shard
+    assert len(seen) > 1
+
+
+def test_streams_that_are_past_the_names_kept_are_named_anew(monkeypatch):
+    monkeypatch.setattr("ewad.scale.collector.MOST_STREAMS", 2)
+    records, engine = records_and_engine(2, ShardSettings())
+    shard = Shard(SETTINGS.engine_settings())
+    for record in records:
+        shard.apply(record)
+    assert shard.engine.n_streams == engine.n_streams
+    np.testing.assert_array_equal(shard.engine.groups[0].count[:5], engine.groups[0].count[:5])
+
+
+def test_time_passes_in_every_shard():
+    collector = Collector(SETTINGS, ShardSettings(count=3))
+    assert [(r.shard, r.shards, r.tick) for r in collector.of_all(tick=5.0)] == [
+        (0, 3, 5.0),
+        (1, 3, 5.0),
+        (2, 3, 5.0),
+    ]
