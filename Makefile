@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+RUNNING := $(VENV)/.running
 INSTALLED := $(VENV)/.installed
 PEERS := $(VENV)/.peers
 RELEASE := $(VENV)/.release
@@ -20,7 +21,7 @@ help:
 	@echo "make reference  write the pages of docs/reference that the code knows anew"
 	@echo "make docs     build the documentation as a site, build/site/index.html"
 	@echo "make package  build what is shipped into dist: source package, wheel, Debian package"
-	@echo "make pictures  draw the picture of the live page anew, by chromium"
+	@echo "make pictures  draw the pictures of the README anew, those of the page by chromium"
 	@echo "make bench    measure ewad beside its peers; torch only where it is installed: $(BIN)/pip install torch==2.13.0"
 	@echo "make chaos    do 500 faults to the network and kill the daemon 800 times: nothing may be lost or doubled"
 	@echo "make simulate try the session against a model broker in 100,000 worlds; ARGS='--seed 7' replays one"
@@ -42,7 +43,7 @@ package: $(INSTALLED)
 	@$(BIN)/python -m hatchling build -d dist
 	@if command -v dpkg-deb > /dev/null; then $(BIN)/python deploy/debian/build.py dist/*.whl -o dist; fi
 
-demo: $(INSTALLED)
+demo: $(RUNNING)
 	@$(BIN)/ewad demo $(ARGS)
 
 # worksteal: the longest tests are in a few files
@@ -71,7 +72,8 @@ lint: $(INSTALLED)
 	$(BIN)/mypy
 
 pictures: $(INSTALLED)
-	$(BIN)/python -m tests.pictures
+	$(BIN)/ewad demo --listen 127.0.0.1:0 --record docs/pictures
+	$(BIN)/ewad replay samples/ambient_temperature.csv --model auto --horizons 1,24 --plot docs/pictures/replay.png
 
 bench: $(PEERS)
 	$(BIN)/python -m tests.bench $(ARGS)
@@ -93,14 +95,22 @@ fuzz: $(INSTALLED)
 	$(BIN)/pip install --quiet -e '.[fuzz]'
 	$(BIN)/python -m tests.fuzz $(ARGS)
 
-$(INSTALLED): pyproject.toml requirements-dev.txt hatch_build.py $(KERNELS)
+# What running the demo needs, and nothing else; then what developing needs, too. Each installs ewad from here.
+$(RUNNING): pyproject.toml requirements.txt requirements-build.txt requirements-demo.txt hatch_build.py $(KERNELS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "ewad needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) --version 2>&1)." >&2; \
 	  echo "Name another one: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
-	@echo "Setting up $(VENV) ..."
+	@echo "Setting up $(VENV): 1 of 3, an environment ..."
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet --require-hashes -r requirements-dev.txt
+	@echo "Setting up $(VENV): 2 of 3, what ewad needs ..."
+	@$(BIN)/pip install --quiet --require-hashes -r requirements.txt -r requirements-build.txt -r requirements-demo.txt
+	@echo "Setting up $(VENV): 3 of 3, ewad and its compiled kernels ..."
 	@$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(INSTALLED): $(RUNNING) requirements-dev.txt
+	@echo "Setting up $(VENV): the development tools ..."
+	@$(BIN)/pip install --quiet --require-hashes -r requirements-dev.txt
 	@touch $@
 
 $(PEERS): $(INSTALLED) requirements-bench.txt

@@ -95,11 +95,18 @@ def cli() -> None:
 @cli.command()
 @click.option("--duration", default=None, metavar="30s", help="End after so long; default: run until Ctrl-C.")
 @click.option("--listen", default="127.0.0.1:9466", show_default=True, help="Where to serve the metrics.")
-def demo(duration: str | None, listen: str) -> None:
-    """Show it all at work: a broker of its own, sample temperatures, the daemon."""
+@click.option("--open", "browse", is_flag=True, help="Open the page in a browser.")
+@click.option(
+    "--record",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Draw pictures of the page there, by Chromium, and end.",
+)
+def demo(duration: str | None, listen: str, browse: bool, record: Path | None) -> None:
+    """Show it all at work: a broker of its own, sensors that have their troubles, the daemon."""
     from ewad.demonstration import demo as composition
 
-    composition.run(duration, listen)
+    composition.run(duration, listen, browse, record)
 
 
 @cli.command()

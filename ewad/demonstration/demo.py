@@ -1,10 +1,12 @@
-"""`ewad demo`: a broker of its own, sample temperatures as live sensors, and the real daemon on them."""
+"""`ewad demo`: a broker of its own, samples as live sensors with their troubles, and the daemon on them."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import signal
+import webbrowser
+from pathlib import Path
 
 import click
 import numpy as np
@@ -14,7 +16,7 @@ from ewad.config.syntax import parse_duration
 from ewad.daemon import logs
 from ewad.daemon.daemon import Daemon
 from ewad.demonstration.broker import embedded_broker
-from ewad.demonstration.publisher import SAMPLE_STREAMS, publish_samples
+from ewad.demonstration.publisher import publish_samples
 from ewad.errors import ConfigError
 from ewad.outputs.text import counted
 
@@ -29,11 +31,19 @@ topic = "site/{room}/temperature"
 unit = "celsius"
 beta = [0.9, 0.98]
 model = "demo"
+stale_after = "2s"
 
 [[stream]]
 name = "wind"
 topic = "site/{place}/wind_speed"
+unit = "m/s"
 beta = [0.9, 0.98]
+
+[[stream]]
+name = "door"
+topic = "site/{place}/door"
+states = { open = 1, closed = 0 }
+half_life = ["500ms", "5s"]
 
 [model.demo]                # no experts named: that of model = "auto", its learning rate decaying
 horizons = [1, 2, 3, 6, 12, 24]
@@ -43,18 +53,33 @@ learning_rate = 0.01
 schedule = { kind = "inverse_time", decay_rate = 0.1 }
 """
 
+TO_SEE = """\
+to see   office: a day's season; hall: spikes; cellar: steps of 4 degrees; attic: fails (nan), then is silent;
+         porch: gets stuck; door: reports changes alone. Each trouble comes again every 12 s."""
 
-def run(duration: str | None, listen: str) -> None:
-    """Show the daemon at work until Ctrl-C, or for `duration` such as "30s"."""
+# Of --record: some epochs of training, and a cycle of the troubles.
+SETTLED = 1500
+OFFICE = "#stream=site%2Foffice%2Ftemperature&group=temperature"
+FACTS = "[...document.querySelectorAll('dt')].find((each) => each.innerText === 'Samples')"
+COUNTED = f"Number({FACTS}?.nextSibling.innerText.replaceAll(',', '') ?? 0) > {SETTLED}"
+RATED = "/^[1-9]/.test(document.querySelectorAll('.tile strong')[2]?.innerText)"
+PICTURES = {"live_page": (OFFICE, COUNTED, 1100, 760), "overview": ("#", RATED, 1100, 760)}
+
+
+def run(duration: str | None, listen: str, browse: bool = False, pictures: Path | None = None) -> None:
+    """Show the daemon at work until Ctrl-C, or for `duration` such as "30s".
+
+    browse: open the page in a browser.  pictures: draw the page into this folder, then end.
+    """
     try:
         seconds = None if duration is None else parse_duration(duration)
     except ValueError as error:
         raise ConfigError(f"--duration: {error}") from error
-    logs.configure("warning", "text")
-    asyncio.run(_run(seconds, listen))
+    logs.configure("error", "text")  # that a sensor fails is a part of the story
+    asyncio.run(_run(seconds, listen, browse, pictures))
 
 
-async def _run(seconds: float | None, listen: str) -> None:
+async def _run(seconds: float | None, listen: str, browse: bool, pictures: Path | None) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -62,6 +87,8 @@ async def _run(seconds: float | None, listen: str) -> None:
         daemon = Daemon(_settings(url, listen))
         address = (await daemon.start())[0]
         click.echo(_banner(url, address))
+        if browse and not webbrowser.open(f"http://{address}/"):
+            click.echo(f"--open: no browser is here; the page is at http://{address}/", err=True)
         async with asyncio.TaskGroup() as tasks:
             running = [
                 tasks.create_task(daemon.run(), name="daemon"),
@@ -72,7 +99,7 @@ async def _run(seconds: float | None, listen: str) -> None:
             ]
             try:
                 async with asyncio.timeout(seconds):
-                    await stop.wait()
+                    await (stop.wait() if pictures is None else _draw(address, pictures))
             except TimeoutError:
                 pass
             finally:  # also where a task has failed, as when nobody reads what the teller prints
@@ -80,6 +107,14 @@ async def _run(seconds: float | None, listen: str) -> None:
                     task.cancel()
                 await _insist(running[1])
     click.echo(f"done: {counted(daemon.intake.received, 'message')}")
+
+
+async def _draw(address: str, folder: Path) -> None:
+    """Draw the pictures of the page that PICTURES names."""
+    from ewad.demonstration.browser import record
+
+    for path in await record(f"http://{address}/", folder, PICTURES):
+        click.echo(path)
 
 
 async def _insist(task: asyncio.Task[None]) -> None:
@@ -96,12 +131,11 @@ def _settings(url: str, listen: str) -> config.Settings:
 
 
 def _banner(url: str, address: str) -> str:
-    topics = ", ".join(stream.topic for stream in SAMPLE_STREAMS)
     return (
         f"broker   {url}  (embedded; sample data at {SAMPLES_PER_SECOND:.0f} samples/s a stream)\n"
-        f"topics   {topics}\n"
         f"page     http://{address}/\n"
         f"metrics  http://{address}/metrics\n"
+        f"{TO_SEE}\n"
         f"\n{SHOWN}\n"
         "    time   value  smoothed 0.9  smoothed 0.98  forecast   90 % interval"
         "    loss  learning rate   skill"

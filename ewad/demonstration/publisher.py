@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from ewad.demonstration import story
 from ewad.demonstration.samples import sample_path
+from ewad.demonstration.story import Trouble
 from ewad.errors import SourceError
 
 if TYPE_CHECKING:
@@ -27,36 +29,52 @@ TIMEOUT_SECONDS = 2.0  # on loopback; how soon a broker that went away is notice
 
 @dataclass(frozen=True)
 class SampleStream:
-    """One column of a sample file as a sensor; a payload is value * scale + offset."""
+    """One column of a sample file as a sensor. A reading is value * scale + offset, from row `start` on.
+
+    trouble: what happens to it.
+    """
 
     topic: str
     file: str
     column: str
     scale: float = 1.0
     offset: float = 0.0
+    start: int = 0
+    trouble: Trouble = story.none
 
 
-FAHRENHEIT_TO_CELSIUS = (5 / 9, -32 * 5 / 9)  # scale, offset: all temperatures of the demo share one unit
+def _office(room: str, start: int, trouble: Trouble) -> SampleStream:
+    """Return the office's readings of another time as another room's: degrees Celsius of Fahrenheit."""
+    topic, column = f"site/{room}/temperature", "ambient_temperature"
+    return SampleStream(topic, f"{column}.csv", column, 5 / 9, -32 * 5 / 9, start, trouble)
+
 
 SAMPLE_STREAMS = (
-    SampleStream(
-        "site/office/temperature", "ambient_temperature.csv", "ambient_temperature", *FAHRENHEIT_TO_CELSIUS
-    ),
-    SampleStream("site/seattle_max/temperature", "seattle_weather.csv", "temperature_max"),
-    SampleStream("site/seattle_min/temperature", "seattle_weather.csv", "temperature_min"),
+    _office("office", 0, story.none),
+    _office("hall", 1000, story.spikes),
+    _office("cellar", 2000, story.steps),
+    _office("attic", 3000, story.fails),
+    _office("porch", 4000, story.sticks),
     SampleStream("site/seattle/wind_speed", "seattle_weather.csv", "wind_speed"),
+    SampleStream("site/front/door", "seattle_weather.csv", "wind_speed", trouble=story.door),
 )
 
 
-def payloads(stream: SampleStream) -> Iterator[str]:
-    """Yield the stream's values as payloads, in file order and for ever: the first follows the last.
+def readings(stream: SampleStream) -> Iterator[float]:
+    """Yield the stream's readings in file order and for ever: the first follows the last.
 
     The weather covers whole years and the office's last reading is within 2 C of its first, so the seam is an
     ordinary step of the series.
     """
     with sample_path(stream.file).open(newline="", encoding="utf-8") as file:
         values = [float(row[stream.column]) for row in csv.DictReader(file)]
-    return itertools.cycle([f"{value * stream.scale + stream.offset:.2f}" for value in values])
+    turned = values[stream.start :] + values[: stream.start]
+    return itertools.cycle([value * stream.scale + stream.offset for value in turned])
+
+
+def payloads(stream: SampleStream) -> Iterator[str | None]:
+    """Yield what the sensor publishes, reading by reading; None where it is silent."""
+    return stream.trouble(readings(stream))
 
 
 async def publish_samples(
@@ -66,7 +84,7 @@ async def publish_samples(
     pace: Callable[[float], Awaitable[None]] = asyncio.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
-    """Publish the next sample of every stream, `samples_per_second` times a second, until cancelled.
+    """Publish the next reading of every stream, `samples_per_second` times a second, until cancelled.
 
     After each round `pace` is awaited with the seconds until the next is due by the clock. Raises SourceError
     if the broker is gone.
@@ -87,8 +105,10 @@ async def publish_samples(
         async with _connected(client):
             due = clock()
             while True:
-                for topic, values in series:
-                    await client.publish(topic, next(values))
+                for topic, texts in series:
+                    text = next(texts)
+                    if text is not None:
+                        await client.publish(topic, text)
                 now, due = clock(), due + 1.0 / samples_per_second
                 due = max(due, now - LONGEST_LAG_SECONDS)
                 await pace(max(0.0, due - now))

@@ -15,7 +15,7 @@ import pytest
 
 from ewad.demonstration import broker as demo_broker
 from ewad.demonstration.broker import embedded_broker
-from ewad.demonstration.publisher import SAMPLE_STREAMS, payloads, publish_samples
+from ewad.demonstration.publisher import SAMPLE_STREAMS, payloads, publish_samples, readings
 from ewad.errors import SourceError
 
 pytestmark = pytest.mark.system
@@ -197,7 +197,7 @@ def test_payloads_are_the_values_of_the_file_in_celsius_and_start_again_after_th
 def test_the_seam_of_every_series_is_an_ordinary_step():
     for stream in SAMPLE_STREAMS:
         length = 7267 if stream.file.startswith("ambient") else 1461
-        values = [float(payload) for payload in islice(payloads(stream), length + 1)]
+        values = list(islice(readings(stream), length + 1))
         steps = [abs(after - before) for before, after in pairwise(values)]
         assert steps[-1] <= max(steps[:-1]), stream.topic
 
@@ -217,17 +217,18 @@ async def test_each_round_publishes_the_next_sample_of_every_stream_and_waits_un
         clock = iter([0.0, 0.02, 0.06, 9.0]).__next__  # at the start, and after each round: late in the third
         publisher = asyncio.create_task(publish_samples(url, samples_per_second=20, pace=pace, clock=clock))
         await rounds.wait()
-        messages = [await client.read() for _ in range(3 * len(SAMPLE_STREAMS))]
+        expected = [
+            (stream.topic, payload)
+            for position in range(3)
+            for stream in SAMPLE_STREAMS
+            for payload in islice(payloads(stream), position, position + 1)
+            if payload is not None
+        ]
+        messages = [await client.read() for _ in expected]
         publisher.cancel()
         with pytest.raises(asyncio.CancelledError):
             await publisher
     assert waits == pytest.approx([0.03, 0.04, 0.0])
-    expected = [
-        (stream.topic, payload)
-        for position in range(3)
-        for stream in SAMPLE_STREAMS
-        for payload in islice(payloads(stream), position, position + 1)
-    ]
     assert sorted((message.topic, bytes(message.payload).decode()) for message in messages) == sorted(
         expected
     )

@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import socket
+import struct
 import subprocess
 import time
 import urllib.request
@@ -15,6 +16,7 @@ import pytest
 
 from tests.system import daemon as daemons
 from tests.system import mosquitto
+from tests.system.browser import require_chromium
 from tests.system.mosquitto import Mosquitto, free_port
 from tests.system.polling import until
 
@@ -175,6 +177,31 @@ def test_the_demo_shows_loss_and_learning_rate_at_work_and_serves_them() -> None
         assert (process.returncode, errors) == (0, "")
         assert re.search(r"done: [\d,]+ messages", out)
         assert gone(broker)
+
+
+def test_the_demo_draws_pictures_of_the_page_and_ends(tmp_path) -> None:
+    require_chromium()
+    with demo("--record", str(tmp_path / "pictures")) as process:
+        out, errors = process.communicate(timeout=180)
+    assert (process.returncode, errors) == (0, "")
+    for name in ("live_page", "overview"):
+        picture = tmp_path / "pictures" / f"{name}.png"
+        assert str(picture) in out
+        head = picture.read_bytes()[:24]
+        assert head.startswith(b"\x89PNG")
+        assert struct.unpack(">2I", head[16:]) == (1100, 760)
+
+
+def test_the_demo_opens_a_browser_at_its_page(tmp_path) -> None:
+    program = tmp_path / "show"
+    program.write_text(f'#!/bin/sh\nprintf %s "$1" > {tmp_path}/opened\n')
+    program.chmod(0o755)
+    done = daemons.ewad(
+        "demo", "--open", "--duration", "2s", "--listen", "127.0.0.1:0", BROWSER=f"{program} %s"
+    )
+    assert done.returncode == 0, done.stderr
+    page = re.search(r"page +(\S+)", done.stdout)[1]
+    assert (tmp_path / "opened").read_text() == page
 
 
 def test_a_demo_with_a_duration_ends_by_itself_and_leaves_nothing_behind() -> None:

@@ -117,6 +117,9 @@ class Row {
     this.paths = Object.fromEntries(["fan", "line", "path"].map((name) => [name, make("path", { class: name })]));
     this.cells = Object.fromEntries(["value", "smoothed", "forecast", "worth", "anomaly", "seen"].map((name) =>
       [name, make("td", { class: ["value", "smoothed", "forecast"].includes(name) ? "number" : null, "data-name": name === "worth" ? "than “nothing changes”" : name })]));
+    this.expected = make("span");
+    this.bounds = make("div", { class: "quiet small" });
+    this.cells.forecast.append(this.expected, this.bounds);
     const address = `#${new URLSearchParams({ stream: stream.stream, group: stream.group })}`;
     this.element = make("tr", {},
       make("td", {}, make("a", { class: "name", href: address }, ...breakable(stream.stream)), make("div", { class: "quiet small" }, stream.group)),
@@ -133,7 +136,8 @@ class Row {
     const skill = ahead?.skill ?? null;
     say(this.cells.value, number(stream.value, stream.unit));
     say(this.cells.smoothed, number(stream.smoothed[beta], stream.unit));
-    say(this.cells.forecast, !ahead ? "–" : ahead.lower === null ? number(ahead.value, stream.unit) : `${number(ahead.value, stream.unit)}, ${number(ahead.lower)} to ${number(ahead.upper)}`);
+    say(this.expected, number(ahead?.value, stream.unit));
+    say(this.bounds, !ahead || ahead.lower === null ? "" : `${number(ahead.lower)} to ${number(ahead.upper)}`);
     say(this.cells.worth, ahead ? worthAlone(skill) : "no model");
     this.cells.worth.className = skill === null ? "quiet small" : skill >= 0.005 ? "small better" : skill <= -0.005 ? "small worse" : "small";
     say(this.cells.anomaly, stream.anomaly === null ? "–" : stream.anomaly > 1 ? `outside, ${stream.anomaly.toFixed(1)}` : stream.anomaly.toFixed(1));
