@@ -9,7 +9,6 @@ import importlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from ewad.numeric.calendar import seasons_of
 
 BATCH_SAMPLES = 1024
 RIVER_LAGS = 24
+RIVER_RATE = 0.0003  # of Adam, the best of 0.1 to this: its own rate of plain gradient descent diverges
 # The smoothing of level, trend and season: river's documentation has them for hourly and monthly series.
 RIVER_SMOOTHING = {"alpha": 0.3, "beta": 0.1, "gamma": 0.6}
 
@@ -96,14 +96,19 @@ def simple(interval_seconds: float) -> dict[str, Method]:
 def river(interval_seconds: float) -> dict[str, Method]:
     """Return river's methods. Raises ConfigError where it is not installed."""
     try:
-        time_series: ModuleType = importlib.import_module("river.time_series")
+        linear_model, optim, preprocessing, time_series = (
+            importlib.import_module(f"river.{name}")
+            for name in ("linear_model", "optim", "preprocessing", "time_series")
+        )
     except ImportError as error:
         raise ConfigError("--river: needs the package river: pip install river") from error
-    found = {
-        f"river SNARIMAX({RIVER_LAGS}, 1, 0)": _by_river(
-            partial(time_series.SNARIMAX, p=RIVER_LAGS, d=1, q=0), RIVER_LAGS + 1
-        )
-    }
+
+    def snarimax() -> Any:
+        regression = linear_model.LinearRegression(optimizer=optim.Adam(RIVER_RATE))
+        regressor = preprocessing.StandardScaler() | regression
+        return time_series.SNARIMAX(p=RIVER_LAGS, d=1, q=0, regressor=regressor)
+
+    found = {f"river SNARIMAX({RIVER_LAGS}, 1, 0)": _by_river(snarimax, RIVER_LAGS + 1)}
     for n, _ in seasons_of(interval_seconds)[:1]:
         new = partial(time_series.HoltWinters, **RIVER_SMOOTHING, seasonality=n)
         found["river HoltWinters"] = _by_river(new, n)

@@ -13,6 +13,8 @@ from ewad.evaluation.means import geometric_mean
 from ewad.kernels.memory import Floats
 from ewad.outputs.text import aligned, counted
 
+LARGE = 10_000.0  # errors beyond are told by three digits
+
 
 def text(parts: Sequence[Measured]) -> str:
     """Return the tables of tasks of one protocol."""
@@ -107,7 +109,7 @@ def _left_out(parts: Sequence[Measured], means: dict[str, Together]) -> Iterator
         if each.n < n:
             yield (
                 f"{name}: {n - each.n} series left out of the geometric mean: too short for it,"
-                " or no error to compare with"
+                " diverged, or no error to compare with"
             )
 
 
@@ -157,7 +159,10 @@ def _of_tasks(parts: Sequence[Measured]) -> list[str]:
 
 def _cell(values: Floats) -> str:
     """Return "0.717 / 0.518 / 0.537", and "-" where there is no number."""
-    return " / ".join("-" if np.isnan(value) else f"{value:.3f}" for value in np.atleast_1d(values))
+    return " / ".join(
+        "-" if np.isnan(value) else format(value, ".3f" if value < LARGE else ".3g")
+        for value in np.atleast_1d(values)
+    )
 
 
 def _plain(values: Floats) -> list[float | None]:
