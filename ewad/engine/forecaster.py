@@ -27,7 +27,7 @@ from ewad.numeric.rows import Part, Removal, RowState
 AnyLearner = Learner | RecursiveLearner | StreamExpert
 
 
-class Forecaster(RowState):
+class GroupForecaster(RowState):
     """The model of a group at work; its kernel takes in sample after sample.
 
     An example pairs features with what came up to the farthest horizon after them, so that no target is

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ewad.engine.batch import COLUMNS, Batch, Results
-from ewad.engine.forecaster import Forecaster
+from ewad.engine.forecaster import GroupForecaster
 from ewad.engine.resampled import grid_of
 from ewad.engine.settings import GroupSettings
 from ewad.kernels import COMPILED
@@ -101,7 +101,7 @@ class Group(RowState):
         for decay in reversed(settings.decays):  # each takes in a sample after the one before
             self.averages.insert(0, ExponentialAverage(decay, 0, self.averages[0] if self.averages else None))
         self.grid = None if settings.model is None else grid_of(settings.model)
-        self.forecaster = None if settings.model is None else Forecaster(settings.model, 0, self.grid)
+        self.forecaster = None if settings.model is None else GroupForecaster(settings.model, 0, self.grid)
         model = None if self.forecaster is None else self.forecaster.step
         drops = settings.out_of_order == "drop"
         self.step = StreamsKernel(self.averages[0].step, len(self.averages), drops, model)

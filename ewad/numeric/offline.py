@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from ewad.kernels.memory import Floats
 from ewad.numeric.averages import ByCount, ByTime, ExponentialAverage
+from ewad.numeric.tables import as_given, check_finite, seconds_of, table, times_of
 
 # A matrix product advances ROWS rows of COLUMNS samples each: 64 KiB, which stay in the processor's cache.
 # Measured: twice as wide multiplies more, half as wide carries over more.
@@ -46,23 +47,25 @@ def ewa(
     where it holds times. Equals pandas' ewm(alpha=1 - beta, ignore_na=True) and ewm(halflife=..., times=...).
     Raises ValueError for other shapes, for infinity (named by position), for a bad beta or half-life.
     """
-    values = _table("x", x)
-    label, weights, several = _weights(beta, window, span, alpha, half_life)
+    values = table("x", x)
+    label, weights, several = weights_of(beta, window, span, alpha, half_life)
     if label == "half_life":
-        times = _times_of(x) if times is None else times
+        times = times_of(x) if times is None else times
     if (times is None) != (label != "half_life"):
         raise ValueError("times and half_life: expected both or none, got one")
     if several and values.ndim == 2:
         raise ValueError(f"{label}: expected one for a table, got {len(weights)}: one call for each")
-    elapsed = None if times is None else _seconds_of(times, len(values))
+    elapsed = None if times is None else seconds_of(times, len(values))
     columns = values.T if values.ndim == 2 else [values] * len(weights)
     chosen = weights * len(columns) if len(weights) == 1 else weights
     parts = [_average(column, weight, elapsed) for column, weight in zip(columns, chosen, strict=True)]
     result = np.stack(parts, axis=1) if several or values.ndim == 2 else parts[0]
-    return _as_given(x, result, weights if several else None)
+    return as_given(x, result, weights if several else None)
 
 
-def _weights(beta: Any, window: Any, span: Any, alpha: Any, half_life: Any) -> tuple[str, list[float], bool]:
+def weights_of(
+    beta: Any, window: Any, span: Any, alpha: Any, half_life: Any
+) -> tuple[str, list[float], bool]:
     """Return which word was used, its decays (betas, or seconds of half-life), and whether several."""
     words = {"beta": beta, "window": window, "span": span, "alpha": alpha, "half_life": half_life}
     given: dict[str, Any] = {word: value for word, value in words.items() if value is not None}
@@ -78,7 +81,7 @@ def _weights(beta: Any, window: Any, span: Any, alpha: Any, half_life: Any) -> t
 def _average(values: Floats, decay: float, elapsed: Floats | None) -> Floats:
     """Return the averages of one series with gaps; elapsed: (n,) seconds, of an average by time."""
     if np.isinf(values).any():
-        _check_finite("x", np.where(np.isnan(values), 0.0, values))
+        check_finite("x", np.where(np.isnan(values), 0.0, values))
     gaps = np.isnan(values)
     if not gaps.any():
         return _whole(values, decay, elapsed)
@@ -100,26 +103,9 @@ def _whole(values: Floats, decay: float, time: Floats | None) -> Floats:
     with np.errstate(over="ignore", invalid="ignore"):  # told below, by position
         for piece in _pieces(len(values)):
             if not advance(values[piece], result[piece]):
-                _check_finite("x", values)
+                check_finite("x", values)
     _correct(result, beta)
     return result
-
-
-def _times_of(x: Any) -> Any:
-    """Return the index of a Series or DataFrame, if it holds times."""
-    index = getattr(x, "index", None)
-    kind = getattr(getattr(index, "dtype", None), "kind", "")
-    return index if kind == "M" else None
-
-
-def _as_given(x: Any, result: Floats, weights: list[float] | None) -> Any:
-    """Return the averages as a Series or DataFrame where x is one; weights: those of the columns."""
-    if not hasattr(x, "index") or not hasattr(x, "to_numpy"):
-        return result
-    if weights is not None:
-        return type(x.to_frame())(result, index=x.index, columns=[f"{weight:g}" for weight in weights])
-    named = {"columns": x.columns} if result.ndim == 2 else {"name": x.name}
-    return type(x)(result, index=x.index, **named)
 
 
 def _advance(beta: float) -> Callable[[Floats, Floats], bool]:
@@ -169,40 +155,9 @@ def _correct(raw: Floats, beta: float) -> None:
 
 
 def _by_time(values: Floats, elapsed: Floats, decay: ByTime) -> Floats:
-    _check_finite("x", values)
+    check_finite("x", values)
     mean, _ = ExponentialAverage(decay, 1).update(np.zeros(len(values), dtype=np.int64), elapsed, values)
     return mean.copy()
-
-
-def _seconds_of(times: ArrayLike, n: int) -> Floats:
-    """Return (n,) Unix seconds of times that never fall."""
-    stamps: Any = getattr(times, "dt", times)
-    if getattr(stamps, "tz", None) is not None:  # pandas' times with a zone
-        times = stamps.tz_convert(None).to_numpy()
-    array = np.asarray(times)
-    if array.dtype == object:
-        array = np.array([_stamp(i, moment) for i, moment in enumerate(array)], dtype=np.float64)
-    if array.shape != (n,):
-        raise ValueError(f"times: expected the shape of x, {(n,)}, got {array.shape}")
-    if array.dtype.kind == "M":
-        _check_finite("times", array)
-        seconds = (array - array[:1]) / np.timedelta64(1, "s") if n else np.zeros(0)
-    else:
-        array = seconds = _series("times", array)
-        _check_finite("times", array)
-    if (falls := np.flatnonzero(np.diff(seconds) < 0.0)).size:
-        i = falls[0] + 1
-        raise ValueError(f"times: must not fall, but times[{i}] = {array[i]} after {array[i - 1]}")
-    return np.asarray(seconds, dtype=np.float64)
-
-
-def _stamp(i: int, moment: Any) -> float:
-    """Return the Unix seconds of a datetime; without a zone it is UTC."""
-    if not hasattr(moment, "timestamp"):
-        raise ValueError(f"times: expected datetimes or numbers, got {moment!r} at position {i}")
-    if moment.tzinfo is not None:
-        return float(moment.timestamp())
-    return float(np.datetime64(moment, "us").astype(np.int64) / 1e6)
 
 
 def _seconds(half_life: Any) -> float:
@@ -217,30 +172,6 @@ def _seconds(half_life: Any) -> float:
     if isinstance(half_life, np.timedelta64):
         return float(half_life / np.timedelta64(1, "s"))
     return float(half_life)
-
-
-def _table(name: str, values: ArrayLike) -> Floats:
-    """Return (n,) or (n, m) numbers; pandas' own word for a missing one is NaN."""
-    if hasattr(values, "to_numpy"):
-        values = values.to_numpy(dtype=np.float64, na_value=np.nan)
-    try:
-        table = np.ascontiguousarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name}: expected numbers, got {error}") from error
-    if np.ndim(values) not in (1, 2):
-        shape = np.shape(values)
-        raise ValueError(f"{name}: expected one series, (n,), or several, (n, m), got shape {shape}")
-    return table
-
-
-def _series(name: str, values: ArrayLike) -> Floats:
-    try:
-        series = np.ascontiguousarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name}: expected numbers, got {error}") from error
-    if np.ndim(values) != 1:
-        raise ValueError(f"{name}: expected one series, (n,), got shape {np.shape(values)}")
-    return series
 
 
 # word -> the decay that a value of it means: beta, or seconds of half-life
@@ -263,12 +194,6 @@ def _share(name: str, value: Any) -> float:
     if not 0.0 < float(value) <= 1.0:
         raise ValueError(f"{name}: must be in (0, 1], got {value}")
     return float(value)
-
-
-def _check_finite(name: str, values: NDArray[Any]) -> None:
-    wrong = np.flatnonzero(~np.isfinite(values))
-    if wrong.size:
-        raise ValueError(f"{name}: expected finite numbers, got {values[wrong[0]]} at position {wrong[0]}")
 
 
 def _pieces(n: int) -> Iterator[slice]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ewad.engine import Results
-from ewad.engine.forecaster import Forecaster
+from ewad.engine.forecaster import GroupForecaster
 from ewad.engine.group import Group
 from ewad.engine.learner import Learner
 from ewad.engine.settings import GroupSettings
@@ -91,7 +91,7 @@ def _by_beta(values: Callable[[ExponentialAverage], Array]) -> Callable[[Group],
     return columns
 
 
-def _by_horizon(values: Callable[[Forecaster], Array]) -> Callable[[Group], Iterator[Column]]:
+def _by_horizon(values: Callable[[GroupForecaster], Array]) -> Callable[[Group], Iterator[Column]]:
     """Return what gives a column for each horizon of a group's model."""
 
     def columns(group: Group) -> Iterator[Column]:
@@ -102,7 +102,7 @@ def _by_horizon(values: Callable[[Forecaster], Array]) -> Callable[[Group], Iter
     return columns
 
 
-def _by_interval(values: Callable[[Forecaster], Array]) -> Callable[[Group], Iterator[Column]]:
+def _by_interval(values: Callable[[GroupForecaster], Array]) -> Callable[[Group], Iterator[Column]]:
     """Return what gives a column for each horizon of a model with intervals: what others keep is of old."""
     columns = _by_horizon(values)
 

@@ -1,0 +1,1 @@
+"""The engine in Python: estimators that learn sample by sample or from whole series, without a daemon."""

@@ -1,0 +1,161 @@
+"""`ewad.Forecaster`: the forecasts of a model, learnt online, for arrays, Series and frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ewad import config
+from ewad.engine import ModelSettings
+from ewad.engine.forecaster import GroupForecaster
+from ewad.errors import ConfigError
+from ewad.estimators.base import NAME, Estimator
+from ewad.estimators.given import Given, framed
+from ewad.kernels.memory import Floats
+from ewad.outputs.ahead import times_ahead
+
+PARTS = ("forecast", "lower", "upper")
+
+
+class Prediction(NamedTuple):
+    """Values and the ends of their intervals, NaN where there are none: each of one shape.
+
+    After the last sample (n_horizons,), or of several series (n_series, n_horizons); after each sample with
+    their number in front.
+    """
+
+    value: Floats
+    lower: Floats
+    upper: Floats
+
+
+class Forecaster(Estimator):
+    """Forecasts one or more series some steps ahead, and learns from each sample as it comes.
+
+    horizons: how many samples ahead, such as 1, [1, 24] or range(1, 49).  options: keys of [model.NAME], as
+    ewad.toml has them: lags=60, season=24, experts=["linear", "rls"], interval=0.9, every="1h" ... Without
+    experts the model is "auto", which needs no tuning. Raises ValueError where one is wrong.
+
+    Each forecast is made before its sample is known, and learnt from when it is. Of several series each has
+    a model of its own, unless share="group".
+    """
+
+    def __init__(self, horizons: int | Sequence[int] = 1, **options: Any) -> None:
+        ahead = [horizons] if isinstance(horizons, int) else [int(each) for each in horizons]
+        super().__init__(_settings({"horizons": ahead, **options}))
+
+    @property
+    def horizons(self) -> tuple[int, ...]:
+        """How many samples ahead it forecasts."""
+        return self._model_settings.horizons
+
+    def forecast(self) -> Prediction:
+        """Return what is forecast after the last sample of each series; NaN while warming up."""
+        model = self._model
+        rows = np.arange(max(1, len(self._columns)))
+        if not self._columns:
+            nothing = np.full((1, len(self.horizons)), np.nan)
+            return self._alone(nothing, nothing, nothing)
+        standing = model.standing(rows)
+        nothing = np.full_like(standing.value, np.nan)
+        ends = (nothing if end is None else end for end in (standing.lower, standing.upper))
+        return self._alone(standing.value, *ends)
+
+    def predict(self) -> Any:
+        """Return what is forecast after the last sample, in the form of what was learnt.
+
+        Of arrays: as forecast(). Of a Series a DataFrame with the columns forecast and, of a model with
+        intervals, lower and upper; a row each horizon, at the time that it is for (the median step, or every,
+        apart) or, without times, counted from the last sample. Of a DataFrame pairs such as
+        ("hall", "forecast") are the columns.
+        """
+        made = self.forecast()
+        if self._kind in ("array", "table") or not self._columns:
+            return made
+        result = np.stack([np.atleast_2d(part) for part in made], axis=2)  # (n_series, n_horizons, 3)
+        result = result.swapaxes(0, 1)[:, :, : len(self._parts)]
+        return framed(self._kind, result, self._index(), self._columns, self._parts)
+
+    def fit_predict(self, x: ArrayLike, times: ArrayLike | None = None) -> Any:
+        """Forget everything, learn these samples, and return what was forecast right after each.
+
+        forecast_1 in a row is of the next row. Of (n,): a Prediction of (n, n_horizons); of (n, m): of
+        (n, m, n_horizons). Of a Series a DataFrame with the columns forecast_1, lower_1, upper_1, ... as
+        `ewad replay -o` writes them; of a DataFrame pairs of names. NaN in gaps and while warming up.
+        """
+        self._reset()
+        given = Given.of(x, times)
+        found = np.full((*given.value.shape, len(self.horizons), len(PARTS)), np.nan)
+        for rows, columns, results in self._observed(given):
+            for part, made in enumerate((results.forecast, results.lower, results.upper)):
+                if made is not None:
+                    found[rows, columns, :, part] = made
+        if given.kind in ("array", "table"):
+            each = found[:, 0] if given.kind == "array" else found
+            return Prediction(*np.moveaxis(each, -1, 0))
+        labels = [f"{part}_{horizon}" for horizon in self.horizons for part in self._parts]
+        kept = found[..., : len(self._parts)]
+        return given.labelled(kept.reshape(*given.value.shape, -1), labels)
+
+    @property
+    def skill(self) -> Floats:
+        """1 - MSE / MSE of persistence, exponentially weighted, of the shape of forecast().value."""
+        return self._now(self._model.skill())
+
+    @property
+    def coverage(self) -> Floats:
+        """The share of values inside their intervals, exponentially weighted; likewise."""
+        return self._now(self._model.coverage())
+
+    @property
+    def _parts(self) -> tuple[str, ...]:
+        """What there is of each forecast."""
+        return PARTS if self._model_settings.interval is not None else PARTS[:1]
+
+    @property
+    def _model(self) -> GroupForecaster:
+        model = self._group.forecaster
+        assert model is not None  # noqa: S101 (its settings have one)
+        return model
+
+    @property
+    def _model_settings(self) -> ModelSettings:
+        model = self._group.settings.model
+        assert model is not None  # noqa: S101 (likewise)
+        return model
+
+    def _now(self, rows: Floats) -> Floats:
+        n = len(self._columns)
+        found = rows[:n] if n else np.full((1, len(self.horizons)), np.nan)
+        return found[0].copy() if self._kind in ("array", "series") else found.copy()
+
+    def _alone(self, *parts: Floats) -> Prediction:
+        """Return the forecasts of all series, or of the only one."""
+        alone = self._kind in ("array", "series")
+        return Prediction(*(part[0] if alone else part for part in parts))
+
+    def _index(self) -> Any:
+        """Return what the rows of predict() are for: times, or numbers of samples."""
+        import pandas as pd
+
+        if not self._timed:
+            return pd.Index(int(self._time) + np.array(self.horizons))
+        times = times_ahead(self._model_settings, self._time, self._step_seconds)
+        seconds = np.array(times, dtype=np.float64)
+        return pd.to_datetime(np.round(seconds * 1e6), unit="us", utc=True).tz_convert(self._zone)
+
+
+def _settings(model: dict[str, Any]) -> Any:
+    """Return the settings of a group whose model has these keys. Raises ValueError."""
+    raw = {key: list(value) if isinstance(value, tuple) else value for key, value in model.items()}
+    document = {
+        "stream": [{"name": NAME, "topic": "#", "model": NAME}],
+        "model": {NAME: {key: value for key, value in raw.items() if value is not None}},
+    }
+    try:
+        return config.parse(document, "Forecaster", {}).group_settings()[0]
+    except ConfigError as error:
+        raise ValueError(str(error).replace(f"model.{NAME}.", "")) from error

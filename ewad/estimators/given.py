@@ -1,0 +1,88 @@
+"""What people give, numpy's or pandas', as rows of samples; and results in the form that they gave."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ewad.kernels.memory import Floats
+from ewad.numeric.tables import check_finite, seconds_of, table, times_of
+
+EPOCH = np.datetime64(0, "s")
+ONLY = "x"  # the name of a series without one
+
+Kind = Literal["array", "table", "series", "frame"]
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """value: (n, m), NaN for gaps.  time: (n,) Unix seconds, or None where there are no times.
+
+    columns: the names of the m series.  original: what was given.
+    """
+
+    value: Floats
+    time: Floats | None
+    columns: tuple[str, ...]
+    kind: Kind
+    original: Any
+
+    @property
+    def zone(self) -> str | None:
+        """The name of the zone that the times of pandas are in."""
+        zone = getattr(times_of(self.original), "tz", None)
+        return None if zone is None else str(zone)
+
+    @classmethod
+    def of(cls, x: ArrayLike, times: ArrayLike | None = None) -> Given:
+        """Return x, (n,) or (n, m), with its times or those of its index.
+
+        Raises ValueError for other shapes, infinite values and times that fall.
+        """
+        value = table("x", x)
+        check_finite("x", np.where(np.isnan(value), 0.0, value).ravel())
+        times = times_of(x) if times is None else times
+        time = None if times is None else seconds_of(times, len(value), EPOCH)
+        kind = _kind(x, value.ndim)
+        return cls(value.reshape(len(value), -1), time, _names(x, kind, value), kind, x)
+
+    def labelled(self, result: Floats, labels: Sequence[str]) -> Any:
+        """Return results in the form of what was given.  result: (n, m, k), k of them a row and series.
+
+        Of a Series a DataFrame, of a DataFrame one with a pair of names a column.
+        """
+        if self.kind in ("array", "table"):
+            return result[:, 0] if self.kind == "array" else result
+        return framed(self.kind, result, self.original.index, self._names(), labels)
+
+    def _names(self) -> Any:
+        return self.original.columns if self.kind == "frame" else self.columns
+
+
+def framed(kind: Kind, result: Floats, index: Any, names: Any, labels: Sequence[str]) -> Any:
+    """Return (n, m, k) results as a DataFrame with this index."""
+    import pandas as pd
+
+    if kind == "series":
+        return pd.DataFrame(result[:, 0], index=index, columns=list(labels))
+    columns = pd.MultiIndex.from_product([list(names), list(labels)])
+    return pd.DataFrame(result.reshape(len(result), -1), index=index, columns=columns)
+
+
+def _kind(x: Any, ndim: int) -> Kind:
+    if hasattr(x, "index") and hasattr(x, "to_numpy"):
+        return "series" if ndim == 1 else "frame"
+    return "array" if ndim == 1 else "table"
+
+
+def _names(x: Any, kind: Kind, value: Floats) -> tuple[str, ...]:
+    if kind == "frame":
+        return tuple(str(name) for name in x.columns)
+    if kind == "table":
+        return tuple(f"{ONLY}{i}" for i in range(value.shape[1]))
+    name = getattr(x, "name", None) if kind == "series" else None
+    return (ONLY if name is None else str(name),)
