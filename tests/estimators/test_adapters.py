@@ -1,0 +1,115 @@
+"""Adapters to other libraries, held to the checks of those libraries where they are installed."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ewad import Forecaster
+from ewad.estimators.nixtla import forecast
+
+N = 200
+# what other libraries warn of is theirs
+quietly = pytest.mark.filterwarnings("ignore")
+
+
+def walk(n=N, seed=0):
+    rng = np.random.default_rng(seed)
+    return 20.0 + np.sin(np.arange(n) / 5.0) + rng.normal(size=n).cumsum()
+
+
+# -- river --
+
+
+@quietly
+def test_river_finds_nothing_wrong():
+    checks = pytest.importorskip("river.checks")
+    from ewad.estimators.river import RiverForecaster
+
+    for check in checks.yield_checks(RiverForecaster(lags=6)):
+        check(RiverForecaster(lags=6))
+
+
+@quietly
+def test_river_gets_the_engines_own_forecasts():
+    pytest.importorskip("river")
+    from ewad.estimators.river import RiverForecaster
+
+    mine, theirs = Forecaster(range(1, 4), lags=6).fit(walk()), RiverForecaster(horizon=3, lags=6)
+    assert theirs.forecast(2) == [0.0, 0.0]
+    theirs.learn_one(5.0)
+    assert theirs.forecast(2) == [5.0, 5.0]  # the lags are not full yet
+    theirs = RiverForecaster(horizon=3, lags=6)
+    for value in walk():
+        theirs.learn_one(value)
+    assert theirs.forecast(3) == mine.forecast().value.tolist()
+    with pytest.raises(ValueError, match="expected 1 to 3, as the forecaster was made, got 4"):
+        theirs.forecast(4)
+
+
+# -- sktime --
+
+
+@quietly
+@pytest.mark.slow
+def test_sktime_finds_nothing_wrong():
+    checks = pytest.importorskip("sktime.utils.estimator_checks")
+    from ewad.estimators.sktime import SktimeForecaster
+
+    found = checks.check_estimator(SktimeForecaster, raise_exceptions=False, verbose=False)
+    assert {name: told for name, told in found.items() if told != "PASSED"} == {}
+    assert len(found) > 300
+
+
+@quietly
+def test_sktime_gets_the_engines_own_forecasts():
+    pytest.importorskip("sktime")
+    from ewad.estimators.sktime import SktimeForecaster
+
+    y = pd.Series(walk(), index=pd.date_range("2026-01-01", periods=N, freq="1h"))
+    theirs = SktimeForecaster(lags=6).fit(y.iloc[:150], fh=[1, 3])
+    theirs.update(y.iloc[140:])  # what it has already does not count twice
+    mine = Forecaster([1, 3], lags=6).fit(y)
+    assert np.array_equal(theirs.predict(), mine.predict()["forecast"])
+    assert list(theirs.predict().index) == [y.index[-1] + h * pd.Timedelta("1h") for h in (1, 3)]
+    ends = theirs.predict_interval(coverage=[0.9, 0.5])
+    assert np.array_equal(ends[0, 0.9, "lower"], mine.predict()["lower"])
+    half = Forecaster([1, 3], lags=6, interval=0.5).fit(y).predict()
+    assert np.array_equal(ends[0, 0.5, "upper"], half["upper"])
+
+
+# -- Nixtla's frames --
+
+
+def frame(ds):
+    parts = [
+        pd.DataFrame({"unique_id": name, "ds": ds, "y": walk(seed=seed)})
+        for seed, name in enumerate(("hall", "attic"))
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def test_a_frame_of_nixtla_comes_back_as_one():
+    days = pd.date_range("2026-01-01", periods=N, freq="1D")
+    found = forecast(frame(days).sample(frac=1.0, random_state=0), h=3, lags=6)
+    assert list(found) == ["unique_id", "ds", "ewad", "ewad-lo-90", "ewad-hi-90"]
+    hall = found[found["unique_id"] == "hall"]
+    assert list(hall["ds"]) == [days[-1] + pd.Timedelta(f"{i}D") for i in (1, 2, 3)]
+    mine = Forecaster(range(1, 4), lags=6).fit(pd.Series(walk(), index=days)).predict()
+    assert np.array_equal(hall["ewad"], mine["forecast"])
+    assert np.array_equal(hall["ewad-hi-90"], mine["upper"])
+
+
+def test_whole_numbers_as_ds_go_on():
+    found = forecast(frame(np.arange(N)), h=2, level=80, lags=6)
+    assert list(found["ds"]) == [N, N + 1, N, N + 1]
+    assert "ewad-lo-80" in found
+
+
+def test_what_a_frame_lacks_is_told():
+    whole = frame(np.arange(N))
+    with pytest.raises(ValueError, match="expected the columns unique_id, ds, y; y is missing"):
+        forecast(whole.drop(columns="y"), h=2)
+    with pytest.raises(ValueError, match="series hall: too short for its lags: 5 samples"):
+        forecast(whole.iloc[:5], h=2)
+    with pytest.raises(ValueError, match="h: expected 1 or more steps, got 0"):
+        forecast(whole, h=0)
