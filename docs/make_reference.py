@@ -122,9 +122,13 @@ def http_api() -> Iterator[str]:
     """Yield the addresses of the API with their parameters, and the documents that they answer with."""
     document = openapi.document("")
     for path, operations in document["paths"].items():
-        operation = operations["get"]
+        ((method, operation),) = operations.items()
         content = operation["responses"]["200"]["content"]
-        yield from (f"## GET {path}", operation["summary"], "")
+        yield from (f"## {method.upper()} {path}", operation["summary"], "")
+        if "requestBody" in operation:
+            body = operation["requestBody"]["content"]["application/json"]["schema"]
+            name = body["$ref"].rpartition("/")[2]
+            yield from (f"Body: `application/json`, [{name}](#{name.lower()}).", "")
         kind, answer = next(iter(content.items()))
         name = answer["schema"].get("$ref", "").rpartition("/")[2]
         yield from (f"Answer: `{kind}`" + (f", [{name}](#{name.lower()})." if name else "."), "")

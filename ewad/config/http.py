@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from ewad.config import files
 from ewad.config.checks import fail
-from ewad.config.kinds import parsed, text
+from ewad.config.kinds import choice, parsed, text
 from ewad.config.options import DocumentPlace, Option, table_of
 from ewad.config.passwords import PasswordHash
 from ewad.config.syntax import ListenAddress, format_listen, parse_listen
@@ -36,6 +36,15 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
             " nobody else is served.",
         ),
     ] = None
+    actions: Annotated[
+        Literal["local", "users", "off"],
+        Option(
+            choice("local", "users", "off"),
+            "Who may act by `ewad ctl` and POST: who asks from this machine, or a user from anywhere."
+            " Where users_file is set only users are let in, in both.",
+            since="0.2.0",
+        ),
+    ] = "local"
 
 
 HTTP = table_of("[http]", "Where the metrics are served, and to whom.", HttpSettings)
@@ -54,6 +63,8 @@ def http_settings(values: dict[str, Any], place: DocumentPlace) -> HttpSettings:
     users_file = values.get("users_file") or files.credential(USERS_CREDENTIAL, place.environ)
     if users_file:
         place.secrets["http_users"] = _users(users_file)
+    elif values.get("actions") == "users":
+        raise fail('expected users_file beside actions = "users", got none', "actions")
     return HttpSettings(**values)
 
 

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from ewad.daemon.clock import ArrivalClock
-from ewad.engine import Batch, Engine, Results
+from ewad.engine import Batch, Engine, Forgotten, Results
 from ewad.ingest.intake import Intake
 from ewad.ingest.mqtt.consumer import Message
 from ewad.ingest.mqtt.deliveries import Acknowledgements
@@ -168,14 +170,60 @@ class Committer:
         if self._idle:
             self._act()
 
+    async def forget_stream(self, group: int, name: str) -> None:
+        """Let the engine forget a stream, once no sample waits. Raises LookupError if it is not there."""
+        await self._done_at_rest(lambda: self._forget_stream(group, name))
+
+    async def mark_normal(self, group: int, name: str) -> None:
+        """Take back a stream's anomaly, once no sample waits. Raises LookupError if it is not there."""
+        await self._done_at_rest(lambda: self._mark_normal(group, name))
+
+    async def _done_at_rest(self, action: Callable[[], None]) -> None:
+        """Wait until an action is done at rest, and raise what it raises."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def act() -> None:
+            try:
+                action()
+            except LookupError as error:
+                done.set_exception(error)
+            else:
+                done.set_result(None)
+
+        self.at_rest(act)
+        await asyncio.shield(done)
+
+    def _forget_stream(self, group: int, name: str) -> None:
+        self._find(group, name)
+        self._tell_forgotten(self._intake.forget_stream(group, name))
+
+    def _mark_normal(self, group: int, name: str) -> None:
+        row = self._find(group, name)
+        if self._store is not None:  # a snapshot shall have it
+            one = np.array([row], dtype=np.int32)
+            self._store.touch(Batch(group, one, np.zeros(1), np.zeros(1)))
+        self._engine.groups[group].mark_normal(row)
+
+    def _find(self, group: int, name: str) -> int:
+        """Return the row of a stream. Raises LookupError."""
+        row = self._engine.groups[group].streams.find(name)
+        if row is None:
+            raise LookupError(f"stream: expected one that is known, got {name[:200]!r}")
+        return row
+
     def _forget(self, now: float) -> None:
         answered = self._engine.answered
         forgotten = self._intake.forget(now)
+        self._tell_forgotten(forgotten)
+        if not forgotten and self._engine.answered != answered:
+            self._record([])
+
+    def _tell_forgotten(self, forgotten: Sequence[Forgotten]) -> None:
         for group, streams, _ in forgotten:
             log.info("streams forgotten group=%s streams=%d", self._engine.groups[group].name, len(streams))
         if self._sinks is not None:
             self._sinks.forgotten(self._engine, forgotten, self._intake.labels_of)
-        if forgotten or self._engine.answered != answered:
+        if forgotten:
             self._record([], forgotten=forgotten)
 
     def _follow(self, clock: ArrivalClock) -> None:

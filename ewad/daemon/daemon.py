@@ -13,6 +13,7 @@ import msgspec
 
 from ewad import __version__
 from ewad.config import Settings
+from ewad.daemon.actions import Actions
 from ewad.daemon.clock import ArrivalClock
 from ewad.daemon.committer import Committer
 from ewad.daemon.logs import configure
@@ -117,6 +118,7 @@ class Daemon:
             sinks=self.sinks,
         )
         self.source = self._new_source(connection_settings(settings), self.deliveries)
+        self.actions = Actions(self)
         self.server = self._new_server(settings)
         self.notifier = notifier or Notifier()
 
@@ -136,6 +138,8 @@ class Daemon:
             clock=self.clock.now,
             units=units_of(settings),
             history=self.history,
+            actor=self.actions,
+            actions=settings.http.actions,
         )
 
     def _open_store(self) -> Store | None:
@@ -160,6 +164,7 @@ class Daemon:
 
     async def run(self, reloader: Reloader | None = None) -> None:
         """Receive, smooth and learn until cancelled; then commit, acknowledge and disconnect."""
+        self.actions.reloader = reloader
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks

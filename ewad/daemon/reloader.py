@@ -6,7 +6,7 @@ import asyncio
 import gc
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Protocol
 
 from ewad.config import Settings
@@ -42,6 +42,7 @@ class Reloader:
     def __init__(self, load: Callable[[], Settings]) -> None:
         self._load = load
         self._asked = asyncio.Event()
+        self._one_at_a_time = asyncio.Lock()
         self._read: Settings | None = None  # at the last attempt that could be read
         self._told = ""  # why the last attempt failed
 
@@ -56,7 +57,8 @@ class Reloader:
             await self._due(target.settings.reload.poll_seconds)
             asked = self._asked.is_set()
             self._asked.clear()
-            await self._reload(target, asked)
+            with suppress(ConfigError):  # told by then
+                await self.reload(target, asked)
 
     async def _due(self, poll_seconds: float | None) -> None:
         try:
@@ -65,22 +67,29 @@ class Reloader:
         except TimeoutError:
             return
 
-    async def _reload(self, target: Configured, asked: bool) -> None:
-        try:
-            with _no_collection():
-                settings = await asyncio.to_thread(self._load)
-                if settings == self._read and not asked and not self._told:
-                    return
-                self._read = settings
-                await target.apply(settings)
-                # What a reload makes lasts. What it replaces is gone by now: nothing of it is in a circle.
-                gc.freeze()
-        except ConfigError as error:
-            target.reload_successful = False
-            if asked or str(error) != self._told:
-                log.warning("reload failed, the old configuration stays in force error=%s", error)
-            self._told = str(error)
-            return
-        self._told = ""
-        target.reload_successful = True
-        log.info("reloaded: the configuration is in force")
+    async def change(self, target: Configured, change: Callable[[Settings], Settings]) -> None:
+        """Apply what differs from the settings in force, until they are read again. Raises ConfigError."""
+        async with self._one_at_a_time:
+            await target.apply(change(target.settings))
+
+    async def reload(self, target: Configured, asked: bool) -> None:
+        """Read and apply the settings, if they have changed or it is asked. Raises ConfigError, told then."""
+        async with self._one_at_a_time:
+            try:
+                with _no_collection():
+                    settings = await asyncio.to_thread(self._load)
+                    if settings == self._read and not asked and not self._told:
+                        return
+                    self._read = settings
+                    await target.apply(settings)
+                    # What a reload makes lasts. What it replaces is gone: nothing of it is in a circle.
+                    gc.freeze()
+            except ConfigError as error:
+                target.reload_successful = False
+                if asked or str(error) != self._told:
+                    log.warning("reload failed, the old configuration stays in force error=%s", error)
+                self._told = str(error)
+                raise
+            self._told = ""
+            target.reload_successful = True
+            log.info("reloaded: the configuration is in force")

@@ -182,6 +182,11 @@ class Group(RowState):
         if self.grid is not None:
             self.grid.remove(removal)
 
+    def mark_normal(self, row: int) -> None:
+        """Take back the anomaly of a stream: its score is 0 until its next sample."""
+        if self.forecaster is not None and self.forecaster.intervals is not None:
+            self.forecaster.intervals.anomaly[row] = 0.0
+
     def observe(self, batch: Batch) -> Results:
         """Take in a batch: averages, then forecasts scored against the values that came, then learning.
 

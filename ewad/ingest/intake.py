@@ -189,7 +189,16 @@ class Intake:
         """
         if self.waiting:
             raise ValueError("intake: expected to forget right after a commit, got samples that wait")
-        forgotten = self._engine.forget(now)
+        return self._forgotten(self._engine.forget(now))
+
+    def forget_stream(self, group: int, name: str) -> list[Forgotten]:
+        """Let the engine forget this one; as `forget`. Raises ValueError too if it is unknown."""
+        if self.waiting:
+            raise ValueError("intake: expected to forget right after a commit, got samples that wait")
+        return self._forgotten([self._engine.forget_streams(group, [name])])
+
+    def _forgotten(self, forgotten: list[Forgotten]) -> list[Forgotten]:
+        """Find anew, at their next messages, the streams that are gone or have moved."""
         if forgotten:
             self._cold.clear()  # what was refused may have room now
             for topic in self._refused:

@@ -53,14 +53,14 @@ def reloader_of(target, *reads):
 
 async def test_what_is_the_same_is_applied_only_if_asked(target):
     reloader = reloader_of(target, settings(), settings())
-    await reloader._reload(target, asked=False)
+    await reloader.reload(target, asked=False)
     assert target.applied == []
-    await reloader._reload(target, asked=True)
+    await reloader.reload(target, asked=True)
     assert target.applied == ["plant"]
 
 
 async def test_what_differs_is_applied_without_being_asked(target):
-    await reloader_of(target, settings("other"))._reload(target, asked=False)
+    await reloader_of(target, settings("other")).reload(target, asked=False)
     assert target.applied == ["other"]
 
 
@@ -68,13 +68,14 @@ async def test_what_differs_is_applied_without_being_asked(target):
 async def test_what_stays_bad_is_told_once_and_the_same_as_before_mends_it(target, caplog, bad):
     caplog.set_level(logging.WARNING)
     reloader = reloader_of(target, bad, bad, settings())
-    await reloader._reload(target, asked=False)
-    await reloader._reload(target, asked=False)
+    for _ in range(2):
+        with pytest.raises(ConfigError):
+            await reloader.reload(target, asked=False)
     assert not target.reload_successful
     assert [record.getMessage().split(" error=")[0] for record in caplog.records] == [
         "reload failed, the old configuration stays in force"
     ]
-    await reloader._reload(target, asked=False)
+    await reloader.reload(target, asked=False)
     assert target.reload_successful
 
 

@@ -166,6 +166,12 @@ class State(msgspec.Struct):
     damaged: int
 
 
+class Done(msgspec.Struct):
+    """What an action has done."""
+
+    done: str
+
+
 class Problem(msgspec.Struct):
     """Why a request could not be answered."""
 

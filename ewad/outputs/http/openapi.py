@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 
 from ewad.outputs.http import documents
+from ewad.outputs.http.actions import ACTIONS, Action
+from ewad.outputs.http.actions import ROOT as ACTIONS_ROOT
 from ewad.outputs.http.api import OPERATIONS, ROOT, Operation
 
 REFERENCE = "#/components/schemas/{name}"
@@ -16,10 +18,16 @@ REFERENCE = "#/components/schemas/{name}"
 def document(version: str) -> dict[str, Any]:
     """Return the document, OpenAPI 3.1."""
     records = [each.document for each in OPERATIONS if each.document is not None]
+    bodies = [each.body for each in ACTIONS]
     schemas, components = msgspec.json.schema_components(
-        [*records, documents.Problem], ref_template=REFERENCE
+        [*records, *bodies, documents.Done, documents.Problem], ref_template=REFERENCE
     )
+    asked = dict(zip(bodies, schemas[len(records) :], strict=False))
     answers = dict(zip(records, schemas, strict=False))
+    read = {ROOT + each.path: {"get": _operation(each, answers, schemas[-1])} for each in OPERATIONS}
+    acted = {
+        ACTIONS_ROOT + each.path: {"post": _action(each, asked[each.body], *schemas[-2:])} for each in ACTIONS
+    }
     return {
         "openapi": "3.1.0",
         "info": {
@@ -27,8 +35,34 @@ def document(version: str) -> dict[str, Any]:
             "version": version,
             "description": "Smoothed values, forecasts and histories of streams. Access is that of /metrics.",
         },
-        "paths": {ROOT + each.path: {"get": _operation(each, answers, schemas[-1])} for each in OPERATIONS},
+        "paths": read | acted,
         "components": {"schemas": components},
+    }
+
+
+def _action(
+    each: Action, body: dict[str, Any], done: dict[str, Any], problem: dict[str, Any]
+) -> dict[str, Any]:
+    refusals = {
+        "400": "The body is not what was expected.",
+        "403": "Not from there: see [http] actions.",
+        "404": "There is no such stream or model.",
+        "409": "That can't be done now.",
+    }
+    answers = {"200": (each.summary, done)} | {code: (text, problem) for code, text in refusals.items()}
+    return {
+        "summary": each.summary,
+        "parameters": [],
+        "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
+        "responses": {
+            "401": {"description": "A user and a password are expected."},
+            "413": {"description": "The body is too large."},
+            "429": {"description": "Too many passwords wait to be looked at."},
+            **{
+                code: {"description": text, "content": {"application/json": {"schema": schema}}}
+                for code, (text, schema) in answers.items()
+            },
+        },
     }
 
 

@@ -22,6 +22,7 @@ from ewad.engine import Engine
 from ewad.errors import ConfigError
 from ewad.outputs.http import documents, page
 from ewad.outputs.http.access import Gate, TooManyGuesses
+from ewad.outputs.http.actions import BODY_BYTES, Actor, Allowed, Desk
 from ewad.outputs.http.api import Api
 from ewad.outputs.http.history import PointHistory
 from ewad.outputs.http.listening import Listener
@@ -39,7 +40,7 @@ SCRAPE_SECONDS: Final = 30.0  # Prometheus waits 10 s by default
 PAUSE_SECONDS: Final = 0.001  # after each 2 ms slice: ingest gets a third of the time at the least
 SHUTDOWN_SECONDS: Final = 0.1  # aiohttp waits so long twice for running requests
 IDLE_SECONDS: Final = 20.0  # for the whole head of a request, and between two: slow clients are cut off
-UNREAD_SECONDS: Final = 1.0  # nothing here takes a body: one is read past for so long, and never kept
+UNREAD_SECONDS: Final = 1.0  # of a body that nobody wants: it is read past for so long, and never kept
 HEADERS: Final = 64  # of a request, 8 KiB each, like its first line
 GZIP: Final = 16 + zlib.MAX_WBITS  # zlib's way to ask for a gzip header
 
@@ -82,11 +83,14 @@ class HttpServer:
         units: Sequence[str | None] = (),
         history: PointHistory | None = None,
         clock: Callable[[], float] = time.time,
+        actor: Actor | None = None,
+        actions: Allowed = "local",
     ) -> None:
         """Take where to listen (port 0: any free one), what to show, and what says why ewad is not ready.
 
         not_ready returns None when all is well, else a sentence for people. users: none, or all who may read.
         units: of each group's values, where told.  history: what is fed with the results of batches.
+        actor: who does what is asked for by POST; actions: who may ask.
         """
         self._listen = (listen_host, listen_port)
         self._engine = engine
@@ -97,6 +101,7 @@ class HttpServer:
         self._history = history or PointHistory()
         self._clock = clock
         self._api = Api(self._view, self._status, self._history)
+        self._desk = Desk(actor, actions, instruments.actions)
         self._turns = Turns()
         self._tls = tls
         self._gate = Gate(users) if users else None
@@ -150,11 +155,12 @@ class HttpServer:
 
     def _application(self) -> web.Application:
         middlewares = [] if self._gate is None else [self._checked]
-        app = web.Application(middlewares=middlewares)
+        app = web.Application(middlewares=middlewares, client_max_size=BODY_BYTES)
         app.add_routes(
             [
                 *page.routes(),
                 *self._api.routes(),
+                *self._desk.routes(),
                 web.get("/metrics", self._metrics),
                 web.get("/healthz", self._healthz),
                 web.get("/readyz", self._readyz),

@@ -17,7 +17,7 @@ from ewad.ingest.mqtt.from_configuration import connection_settings
 from ewad.ingest.mqtt.settings import ConnectionSettings
 from ewad.outputs.mqtt.client import PublishingClient
 from ewad.outputs.mqtt.home_assistant import Discovery
-from ewad.outputs.mqtt.states import Curves, State, states, topic_of
+from ewad.outputs.mqtt.states import Curves, StreamState, states, topic_of
 from ewad.outputs.registry import Labels
 from ewad.outputs.sinks import Observed, Sink, Tally
 
@@ -25,7 +25,7 @@ Payloads = dict[str, Any]  # topic -> document
 
 
 @dataclass(slots=True)
-class _Told:
+class _Published:
     """What the broker has of a stream. value: the one that was published last; NaN before the first.
 
     topics: of its state and its curve.  devices: of Home Assistant's devices; None until they are told.
@@ -52,7 +52,7 @@ class Publisher(Sink):
         self._units = {block.name: block.unit for block in settings.streams}
         self._groups = {group.name: group for group in settings.group_settings()}
         self._fresh: Payloads = {}  # to be sent at the next flush
-        self._told: dict[tuple[str, str], _Told] = {}  # by group and stream
+        self._told: dict[tuple[str, str], _Published] = {}  # by group and stream
         self._curves = Curves()
         self._lock = threading.Lock()  # of these, which the timer's thread sees too
         self._connection = publishing_settings(settings)
@@ -81,7 +81,7 @@ class Publisher(Sink):
             before = {*told.topics, *(told.devices or ())}
             settings = self._groups.get(group)
             if settings is not None:
-                self._told[group, stream] = mine = _Told(
+                self._told[group, stream] = mine = _Published(
                     told.labels, self._topics(group, stream, told.labels)
                 )
                 before -= {*mine.topics, *self._devices(settings, stream, mine)}
@@ -100,13 +100,13 @@ class Publisher(Sink):
             for state in states(observed):
                 self._take(state)
 
-    def _take(self, state: State) -> None:
+    def _take(self, state: StreamState) -> None:
         group, stream = state.group.name, state.stream
         told = self._told.get((group, stream))
         if told is None or told.labels != state.labels:  # which a reload may change
             topics = self._topics(group, stream, state.labels)
             self._take_back(() if told is None else {*told.topics} - {*topics})
-            told = self._told[group, stream] = _Told(state.labels, topics)
+            told = self._told[group, stream] = _Published(state.labels, topics)
         if told.devices is None:
             told.devices = self._devices(state.group, stream, told)
             self._tell(told.devices)
@@ -122,7 +122,7 @@ class Publisher(Sink):
         if self._settings.on_change and (not near or deadband == 0.0):
             self._let_go(told)
 
-    def _let_go(self, told: _Told) -> None:
+    def _let_go(self, told: _Published) -> None:
         """Have what is held of a stream published."""
         if told.held:
             told.value = told.held[told.topics[0]]["value"]
@@ -134,7 +134,7 @@ class Publisher(Sink):
         templates = (self._settings.topic, self._settings.forecast_topic)
         return tuple(topic_of(each, group, stream, labels) for each in templates if each is not None)
 
-    def _devices(self, settings: GroupSettings, stream: str, told: _Told) -> dict[str, bytes]:
+    def _devices(self, settings: GroupSettings, stream: str, told: _Published) -> dict[str, bytes]:
         """Return what Home Assistant is told of a stream, by topic."""
         if self._discovery is None:
             return {}
@@ -167,7 +167,7 @@ class Publisher(Sink):
             for stream, labels in streams.items():
                 told = self._told.pop((settings.name, stream), None)
                 if told is None:
-                    told = _Told(labels, self._topics(settings.name, stream, labels))
+                    told = _Published(labels, self._topics(settings.name, stream, labels))
                 for topic in told.topics:
                     self._fresh.pop(topic, None)
                 self._take_back(told.topics if self._settings.retain else ())

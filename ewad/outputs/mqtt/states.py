@@ -21,7 +21,7 @@ STEPS: Final = 9  # of a stream, whose median is how its samples usually come
 OF_HORIZON: Final = {"forecast": "value"}
 
 
-class State(NamedTuple):
+class StreamState(NamedTuple):
     """One stream after its last sample of a batch. document: without the names that a template may have."""
 
     group: GroupSettings
@@ -41,7 +41,7 @@ def topic_of(template: str, group: str, stream: str, labels: Labels) -> str:
     return PLACEHOLDER.sub(lambda found: known.get(found[1], ""), template)
 
 
-def states(observed: Observed) -> Iterator[State]:
+def states(observed: Observed) -> Iterator[StreamState]:
     """Yield the state of each stream of a batch, in the order of their last samples."""
     batch, results, streams, settings, standing = observed
     rows = batch.stream[results.accepted].tolist()
@@ -56,7 +56,7 @@ def states(observed: Observed) -> Iterator[State]:
         document["value"] = batch.value.item(results.accepted[index])
         for word, labels, values in columns:
             _put(document, word, labels, values.item(index))
-        yield State(settings, streams.names[row], streams.labels[row], elapsed[row], document)
+        yield StreamState(settings, streams.names[row], streams.labels[row], elapsed[row], document)
 
 
 def _word(quantity: Quantity) -> str:
@@ -80,7 +80,7 @@ class Curves:
     def __init__(self) -> None:
         self._steps: dict[tuple[str, str], deque[float]] = {}
 
-    def take(self, state: State) -> list[Document] | None:
+    def take(self, state: StreamState) -> list[Document] | None:
         """Return what is forecast of a stream, the nearest first; None without a model.
 
         A time is null until it is known how samples come; lower and upper are there with intervals.

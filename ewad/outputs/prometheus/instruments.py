@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
@@ -86,6 +87,7 @@ class Instruments:
         self._foreign = foreign
         self._state = state
         self._sinks = sinks
+        self.actions: Counter[tuple[str, str]] = Counter()  # by action and outcome
         self._registry = CollectorRegistry()
         self._registry.register(_Counts(self._counts))
         self.observe_seconds = Histogram(
@@ -165,6 +167,12 @@ class Instruments:
         if sinks := list(self._sinks()):
             yield from _sink_facts(sinks)
 
+        actions = CounterMetricFamily(
+            "ewad_actions", "Actions asked for over HTTP, by what came of them.", labels=["action", "outcome"]
+        )
+        for labels, count in self.actions.items():
+            actions.add_metric(labels, count)
+        yield actions
         yield GaugeMetricFamily(
             "ewad_config_last_reload_successful",
             "Whether the last reload of the configuration succeeded.",

@@ -20,7 +20,18 @@ from tests.outputs.prometheus.test_negotiation import PROMETHEUS_2, PROMETHEUS_3
 WIDE = 40_000  # streams: a scrape of about 20 MB, far more than the sockets' buffers hold
 
 
-def make_server(engine, *, host="127.0.0.1", port=0, not_ready=lambda: None, tls=None, users=None, **changes):
+def make_server(
+    engine,
+    *,
+    host="127.0.0.1",
+    port=0,
+    not_ready=lambda: None,
+    tls=None,
+    users=None,
+    actor=None,
+    actions="local",
+    **changes,
+):
     return HttpServer(
         host,
         port,
@@ -31,6 +42,8 @@ def make_server(engine, *, host="127.0.0.1", port=0, not_ready=lambda: None, tls
         tls=tls,
         users=users,
         clock=lambda: 0.0,
+        actor=actor,
+        actions=actions,
     )
 
 
