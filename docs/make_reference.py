@@ -39,7 +39,9 @@ def table(*heads: str, rows: Rows) -> list[str]:
 
 def commands(group: click.Group, path: str) -> Iterator[click.Context]:
     """Yield each command as it is called, with those of its groups."""
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name) or click.Command(name)
         if isinstance(command, click.Group):
             yield from commands(command, f"{path} {name}")
         elif not command.hidden:

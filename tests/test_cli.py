@@ -4,6 +4,7 @@ Most run in the tests' own process. What depends on a process runs in one: `ewad
 """
 
 import csv
+import inspect
 import math
 import os
 import shutil
@@ -11,9 +12,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
-from ewad.cli import THREADS
+from ewad.cli import COMMANDS, THREADS, cli
 from ewad.config.passwords import PasswordHash
 from tests.console import ewad
 from tests.system import mosquitto
@@ -41,10 +43,16 @@ def config(text: str, name: str = "ewad.toml") -> str:
 # -- help --
 
 
-@pytest.mark.parametrize("command", ["", "demo", "run", "check", "explain", "replay", "hash-password"])
+@pytest.mark.parametrize("command", ["", *COMMANDS])
 def test_every_command_has_help(command: str) -> None:
     done = ewad(*filter(None, [command]), "--help")
     assert (done.returncode, done.stderr) == (0, "")
+    first = (
+        inspect.cleandoc(cli.get_command(click.Context(cli), command).help).split("\n\n")[0]
+        if command
+        else ""
+    )
+    assert first.replace("\n", " ") == COMMANDS.get(command, "")
     assert "Usage:" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 100
 

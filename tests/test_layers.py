@@ -116,6 +116,10 @@ def test_a_class_has_its_name_alone():
     assert {name for name, count in names.items() if count > 1} == set()
 
 
+def test_a_file_can_be_read_in_one_go():
+    assert {identifier(path) for path in MODULES if len(path.read_text().splitlines()) > 400} == set()
+
+
 def test_an_import_is_found_wherever_it_hides(tmp_path, monkeypatch):
     monkeypatch.setattr(sys.modules[__name__], "PACKAGE", tmp_path)
     path = tmp_path / "numeric" / "bad.py"

@@ -1,23 +1,22 @@
-"""`ewad check` and `ewad explain`: what a configuration comes to, before anything runs on it."""
+"""`ewad check`: whether a configuration is valid and what it comes to, before anything runs on it."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import os
-import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import click
+
+from ewad.commands.options import CONFIG, broker_options, settings_of, stream_options
 from ewad.config import Settings, effective
 from ewad.config.syntax import parse_topic
 from ewad.engine import Engine
 from ewad.errors import SourceError
-from ewad.ingest.explain import Explanation
-from ewad.ingest.explain import explain as explained
-from ewad.ingest.intake import Intake
 from ewad.ingest.mqtt.consumer import Message
 from ewad.ingest.mqtt.deliveries import Acknowledgements
 from ewad.ingest.mqtt.from_configuration import connection_settings
@@ -28,6 +27,16 @@ from ewad.store.model_file import start_models
 
 SCRAPED = {"instance", "job"}  # labels that Prometheus gives to all series of a target
 CONNECT_SECONDS = 12.0  # one whole attempt of the source, and its end
+
+
+@click.command("check")
+@CONFIG
+@broker_options
+@stream_options
+@click.option("--connect", is_flag=True, help="Also connect and subscribe to the broker once.")
+def command(config: Path | None, connect: bool, **options: Any) -> None:
+    """Say whether a configuration is valid, and what it comes to."""
+    click.echo(check(settings_of(config, options), connect))
 
 
 def check(settings: Settings, connect: bool) -> str:
@@ -56,27 +65,6 @@ def _overwritten(settings: Settings) -> Iterator[str]:
                 f"stream {block.name}: Prometheus has a label {name} itself"
                 f" and shows this one as exported_{name}: choose another name, such as device_{name}"
             )
-
-
-def explain(settings: Settings, topic: str, payload: bytes) -> Explanation:
-    """Return what becomes of a message under these settings, if it came now."""
-    intake = Intake(Engine(settings.group_settings()), settings.streams, settings.limits.max_payload_bytes)
-    return explained(intake, topic, payload, time.time())
-
-
-def payload_of(given: str) -> bytes:
-    """Return the bytes of a payload as given, of standard input (-) or of a file (@FILE).
-
-    Raises SourceError.
-    """
-    if given == "-":
-        return sys.stdin.buffer.read()
-    if not given.startswith("@"):
-        return os.fsencode(given)
-    try:
-        return Path(given[1:]).read_bytes()
-    except OSError as error:
-        raise SourceError(f"{given[1:]}: can't read the payload: {error.strerror}") from error
 
 
 class _Ignored:

@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from ewad.commands.file_options import explain_files, file_options, taken, with_section
+from ewad.commands.options import CONFIG, settings_of
 from ewad.commands.train import chosen_model
 from ewad.config import Settings
 from ewad.engine import ModelSettings
@@ -20,6 +22,34 @@ from ewad.evaluation.evaluation import Measured, measure
 from ewad.evaluation.protocols import PROTOCOLS, Task
 from ewad.ingest.files import FileOptions
 from ewad.training.history import TrainingHistory
+
+
+@click.command("evaluate")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@CONFIG
+@click.option("--model", "name", help="Which [model.NAME] of the configuration; without one: auto.")
+@click.option(
+    "--protocol",
+    type=click.Choice(["series", "fsnet", "gift-eval"]),
+    default="series",
+    show_default=True,
+    help="Which rows are scored, and how.",
+)
+@click.option("--river", is_flag=True, help="Also measure models of river, if it is installed; takes long.")
+@click.option("--json", "as_json", is_flag=True, help="The same as JSON.")
+@file_options
+def command(files: tuple[Path, ...], config: Path | None, name: str | None, **options: Any) -> None:
+    """Measure forecasts on files, or folders of files, by a published protocol.
+
+    Simple methods stand beside them.
+    """
+    chosen = taken(options)
+    settings = None if config is None else settings_of(config)
+    chosen = with_section(chosen, None if settings is None else settings.files)
+    if options.pop("explain"):
+        explain_files(files, chosen)
+        return
+    click.echo(evaluate(files, settings, name, file_options=chosen, **options))
 
 
 def evaluate(

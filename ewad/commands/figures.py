@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import click
 import numpy as np
 from numpy.typing import NDArray
 
@@ -46,6 +47,14 @@ from ewad.outputs.files.pictures import (
 )
 
 DAYS = 366  # the first year of the sample
+
+
+@click.command("figures")
+@click.argument("folder", type=click.Path(path_type=Path))
+def command(folder: Path) -> None:
+    """Draw the figures of the optimization course, computed by ewad itself."""
+    for path in draw_all(folder):
+        click.echo(path)
 
 
 def temperatures() -> Floats:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import codecs
 import dataclasses
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from ewad.commands.prometheus_query import Range, fetch
+from ewad.config.history import FilesSettings
 from ewad.errors import ConfigError
-
-if TYPE_CHECKING:
-    from ewad.config.history import FilesSettings
-    from ewad.ingest.files import FileOptions
+from ewad.ingest.files import FileOptions, read
 
 # as people can type them
 DELIMITERS = {",": ",", ";": ";", ":": ":", "|": "|", "space": " ", "tab": "\t", r"\t": "\t"}
@@ -62,8 +62,6 @@ def file_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def taken(options: dict[str, Any]) -> FileOptions:
     """Take from the options those of file_options, and return what they mean. Raises ConfigError."""
-    from ewad.ingest.files import FileOptions
-
     delimiter = options.pop("delimiter")
     if delimiter is not None and DELIMITERS.get(delimiter, delimiter) not in DELIMITERS.values():
         raise ConfigError(f'--delimiter: expected one of {" ".join(DELIMITERS)}, got "{delimiter}"')
@@ -103,8 +101,6 @@ def _listed(name: str, given: str | None) -> tuple[str, ...] | None:
 
 
 def _check_encoding(name: str | None) -> None:
-    import codecs
-
     if name is not None:
         try:
             codecs.lookup(name)
@@ -136,9 +132,15 @@ def history(
         return
     if query is None:
         raise ConfigError("--from-prometheus: needs --query")
-    from ewad.commands.prometheus_query import Range, fetch
-
     with tempfile.TemporaryDirectory(prefix="ewad-") as folder:
         path = Path(folder) / "prometheus.json"
         fetch(Range(url=from_prometheus, query=query, last=last, step=step), path)
         yield [*files, path]
+
+
+def explain_files(files: Sequence[Path], options: FileOptions) -> None:
+    """Print what is decided about the files. Raises SourceError where it could as well be otherwise."""
+    for path in files:
+        with read(path, options) as file:
+            click.echo("\n".join(file.summary()))
+            file.refuse_doubts()

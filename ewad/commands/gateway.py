@@ -4,10 +4,34 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import click
+
+from ewad.commands.options import CONFIG, settings_of
 from ewad.config import Settings
+from ewad.config.syntax import parse_duration
+from ewad.daemon import logs
 from ewad.daemon.parts import session_of
+from ewad.daemon.signals import SIGNALS
+from ewad.errors import ConfigError
 from ewad.scale.file_log import FileLog
 from ewad.scale.gateway import Gateway, GatewayLog, run
+
+
+@click.command("gateway")
+@CONFIG
+@click.option("--log", "target", required=True, metavar="DIR", help="Where the log is written.")
+@click.option("--keep", metavar="7d", help="For how long the log keeps records; default: for ever.")
+@click.option("--keep-bytes", type=click.IntRange(1), help="How large it may become; default: no limit.")
+def command(config: Path | None, target: str, keep: str | None, keep_bytes: int | None) -> None:
+    """Write the samples of MQTT messages to a durable log, from which shards read them."""
+    settings = settings_of(config)
+    try:
+        keep_seconds = None if keep is None else parse_duration(keep)
+    except ValueError as error:
+        raise ConfigError(f"--keep: {error}") from error
+    logs.configure(settings.log.level, settings.log.format)
+    SIGNALS.hold()
+    gateway(settings, target, keep_seconds, keep_bytes)
 
 
 def gateway(

@@ -10,6 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import click
+
+from ewad.commands.options import DEFAULT_CONFIG
 from ewad.commands.shapes import ProposedBlocks, described
 from ewad.config import Settings, parse
 from ewad.errors import ConfigError, SourceError
@@ -25,6 +28,15 @@ NOTHING = (
     "no message in {seconds:g} s: are there devices that publish? Retained and periodic messages show what"
     " there is; listen for longer by --seconds, or check the address by --url"
 )
+
+
+@click.command("init")
+@click.option("--url", help="Broker, such as mqtt://localhost:1883.")
+@click.option("--seconds", type=click.FloatRange(0.1), default=30.0, show_default=True, help="To listen for.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), default=DEFAULT_CONFIG, help="The new file.")
+def command(url: str | None, seconds: float, output: Path) -> None:
+    """Look at a broker for a while, and write a configuration for what its devices send."""
+    click.echo(write(url, seconds, output))
 
 
 class _Listener:

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import click
+
 from ewad.config import presets
 from ewad.config.checks import nearest
 from ewad.errors import ConfigError
+
+
+@click.command("presets")
+@click.argument("name", required=False)
+def command(name: str | None) -> None:
+    """List the presets of device families, or print the one of this NAME."""
+    click.echo(listed() if name is None else shown(name))
 
 
 def listed() -> str:

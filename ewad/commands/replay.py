@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
@@ -16,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ewad import config
+from ewad.commands.file_options import explain_files, file_options, further, history, taken, with_section
+from ewad.commands.options import CONFIG, JSONL, default_config, settings_of, stream_options
 from ewad.commands.sources import FileSamples, Messages, check_topics
 from ewad.config import Settings
 from ewad.config.syntax import mask_url, parse_url
@@ -41,6 +44,74 @@ from ewad.store.seeding import Seeding
 STEP_SECONDS = 0.05
 
 Publisher = Callable[[str, str], Awaitable[None]]
+
+
+@click.command("replay")
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+@CONFIG
+@stream_options
+@file_options
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Results: .csv or .parquet.")
+@click.option("--plot", type=click.Path(path_type=Path), help="Picture: .png, .svg or .pdf.")
+@click.option("--html", type=click.Path(path_type=Path), help="Charts and report as one page: .html.")
+@click.option("--openmetrics", type=click.Path(path_type=Path), help="Series with times, for promtool.")
+@JSONL
+@click.option("--publish", help="Also publish the samples to this broker, mqtt://host.")
+@click.option("--speed", type=float, help="So many times faster than recorded; default: as fast as can be.")
+@click.option("--report", is_flag=True, help="Print what the forecasts were worth.")
+@click.option("--report-json", is_flag=True, help="The same as JSON.")
+@click.option("--score-from", type=float, default=0.25, show_default=True, help="Share that it leaves out.")
+@click.option("--with", "further", metavar="NAME,...", help="Also anomaly, skill, weights in the results.")
+@click.option("--iso-times", is_flag=True, help="Times of results as dates, not as Unix seconds.")
+@click.option("--state", type=click.Path(path_type=Path), help="Put the history into this state file.")
+@click.option("--from-prometheus", metavar="URL", help="Take the history from there, by --query.")
+@click.option("--query", help="PromQL, such as 'temperature{job=\"mqtt\"}'.")
+@click.option("--last", default="7d", show_default=True, metavar="DURATION", help="How far back to ask.")
+@click.option("--step", default="1m", show_default=True, metavar="DURATION", help="Between its samples.")
+def command(files: tuple[Path, ...], config: Path | None, **options: Any) -> None:
+    """Put files through the engine, as if their samples came in live; - is standard input."""
+    names = (
+        "output",
+        "plot",
+        "html",
+        "openmetrics",
+        "publish",
+        "speed",
+        "report",
+        "report_json",
+        "score_from",
+    )
+    outputs = {name: options.pop(name) for name in (*names, "iso_times", "state", "jsonl")}
+    outputs["further"] = further(options.pop("further"))
+    asked = {name: options.pop(name) for name in ("from_prometheus", "query", "last", "step")}
+    explain, chosen = options.pop("explain"), taken(options)
+    with history(files, **asked) as found:
+        if explain:
+            section = settings_of(config).files if config or (config := default_config()) else None
+            explain_files(found, with_section(chosen, section))
+        else:
+            _on_files(found, config, options, chosen, outputs)
+
+
+def _on_files(
+    files: Sequence[Path],
+    config: Path | None,
+    options: dict[str, Any],
+    chosen: FileOptions,
+    outputs: dict[str, Any],
+) -> None:
+    config = config or (None if any(options.values()) else default_config())
+    if config is not None:
+        settings = settings_of(config, options)
+    else:
+        if outputs["state"] is not None:
+            raise ConfigError("--state: needs the daemon's configuration: -c FILE")
+        settings = default_settings(os.environ, options)
+    chosen = with_section(chosen, settings.files)
+    said, report = replay(files, settings, file_options=chosen, config_file=config, **outputs)
+    click.echo(said, err=True)
+    if report:
+        click.echo(report)
 
 
 def default_settings(environ: Mapping[str, str], block: Mapping[str, Any]) -> Settings:

@@ -9,6 +9,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import IO
 
+import click
+
+from ewad.commands import shards
+from ewad.commands.options import CONFIG, settings_of
 from ewad.config import Settings, StateSettings
 from ewad.engine import Engine
 from ewad.errors import ConfigError, StateError
@@ -18,6 +22,58 @@ from ewad.store.file import is_old, open_log
 from ewad.store.log import Log
 from ewad.store.old_file import OldFile
 from ewad.store.recovery import Recovered, read
+
+
+@click.group("state")
+def command() -> None:
+    """Look into the state file, also while the daemon runs."""
+
+
+@command.command("show")
+@CONFIG
+def _show(config: Path | None) -> None:
+    """Say what the state file holds."""
+    click.echo(show(settings_of(config)))
+
+
+@command.command("export")
+@CONFIG
+@click.option("-o", "--output", type=click.File("w", lazy=False), default="-", help="Default: stdout.")
+def _export(config: Path | None, output: IO[str]) -> None:
+    """Write what is known of each stream as CSV."""
+    export(settings_of(config), output)
+
+
+@command.command("backup")
+@CONFIG
+@click.argument("target", type=click.Path(path_type=Path))
+def _backup(config: Path | None, target: Path) -> None:
+    """Copy the state file to a new file TARGET."""
+    click.echo(back_up(settings_of(config), target))
+
+
+@command.command("split")
+@CONFIG
+@click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--into", required=True, type=click.Path(path_type=Path), help="Folder of the new files.")
+def _split(config: Path | None, sources: tuple[Path, ...], into: Path) -> None:
+    """Deal the streams of state files SOURCES out to the shards of [shard], a new file each.
+
+    No daemon may run on SOURCES meanwhile. They stay as they are.
+    """
+    click.echo(shards.split(settings_of(config), sources, into))
+
+
+@command.command("merge")
+@CONFIG
+@click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The new file.")
+def _merge(config: Path | None, sources: tuple[Path, ...], output: Path) -> None:
+    """Put the streams of state files SOURCES into one new file.
+
+    No daemon may run on SOURCES meanwhile. They stay as they are.
+    """
+    click.echo(shards.merge(settings_of(config), sources, output))
 
 
 def show(settings: Settings) -> str:

@@ -11,6 +11,8 @@ from typing import Any
 
 import click
 
+from ewad.commands.file_options import explain_files, file_options, taken, with_section
+from ewad.commands.options import CONFIG, default_config, settings_of
 from ewad.config import Settings
 from ewad.config.syntax import quoted
 from ewad.engine import ModelSettings
@@ -25,6 +27,38 @@ from ewad.training.training import TrainingReport, TrainSettings, draw_costs, sa
 
 # Ten times a second looks smooth; each mini-batch drawn is a line of 100 bytes.
 REDRAW_SECONDS = 0.1
+
+
+@click.command("train")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@CONFIG
+@click.option("--model", "name", help="Which [model.NAME] of the configuration; default: its only one.")
+@click.option("--optimizer", metavar="NAME,...", help="Compare these; default: the model's own.")
+@click.option("--epochs", type=click.IntRange(1), default=20, show_default=True, help="Passes over the data.")
+@click.option("--batch-size", type=click.IntRange(1), help="Default: the course's rule.")
+@click.option("--validation", type=float, default=0.2, show_default=True, help="Last part of the time.")
+@click.option("--stop-on-plateau", is_flag=True, help="End where the cost no longer falls.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the shuffling.")
+@click.option("--plot", type=click.Path(path_type=Path), help="Cost by epoch: .png, .svg or .pdf.")
+@click.option(
+    "--html", type=click.Path(path_type=Path), help="Cost by epoch and the table as one page: .html."
+)
+@file_options
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="The best model, for start_from.")
+def command(files: tuple[Path, ...], config: Path | None, name: str | None, **options: Any) -> None:
+    """Train a model on files, with several optimizers side by side; - is standard input."""
+    chosen = taken(options)
+    config = config or default_config()
+    settings = None if config is None else settings_of(config)
+    chosen = with_section(chosen, None if settings is None else settings.files)
+    if options.pop("explain"):
+        explain_files(files, chosen)
+        return
+    said, summary = train(files, settings, name, file_options=chosen, config_file=config, **options)
+    if config is not None:
+        click.echo(f"configuration: {config}", err=True)
+    click.echo(summary, err=True)
+    click.echo(said)
 
 
 def train(

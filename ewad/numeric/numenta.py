@@ -22,7 +22,7 @@ STEEPNESS = 5.0  # of the sigmoid by which a window's late detections earn less
 FAR = 3.0  # window lengths behind a window, from which a false alarm is as bad as anywhere
 
 
-class Profile(NamedTuple):
+class CostProfile(NamedTuple):
     """What a window found in time earns, and what a false alarm and a missed window cost."""
 
     found: float
@@ -30,10 +30,10 @@ class Profile(NamedTuple):
     missed: float
 
 
-PROFILES: Final[Mapping[str, Profile]] = {
-    "standard": Profile(1.0, 0.11, 1.0),
-    "reward_low_FP_rate": Profile(1.0, 0.22, 1.0),
-    "reward_low_FN_rate": Profile(1.0, 0.11, 2.0),
+PROFILES: Final[Mapping[str, CostProfile]] = {
+    "standard": CostProfile(1.0, 0.11, 1.0),
+    "reward_low_FP_rate": CostProfile(1.0, 0.22, 1.0),
+    "reward_low_FN_rate": CostProfile(1.0, 0.11, 2.0),
 }
 
 
@@ -73,7 +73,7 @@ class Labelled:
         window[np.arange(n) < min(math.floor(PROBATION_SHARE * n), PROBATION_SAMPLES)] = PROBATION
         return cls(np.asarray(score, dtype=np.float64), gain, window, len(windows))
 
-    def standing(self, threshold: float, profile: Profile = PROFILES["standard"]) -> float:
+    def standing(self, threshold: float, profile: CostProfile = PROFILES["standard"]) -> float:
         """Return what this file alone earns at a threshold: an alarm is a score of it or above."""
         alarm = self.score >= threshold
         total = profile.false_alarm * float(self.gain[alarm & (self.window == OUTSIDE)].sum())
@@ -98,7 +98,7 @@ def _sigmoid(position: Any) -> Any:
     return 2.0 / (1.0 + np.exp(STEEPNESS * position)) - 1.0
 
 
-def sweep(files: Sequence[Labelled], profile: Profile = PROFILES["standard"]) -> Sweep:
+def sweep(files: Sequence[Labelled], profile: CostProfile = PROFILES["standard"]) -> Sweep:
     """Return the score of every threshold that tells the samples of these files apart."""
     first = np.cumsum([0, *(file.n_windows for file in files)])
     window = np.concatenate(
@@ -132,7 +132,9 @@ def best(swept: Sweep) -> tuple[float, float]:
     return float(swept.threshold[at]), float(swept.score[at])
 
 
-def score_at(files: Sequence[Labelled], threshold: float, profile: Profile = PROFILES["standard"]) -> float:
+def score_at(
+    files: Sequence[Labelled], threshold: float, profile: CostProfile = PROFILES["standard"]
+) -> float:
     """Return the score of one threshold, such as one that was chosen on other files."""
     swept = sweep(files, profile)
     at = np.searchsorted(-swept.threshold, -threshold, side="right") - 1

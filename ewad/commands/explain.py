@@ -1,0 +1,59 @@
+"""`ewad explain`: what becomes of one message."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ewad.commands.options import CONFIG, FAILED, broker_options, settings_of, stream_options
+from ewad.config import Settings
+from ewad.engine import Engine
+from ewad.errors import SourceError
+from ewad.ingest.explain import Explanation
+from ewad.ingest.explain import explain as explained
+from ewad.ingest.intake import Intake
+
+
+# a payload may begin with a minus: -63
+@click.command("explain", context_settings={"ignore_unknown_options": True})
+@click.argument("of_topic", metavar="TOPIC")
+@click.argument("payload", type=click.UNPROCESSED)
+@CONFIG
+@broker_options
+@stream_options
+def command(of_topic: str, payload: str, config: Path | None, **options: Any) -> None:
+    """Say what becomes of a message: block, labels, value - or why it is rejected.
+
+    PAYLOAD is the text itself, - for standard input, or @FILE for the content of a file. Ends with 1 if the
+    message is rejected.
+    """
+    explanation = explain(settings_of(config, options), of_topic, payload_of(payload))
+    click.echo(str(explanation))
+    if explanation.rejected:
+        raise click.exceptions.Exit(FAILED)
+
+
+def explain(settings: Settings, topic: str, payload: bytes) -> Explanation:
+    """Return what becomes of a message under these settings, if it came now."""
+    intake = Intake(Engine(settings.group_settings()), settings.streams, settings.limits.max_payload_bytes)
+    return explained(intake, topic, payload, time.time())
+
+
+def payload_of(given: str) -> bytes:
+    """Return the bytes of a payload as given, of standard input (-) or of a file (@FILE).
+
+    Raises SourceError.
+    """
+    if given == "-":
+        return sys.stdin.buffer.read()
+    if not given.startswith("@"):
+        return os.fsencode(given)
+    try:
+        return Path(given[1:]).read_bytes()
+    except OSError as error:
+        raise SourceError(f"{given[1:]}: can't read the payload: {error.strerror}") from error

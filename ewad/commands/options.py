@@ -1,0 +1,106 @@
+"""The options that several commands have in common, and the settings that they come to."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ewad import config as configuration
+from ewad.config import Settings
+from ewad.errors import ConfigError
+
+FAILED = 1  # the exit status of a command that has done its work, and the answer is no
+DEFAULT_CONFIG = Path("ewad.toml")
+CONFIG = click.option(
+    "-c",
+    "--config",
+    type=click.Path(path_type=Path),
+    help="Configuration file (TOML); default: ewad.toml, if there is one.",
+)
+
+JSONL = click.option(
+    "--jsonl",
+    type=click.Path(path_type=Path, allow_dash=True),
+    metavar="FILE",
+    help="Also write a line of JSON for each sample there; -: to standard output.",
+)
+
+
+def _whole_numbers(_context: click.Context, parameter: click.Parameter, given: str | None) -> list[int]:
+    """Return the numbers between commas. Raises ConfigError."""
+    try:
+        return [int(number) for number in given.split(",")] if given else []
+    except ValueError:
+        expected = f"--{parameter.name}: expected whole numbers between commas, such as 1,24"
+        raise ConfigError(f'{expected}, got "{given}"') from None
+
+
+def stream_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that describe one block of streams without a configuration file."""
+    for option in reversed(
+        (
+            click.option("--beta", multiple=True, type=float, help="Weight of the past; may be repeated."),
+            click.option("--window", multiple=True, type=float, help="Samples; beta = 1 - 1/window."),
+            click.option("--half-life", multiple=True, help='Decay by elapsed time, such as "10m".'),
+            click.option(
+                "--format",
+                metavar="NAME",
+                help="How payloads are read: number, json, influx, senml and others.",
+            ),
+            click.option("--field", multiple=True, help="Path of a value in a payload; may be repeated."),
+            click.option(
+                "--model", type=click.Choice(["linear", "auto"]), help="Default: none; in a replay linear."
+            ),
+            click.option(
+                "--horizons",
+                metavar="N,...",
+                callback=_whole_numbers,
+                help="Steps it looks ahead; default: 1.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def broker_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say where messages come from without a configuration file."""
+    topic = "Topic template, such as 'site/{room}/temperature'; may be repeated."
+    command = click.option("--topic", multiple=True, help=topic)(command)
+    command = click.option("--preset", help="Of a family of devices: see ewad presets.")(command)
+    return click.option("--url", help="Broker, such as mqtt://localhost:1883.")(command)
+
+
+def default_config() -> Path | None:
+    """Return ewad.toml, if there is one in this folder."""
+    return DEFAULT_CONFIG if DEFAULT_CONFIG.is_file() else None
+
+
+def settings_of(config: Path | None, options: Mapping[str, Any] | None = None) -> Settings:
+    """Return the settings of the file, or those of the options if there is none."""
+    options = options or {}
+    given = [name for name, value in options.items() if value]
+    standing_alone = bool(options.get("url") or options.get("topic") or options.get("preset"))
+    if config is not None and given:
+        raise ConfigError(f"{_option(given[0])}: not together with -c/--config")
+    if standing_alone:
+        rest = {name: value for name, value in options.items() if name not in ("url", "topic")}
+        return configuration.from_options(options["url"], options["topic"], environ=os.environ, **rest)
+    config = config or default_config()
+    if given:
+        why = "needs --topic" if config is None else f"needs --topic, or else {config} is what counts"
+        raise ConfigError(f"{_option(given[0])}: {why}")
+    if config is None and not any(name.startswith("EWAD_STREAM__") for name in os.environ):
+        alone = ", or --topic (and --url)" if "topic" in options else ""
+        raise ConfigError(f"no configuration: expected -c FILE, or {DEFAULT_CONFIG} in this folder{alone}")
+    return configuration.load(config, os.environ)
+
+
+def _option(name: str) -> str:
+    """Return a parameter of the command that runs as people write it: half_life gives --half-life."""
+    parameters = click.get_current_context().command.params
+    return next(max(parameter.opts, key=len) for parameter in parameters if parameter.name == name)
