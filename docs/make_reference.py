@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,6 +24,8 @@ from ewad.outputs.registry import QUANTITIES
 from ewad.outputs.running import Count
 
 REFERENCE = Path(__file__).parent / "reference"
+DEPLOY = Path(__file__).parent.parent / "deploy"
+KUBERNETES_RULES = DEPLOY / "kubernetes" / "monitoring" / "rules.yaml"
 MARK = "<!-- What follows is written by `make reference`. -->\n"
 Rows = Iterator[tuple[str, ...]]
 
@@ -224,6 +227,15 @@ def written(name: str) -> str:
     return by_hand + mark + "\n".join(PAGES[name]()).rstrip() + "\n"
 
 
+def kubernetes_rules() -> str:
+    """Return Prometheus' alerts as the Prometheus Operator wants them."""
+    alerts = (DEPLOY / "prometheus" / "alerts.yml").read_text(encoding="utf-8")
+    head = "# Written by `make reference` from deploy/prometheus/alerts.yml.\n"
+    head += "apiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\nmetadata:\n  name: ewad\nspec:\n"
+    return head + textwrap.indent(alerts, "  ")
+
+
 if __name__ == "__main__":
+    KUBERNETES_RULES.write_text(kubernetes_rules(), encoding="utf-8")
     for _name in PAGES:
         (REFERENCE / f"{_name}.md").write_text(written(_name), encoding="utf-8")
