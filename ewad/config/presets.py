@@ -10,6 +10,7 @@ from typing import Any
 from ewad.config import checks
 
 FOLDER = "presets"
+OF_TIMES = ("time_format", "time_zone")
 
 
 @cache
@@ -48,5 +49,15 @@ def applied(raw: Any) -> list[Any]:
     merged = []
     for block in theirs:
         part = block.pop("name", "")
-        merged.append(block | own | {"name": f"{given}.{part}" if part else given})
+        merged.append(block | _of_block(own, block, theirs) | {"name": f"{given}.{part}" if part else given})
     return merged
+
+
+def _of_block(own: dict[str, Any], block: dict[str, Any], others: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return which of a block's own keys count for one block of its preset.
+
+    How times are read counts where the preset reads times. If it does so nowhere, the key is a mistake: told.
+    """
+    if "time_field" in block | own or not any("time_field" in other for other in others):
+        return own
+    return {key: value for key, value in own.items() if key not in OF_TIMES}

@@ -285,6 +285,19 @@ def test_a_key_of_the_block_wins_over_the_preset():
     assert all(block.decays[0].beta == 0.5 for block in daemon.settings.streams)
 
 
+def test_a_time_zone_counts_for_the_blocks_of_a_preset_that_read_times():
+    raw = {"stream": [{"preset": "tasmota", "time_zone": "Europe/Berlin"}]}
+    zones = {block.name: block.time_zone for block in parse(raw, "ewad.toml", {}).streams}
+    assert zones["tasmota.sensor"] == zones["tasmota.state"] == "Europe/Berlin"
+    assert zones["tasmota.power"] is None
+
+
+def test_a_time_zone_where_no_block_of_a_preset_reads_times_is_an_error():
+    raw = {"stream": [{"preset": "victron", "time_zone": "Europe/Berlin"}]}
+    with pytest.raises(ConfigError, match="time_zone"):
+        parse(raw, "ewad.toml", {})
+
+
 def test_an_unknown_preset_is_told_with_the_nearest():
     with pytest.raises(
         ConfigError, match=r'stream\[0\]\.preset: unknown preset "tasmotta"; did you mean "tasmota"'

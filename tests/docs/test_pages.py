@@ -1,0 +1,70 @@
+"""What the pages show works: configurations are valid, commands print what is shown or can be called."""
+
+import shlex
+import shutil
+import subprocess
+
+import click
+import pytest
+
+from ewad.cli import cli
+from tests.console import ewad
+from tests.docs.pages import ROOT, blocks, commands, configurations, fits
+
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
+APART = {"formats.md"}  # has a test of its own
+CONFIGURATIONS = [(page, text) for page in PAGES for text in configurations(page)]
+CONSOLE = {page: list(commands(page)) for page in PAGES if page.name not in APART}
+SHELL = [(page, text) for page in PAGES for language, text in blocks(page) if language == "sh"]
+
+
+def named(value):
+    return value.stem if hasattr(value, "stem") else None
+
+
+@pytest.mark.parametrize(("page", "text"), CONFIGURATIONS, ids=named)
+def test_a_configuration_is_valid(page, text, tmp_path):
+    (tmp_path / "ewad.toml").write_text(text)
+    done = ewad("check", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("page", [page for page in CONSOLE if CONSOLE[page]], ids=named)
+def test_the_commands_of_a_page_print_what_is_shown(page, tmp_path):
+    shutil.copytree(ROOT / "samples", tmp_path / "samples")
+    for command in CONSOLE[page]:
+        if command.config:
+            (tmp_path / "ewad.toml").write_text(command.config)
+        program, *arguments = shlex.split(command.line, comments=True)
+        assert program == "ewad"
+        done = ewad(*arguments, cwd=tmp_path)
+        printed = (done.stdout + done.stderr).strip()
+        assert fits(command.output, printed), f"{command.line}\n{printed}"
+        assert done.returncode == int("rejected" in command.output), command.line
+
+
+@pytest.mark.parametrize(("page", "text"), SHELL, ids=named)
+def test_a_block_for_a_shell_can_be_read_by_one_and_calls_ewad_as_it_is(page, text):
+    assert subprocess.run(["bash", "-n"], input=text, text=True, timeout=60).returncode == 0
+    for line in text.replace("\\\n", " ").splitlines():
+        words = shlex.split(line.partition(" | ")[0], comments=True)
+        while words and ("=" in words[0] or words[0] in ("sudo", "uvx")):
+            words = words[1:]
+        if words[:1] == ["ewad"]:
+            can_be_called(words[1:])
+
+
+def can_be_called(arguments):
+    """Parse the arguments as the command does, without calling it. Raises click.UsageError."""
+    group = cli
+    while isinstance(group, click.Group):
+        name, group, arguments = group.resolve_command(click.Context(group), arguments)
+        if name in ("--version", "--help"):
+            return
+    group.make_context(name, list(arguments))
+
+
+def test_the_guides_have_what_is_tested():
+    assert len(CONFIGURATIONS) > 15
+    assert sum(map(len, CONSOLE.values())) > 15
+    assert len(SHELL) > 5
