@@ -8,7 +8,7 @@ PEERS := $(VENV)/.peers
 RELEASE := $(VENV)/.release
 KERNELS := $(shell find ewad/kernels -name '*.py' -o -name '*.pxd')
 
-.PHONY: help demo docs package reference test test-slow test-all coverage fresh lint pictures bench chaos simulate brokers soak fuzz
+.PHONY: help dashboards demo docs package reference test test-slow test-all coverage fresh lint pictures bench chaos simulate brokers soak fuzz
 .DELETE_ON_ERROR:
 
 help:
@@ -21,6 +21,7 @@ help:
 	@echo "make reference  write the pages of docs/reference that the code knows anew"
 	@echo "make docs     build the documentation as a site, build/site/index.html"
 	@echo "make package  build what is shipped into dist: source package, wheel, Debian package"
+	@echo "make dashboards  write the dashboards of deploy/grafana anew"
 	@echo "make pictures  draw the pictures of the README anew, those of the page by chromium"
 	@echo "make bench    measure ewad beside its peers; torch only where it is installed: $(BIN)/pip install torch==2.13.0"
 	@echo "make chaos    do 500 faults to the network and kill the daemon 800 times: nothing may be lost or doubled"
@@ -42,6 +43,9 @@ package: $(INSTALLED)
 	@rm -rf dist
 	@$(BIN)/python -m hatchling build -d dist
 	@if command -v dpkg-deb > /dev/null; then $(BIN)/python deploy/debian/build.py dist/*.whl -o dist; fi
+
+dashboards: $(INSTALLED)
+	@$(BIN)/python -m deploy.grafana.generate
 
 demo: $(RUNNING)
 	@$(BIN)/ewad demo $(ARGS)
