@@ -17,10 +17,10 @@ from ewad.config import Settings, StateSettings
 from ewad.engine import Engine
 from ewad.errors import ConfigError, StateError
 from ewad.outputs.text import counted
-from ewad.store import file
-from ewad.store.file import is_old, open_log
+from ewad.store import reading
 from ewad.store.log import Log
 from ewad.store.old_file import OldFile
+from ewad.store.reading import is_old, open_log
 from ewad.store.recovery import Recovered, read
 
 
@@ -120,7 +120,7 @@ def back_up(settings: Settings, target: Path) -> str:
     path = _path(settings)
     if is_old(path):
         raise StateError(f"{path}: made by ewad 0.1: start ewad once, then back up")
-    file.back_up(path, target)
+    reading.back_up(path, target)
     return f"{path} copied to {target}"
 
 

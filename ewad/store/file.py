@@ -27,15 +27,14 @@ import msgspec
 from ewad.engine import BlockKey
 from ewad.errors import StateError
 from ewad.store import frames
-from ewad.store.log import DamagedError, JournalEntry, Kept, Log, OtherWriterError
+from ewad.store.log import JournalEntry, Kept, OtherWriterError
 from ewad.store.records import Manifest, encode
 
 Durability = Literal["power", "process", "off"]
 
 COPIED = 1 << 20  # bytes from one file into another at a time
 NOBODY = bytes(16)  # the identity of no file
-SQLITE = b"SQLite format 3\0"  # how the files of ewad 0.1 begin
-SQLITE_SUFFIXES = ("-wal", "-shm")  # of what belongs to one
+SQLITE_SUFFIXES = ("-wal", "-shm")  # of what belongs to a file of ewad 0.1
 
 
 class GoneError(StateError):
@@ -106,10 +105,45 @@ class StateFile:
         """Go on behind the byte `end`; blocks: of the newest snapshot."""
         self._blocks, self._end, self._torn = dict(blocks), end, True
 
-    def check(self) -> None:
-        """Raise GoneError if the file was deleted or replaced: nobody would read what is written then."""
-        if _inode(self.path) != _inode(self._file):
+    def check(self) -> bool:
+        """Raise GoneError if the file was replaced: nobody would read what is written then.
+
+        One that was deleted is written again from what is open still, so that it has all that was kept;
+        return whether it was. Where there is no snapshot in it, GoneError is raised for that too.
+        """
+        there = _inode(self.path)
+        if there == _inode(self._file):
+            return False
+        if there is not None or self._blocks is None:
             raise GoneError(f"{self.path}: the file was deleted or replaced")
+        with told(self.path):
+            self._write_again()
+        return True
+
+    def _write_again(self) -> None:
+        """Give the deleted file its name again, by a copy of what counts: blocks stand where they stood."""
+        header = frames.Header.decode(os.pread(self._file, frames.HEADER_BYTES, 0))
+        assert header is not None  # noqa: S101 (a file that blocks stand in was read or made by this process)
+        again = _New(self.path, header, "again")
+        try:
+            again.tail = again.end
+            again.copy_from(self._file, self._end)
+            free = _place(again, self.path)
+        except BaseException:
+            again.discard()
+            raise
+        if not free:
+            os.close(again.file)
+            raise GoneError(f"{self.path}: the file was deleted or replaced")
+        self._let_go_of_file(named=os.fstat(self._file).st_nlink > 0)
+        self._file, self._torn = again.file, False
+
+    def _let_go_of_file(self, *, named: bool) -> None:
+        """Close the file that another takes the place of; if it has another name, keep it locked."""
+        if named:  # by which another daemon might come
+            self._locks.append(self._file)
+        else:
+            os.close(self._file)
 
     def append(self, entries: Sequence[JournalEntry]) -> int:
         """Add records to the journal, all or none; return the bytes that they take."""
@@ -134,7 +168,7 @@ class StateFile:
         with told(self.path):
             if self.appends:  # else the elder file may be needed still
                 previous(self.path).unlink(missing_ok=True)
-            self._new = _New(self.path, self._identity)
+            self._new = _New(self.path, _next_header(self._identity))
             self._new.tail = self._end
 
     def add_block(self, block: BlockKey, data: bytes) -> None:
@@ -204,10 +238,7 @@ class StateFile:
         for suffix in SQLITE_SUFFIXES:
             Path(f"{self.path}{suffix}").unlink(missing_ok=True)
         sync_directory(self.path)
-        if old.st_nlink > 1:  # another name of it, by which another daemon might come
-            self._locks.append(self._file)
-        else:
-            os.close(self._file)
+        self._let_go_of_file(named=old.st_nlink > 1)
         self._file, self._identity, self._end = new.file, new.header.identity, new.end
         self._new, self._set_aside, self._torn = None, None, False
 
@@ -237,9 +268,10 @@ def _keep(path: Path, name: Path) -> None:
 class _New:
     """A file that is to take the place of another; nothing of it counts before."""
 
-    def __init__(self, path: Path, former: bytes) -> None:
-        self.name = path.with_name(f"{path.name}.{os.getpid()}.new")
-        self.header = frames.Header(frames.VERSION, 0, secrets.token_bytes(16), former)
+    def __init__(self, path: Path, header: frames.Header, mark: str = "") -> None:
+        """mark: a part of its name, where there may be another one."""
+        self.name = path.with_name(f"{path.name}.{os.getpid()}{mark}.new")
+        self.header = header
         self.blocks: dict[BlockKey, Kept] = {}
         self.tail = 0  # from where on the journal of the other file is not in the snapshot
         self.end = 0
@@ -272,50 +304,9 @@ class _New:
         self.name.unlink(missing_ok=True)
 
 
-def open_log(path: Path) -> Log:
-    """Open a state file to read it, whoever writes it meanwhile."""
-    with told(path):
-        file = path.resolve().open("rb")
-    try:
-        with told(path):
-            return Log(path, file)
-    except BaseException:
-        file.close()
-        raise
-
-
-def back_up(path: Path, target: Path) -> None:
-    """Copy all that is good of a state file into a new one, as private as that, while a daemon may write it.
-
-    The copy is there whole or not at all. Raises DamagedError, and copies nothing, if the file is damaged.
-    """
-    with contextlib.closing(open_log(path)) as source, told(target):
-        if source.damage or source.header is None:
-            raise DamagedError(f"{source.damage}: no copy was made")
-        unfinished = target.with_name(f"{target.name}.{os.getpid()}.part")
-        file = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            at = 0
-            for data in source.copied(source.header._replace(flags=frames.BACKUP)):
-                write_all(file, data, at)
-                at += len(data)
-            os.fsync(file)
-            unfinished.rename(target)
-            sync_directory(target)
-        finally:
-            os.close(file)
-            unfinished.unlink(missing_ok=True)
-
-
 def previous(path: Path) -> Path:
     """Return the name of the file that this one has taken over from."""
     return path.with_name(f"{path.name}.previous")
-
-
-def is_old(path: Path) -> bool:
-    """Whether this is a file of ewad 0.1."""
-    with told(path), path.open("rb") as file:
-        return file.read(len(SQLITE)) == SQLITE
 
 
 def write_all(file: int, data: bytes, at: int) -> None:
@@ -372,19 +363,31 @@ def _locked(path: Path) -> int:
 
 def _made(path: Path) -> int:
     """Make a file of a header only, whole or not at all, that nobody else may read; return its descriptor."""
-    new = _New(path, NOBODY)
+    new = _New(path, _next_header(NOBODY))
+    _place(new, path)  # if another daemon was quicker, that is seen by the caller
+    return new.file
+
+
+def _next_header(former: bytes) -> frames.Header:
+    """Return the header of a file after the one of that identity."""
+    return frames.Header(frames.VERSION, 0, secrets.token_bytes(16), former)
+
+
+def _place(new: _New, path: Path) -> bool:
+    """Give a new file its place, on the disk when this returns; return False if there is another one."""
     os.fsync(new.file)
     try:
         os.link(new.name, path)
         new.name.unlink()
-    except FileExistsError:  # another daemon was quicker
+    except FileExistsError:
         new.name.unlink()
+        return False
     except OSError as error:  # a file system without hard links
         if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
             raise
         new.name.rename(path)
     sync_directory(path)
-    return new.file
+    return True
 
 
 def _inode(file: Path | int) -> tuple[int, int] | None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from operator import eq
 from typing import BinaryIO, NamedTuple
 from zlib import crc32
 
@@ -93,6 +94,23 @@ def read_header(file: BinaryIO) -> Header | None:
     """Return the header of a file, None if it is damaged or none of ewad's."""
     file.seek(0)
     return Header.decode(file.read(HEADER_BYTES))
+
+
+def is_foreign(file: BinaryIO, size: int) -> bool:
+    """Whether nothing of a file without a header tells that it was ever one of ewad's.
+
+    It is if most of the magic stands where it belongs, if there is a whole frame, or if all bytes are 0, as a
+    loss of power may leave them.
+    """
+    file.seek(0)
+    start = file.read(len(MAGIC))
+    if 2 * sum(map(eq, start, MAGIC)) > len(start) or _next_frame(file, 0, size) is not None:
+        return False
+    file.seek(0)
+    while data := file.read(_SEARCHED):
+        if data.strip(b"\0"):
+            return True
+    return False
 
 
 def frame_at(file: BinaryIO, start: int) -> Frame | None:

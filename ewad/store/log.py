@@ -52,7 +52,7 @@ class OtherWriterError(StateError):
 
 
 class Log:
-    """A state file, open to be read. Raises StateError for one that is newer, or a backup that was cut off.
+    """A state file, open to be read. Raises StateError for one that is newer, or none, or a cut-off backup.
 
     header: None if it is damaged.  damage: what is wrong with the file, in words; empty if nothing is.
     snapshots: the complete ones, newest first.  end: where the next frame belongs.  records, samples: in the
@@ -74,7 +74,12 @@ class Log:
             )
         self.header = frames.read_header(file)
         if self.header is None:
-            self._damaged("the header is damaged, or the file is none of ewad's")
+            if frames.is_foreign(file, size):
+                raise StateError(
+                    f"{path}: expected a state file of ewad, got another program's file, which is left as it "
+                    f"is: move it away to start anew there, or name another path"
+                )
+            self._damaged("the header is damaged")
         elif self.header.version > frames.VERSION:
             raise NewerError(
                 f"{path}: made by a newer ewad: version {self.header.version}, "

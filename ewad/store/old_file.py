@@ -17,6 +17,7 @@ from typing import NamedTuple
 from zlib import crc32
 
 from ewad.errors import StateError
+from ewad.store import old_log
 from ewad.store.log import DamagedError, JournalEntry, NewerError
 
 APPLICATION_ID = 0x45574144  # "EWAD"
@@ -33,11 +34,15 @@ class OldSnapshot(NamedTuple):
 
 
 class OldFile:
-    """A file of 0.1, open to be read. Raises StateError, or DamagedError, as every method may."""
+    """A file of 0.1, open to be read. Raises StateError, or DamagedError, as every method may.
+
+    damage: what SQLite leaves out of it without a word, in words; empty if that is nothing.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         with _told(path):
+            self.damage = old_log.damage_of(path.with_name(f"{path.name}-wal"))
             self._database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
             try:
                 self._check()

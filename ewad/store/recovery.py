@@ -16,10 +16,11 @@ from ewad.errors import StateError
 from ewad.ingest.mqtt.deliveries import Deliveries
 from ewad.store import old_file
 from ewad.store.changes import Changes
-from ewad.store.file import NOBODY, Durability, StateFile, is_old, open_log, previous
+from ewad.store.file import NOBODY, Durability, StateFile, previous
 from ewad.store.log import DamagedError, JournalEntry, Kept, Log, Snapshot, kept_of
 from ewad.store.old_file import OldFile, OldSnapshot
-from ewad.store.records import CommitRecord, Head, decode
+from ewad.store.reading import is_old, open_log
+from ewad.store.records import Head, CommitRecord, decode
 
 log = logging.getLogger("ewad.store")
 
@@ -160,7 +161,7 @@ def _loaded(file: Log, snapshot: Snapshot, session: str, new_engine: NewEngine) 
 
 def _read_old(file: OldFile, session: str, new_engine: NewEngine) -> Recovered:
     """Return what can be read of a file of 0.1."""
-    damage = ""
+    damage = file.damage
     for snapshot in file.snapshots:
         try:
             recovered = _loaded_old(file, snapshot, session, new_engine)

@@ -22,7 +22,7 @@ from ewad.store.records import Change, CommitRecord, Manifest, encode
 
 log = logging.getLogger("ewad.store")
 
-RETRY_SECONDS = 1.0  # space that has come back is noticed within that
+LOOK_SECONDS = 1.0  # space that has come back, and a file that was deleted, are noticed within that
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ class Writer(threading.Thread):
         """Write what is put until the end."""
         try:
             while not self._ending:
-                self._receive(RETRY_SECONDS if self.failing else None)
+                self._receive(LOOK_SECONDS)
                 self.working_since = time.monotonic()
                 self._work()
                 self.working_since = None
@@ -164,15 +164,15 @@ class Writer(threading.Thread):
 
     def _work(self) -> None:
         """Write what there is; commits pass between two blocks of a snapshot."""
-        self._attempt("file", self._open)
-        self._attempt("journal", self._append)
+        if self._attempt("file", self._open):
+            self._attempt("journal", self._append)
         while self._pieces:
             self.working_since = time.monotonic()
             self._write(self._pieces.popleft())
             self._receive_more()
             self._attempt("journal", self._append)
 
-    def _receive(self, timeout: float | None) -> None:
+    def _receive(self, timeout: float) -> None:
         """Take over what has been put; wait for the first."""
         try:
             self._take(self._queue.get(timeout=timeout))
@@ -234,6 +234,7 @@ class Writer(threading.Thread):
         """Leave the file; the next one begins with a snapshot."""
         file, self._file = self._file, None
         self.gap, self.appends = True, False
+        self.failed = self.begun  # its other pieces would come into another file
         if file is not None:
             file.close()
 
@@ -251,8 +252,14 @@ class Writer(threading.Thread):
     def _open(self) -> bool:
         if self._file is None:
             self._file = StateFile(self._path, self._durability)
-        self._file.check()
-        return True
+        self._check()
+        return not self.gap  # else nothing is kept before a snapshot is complete
+
+    def _check(self) -> None:
+        if self._open_file.check():
+            log.warning(
+                "state file was deleted, and is written again with all that it had file=%s", self._path
+            )
 
     def _close(self) -> bool:
         self._open_file.close()
@@ -267,7 +274,7 @@ class Writer(threading.Thread):
         if not self._held:
             return False
         started = time.perf_counter()
-        self._open_file.check()
+        self._check()
         self.journal_bytes += self._open_file.append([commit.entry() for commit in self._held])
         self.log_bytes = self._open_file.length
         self._observe_seconds(time.perf_counter() - started)
@@ -311,4 +318,5 @@ class Writer(threading.Thread):
         self._release_first(sum(commit.sequence <= snapshot.sequence for commit in self._held))
         self.gap = snapshot.sequence < self._lacking
         if not self.gap:
-            self._mended("journal")  # the snapshot has what that lacks
+            for what in ("file", "journal"):  # the snapshot has what they lack
+                self._mended(what)

@@ -5,7 +5,7 @@ import stat
 import pytest
 
 from ewad.errors import StateError
-from ewad.store import file
+from ewad.store import reading
 from ewad.store.file import StateFile
 from tests.console import ewad
 from tests.store.states import keep, running
@@ -73,7 +73,7 @@ async def test_a_backup_is_whole_or_absent_and_one_without_its_end_is_refused(tm
         for seed in range(6):
             await keep(store, seed)
     whole = tmp_path / "whole.db"
-    file.back_up(tmp_path / "ewad.db", whole)
+    reading.back_up(tmp_path / "ewad.db", whole)
     content = whole.read_bytes()
     for length in (1, 48, 60, len(content) // 2, len(content) - 1):
         (tmp_path / "ewad.db").write_bytes(content[:length])
@@ -94,7 +94,7 @@ async def test_a_backup_that_is_killed_leaves_nothing_under_its_name(tmp_path, m
 
     monkeypatch.setattr("os.fsync", killed)
     with pytest.raises(KilledError):
-        file.back_up(tmp_path / "ewad.db", tmp_path / "copy.db")
+        reading.back_up(tmp_path / "ewad.db", tmp_path / "copy.db")
     assert [each.name for each in tmp_path.iterdir()] == ["ewad.db"]
 
 
@@ -106,5 +106,5 @@ async def test_a_damaged_file_is_not_backed_up_as_if_it_were_good(tmp_path):
     for at in range(0, len(good), 97):
         (tmp_path / "ewad.db").write_bytes(good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :])
         with pytest.raises(StateError):
-            file.back_up(tmp_path / "ewad.db", tmp_path / "copy.db")
+            reading.back_up(tmp_path / "ewad.db", tmp_path / "copy.db")
         assert not (tmp_path / "copy.db").exists()

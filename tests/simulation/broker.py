@@ -12,6 +12,8 @@ import mqtt5
 LEVELS = mqtt5.QoS.AT_MOST_ONCE, mqtt5.QoS.AT_LEAST_ONCE, mqtt5.QoS.EXACTLY_ONCE
 LAST_ID = 65535
 NUMBERINGS = ("lowest", "random", "in turn")
+# From 1 on with each connection, what is in flight too: rumqttd does that, and MQTT 5, 4.4 forbids it.
+ANEW = "anew"
 GRANTED = (
     mqtt5.SubAckReasonCode.GRANTED_QOS_AT_MOST_ONCE,
     mqtt5.SubAckReasonCode.GRANTED_QOS_AT_LEAST_ONCE,
@@ -75,7 +77,9 @@ class Broker:
         self.queue: deque[Message] = deque()
         self.in_flight: dict[int, InFlight] = {}  # by packet id, in the order of sending
         self._random = random
-        self._next_id = {"lowest": self._lowest, "random": self._any, "in turn": self._in_turn}[numbering]
+        ways = {"lowest": self._lowest, "random": self._any, "in turn": self._in_turn, ANEW: self._in_turn}
+        self._next_id = ways[numbering]
+        self._anew = numbering == ANEW
         self._last_id = 0
         self._own_window = window
         self._window = window
@@ -150,6 +154,8 @@ class Broker:
         self._drop_link()
         self._link = link
         self._window = min(self._own_window, packet.receive_max)
+        if self._anew:
+            self._number_anew()
         link.send(mqtt5.ConnAckPacket(session_present=self._session))
         for each in self.in_flight.values():
             if each.received:
@@ -202,6 +208,13 @@ class Broker:
         while (number := self._random.randint(1, LAST_ID)) in used:
             pass
         return number
+
+    def _number_anew(self) -> None:
+        for number, each in enumerate(self.in_flight.values(), start=1):
+            each.packet_id = number
+        self.in_flight = {each.packet_id: each for each in self.in_flight.values()}
+        self._recent.clear()  # their ids are given anew
+        self._last_id = len(self.in_flight)
 
     def _in_turn(self, used: Container[int]) -> int:
         while True:

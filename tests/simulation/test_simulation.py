@@ -6,6 +6,7 @@ import pytest
 
 from ewad.ingest.mqtt import deliveries
 from ewad.ingest.mqtt.deliveries import Deliveries, tag_without_topic
+from tests.simulation.broker import ANEW
 from tests.simulation.world import World, simulate
 
 SEEDS = 2000
@@ -24,6 +25,15 @@ def test_a_seed_gives_the_same_world_again() -> None:
         world.run()
     assert worlds[0].trace == worlds[1].trace
     assert worlds[0].disk.counted == worlds[1].disk.counted
+
+
+def test_a_broker_that_numbers_anew_with_each_connection_loses_nothing_and_doubles() -> None:
+    doubled = 0
+    for seed in range(100):
+        world = World(seed, ANEW)
+        world.run()
+        doubled += world.doubled
+    assert doubled > 0  # nothing tells a repetition under another identifier from a new message
 
 
 def by_payload_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
-from ewad.store.file import open_log
+from ewad.store.reading import open_log
 from tests.soak.publisher import publish_many
 from tests.system import daemon as daemons
 from tests.system import mosquitto

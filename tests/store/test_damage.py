@@ -11,8 +11,8 @@ import pytest
 
 from ewad.engine import Engine
 from ewad.errors import StateError
-from ewad.store import frames
-from ewad.store.file import open_log
+from ewad.store import frames, old_log
+from ewad.store.reading import open_log
 from ewad.store.records import Manifest, decode
 from ewad.store.recovery import read
 from tests.engine.scenarios import assert_close, state_of
@@ -104,10 +104,18 @@ async def test_with_both_snapshots_damaged_a_daemon_begins_anew_and_tells(tmp_pa
         assert store.damaged == 1
 
 
-@pytest.mark.parametrize(
-    "content", [b"x", b"pid 4711\n", b"no state " * 5, b"no state " * 1000, b"EWADFILE" + b"\xff" * 5000]
-)
-async def test_what_is_no_state_file_is_set_aside_whole(tmp_path, content):
+@pytest.mark.parametrize("content", [b"x", b"pid 4711\n", b"no state " * 5, b"no state " * 1000])
+async def test_another_programs_file_is_refused_and_left_alone(tmp_path, content):
+    path = tmp_path / "ewad.db"
+    path.write_bytes(content)
+    with pytest.raises(StateError, match=r"expected a state file of ewad, got another program's file"):
+        new_store(path)
+    assert path.read_bytes() == content
+    assert [each.name for each in tmp_path.iterdir()] == ["ewad.db"]
+
+
+@pytest.mark.parametrize("content", [b"E", b"EWAD", b"EWADFILE" + b"\xff" * 5000, bytes(5000)])
+async def test_what_little_tells_that_it_was_a_state_file_is_set_aside_whole(tmp_path, content):
     path = tmp_path / "ewad.db"
     path.write_bytes(content)
     async with running(path) as store:
@@ -225,6 +233,36 @@ async def test_a_file_of_0_1_0_is_loaded_with_its_journal_and_goes_on_in_this_fo
     assert not (tmp_path / "ewad.db-wal").exists()
     async with running(path) as again:
         assert again.engine.dump() == expected
+
+
+async def test_a_damaged_log_of_a_file_of_0_1_0_is_told_and_both_are_set_aside(tmp_path, caplog):
+    unpacked("version1.db", tmp_path / "ewad.db")
+    log = unpacked("version1.db-wal", tmp_path / "ewad.db-wal")
+    overwrite(log, log.stat().st_size // 2, b"\xff\x00\xff")
+    content = log.read_bytes()
+    async with running(tmp_path / "ewad.db") as store:
+        assert store.damaged == 1
+    assert "ewad.db-wal: byte" in caplog.text
+    (moved,) = tmp_path.glob("ewad.db.damaged-*Z-wal")
+    assert moved.read_bytes() == content
+
+
+def test_any_flipped_bit_of_a_log_of_0_1_0_is_told(tmp_path):
+    log = unpacked("version1.db-wal", tmp_path / "ewad.db-wal")
+    good, chosen = log.read_bytes(), random.Random(2)
+    assert old_log.damage_of(log) == ""
+    for at in [*range(32), *(chosen.randrange(len(good)) for _ in range(50))]:
+        overwrite(log, at, bytes([good[at] ^ 1 << chosen.randrange(8)]))
+        assert old_log.damage_of(log), at
+        overwrite(log, at, good[at : at + 1])
+
+
+def test_what_a_kill_leaves_of_a_log_of_0_1_0_is_no_damage(tmp_path):
+    log = unpacked("version1.db-wal", tmp_path / "ewad.db-wal")
+    good = log.read_bytes()
+    for content in (good[:-1], good[:-5000], good + good[32:4000], good[:32], b""):
+        log.write_bytes(content)
+        assert old_log.damage_of(log) == ""
 
 
 async def test_a_file_says_how_its_numbers_are_laid_out_and_names_no_path(tmp_path):

@@ -1,6 +1,5 @@
 """Records and snapshots on a real disk: what was kept comes back bit for bit, whatever befalls the file."""
 
-import asyncio
 import os
 import sqlite3
 import stat
@@ -11,7 +10,8 @@ import pytest
 from ewad.engine import Batch, ByCount, GroupSettings
 from ewad.errors import StateError
 from ewad.ingest.mqtt.deliveries import Acknowledgements
-from ewad.store.file import StateFile, open_log
+from ewad.store.file import StateFile
+from ewad.store.reading import open_log
 from tests.store.states import crashed, keep, new_store, running, snapshot, uninterrupted, until
 
 
@@ -125,22 +125,61 @@ async def test_a_database_of_another_program_is_refused(tmp_path):
         new_store(path)
 
 
-async def test_a_file_that_is_deleted_underneath_is_made_anew_with_everything(tmp_path, caplog):
+async def test_a_file_that_is_deleted_underneath_has_everything_again_with_the_next_record(tmp_path, caplog):
     path = tmp_path / "ewad.db"
     async with running(path) as store:
+        await until(lambda: not store._writer.snapshot_pending)
         await keep(store, 0)
         for each in tmp_path.glob("ewad.db*"):
             each.unlink()
-        waiting = await keep(store, 1, wait=False)
-        await until(lambda: store.snapshot_due())
-        store.snapshot()
-        async with asyncio.timeout(20):
-            await waiting.wait()
+        await keep(store, 1)  # acknowledged from here on: a kill must lose nothing of it
+        copy = crashed(path)
         await keep(store, 2)
         assert store.writable
-    assert caplog.text.count("state not written") == 1
-    async with running(path) as again:
-        assert again.engine.dump() == uninterrupted(range(3)).dump()
+    assert caplog.text.count("state file was deleted, and is written again with all that it had") == 1
+    assert "state not written" not in caplog.text
+    assert [each.name for each in tmp_path.iterdir() if each.is_file()] == ["ewad.db"]
+    for file, records in ((copy, 2), (path, 3)):
+        async with running(file) as again:
+            assert again.engine.dump() == uninterrupted(range(records)).dump()
+
+
+async def test_a_file_that_is_deleted_while_nothing_comes_is_written_again(tmp_path):
+    path = tmp_path / "ewad.db"
+    async with running(path) as store:
+        await until(lambda: not store._writer.snapshot_pending)
+        await keep(store, 0)
+        path.unlink()
+        await until(path.exists)
+        copy = crashed(path)
+    async with running(copy) as again:
+        assert again.engine.dump() == uninterrupted(range(1)).dump()
+
+
+async def test_after_another_file_took_its_place_nothing_is_acknowledged_before_a_snapshot(
+    tmp_path, caplog, monkeypatch
+):
+    monkeypatch.setattr("ewad.store.store.RETRY_SECONDS", 0.0)
+    caplog.set_level("INFO")
+    path = tmp_path / "ewad.db"
+    async with running(path) as store:
+        await until(lambda: not store._writer.snapshot_pending)
+        await keep(store, 0)
+        path.rename(tmp_path / "moved.db")
+        StateFile(path).close()
+        waiting = await keep(store, 1, wait=False)
+        await until(lambda: store._writer.gap and store._writer._file is not None)
+        assert not store.writable
+        assert not waiting.is_set()
+        assert "state is written again" not in caplog.text
+        await until(store.snapshot_due)
+        store.snapshot()
+        await until(waiting.is_set)
+        await until(lambda: store.writable)
+        assert "state is written again" in caplog.text
+        copy = crashed(path)
+    async with running(copy) as again:
+        assert again.engine.dump() == uninterrupted(range(2)).dump()
 
 
 async def test_a_snapshot_at_the_end_is_written_though_another_is_being_written(tmp_path):

@@ -55,7 +55,9 @@ class Bench:
         return number
 
     def put_snapshot(self, sequence: int, *, whole: bool) -> None:
-        number = self.begin(whole=whole)
+        self.finish(self.begin(whole=whole), sequence)
+
+    def finish(self, number: int, sequence: int) -> None:
         while self.changes.copy_next():
             pass
         header, blocks = self.changes.copied()
@@ -98,6 +100,44 @@ def test_a_snapshot_that_is_begun_anew_replaces_the_unfinished_one(bench, whole)
     assert not bench.writer.snapshot_pending
     bench.assert_kept(4)
     assert not list(bench.path.parent.glob("*.new"))
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_file_that_is_deleted_within_a_snapshot_is_whole_after_it(bench, whole):
+    bench.put_commits(*range(4))
+    bench.work()
+    number = bench.begin(whole=whole)
+    bench.changes.copy_next()
+    bench.work()
+    bench.path.unlink()
+    bench.put_commits(4)
+    bench.work()
+    bench.assert_kept(5)
+    bench.finish(number, 4)
+    bench.work()
+    assert not bench.writer.snapshot_pending
+    bench.assert_kept(5)
+    assert not list(bench.path.parent.glob("*.new"))
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_pieces_of_a_snapshot_do_not_come_into_another_file_that_took_the_place(bench, whole):
+    number = bench.begin(whole=whole)
+    bench.changes.copy_next()
+    bench.work()
+    other = bench.path.with_name("other.db")
+    StateFile(other).close()
+    other.rename(bench.path)
+    bench.once()
+    bench.once()
+    assert bench.writer.gap
+    bench.finish(number, 0)
+    bench.work()
+    assert (bench.writer.finished, bench.writer.failed) == (1, number)
+    bench.changes.abandon()
+    bench.put_snapshot(0, whole=True)
+    bench.work()
+    bench.assert_kept(0)
 
 
 def test_while_the_disk_is_full_all_waits_and_the_file_is_whole(bench, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -9,6 +10,8 @@ from typing import Protocol
 from zlib import crc32
 
 from ewad.ingest.mqtt.remembered import Remembered
+
+log = logging.getLogger("ewad.ingest.mqtt")
 
 # Messages in flight are fewer than packet ids. With one more, a broker that numbers in turn would come to
 # the ids of messages that are on record as the last ones.
@@ -78,7 +81,8 @@ class Deliveries:
     broker does.
 
     What remains: the first message of a session that goes on, though new, counts as a repetition if its
-    identifier, topic and payload are all those of such a message.
+    identifier, topic and payload are all those of such a message; so do those that follow it likewise. And
+    what a broker sends again under other identifiers can't be told from new messages: it counts.
 
     QoS 2: an id is taken until the broker releases it, or uses it for a message with another topic or
     payload: the taken one has expired, or the record of its release has been lost.
@@ -103,6 +107,16 @@ class Deliveries:
             notes.session_lost = True
             self._clear()
 
+    @property
+    def may_repeat(self) -> bool:
+        """Whether a QoS 1 message that comes next may be one that was taken before."""
+        return self._expected is None or bool(self._expected)
+
+    def take_new(self, new: Sequence[int], notes: Acknowledgements) -> None:
+        """Note QoS 1 messages, by their tags, while none may repeat."""
+        self.taken.extend(new)
+        notes.pubacks += new
+
     def take(self, messages: Sequence[Delivery], notes: Acknowledgements) -> set[int]:
         """Note QoS 1 messages; return the positions of those that were taken before."""
         new = tags(messages)
@@ -111,8 +125,7 @@ class Deliveries:
             self.repeated += len(known)
             notes.repeated += [new[i] & 0xFFFF for i in sorted(known)]
             new = [each for i, each in enumerate(new) if i not in known]
-        self.taken.extend(new)
-        notes.pubacks += new
+        self.take_new(new, notes)
         return known
 
     def take_once(self, message: Delivery, notes: Acknowledgements) -> bool:
@@ -160,6 +173,8 @@ class Deliveries:
         """Return the positions of messages that repeat what was taken."""
         if self._expected is None:
             self._expected = self._from(messages[0], new[0])
+            if not self._expected:
+                self._tell_of_other_ids(new)
         known = set()
         for i, message in enumerate(messages):
             for each in (new[i], tag_without_topic(message)):
@@ -168,6 +183,19 @@ class Deliveries:
                     known.add(i)
                     break
         return known
+
+    def _tell_of_other_ids(self, new: list[int]) -> None:
+        """Tell if messages numbered from 1 on are the end of what was taken under other identifiers."""
+        last = list(self.taken)[-len(new) :]
+        for start in range(len(last) if new[0] & 0xFFFF == 1 else 0):
+            end = [each >> 16 for each in last[start:]]
+            if end == [each >> 16 for each in new[: len(end)]]:
+                log.warning(
+                    "messages=%d come again under other identifiers, it seems, and count twice: the broker "
+                    "numbers anew with each connection",
+                    len(end),
+                )
+                return
 
     def _from(self, first: Delivery, new: int) -> set[int]:
         """Return what the broker repeats if it begins with this message: what was taken from it on."""

@@ -135,6 +135,28 @@ def test_what_remains_is_a_new_message_with_identifier_topic_and_payload_of_the_
     assert deliver(deliveries, [1]) == []
 
 
+def numbered(first, payloads):
+    return [Message(first + i, payload) for i, payload in enumerate(payloads)]
+
+
+def test_what_comes_again_under_other_identifiers_counts_and_is_told(caplog):
+    deliveries = Deliveries(map(tag, numbered(79, [b"a", b"b", b"c", b"d"])))
+    deliveries.connected(True, Acknowledgements())
+    assert deliveries.take(numbered(1, [b"c", b"d", b"e"]), Acknowledgements()) == set()
+    assert "messages=2 come again under other identifiers" in caplog.text
+
+
+@pytest.mark.parametrize("payloads", [[b"c", b"e"], [b"d", b"c"], [b"e"]])
+def test_new_messages_numbered_from_one_are_told_of_only_if_they_are_the_end_of_what_was_taken(
+    payloads, caplog
+):
+    deliveries = Deliveries(map(tag, numbered(79, [b"a", b"b", b"c", b"d"])))
+    deliveries.connected(True, Acknowledgements())
+    deliveries.take(numbered(1, payloads), Acknowledgements())
+    told = payloads[0] == b"d"  # the last one alone may come again as well
+    assert ("come again" in caplog.text) == told
+
+
 def test_tags_of_version_0_1_0_know_identifier_and_payload():
     old = [tag_without_topic(Message(i, b"%d" % i)) for i in (1, 2, 3)]
     deliveries = Deliveries(old)
