@@ -71,6 +71,7 @@ class _Ignored:
     """Takes messages and does nothing with them."""
 
     busy = False
+    plain = None
 
     def consume(self, messages: Sequence[Message], arrival: float) -> None:
         pass

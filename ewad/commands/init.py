@@ -43,6 +43,7 @@ class _Listener:
     """Keeps the last payload of each topic."""
 
     busy = False
+    plain = None
 
     def __init__(self) -> None:
         self.payloads: dict[str, bytes] = {}

@@ -12,6 +12,7 @@ from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ewad.config.settings import StreamSettings
 from ewad.engine import REFUSED, Batch, Engine, Forgotten, Results
@@ -21,6 +22,7 @@ from ewad.ingest.faults import Faults
 from ewad.ingest.formats.reasons import ABSENT
 from ewad.ingest.formats.records import PayloadRecord
 from ewad.ingest.mqtt.consumer import Message
+from ewad.ingest.plain import Plain, PlainTopics
 from ewad.ingest.topics import Labels, TopicTree
 
 # Topics without a stream that are remembered: enough for a junk topic's repetitions to be cheap, few
@@ -44,6 +46,8 @@ class Route(NamedTuple):
 
 class Intake:
     """Decodes messages and hands them to the engine, a batch per block and commit.
+
+    plain: the topics of which messages may be taken in bulk.
 
     received counts messages; rejected counts those of which something was refused, by reason (all of
     REASONS from the start); absent those in which no block found any of its fields, which is no fault. A
@@ -76,6 +80,7 @@ class Intake:
         self._unsorted: set[int] = set()  # groups that got samples since `_queue` was made
         self._queue: list[int] = []  # groups whose samples wait, the first one last
         self._routes: dict[str, Route] = {}
+        self.plain = PlainTopics(self._consume_plain)
         self._targets: dict[str, list[Target]] = {}  # topics with a stream: max_streams bounds them
         self._cold: dict[str, list[Target]] = {}  # the others
         self._refused: set[str] = set()  # topics with a stream, of which another one was refused
@@ -102,7 +107,28 @@ class Intake:
             add_row(row)
             add_value(value)
             got_samples(group)
-        self.received += len(messages)
+        self._consumed(len(messages), arrival)
+
+    def _consume_plain(self, messages: Plain, arrival: float) -> None:
+        """Let samples wait that were taken in bulk: of topics that have a route."""
+        first = int(messages.group[0])
+        if (messages.group == first).all():
+            self._add_all(first, messages.row, messages.value)
+        else:
+            for group in np.unique(messages.group).tolist():
+                its = messages.group == group
+                self._add_all(group, messages.row[its], messages.value[its])
+        self._consumed(len(messages.group), arrival)
+
+    def _add_all(self, group: int, rows: NDArray[np.int64], values: NDArray[np.float64]) -> None:
+        block = self.blocks[group]
+        block.rows += rows.tolist()
+        block.values += values.tolist()
+        self._read.add(group)
+
+    def _consumed(self, messages: int, arrival: float) -> None:
+        """Count messages, and note when their samples arrived."""
+        self.received += messages
         self._arrival = arrival
         for group in self._read:
             self.blocks[group].mark_arrival(arrival)
@@ -213,6 +239,7 @@ class Intake:
     def _release(self, topic: str) -> None:
         """Let go of a topic; its next message finds its streams anew."""
         self._routes.pop(topic, None)
+        self.plain.remove(topic)
         self._targets.pop(topic, None)
 
     def match(self, topic: str) -> list[Target]:
@@ -278,6 +305,8 @@ class Intake:
             self._routes[topic] = Route(
                 block.reader.quick, block.group, row, block.rows.append, block.values.append
             )
+            if block.reader.plain:
+                self.plain.add(topic, block.group, row)
 
     def _feed(self, target: Target, message: Message, arrival: float) -> tuple[bool, list[DecodeError]]:
         """Add the message's samples to the target's block; return whether there was any, and what is none."""

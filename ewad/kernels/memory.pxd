@@ -10,6 +10,7 @@ cdef extern from "Python.h" nogil:
     void PyEval_RestoreThread(PyThreadState*)
 
 ctypedef unsigned char boolean
+ctypedef unsigned char octet
 
 # The owner of an array keeps it alive, and gives its address anew whenever it moves.
 cdef inline void* _address(object array, int flags, char kind, char same, Py_ssize_t size) except? NULL:
@@ -30,6 +31,9 @@ cdef inline int64_t* integers(object array) except? NULL:
 
 cdef inline boolean* booleans(object array) except? NULL:
     return <boolean*> _address(array, PyBUF_WRITABLE, c"?", c"?", 1)
+
+cdef inline octet* octets(object array) except? NULL:
+    return <octet*> _address(array, 0, c"B", c"B", 1)
 
 cdef inline int32_t* rows(object array) except? NULL:
     return <int32_t*> _address(array, 0, c"i", c"i", 4)

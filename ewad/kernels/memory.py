@@ -35,6 +35,11 @@ def booleans(array: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return _flat(array, np.bool_)
 
 
+def octets(array: NDArray[np.uint8]) -> memoryview:
+    """Return the bytes of an array; they are only read."""
+    return _flat(array, np.uint8).data
+
+
 def readable(array: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the numbers of a float64 array that are only read."""
     return _flat(array, np.float64)

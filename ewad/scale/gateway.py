@@ -43,6 +43,8 @@ class GatewayLog(Destination, Arrivals, Protocol):
 class GatewayConsumer:
     """A Consumer that makes records of what it takes and hands them to the log."""
 
+    plain = None
+
     def __init__(self, collector: Collector, thread: LogThread) -> None:
         self._collector = collector
         self._thread = thread

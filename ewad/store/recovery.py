@@ -20,7 +20,7 @@ from ewad.store.file import NOBODY, Durability, StateFile, previous
 from ewad.store.log import DamagedError, JournalEntry, Kept, Log, Snapshot, kept_of
 from ewad.store.old_file import OldFile, OldSnapshot
 from ewad.store.reading import is_old, open_log
-from ewad.store.records import Head, CommitRecord, decode
+from ewad.store.records import CommitRecord, Head, decode
 
 log = logging.getLogger("ewad.store")
 

@@ -102,7 +102,7 @@ def collectd(directory: Path, port: int, qos: int) -> list[str] | None:
 
 
 GO_EXPORTER = "mqtt exporter (Go)"
-TARGETS = {"ewad, smoothing": (0.40, 0.40), "ewad, linear model": (0.65, 0.60)}  # QoS 0, QoS 1
+TARGETS = {"ewad, smoothing": (0.20, 0.12), "ewad, linear model": (0.25, 0.16)}  # QoS 0, QoS 1
 SUBSCRIBERS: dict[str, Callable[[Path, int, int], list[str] | None]] = {
     "ewad, smoothing": lambda *at: ewad("", *at),
     "ewad, linear model": lambda *at: ewad(MODEL, *at),

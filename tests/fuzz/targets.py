@@ -37,6 +37,7 @@ from ewad.store.file import StateFile
 from ewad.store.log import JournalEntry
 from ewad.store.records import Change, CommitRecord, Head, Manifest, encode
 from ewad.store.recovery import recover
+from tests.ingest.mqtt.bulk import End
 from tests.ingest.mqtt.peer import Recorder
 from tests.outputs.engines import feed
 
@@ -175,6 +176,16 @@ async def _receive(data: bytes) -> None:
     assert isinstance(connection.ended.exception(), SourceError)
 
 
+def bulk(data: bytes) -> None:
+    """What a broker sends to topics that are known, in reads of any size: the same in bulk and one by one."""
+    ends = End(bulk=True, session_present=True), End(bulk=False, session_present=True)
+    step = 1 + (data[0] if data else 0)
+    for end in ends:
+        end.receive(PLAIN)
+        end.receive(data[1:], range(step, len(data) - 1, step))
+    assert ends[0].outcome() == ends[1].outcome()
+
+
 SETTINGS = [GroupSettings("a", (ByCount(0.9),), model=ModelSettings(name="m", lags=2))]
 
 
@@ -279,6 +290,7 @@ def _damaged(members: dict[str, bytes], data: bytes) -> bytes:
     return out.getvalue()
 
 
+PLAIN = b"\x30\x07\x00\x03a/1\x001\x30\x07\x00\x03b/1\x002"
 PUBLISH, CONNACK = b"\x30\x07\x00\x03a/b\x00\x31", b"\x20\x03\x00\x00\x00"
 SUBACKS = b"\x90\x04\x00\x01\x00\x01\x90\x04\x00\x02\x00\x01"
 
@@ -317,7 +329,10 @@ TARGETS = {
         (CONNACK, SUBACKS, PUBLISH, b"\x32", b"\xd0\x00", b"\x62\x02\x00\x01", b"\xff\xff\xff\x7f"),
         0.1,
     ),
-    "configuration": Target(configuration, TOML, 0.08),
+    "bulk": Target(
+        bulk, (PLAIN, PLAIN[:9], b"\x32\x0a\x00\x03a/1\x00\x01\x00", b"1.5", b"\x00\x01\x00", b"-.5"), 0.01
+    ),
+    "configuration": Target(configuration, TOML, 0.07),
     "state": Target(state, (b"\x00\x00\x00", b"\x00\x10[", b"\x00\x20\x39"), 0.007),
     "file": Target(file, (b"\x01\x00", b"\x00\x10", b"\x00\x00\xff"), 0.002),
     "model": Target(model, (b"\x00\x00\x00", b"\x00\x10[", b"\x00\x20\x39"), 0.009),

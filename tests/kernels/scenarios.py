@@ -1,9 +1,12 @@
 """Settings of groups that between them use every kernel, and what an engine makes of samples under each."""
 
+import hashlib
+
 import numpy as np
 
 from ewad.engine import ByCount, ByTime, GroupSettings, ModelSettings
 from ewad.engine.settings import auto
+from ewad.ingest.plain import PlainTopics
 from ewad.numeric.experts import EXPERTS
 from ewad.numeric.optimizers import Adam, GradientDescent, Momentum, RMSprop
 from ewad.numeric.schedules import (
@@ -63,3 +66,29 @@ def run(group, n=400, n_streams=3, cuts=()):
     engine = new_engine(group, n_streams)
     results = observe_in_pieces(engine, random_samples(5, n, n_streams), cuts)
     return b"".join(np.ascontiguousarray(each).tobytes() for each in results.values()) + engine.dump()
+
+
+def taken_of_hostile_bytes() -> str:
+    """Return a digest of the messages that the kernel of frames takes of packets, and of damaged ones."""
+    topics, rng, digest = (
+        PlainTopics(lambda messages, arrival: None),
+        np.random.default_rng(3),
+        hashlib.sha256(),
+    )
+    for row in range(40):
+        topics.add(f"site/{row}", row % 3, row)
+    sent = b"".join(
+        b"\x32%c\x00\x06site/%c%c%c\x02\x0b%c%s"
+        % (20, 48 + i % 10, i % 7, i % 11, 1 + i % 3, b"%07.3f" % (i * 0.37) if i % 5 else b"-1.5e3.")
+        for i in range(300)
+    )
+    ids = np.array([1, 2])
+    for _ in range(300):
+        data = np.frombuffer(sent, dtype=np.uint8).copy()
+        data[rng.integers(0, len(data), 20)] = rng.integers(0, 256, 20)
+        at = 0
+        while at < len(data):
+            found, at = topics.take(data, at, len(data), ids, 1, 12345)
+            digest.update(b"".join(column.tobytes() for column in found) + b"%d" % at)
+            at += 22  # a packet
+    return digest.hexdigest()

@@ -37,4 +37,4 @@ def quick_value(steps: tuple[str, ...], limit: float, max_bytes: int, careful: Q
     return value
 
 
-FORMAT = Format(open_points, quick=quick_value)
+FORMAT = Format(open_points, quick=quick_value, spells_numbers=True)

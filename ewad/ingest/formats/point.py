@@ -37,7 +37,8 @@ class Format(NamedTuple):
     open: the reader of a block's payloads, of so many bytes at most.  fields, labels: (path, name) and (name,
     path) where the block names none.  dynamic: whether each point tells labels of its own.  topics: topic ->
     all topics that carry the same streams; the first one gives them their names.  quick: None, or (steps of a
-    path, limit, most bytes, reader of all payloads) -> the quick reader of one plain number.
+    path, limit, most bytes, reader of all payloads) -> the quick reader of one plain number.  spells_numbers:
+    whether a payload of digits is that number.
     """
 
     open: Callable[[StreamSettings, int], ReadPoints]
@@ -46,3 +47,4 @@ class Format(NamedTuple):
     dynamic: bool = False
     topics: Callable[[str], Sequence[str]] = one_topic
     quick: Callable[[tuple[str, ...], float, int, Quick], Quick] | None = None
+    spells_numbers: bool = False

@@ -19,6 +19,7 @@ from ewad.ingest.formats.times import time_reader
 from ewad.ingest.formats.values import Missing, Rules
 from ewad.ingest.formats.zipped import unzipped
 from ewad.ingest.naming import ID
+from ewad.ingest.plain import LEAST_LIMIT, LEAST_PAYLOAD_BYTES
 from ewad.ingest.topics import Labels
 
 Key = tuple[Labels, str]  # the labels that the payload tells, and the name of the field, "" for the only one
@@ -42,6 +43,7 @@ class PayloadReader:
     """How one block's payloads are read.
 
     quick: the value of a payload that is one number, where nothing else is asked of it; else None.
+    plain: whether a payload of digits, of ordinary size, is that number.
     """
 
     def __init__(self, block: StreamSettings, max_bytes: int) -> None:
@@ -71,6 +73,12 @@ class PayloadReader:
         )
         self._only: Key = ((), self._fields[0].name if self._fields else "")
         self.quick = self._quick()
+        self.plain = (
+            self.quick is not None
+            and self._format.spells_numbers
+            and self._rules.limit > LEAST_LIMIT
+            and max_bytes >= LEAST_PAYLOAD_BYTES
+        )
 
     def read(self, topic: str, payload: bytes, arrival: float) -> Sequence[PayloadRecord]:
         """Return the records of a payload, at least one. Raises DecodeError."""

@@ -30,16 +30,23 @@ class EarlierFilters:
     takes the topic has brought something too: then the session had it, and brought a copy by it.
 
     A copy that the end of a process cut off from ours, which was acknowledged, counts at the next start.
+
+    ids: of our filters.
     """
 
     def __init__(self, subscriptions: Sequence[Subscription]) -> None:
-        self._ids = {subscription_id(each.filter) for each in subscriptions}
+        self.ids = {subscription_id(each.filter) for each in subscriptions}
         self._tree: TopicTree[int] = TopicTree()
         for each in subscriptions:
             if not each.filter.startswith("$share/"):  # their copies go to other clients too
                 self._tree.add(TopicTemplate.parse(each.filter).levels, subscription_id(each.filter))
         self._seen: set[int] = set()  # identifiers on deliveries
         self._subscribed = False
+
+    @property
+    def looks_at_identifiers_alone(self) -> bool:
+        """Whether all that comes by a filter of ours, or tells of none, is wanted."""
+        return self._subscribed
 
     def note(self, messages: Iterable[Identified]) -> None:
         """Note what filters messages came by, before any of them is asked for by `wanted`."""
@@ -53,7 +60,7 @@ class EarlierFilters:
 
     def wanted(self, messages: Iterable[M]) -> list[M]:
         """Return the messages without those that aren't wanted."""
-        ours = self._ids
+        ours = self.ids
         if self._subscribed:
             return [m for m in messages if not (ids := m.subscription_ids) or not ours.isdisjoint(ids)]
         return [

@@ -8,12 +8,15 @@ from functools import partial
 from typing import Protocol, TypeVar
 
 import mqtt5
+import numpy as np
+from numpy.typing import NDArray
 
 from ewad.ingest.mqtt.consumer import Consumer, Message, Uncommitted
-from ewad.ingest.mqtt.deliveries import Acknowledgements, Deliveries, Delivery
+from ewad.ingest.mqtt.deliveries import BETWEEN, Acknowledgements, Deliveries, Delivery
 from ewad.ingest.mqtt.earlier_filters import EarlierFilters, Identified
 from ewad.ingest.mqtt.overlaps import Overlaps
 from ewad.ingest.mqtt.settings import ConnectionSettings
+from ewad.ingest.plain import Plain
 
 AT_MOST_ONCE, AT_LEAST_ONCE = mqtt5.QoS.AT_MOST_ONCE, mqtt5.QoS.AT_LEAST_ONCE
 EXACTLY_ONCE = mqtt5.QoS.EXACTLY_ONCE
@@ -58,6 +61,7 @@ class Ledger:
         self._answered = settings.qos > 0
         self._session_present = False
         self._uncommitted = Uncommitted(settings.commit_interval_seconds)
+        self._ids = np.array(sorted(self.earlier.ids), dtype=np.int64)
         self._notes = Acknowledgements()  # of what is uncommitted
         self._acknowledge: Acknowledge | None = None  # of the connection, while it may
 
@@ -97,6 +101,29 @@ class Ledger:
         if overlaps := self.overlaps:
             messages = [m for m in messages if overlaps.counts(m.topic, m.retain, m.subscription_ids)]
         self._consumer.consume(messages, self._clock())
+
+    def plain(self, data: NDArray[np.uint8], start: int, end: int) -> tuple[Plain, int] | None:
+        """Return messages of the bytes that can be taken in bulk, for `take_plain`, and where they end.
+
+        None if no message can be now: each has to be looked at.
+        """
+        topics = self._consumer.plain
+        if topics is None or self.overlaps:
+            return None
+        if self._session_present and not self.earlier.looks_at_identifiers_alone:
+            return None
+        level = 0 if self._deliveries.may_repeat else 1
+        return topics.take(data, start, end, self._ids, level, BETWEEN)
+
+    def take_plain(self, messages: Plain, now: float) -> None:
+        """Take messages that `plain` has returned, as `take` would."""
+        self._uncommitted.add(len(messages.tag), now)
+        if self._session_present or self._answered:
+            tags = messages.tag
+            self._deliveries.take_new(tags[tags >= 0].tolist(), self._notes)
+        topics = self._consumer.plain
+        assert topics is not None  # noqa: S101 (it has returned them just now)
+        topics.consume(messages, self._clock())
 
     def release(self, packet_id: int, now: float) -> None:
         """Note that the broker will not send this QoS 2 message again."""

@@ -1,15 +1,22 @@
 """Where MQTT 5 packets are taken out of the bytes that have come, and nowhere else."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import mqtt5
+import numpy as np
+from numpy.typing import NDArray
 
 from ewad.errors import SourceError
 from ewad.ingest.mqtt.mqtt5_packets import MAX_PACKET_BYTES, packet_size
 from ewad.ingest.mqtt.session import ALIAS_FORBIDDEN, VIOLATION
+from ewad.ingest.plain import Plain
 
 READ_BYTES = 256 * 1024  # ~8,000 small messages, 10-20 ms of work: /metrics is answered between two reads
+FEW = 8  # messages taken in bulk at a time: where there are no more, it is tried less often
+MOST_BETWEEN = 64  # packets read between two attempts
 PUBLISH = mqtt5.PublishPacket
+# (bytes, start, end) -> messages that are taken in bulk, and where they end; None: none can be
+TakePlain = Callable[[NDArray[np.uint8], int, int], tuple[Plain, int] | None]
 Reason = mqtt5.DisconnectReasonCode
 
 
@@ -24,11 +31,16 @@ class ProtocolError(SourceError):
         self.data = data
 
 
+def _none(data: NDArray[np.uint8], start: int, end: int) -> None:
+    return None
+
+
 class PacketBuffer:
     """The bytes of one connection. Write into `free`, then ask for the packets of what was written."""
 
     def __init__(self) -> None:
         self._view = memoryview(bytearray(READ_BYTES))
+        self._between = 1  # packets read one by one before the next attempt to take some in bulk
         self._filled = 0  # bytes of the view that hold data: always the start of one incomplete packet
 
     @property
@@ -36,16 +48,31 @@ class PacketBuffer:
         """Where the next bytes go."""
         return self._view[self._filled :]
 
-    def packets(self, nbytes: int) -> Iterator[list[mqtt5.PublishPacket] | mqtt5.Packet]:
+    def packets(
+        self, nbytes: int, plain: TakePlain = _none
+    ) -> Iterator[Plain | list[mqtt5.PublishPacket] | mqtt5.Packet]:
         """Yield the packets that are whole with nbytes more: runs of PUBLISH as lists, others one by one.
 
+        What `plain` takes of them is yielded as it is.
         Raises ProtocolError where the bytes are no packet, once what came before has been yielded.
         """
         end = self._filled + nbytes
         view, read, start = self._view[:end], mqtt5.read, 0
         violation: ProtocolError | None = None
         messages: list[mqtt5.PublishPacket] = []
+        data, left = np.frombuffer(view, dtype=np.uint8), 0
         while True:
+            if not left:
+                left = MOST_BETWEEN
+                if (found := plain(data, start, end)) is not None:
+                    taken, start = found
+                    if messages and len(taken.tag):
+                        yield messages
+                        messages = []
+                    if len(taken.tag):
+                        yield taken
+                    left = self._until_next(len(taken.tag))
+            left -= 1
             try:
                 packet, size = read(view[start:])
             except IndexError:  # not enough bytes
@@ -71,6 +98,11 @@ class PacketBuffer:
         if violation is not None:
             raise violation
         self._keep_rest(start, end)
+
+    def _until_next(self, taken: int) -> int:
+        """Return how many packets to read one by one now that so many were taken in bulk."""
+        self._between = 1 if taken >= FEW else min(2 * self._between, MOST_BETWEEN)
+        return self._between
 
     def _keep_rest(self, used: int, end: int) -> None:
         """Move the incomplete packet to the front of a buffer that has room for the whole of it."""

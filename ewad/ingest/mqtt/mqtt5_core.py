@@ -19,6 +19,8 @@ from enum import Enum, auto
 from typing import Any
 
 import mqtt5
+import numpy as np
+from numpy.typing import NDArray
 
 from ewad.config.syntax import quoted
 from ewad.errors import SourceError
@@ -28,6 +30,7 @@ from ewad.ingest.mqtt.mqtt5_buffer import PacketBuffer, ProtocolError, Reason
 from ewad.ingest.mqtt.mqtt5_packets import PUBACK, PUBCOMP, PUBREC, acknowledgements, connect, subscribe
 from ewad.ingest.mqtt.session import OLDER_BROKER, OVERLAPS_UNTOLD, Subscribed, as_words, refusal
 from ewad.ingest.mqtt.settings import ConnectionSettings
+from ewad.ingest.plain import Plain
 
 log = logging.getLogger("ewad.ingest.mqtt")
 
@@ -98,9 +101,11 @@ class Mqtt5Core:
             return
         self._now = self._last_received = now
         try:
-            for packets in self.buffer.packets(nbytes):
+            for packets in self.buffer.packets(nbytes, self._plain):
                 if isinstance(packets, list):
                     self._deliver(packets)
+                elif isinstance(packets, Plain):
+                    self._ledger.take_plain(packets, now)
                 else:
                     self._dispatch(packets)
             self._ledger.commit_if_due(now)
@@ -171,6 +176,9 @@ class Mqtt5Core:
         if self.state is ConnectionState.CONNECTING:
             raise ProtocolError("PUBLISH before CONNACK")
         self._ledger.take(messages, self._now)
+
+    def _plain(self, data: NDArray[np.uint8], start: int, end: int) -> tuple[Plain, int] | None:
+        return None if self.state is ConnectionState.CONNECTING else self._ledger.plain(data, start, end)
 
     def _acknowledge(self, notes: Acknowledgements) -> None:
         pubacks = [*notes.repeated, *[each & 0xFFFF for each in notes.pubacks]]

@@ -1,0 +1,123 @@
+"""Topics whose messages are one plain number each, for one stream: they are taken from a read in bulk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ewad.kernels.frames import FramesKernel
+
+MOST_MESSAGES = 4096  # at a time
+FIRST_TOPICS = 64
+PROBES = 16  # places of the table that are looked at: topics that are made to collide cost no more
+# No topic has messages that are plain below these: the numbers are below 2**53, of 24 bytes at most.
+LEAST_LIMIT, LEAST_PAYLOAD_BYTES = 2.0**53, 32
+
+Integers = NDArray[np.int64]
+POLYNOMIAL = 0xEDB88320  # of CRC-32, its bits reversed
+
+
+def _crc_of_byte(number: int) -> int:
+    for _ in range(8):
+        number = number >> 1 ^ (POLYNOMIAL if number & 1 else 0)
+    return number
+
+
+CRCS = np.array([_crc_of_byte(number) for number in range(256)], dtype=np.int64)
+POWERS = np.array([float(10**place) for place in range(23)])  # those that float64 holds exactly
+
+
+class Plain(NamedTuple):
+    """Messages in their order: group and row of the stream, the value, and the tag, -1 at QoS 0.
+
+    They are views of arrays that the next ones are written to.
+    """
+
+    group: Integers
+    row: Integers
+    value: NDArray[np.float64]
+    tag: Integers
+
+
+class PlainTopics:
+    """A table of such topics. consume: takes messages of them, and when they arrived (Unix seconds)."""
+
+    def __init__(self, consume: Callable[[Plain, float], None]) -> None:
+        self.consume = consume
+        self._kernel = FramesKernel(CRCS, POWERS)
+        group, row, tag = _integers(3, MOST_MESSAGES)
+        self._out = Plain(group, row, np.empty(MOST_MESSAGES), tag)
+        self._kernel.bind_out(self._out.group, self._out.row, self._out.value, self._out.tag)
+        self._entries: dict[str, int] = {}
+        self._group = self._row = np.zeros(0, dtype=np.int64)
+        self._make_room()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def add(self, topic: str, group: int, row: int) -> None:
+        """Take messages of this topic from now on, for a stream."""
+        self.remove(topic)
+        name = topic.encode()
+        if self._used == len(self._row) or self._named + len(name) > len(self._names):
+            self._make_room(len(name))
+        self._enter(topic, name, group, row)
+
+    def remove(self, topic: str) -> None:
+        """Take messages of this topic no more."""
+        entry = self._entries.pop(topic, None)
+        if entry is not None:
+            self._row[entry] = -1
+
+    def take(
+        self, data: NDArray[np.uint8], start: int, end: int, ids: Integers, level: int, between: int
+    ) -> tuple[Plain, int]:
+        """Return the plain messages that begin at the byte start, and where what follows them begins.
+
+        See FramesKernel. ids: subscription identifiers that are ours, ascending.  level: of QoS, at most.
+        """
+        n = self._kernel.take(data, start, end, MOST_MESSAGES, ids, level, between)
+        group, row, value, tag = self._out
+        return Plain(group[:n], row[:n], value[:n], tag[:n]), self._kernel.used
+
+    def _make_room(self, name_bytes: int = 0) -> None:
+        """Begin a table with room for a quarter more topics; those that were removed leave it."""
+        known = [(topic, topic.encode(), entry) for topic, entry in self._entries.items()]
+        places = [(int(self._group[entry]), int(self._row[entry])) for _, _, entry in known]
+        n = FIRST_TOPICS + len(known) + len(known) // 4
+        self._crc, self._start, self._length, self._group, self._row = _integers(5, n)
+        self._slots = np.full(1 << (2 * n - 1).bit_length(), -1, dtype=np.int64)
+        named = sum(len(name) for _, name, _ in known) + name_bytes
+        self._names = np.zeros(named + named // 4 + 32 * FIRST_TOPICS, dtype=np.uint8)
+        self._used = self._named = 0
+        self._entries.clear()
+        for (topic, name, _), place in zip(known, places, strict=True):
+            self._enter(topic, name, *place)
+        columns = self._crc, self._start, self._length, self._group, self._row
+        self._kernel.bind_topics(self._slots, *columns, self._names, PROBES)
+
+    def _is_free(self, slot: int) -> bool:
+        entry = self._slots[slot]
+        return bool(entry < 0 or self._row[entry] < 0)
+
+    def _enter(self, topic: str, name: bytes, group: int, row: int) -> None:
+        """Enter a topic, unless so many others have its places that its messages go the general way."""
+        crc = crc32(name)
+        slot = next(filter(self._is_free, (crc + i & len(self._slots) - 1 for i in range(PROBES))), None)
+        if slot is None:
+            return
+        entry, start = self._used, self._named
+        self._names[start : start + len(name)] = np.frombuffer(name, dtype=np.uint8)
+        self._crc[entry], self._start[entry], self._length[entry] = crc, start, len(name)
+        self._group[entry], self._row[entry] = group, row
+        self._used, self._named = entry + 1, start + len(name)
+        self._slots[slot] = self._entries[topic] = entry
+
+
+def _integers(n: int, length: int) -> Integers:
+    """Return n arrays of that length."""
+    return np.zeros((n, length), dtype=np.int64)

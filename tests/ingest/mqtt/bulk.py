@@ -1,0 +1,90 @@
+"""A client's end of a connection, by the real core, ledger and intake: messages in bulk, or one by one."""
+
+from collections.abc import Callable, Sequence
+
+import mqtt5
+
+from ewad.config import StreamSettings
+from ewad.engine import Engine, GroupSettings
+from ewad.ingest.intake import Intake
+from ewad.ingest.mqtt.consumer import Message
+from ewad.ingest.mqtt.deliveries import Acknowledgements, Deliveries
+from ewad.ingest.mqtt.ledger import Ledger
+from ewad.ingest.mqtt.mqtt5_core import Event, Mqtt5Core
+from ewad.ingest.mqtt.mqtt5_packets import subscription_id
+from ewad.ingest.mqtt.settings import ConnectionSettings, Subscription
+
+BLOCKS = [
+    StreamSettings(name="a", topics=("a/+",)),
+    StreamSettings(name="b", topics=("b/+",), scale=10.0),
+    StreamSettings(name="json", topics=("j/+",), format="json", fields=(("v", ""),)),
+    StreamSettings(name="valid", topics=("v/+",), valid=(0.0, 9.0)),
+    StreamSettings(name="huge", topics=("h/+",), scale=1e140),
+    StreamSettings(name="words", topics=("w/+",), states=(("on", 1.0),), decimal=",", strip_unit=True),
+]
+FILTERS = [topic for block in BLOCKS for topic in block.topics]
+OURS = [subscription_id(each) for each in FILTERS]
+
+
+class Taker:
+    """A consumer that decodes as the daemon does, and keeps notes. looked_at: messages, one by one."""
+
+    busy = False
+
+    def __init__(self, *, bulk: bool) -> None:
+        self.intake = Intake(Engine([GroupSettings(block.name) for block in BLOCKS]), BLOCKS)
+        self.plain = self.intake.plain if bulk else None
+        self.notes: list[Acknowledgements] = []
+        self.looked_at = 0
+
+    def consume(self, messages: Sequence[Message], arrival: float) -> None:
+        self.looked_at += len(messages)
+        self.intake.consume(messages, arrival)
+
+    def commit(self, notes: Acknowledgements, done: Callable[[], None]) -> None:
+        self.notes.append(notes)
+        done()
+
+
+class End:
+    """The client's end of a connection to a broker that says what it is told."""
+
+    def __init__(self, *, bulk: bool, session_present: bool, filters: Sequence[str] = FILTERS) -> None:
+        subscriptions = tuple(Subscription(each) for each in filters)
+        options = ConnectionSettings(
+            host="h", subscriptions=subscriptions, qos=2, commit_interval_seconds=60.0
+        )
+        self.taker = Taker(bulk=bulk)
+        self.deliveries = Deliveries(unreleased=[5 | 1 << 48])
+        ledger = Ledger(options, self.taker, lambda: 7.0, self.deliveries)
+        self.sent = bytearray()
+        self.told: list[Event] = []
+        self.core = Mqtt5Core(options, ledger, self.sent.extend, self.told.append)
+        self.core.open(0.0)
+        self.receive(mqtt5.ConnAckPacket(session_present=session_present).write())
+        for packet_id in range(1, len(filters) + 1):
+            granted = [mqtt5.SubAckReasonCode.GRANTED_QOS_EXACTLY_ONCE]
+            self.receive(mqtt5.SubAckPacket(packet_id, granted).write())
+
+    def receive(self, data: bytes, cuts: Sequence[int] = ()) -> None:
+        """Read these bytes in pieces."""
+        for start, end in zip((0, *cuts), (*cuts, len(data)), strict=True):
+            self.core.buffer.free[: end - start] = data[start:end]
+            self.core.received(end - start, 1.0)
+
+    def outcome(self) -> list[object]:
+        """Return all that came of it."""
+        self.core.commit(2.0)
+        intake = self.taker.intake
+        blocks = [
+            (block.rows, list(map(repr, block.values)), sum(n for n, _ in block.spans))
+            for block in intake.blocks
+        ]
+        names = [group.streams.names for group in intake._engine.groups]
+        counts = intake.received, intake.absent, dict(intake.rejected), self.deliveries.repeated
+        deliveries = list(self.deliveries.taken), self.deliveries.unreleased
+        acknowledged = [
+            [each for notes in self.taker.notes for each in getattr(notes, kind)]
+            for kind in ("pubacks", "repeated", "pubrecs", "pubcomps")
+        ]
+        return [blocks, names, counts, deliveries, acknowledged, bytes(self.sent), list(map(repr, self.told))]
