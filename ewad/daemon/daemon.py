@@ -87,6 +87,7 @@ class Daemon:
             reasons=(*REASONS, "out_of_order"),
             received=lambda: self.intake.received,
             rejected=self._rejected,
+            examples=lambda: self.intake.last_rejected,
             absent=lambda: self.intake.absent,
             foreign=lambda: self.intake.foreign,
             streams=lambda: self.engine.n_streams,

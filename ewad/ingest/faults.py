@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import NamedTuple
 
 from ewad.config.syntax import quoted
 from ewad.errors import DecodeError
@@ -16,11 +17,23 @@ LOGGED_TOPIC = 200  # characters of a topic that a log line or an explanation sh
 QUIET_REASONS = ("retained", "stream_limit")  # no fault of the publisher's; the limit has a line of its own
 
 
+class Rejection(NamedTuple):
+    """A message that was not used: its topic, or of a late sample its stream; its block and field."""
+
+    topic: str
+    block: str
+    field: str
+
+
 class Faults:
-    """Counts of messages of which something was refused, by reason; all of REASONS from the start."""
+    """Counts of messages of which something was refused, by reason; all of REASONS from the start.
+
+    last: one of each reason, the newest; of late ones the first of the block that was late last.
+    """
 
     def __init__(self) -> None:
         self.counts = dict.fromkeys(REASONS, 0)
+        self.last: dict[str, Rejection] = {}
         self._absent_logged: set[str] = set()
         self._late_logged: set[str] = set()
         self._limits_logged: set[str] = set()
@@ -28,6 +41,7 @@ class Faults:
     def go_on_from(self, other: Faults) -> None:
         """Go on counting where others end."""
         self.counts.update(other.counts)
+        self.last.update(other.last)
         self._absent_logged |= other._absent_logged
         self._late_logged |= other._late_logged
 
@@ -36,6 +50,7 @@ class Faults:
         first = not self.counts[error.reason]
         self.counts[error.reason] += 1
         name = "" if block is None else block.settings.name
+        self.last[error.reason] = Rejection(topic[:LOGGED_TOPIC], name, error.field[:LOGGED_TOPIC])
         if first and error.reason not in QUIET_REASONS:
             # REASONS' words, not the error's: those show the payload
             log.warning(
@@ -75,6 +90,7 @@ class Faults:
     def note_late(self, block: StreamBlock, stream: str, seconds: float) -> None:
         """Say that a stream's sample was older than its newest one, by so many seconds."""
         self._late_logged.add(block.settings.name)
+        self.last["out_of_order"] = Rejection(stream[:LOGGED_TOPIC], block.settings.name, "")
         log.warning(
             "sample dropped stream=%s block=%s reason=out_of_order why=%s (further ones are counted)",
             quoted(stream, LOGGED_TOPIC),

@@ -50,8 +50,9 @@ class Intake:
     plain: the topics of which messages may be taken in bulk.
 
     received counts messages; rejected counts those of which something was refused, by reason (all of
-    REASONS from the start); absent those in which no block found any of its fields, which is no fault. A
-    retained message whose value is the stream's last is a copy, not a sample.
+    REASONS from the start), last_rejected has one of each; absent counts those in which no block found any
+    of its fields, which is no fault. A retained message whose value is the stream's last is a copy, not a
+    sample.
     foreign: messages of topics that belong to other shards; they count nowhere else.
     """
 
@@ -69,6 +70,7 @@ class Intake:
         self._belongs = belongs
         self._faults = Faults()
         self.rejected = self._faults.counts
+        self.last_rejected = self._faults.last
         self._engine = engine
         self.blocks = [StreamBlock(group, block, max_payload_bytes) for group, block in enumerate(blocks)]
         self._templates: TopicTree[tuple[int, int]] = TopicTree()  # the place of a block, of its template

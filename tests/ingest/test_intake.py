@@ -134,6 +134,19 @@ def test_a_refused_field_is_counted_once_and_its_neighbour_is_taken():
     assert take.rejected["not_a_number"] == sum(take.rejected.values()) == 1
 
 
+def test_one_rejection_of_each_reason_is_remembered_without_its_payload():
+    _, take = intake(CLIMATE)
+    take.consume([Message(f"climate/{room}", b'{"t": "secret", "h": 40, "ts": 1}') for room in "ab"], 1.0)
+    take.consume([Message("x" * 1000, b"1")], 1.0)
+    field = take.last_rejected["not_a_number"].field
+    assert take.last_rejected == {
+        "not_a_number": ("climate/b", "climate", field),
+        "unknown_topic": ("x" * 200, "", ""),
+    }
+    assert field
+    assert "secret" not in field
+
+
 def test_a_topic_of_several_blocks_feeds_each_of_them():
     engine, take = intake(TEMPERATURE, {"name": "all", "topic": "site/#", "beta": 0.5})
     for value in (b"20", b"21"):

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ewad.engine import Batch, ByCount, Engine, GroupSettings, ModelSettings
+from ewad.ingest.faults import Rejection
 from ewad.outputs.prometheus.instruments import Instruments
 
 INF = float("inf")
@@ -73,6 +74,7 @@ def instruments(engine: Engine, **changes: object) -> Instruments:
         "reasons": ("not_a_number", "too_large"),
         "received": lambda: 7,
         "rejected": lambda: {"too_large": 2},
+        "examples": lambda: {"too_large": Rejection("site/<b>hall</b>/\udcff", "temperature", "")},
         "streams": lambda: engine.n_streams,
         "refused": lambda: engine.refused,
         "forgotten": lambda: engine.forgotten,

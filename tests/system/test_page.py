@@ -157,6 +157,15 @@ async def test_who_has_the_say_is_drawn_while_one_watches():
         np.testing.assert_allclose([float(said[name]) for name in experts], weights, atol=0.006)
 
 
+async def test_health_tells_an_example_of_each_rejection():
+    async with opened("#health") as (_, page):
+        row = await page.until(
+            "(() => { const row = document.querySelector('tbody tr');"
+            " return row && [...row.cells].map((cell) => cell.innerText); })()"
+        )
+        assert row == ["too large", "site/<b>hall</b>/?", "temperature", "–", "2"]
+
+
 async def test_search_and_order_ask_the_api():
     async with opened() as (_, page):
         await page.until(f"{READY} === 2")

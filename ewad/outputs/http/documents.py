@@ -141,7 +141,10 @@ class Curve(msgspec.Struct):
 
 
 class Status(msgspec.Struct):
-    """How the daemon is. ready: null when all is well, else why not.  rejected: messages, by reason."""
+    """How the daemon is. ready: null when all is well, else why not.  rejected: messages, by reason.
+
+    examples: one of them, of each reason.
+    """
 
     version: str
     connected: bool
@@ -149,12 +152,21 @@ class Status(msgspec.Struct):
     streams: int
     received: int
     rejected: dict[str, int]
+    examples: dict[str, Example]
     refused: int
     forgotten: int
     reconnects: int
     redelivered: int
     reload_successful: bool
     state: State | None
+
+
+class Example(msgspec.Struct):
+    """A message that was not used: its topic, and the block and the field of it, where they are known."""
+
+    topic: str
+    block: str
+    field: str
 
 
 class State(msgspec.Struct):

@@ -19,8 +19,10 @@ from prometheus_client.openmetrics import exposition as openmetrics_exposition
 from prometheus_client.registry import Collector
 
 from ewad import kernels
-from ewad.outputs.http.documents import State, Status
+from ewad.ingest.faults import Rejection
+from ewad.outputs.http.documents import Example, State, Status
 from ewad.outputs.running import Count
+from ewad.outputs.text import utf8
 
 # A batch of one sample takes about 100 us, one of 100,000 some 100 ms; past 50 ms the loop is held up.
 OBSERVE_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
@@ -66,6 +68,7 @@ class Instruments:
         reconnects: Callable[[], int],
         reload_successful: Callable[[], bool],
         repeated: Callable[[], int] = lambda: 0,
+        examples: Callable[[], Mapping[str, Rejection]] = dict,
         absent: Callable[[], int] = lambda: 0,
         foreign: Callable[[], int] = lambda: 0,
         state: Callable[[], StateFacts | None] = lambda: None,
@@ -83,6 +86,7 @@ class Instruments:
         self._reconnects = reconnects
         self._reload_successful = reload_successful
         self._repeated = repeated
+        self._examples = examples
         self._absent = absent
         self._foreign = foreign
         self._state = state
@@ -115,7 +119,7 @@ class Instruments:
 
     def status(self, not_ready: str | None) -> Status:
         """Return the same counts for people. not_ready: why ewad is not ready; None: it is."""
-        state = self._state()
+        state, examples = self._state(), self._examples()
         return Status(
             version=self.version,
             connected=self.connected(),
@@ -123,6 +127,7 @@ class Instruments:
             streams=self.streams(),
             received=self._received(),
             rejected={reason: count for reason, count in self._all_rejected().items() if count},
+            examples={reason: Example(*map(utf8, one)) for reason, one in examples.items()},
             refused=self._refused(),
             forgotten=self._forgotten(),
             reconnects=self._reconnects(),

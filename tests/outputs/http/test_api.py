@@ -324,4 +324,5 @@ async def test_the_status_tells_what_the_metrics_tell():
     async with World(smoothing_engine()) as world:
         status = await world.get("/status", documents.Status)
         assert (status.received, status.rejected, status.reconnects) == (7, {"too_large": 2}, 3)
+        assert status.examples == {"too_large": documents.Example("site/<b>hall</b>/?", "temperature", "")}
         assert status.state is None

@@ -18,9 +18,9 @@ export function facts(pairs) {
     make("div", {}, make("dt", {}, name), make("dd", {}, value))));
 }
 
-/** A table of texts: a head, and rows whose first cell names them; all but the first column are numbers. */
-export function table(head, rows) {
-  const kind = (i) => (i ? "number" : null);
+/** A table of texts: a head, and rows whose first cell names them; the columns from `numbers` on are numbers. */
+export function table(head, rows, numbers = 1) {
+  const kind = (i) => (i >= numbers ? "number" : null);
   return make("div", { class: "wide" }, make("table", { class: "plain" },
     make("thead", {}, make("tr", {}, ...head.map((text, i) => make("th", { scope: "col", class: kind(i) }, text)))),
     make("tbody", {}, ...rows.map((row) => make("tr", {}, ...row.map((cell, i) => make(i ? "td" : "th", { class: kind(i), scope: i ? null : "row" }, cell)))))));

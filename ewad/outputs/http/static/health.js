@@ -1,7 +1,7 @@
 // How the daemon is: its broker, what it takes in and refuses, its state file, its configuration.
 
 import { get } from "./api.js";
-import { facts, make } from "./dom.js";
+import { facts, make, table } from "./dom.js";
 import { ago } from "./text.js";
 
 const LOOK_MS = 2000;
@@ -49,8 +49,10 @@ function parts(status, rate) {
     ]),
     make("h2", {}, "Messages that were not used"),
     rejected.length
-      ? make("table", {}, make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "Reason"), make("th", { scope: "col", class: "number" }, "Messages"))),
-        make("tbody", {}, ...rejected.map(([reason, n]) => make("tr", {}, make("td", {}, reason), make("td", { class: "number" }, count(n))))))
+      ? table(["Reason", "Example: topic", "Block", "Field", "Messages"], rejected.map(([reason, n]) => {
+        const { topic = "–", block = "–", field = "–" } = status.examples[reason] ?? {};
+        return [reason.replaceAll("_", " "), topic, block || "–", field || "–", count(n)];
+      }), 4)
       : make("p", { class: "quiet" }, "None."),
   ];
 }
