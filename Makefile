@@ -5,10 +5,11 @@ BIN := $(VENV)/bin
 RUNNING := $(VENV)/.running
 INSTALLED := $(VENV)/.installed
 PEERS := $(VENV)/.peers
+SPARK := $(VENV)/.spark
 RELEASE := $(VENV)/.release
 KERNELS := $(shell find ewad/kernels -name '*.py' -o -name '*.pxd')
 
-.PHONY: help dashboards demo docs package reference test test-slow test-all coverage fresh lint pictures bench chaos simulate brokers soak fuzz
+.PHONY: help dashboards demo docs package reference test test-slow test-all coverage fresh lint pictures bench chaos simulate brokers soak scale fuzz
 .DELETE_ON_ERROR:
 
 help:
@@ -28,6 +29,7 @@ help:
 	@echo "make simulate try the session against a model broker in 100,000 worlds; ARGS='--seed 7' replays one"
 	@echo "make brokers  kill the daemon 30 times with each broker that is installed: a table of lost and doubled"
 	@echo "make soak     put twenty million messages through a broker: nothing may grow; takes half an hour"
+	@echo "make scale    kill every process between MQTT and Spark: nothing may be lost or doubled; needs Java 17"
 	@echo "make fuzz     feed ten million inputs, guided by coverage; ARGS='--inputs 100000 decoders' for less"
 	@echo "PYTHON=python3.12 make ...   with another Python than python3, when .venv is made"
 
@@ -95,6 +97,9 @@ brokers: $(INSTALLED)
 soak: $(INSTALLED)
 	SOAK_MESSAGES=20000000 $(BIN)/python -m pytest -s tests/soak $(ARGS)
 
+scale: $(SPARK)
+	$(BIN)/python -m pytest -s tests/spark $(ARGS)
+
 fuzz: $(INSTALLED)
 	$(BIN)/pip install --quiet -e '.[fuzz]'
 	$(BIN)/python -m tests.fuzz $(ARGS)
@@ -120,6 +125,11 @@ $(INSTALLED): $(RUNNING) requirements-dev.txt
 $(PEERS): $(INSTALLED) requirements-bench.txt
 	@echo "Installing the peers to measure beside ..."
 	@$(BIN)/pip install --quiet --require-hashes -r requirements-dev.txt -r requirements-bench.txt
+	@touch $@
+
+$(SPARK): $(INSTALLED) requirements-scale.txt
+	@echo "Installing Spark, 456 MB ..."
+	@$(BIN)/pip install --quiet --require-hashes -r requirements-dev.txt -r requirements-scale.txt
 	@touch $@
 
 $(RELEASE): $(INSTALLED) requirements-release.txt

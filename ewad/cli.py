@@ -23,6 +23,7 @@ COMMANDS = {
     "demo": "Show it all at work: a broker of its own, sensors that have their troubles, the daemon.",
     "run": "Run the daemon.",
     "gateway": "Write the samples of MQTT messages to a durable log, from which shards read them.",
+    "spark": "Apply the log of a gateway to shards on Apache Spark.",
     "init": "Look at a broker for a while, and write a configuration for what its devices send.",
     "check": "Say whether a configuration is valid, and what it comes to.",
     "explain": "Say what becomes of a message: block, labels, value - or why it is rejected.",

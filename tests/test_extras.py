@@ -18,6 +18,8 @@ MODULES = (
     "pyarrow",
     "zstandard",
     "opentelemetry",
+    "pyspark",
+    "protobuf",
 )  # what the extras bring
 HIDDEN = f"import sys; sys.modules.update(dict.fromkeys({MODULES}))"
 SETTINGS = """
@@ -84,6 +86,7 @@ def test_the_daemon_runs_where_no_extra_is_installed(tmp_path):
         (("replay", SAMPLE, "--plot", "figure.png"), "matplotlib", "plot"),
         (("figures", "."), "matplotlib", "plot"),
         (("demo",), "iotcore", "demo"),
+        (("spark", "--checkpoint", "c", "--repartition", "2"), "pyspark", "spark"),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )

@@ -15,13 +15,20 @@ from ewad.kernels.memory import Integers
 from ewad.outputs.registry import QUANTITIES, result_columns
 
 Table = dict[str, list[Any]]
-# Beside the columns of results: who, when, and how many samples. labels: JSON.
-WHO = ("group", "stream", "labels", "time", "samples")
+# Beside the columns of results: who, when, and how many samples. labels: JSON; seen: when the last one came.
+LATEST_TYPES = {
+    "group": "string",
+    "stream": "string",
+    "labels": "string",
+    "time": "double",
+    "seen": "double",
+    "samples": "long",
+}
 
 
 def columns(groups: Sequence[GroupSettings]) -> list[str]:
     """Return the names of the columns of `latest`, for all groups together."""
-    return [*WHO, *result_columns(groups)]
+    return [*LATEST_TYPES, *result_columns(groups)]
 
 
 def latest(engine: Engine, rows: Mapping[int, Integers]) -> Table:
@@ -43,6 +50,7 @@ def _of_group(group: Group, rows: Integers) -> Table:
         "stream": [names[row] for row in at],
         "labels": [msgspec.json.encode(dict(labels[row])).decode() for row in at],
         "time": _told(group.time[rows]),
+        "seen": _told(group.seen[rows]),
         "samples": group.count[rows].tolist(),
     }
     for quantity in QUANTITIES:

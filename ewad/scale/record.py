@@ -118,6 +118,19 @@ class Record:
         return replace(self, **columns, **last)
 
 
+class _Whose(msgspec.Struct, frozen=True, array_like=True):
+    """The first of a record's fields."""
+
+    shard: int
+
+
+def shard_of_record(data: bytes) -> int:
+    """Return the shard of an encoded record. Raises StateError as `Record.decode` does, if it is another."""
+    if not data.startswith(MAGIC):
+        raise StateError(f"record: expected one of ewad's, got {len(data)} other bytes")
+    return msgspec.msgpack.decode(memoryview(data)[_HEAD.size :], type=_Whose).shard
+
+
 def encoded_labels(labels: list[Labels]) -> bytes:
     """Return labels as a record has them."""
     return msgspec.msgpack.encode(labels)

@@ -1,0 +1,144 @@
+"""`ewad spark`: the log of a gateway through shards on Apache Spark."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ewad.commands.options import CONFIG, settings_of
+from ewad.config import Settings
+from ewad.config.syntax import parse_listen
+from ewad.daemon import logs
+from ewad.errors import ConfigError, needs
+
+if TYPE_CHECKING:
+    from ewad.scale.spark.sinks import BatchSink
+
+log = logging.getLogger("ewad.spark")
+LOOK_SECONDS = 1.0  # between looks at whether a signal has come
+
+
+@click.command("spark")
+@CONFIG
+@click.option("--log", "directory", type=click.Path(path_type=Path), help="Of a gateway, or of several.")
+@click.option("--checkpoint", required=True, help="Where Spark keeps the shards: a folder, or s3a://...")
+@click.option(
+    "--sink",
+    "sinks",
+    multiple=True,
+    metavar="SINK",
+    help="parquet:DIR, metrics, metrics:HOST:PORT or mqtt; may be repeated.",
+)
+@click.option("--partitions", type=click.IntRange(1), help="Of the shards, at the first start; default: 200.")
+@click.option("--trigger", default="1 second", show_default=True, help="How often a batch begins.")
+@click.option("--max-commits", type=click.IntRange(1), help="Of each log a batch at most.")
+@click.option("--once", is_flag=True, help="Take what is in the log, and end.")
+@click.option("--repartition", type=click.IntRange(1), help="Only deal the shards out to so many partitions.")
+@click.option("--dump", "target", type=click.Path(path_type=Path), help="Only write each shard's state there.")
+def command(
+    config: Path | None,
+    directory: Path | None,
+    checkpoint: str,
+    repartition: int | None,
+    target: Path | None,
+    once: bool,
+    trigger: str,
+    **options: Any,
+) -> None:
+    """Apply the log of a gateway to shards on Apache Spark."""
+    if repartition is not None:
+        deal(checkpoint, repartition)
+        return
+    settings = settings_of(config)
+    logs.configure(settings.log.level, settings.log.format)
+    if target is not None:
+        click.echo(dump(settings, checkpoint, target))
+        return
+    if directory is None:
+        raise ConfigError("--log: expected the folder of a gateway's log, got none")
+    run(settings, directory, checkpoint, trigger=None if once else trigger, **options)
+
+
+def run(
+    settings: Settings,
+    directory: Path,
+    checkpoint: str,
+    sinks: Sequence[str],
+    *,
+    partitions: int | None,
+    trigger: str | None,
+    max_commits: int | None,
+) -> None:
+    """Run until a signal ends it, or all that is there has been taken in. trigger None: the latter."""
+    query = _query()
+    with_sinks = [_sink(settings, text) for text in sinks]
+    spark = query.session(partitions)
+    running = query.start(
+        spark, settings, directory, checkpoint, with_sinks, trigger=trigger, max_commits=max_commits
+    )
+    log.info("running log=%s checkpoint=%s sinks=%s", directory, checkpoint, ",".join(sinks) or "none")
+    ended: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda which, _: ended.append(which))
+    try:
+        while not ended and not running.awaitTermination(LOOK_SECONDS):
+            pass
+    finally:
+        running.stop()
+        for sink in with_sinks:
+            sink.close()
+        spark.stop()
+
+
+def deal(checkpoint: str, partitions: int) -> None:
+    """Deal the shards of a checkpoint out to so many partitions."""
+    query = _query()
+    spark = query.session()
+    try:
+        query.repartition(spark, checkpoint, partitions)
+    finally:
+        spark.stop()
+
+
+def dump(settings: Settings, checkpoint: str, target: Path) -> str:
+    """Write the engine of each shard of a checkpoint into a folder; return what was done."""
+    query = _query()
+    spark = query.session()
+    try:
+        shards = query.shards_of(spark, settings.engine_settings(), checkpoint)
+    finally:
+        spark.stop()
+    target.mkdir(parents=True, exist_ok=True)
+    for number, shard in shards.items():
+        (target / f"shard-{number}.npz").write_bytes(shard.dump())
+    return "\n".join(f"{target / f'shard-{n}.npz'}  {s.engine.n_streams} streams" for n, s in shards.items())
+
+
+def _query() -> Any:
+    needs("pyspark", "spark", "ewad spark")
+    from ewad.scale.spark import query
+
+    return query
+
+
+def _sink(settings: Settings, text: str) -> BatchSink:
+    """Return the sink that a text names. Raises ConfigError."""
+    from ewad.scale.metrics import LatestMetrics
+    from ewad.scale.spark.sinks import MetricsSink, MqttSink, ParquetSink
+
+    kind, _, rest = text.partition(":")
+    if kind == "parquet" and rest:
+        return ParquetSink(rest)
+    if kind == "metrics":
+        listen = parse_listen(rest) if rest else settings.http.listen
+        return MetricsSink(LatestMetrics(settings.group_settings(), listen.host, listen.port))
+    if text == "mqtt":
+        if settings.publish is None:
+            raise ConfigError("--sink mqtt: expected a [publish] table, got none")
+        return MqttSink(settings)
+    raise ConfigError(f'--sink: expected parquet:DIR, metrics, metrics:HOST:PORT or mqtt, got "{text}"')

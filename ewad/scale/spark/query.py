@@ -1,0 +1,121 @@
+"""The streaming query: records -> shards -> sinks, and what is done to its checkpoint while it rests."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+
+from ewad.config import Settings
+from ewad.engine import EngineSettings
+from ewad.errors import ConfigError
+from ewad.scale.record import Record
+from ewad.scale.shard import Shard
+from ewad.scale.spark.processor import ShardProcessor, output_schema
+from ewad.scale.spark.sinks import BatchSink
+from ewad.scale.spark.source import NAME, EwadLog
+
+STORE = "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
+CONF = {
+    "spark.sql.streaming.stateStore.providerClass": STORE,
+    # the checkpoint gets what has changed, not whole files of the store
+    "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled": "true",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.sql.execution.arrow.transformWithStateInPySpark.maxRecordsPerBatch": "1000",  # 20 MB of records
+}
+
+
+def session(partitions: int | None = None) -> SparkSession:
+    """Return the session of spark-submit, or a local one. partitions: of the state, at the first start.
+
+    Raises ConfigError where there is no Java.
+    """
+    if shutil.which("java") is None and not os.environ.get("JAVA_HOME"):
+        raise ConfigError("ewad spark: needs Java 17 or later, got none: install it, or set JAVA_HOME")
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # of workers on this machine
+    if "PYSPARK_SUBMIT_ARGS" not in os.environ and "SPARK_ENV_LOADED" not in os.environ:  # nobody else has
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    builder = SparkSession.builder.appName("ewad")
+    for name, value in CONF.items():
+        builder = builder.config(name, value)
+    if partitions is not None:
+        builder = builder.config("spark.sql.shuffle.partitions", str(partitions))
+    return builder.getOrCreate()
+
+
+def start(
+    spark: SparkSession,
+    settings: Settings,
+    log: Path,
+    checkpoint: str,
+    sinks: Sequence[BatchSink] = (),
+    *,
+    trigger: str | None = "1 second",
+    max_commits: int | None = None,
+) -> Any:
+    """Start the query and return it. trigger: how often a batch begins; None: take what is there, and end."""
+    spark.dataSource.register(EwadLog)
+    engine = settings.engine_settings()
+    source = spark.readStream.format(NAME).option("path", str(log))
+    if max_commits is not None:
+        source = source.option("maxCommits", max_commits)
+    changed = (
+        source.load()
+        .groupBy("shard")
+        .transformWithStateInPandas(
+            ShardProcessor(engine.to_json(), checkpoint, bool(sinks)), output_schema(engine), "Update", "None"
+        )
+    )
+
+    def told(batch: DataFrame, number: int) -> None:
+        batch = batch.persist()  # each use would compute it anew, shards and all
+        try:
+            batch.count()
+            for sink in sinks:
+                sink.write(batch, number)
+        finally:
+            batch.unpersist()
+
+    writer = changed.writeStream.queryName("ewad").outputMode("update").foreachBatch(told)
+    writer = writer.option("checkpointLocation", checkpoint)
+    return (
+        writer.trigger(availableNow=True) if trigger is None else writer.trigger(processingTime=trigger)
+    ).start()
+
+
+def repartition(spark: SparkSession, checkpoint: str, partitions: int) -> None:
+    """Deal the shards of a checkpoint out to another number of partitions. No query may run on it."""
+    spark._streamingCheckpointManager.repartition(checkpoint, partitions)
+
+
+def shards_of(spark: SparkSession, settings: EngineSettings, checkpoint: str) -> dict[int, Shard]:
+    """Return the engine of each shard as a checkpoint has it: to look into, or to go on elsewhere.
+
+    Raises StateError if it is of other settings.
+    """
+    snapshots = _lists(spark, checkpoint, "snapshot")
+    journals = _lists(spark, checkpoint, "journal")
+    found = {}
+    for shard in sorted(snapshots.keys() | journals.keys()):
+        found[shard] = Shard(settings, b"".join(snapshots.get(shard, ())) or None)
+        for record in journals.get(shard, ()):
+            found[shard].apply(Record.decode(record))
+    return found
+
+
+def _lists(spark: SparkSession, checkpoint: str, name: str) -> dict[int, list[bytes]]:
+    """Return a list of the state store for each shard."""
+    rows = (
+        spark.read.format("statestore")
+        .option("path", checkpoint)
+        .option("stateVarName", name)
+        .option("flattenCollectionTypes", False)
+        .load()
+        .collect()
+    )
+    return {int(row["key"][0]): [bytes(each[0]) for each in row["list_value"]] for row in rows}

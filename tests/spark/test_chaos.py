@@ -1,0 +1,205 @@
+"""MQTT -> gateway -> log -> Spark, with every process killed at random moments: nothing is lost or doubled.
+
+Run: make scale. It needs Java and the extra `spark`.
+"""
+
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import pytest
+
+from ewad import config
+from ewad.scale import LogReader, Shard
+from tests.system import mosquitto
+from tests.system.daemon import environment
+from tests.system.numbered import NumberedPublisher, payload, topic
+from tests.system.test_gateway import (
+    assert_nothing_is_lost_or_doubled,
+    assert_shards_are_what_one_engine_is,
+    gateway,
+    records_of,
+)
+
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        importlib.util.find_spec("pyspark") is None, reason="pyspark isn't installed: make scale"
+    ),
+    pytest.mark.skipif(shutil.which("java") is None, reason="java isn't installed"),
+]
+
+MESSAGES = int(os.environ.get("SCALE_MESSAGES", "75000"))
+PATIENCE_SECONDS = 300.0  # for a start of Spark on a busy machine
+ROUND = ("worker", "gateway", "driver", "worker", "executor", "gateway")
+CLUSTER = "local-cluster[2,1,1024]"  # executors are processes of their own
+
+
+class Spark:
+    """`ewad spark` in a process of its own."""
+
+    def __init__(self, directory: Path, settings: Path) -> None:
+        self._directory, self._settings = directory, settings
+        self._output = directory / "spark"
+        submit = f"--master {CLUSTER} --conf spark.ui.enabled=false pyspark-shell"
+        self._environ = environment(
+            PYSPARK_SUBMIT_ARGS=submit, PYTHONWARNINGS="ignore", SPARK_LOCAL_IP="127.0.0.1"
+        )
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, *arguments: str) -> None:
+        """Start it; do not wait."""
+        command = [sys.executable, "-m", "ewad", "spark", "-c", self._settings]
+        command += ["--checkpoint", self._directory / "checkpoint", *arguments]
+        with self._output.open("ab") as output:
+            self.process = subprocess.Popen(
+                command, stdout=output, stderr=output, env=self._environ, start_new_session=True
+            )
+
+    def run(self, *arguments: str) -> None:
+        """Run it to its end."""
+        self.start(*arguments)
+        assert self.process.wait(PATIENCE_SECONDS) == 0, self.said
+
+    @property
+    def said(self) -> str:
+        """The end of what it has written."""
+        return self._output.read_text(errors="replace")[-6000:]
+
+    def kill(self) -> None:
+        """Kill the driver, its JVM and its executors at once."""
+        if self.process is not None:
+            for pid in sorted(family(self.process.pid), reverse=True):
+                os.kill(pid, signal.SIGKILL)
+            self.process.wait()
+            self.process = None
+
+    def kill_one(self, word: str, random: Random) -> bool:
+        """Kill a process below the driver whose command line has this word; return whether there was one."""
+        found = [pid for pid in family(self.process.pid) if word in command_of(pid)]
+        if found:
+            os.kill(random.choice(found), signal.SIGKILL)
+        return bool(found)
+
+
+def command_of(pid: int) -> str:
+    """Return the command line of a process, "" of one that is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def family(pid: int) -> list[int]:
+    """Return a process and all below it, by Linux' own account."""
+    found, todo = [], [pid]
+    while todo:
+        each = todo.pop()
+        found.append(each)
+        for task in Path(f"/proc/{each}/task").glob("*/children"):
+            todo += map(int, task.read_text().split())
+    return found
+
+
+def batches(directory: Path) -> int:
+    """Return how many batches have been committed."""
+    return len(list((directory / "checkpoint" / "commits").glob("[0-9]*")))
+
+
+def wait_for(condition, spark: Spark) -> None:
+    """Wait until a condition holds; what Spark takes to start is not this test's matter."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, spark.said
+        time.sleep(0.2)
+
+
+def test_nothing_is_lost_or_doubled_whatever_is_killed(tmp_path):
+    random = Random(3)
+    with mosquitto.running(tmp_path / "mosquitto", options=["max_queued_messages 0"]) as broker:
+        ways = gateway(tmp_path, broker.port)
+        spark = Spark(tmp_path, ways.config)
+        arguments = ("--log", str(tmp_path / "log"), "--partitions", "2", "--trigger", "500 milliseconds")
+        sink = ("--sink", f"parquet:{tmp_path / 'out'}")
+        ways.start()
+        ways.until_ready()
+        try:
+            spark.start(*arguments, *sink)
+            with NumberedPublisher(broker.port, pause_seconds=0.02) as publisher:
+                wait_for(lambda: batches(tmp_path) > 0, spark)
+                for what in ROUND:
+                    before = batches(tmp_path)
+                    wait_for(lambda before=before: batches(tmp_path) > before + 1, spark)
+                    time.sleep(random.random())  # any moment of a batch will do
+                    if what == "gateway":
+                        ways.kill()
+                        ways.start()
+                    elif what == "driver":
+                        spark.kill()
+                        spark.start(*arguments, *sink)
+                    else:
+                        words = {"worker": "pyspark.daemon", "executor": "CoarseGrainedExecutorBackend"}
+                        assert spark.kill_one(words[what], random), what
+                wait_for(lambda: publisher.sent >= MESSAGES, spark)
+            wait_for(lambda: sum(map(len, records_of(tmp_path))) >= publisher.sent, spark)
+            assert ways.end() == 0, ways.stderr
+            spark.kill()
+            spark.run(*arguments, "--once")
+            spark.run("--dump", str(tmp_path / "dumps"))
+        finally:
+            ways.kill()
+            spark.kill()
+    assert_nothing_is_lost_or_doubled(records_of(tmp_path), publisher.sent)
+    assert_shards_are_what_one_engine_is(tmp_path, publisher.sent)
+    assert_dumps_are_an_offline_replay(tmp_path)
+
+
+def assert_dumps_are_an_offline_replay(directory):
+    """Compare each shard's dump with that of a shard to which the log was applied in one go."""
+    settings = config.load(directory / "ewad.toml", {}).engine_settings()
+    shards = [Shard(settings) for _ in range(3)]
+    for record in LogReader(directory / "log"):
+        shards[record.shard].apply(record)
+    for number, shard in enumerate(shards):
+        assert (directory / "dumps" / f"shard-{number}.npz").read_bytes() == shard.dump()
+    assert sum(int(shard.engine.groups[0].count.sum()) for shard in shards) > 0
+    np.testing.assert_array_less(0, [shard.engine.n_streams for shard in shards])
+
+
+def after(sent):
+    """Return what gives the messages behind those that were sent."""
+    return lambda number: (topic(sent + number), payload(sent + number))
+
+
+def test_shards_move_when_the_number_of_partitions_changes(tmp_path):
+    with mosquitto.running(tmp_path / "mosquitto", options=["max_queued_messages 0"]) as broker:
+        ways = gateway(tmp_path, broker.port)
+        spark = Spark(tmp_path, ways.config)
+        log = ("--log", str(tmp_path / "log"), "--once")
+        ways.start()
+        ways.until_ready()
+        try:
+            sent = 0
+            for partitions in (2, 4, 2):
+                with NumberedPublisher(broker.port, message=after(sent)) as publisher:
+                    wait_for(lambda publisher=publisher: publisher.sent >= 400, spark)
+                sent += publisher.sent
+                wait_for(lambda sent=sent: sum(map(len, records_of(tmp_path))) >= sent, spark)
+                if batches(tmp_path):
+                    spark.run("--repartition", str(partitions))
+                spark.run(*log, "--partitions", str(partitions))
+            assert ways.end() == 0, ways.stderr
+            spark.run(*log)
+            spark.run("--dump", str(tmp_path / "dumps"))
+        finally:
+            ways.kill()
+            spark.kill()
+    assert_dumps_are_an_offline_replay(tmp_path)
