@@ -38,8 +38,10 @@ LOOK_SECONDS = 1.0  # between looks at whether a signal has come
 @click.option("--trigger", default="1 second", show_default=True, help="How often a batch begins.")
 @click.option("--max-commits", type=click.IntRange(1), help="Of each log a batch at most.")
 @click.option("--once", is_flag=True, help="Take what is in the log, and end.")
-@click.option("--repartition", type=click.IntRange(1), help="Only deal the shards out to so many partitions.")
-@click.option("--dump", "target", type=click.Path(path_type=Path), help="Only write each shard's state there.")
+@click.option("--repartition", type=click.IntRange(1), help="Only deal shards out to so many partitions.")
+@click.option(
+    "--dump", "target", type=click.Path(path_type=Path), help="Only write each shard's state there."
+)
 def command(
     config: Path | None,
     directory: Path | None,
@@ -129,16 +131,16 @@ def _query() -> Any:
 def _sink(settings: Settings, text: str) -> BatchSink:
     """Return the sink that a text names. Raises ConfigError."""
     from ewad.scale.metrics import LatestMetrics
-    from ewad.scale.spark.sinks import MetricsSink, MqttSink, ParquetSink
+    from ewad.scale.spark.sinks import BatchFiles, BatchMessages, BatchMetrics
 
     kind, _, rest = text.partition(":")
     if kind == "parquet" and rest:
-        return ParquetSink(rest)
+        return BatchFiles(rest)
     if kind == "metrics":
         listen = parse_listen(rest) if rest else settings.http.listen
-        return MetricsSink(LatestMetrics(settings.group_settings(), listen.host, listen.port))
+        return BatchMetrics(LatestMetrics(settings.group_settings(), listen.host, listen.port))
     if text == "mqtt":
         if settings.publish is None:
             raise ConfigError("--sink mqtt: expected a [publish] table, got none")
-        return MqttSink(settings)
+        return BatchMessages(settings)
     raise ConfigError(f'--sink: expected parquet:DIR, metrics, metrics:HOST:PORT or mqtt, got "{text}"')

@@ -24,7 +24,7 @@ class BatchSink(Protocol):
         """End."""
 
 
-class ParquetSink:
+class BatchFiles:
     """A folder of Parquet files for each batch: replaced whole if the batch comes again."""
 
     def __init__(self, folder: str) -> None:
@@ -38,7 +38,7 @@ class ParquetSink:
         """Nothing is open."""
 
 
-class MetricsSink:
+class BatchMetrics:
     """Keeps the latest rows of every shard, for scrapes."""
 
     def __init__(self, metrics: LatestMetrics) -> None:
@@ -53,7 +53,7 @@ class MetricsSink:
         self.metrics.close()
 
 
-class MqttSink:
+class BatchMessages:
     """Publishes each changed stream's row as a JSON document, by [publish]."""
 
     def __init__(self, settings: Settings) -> None:
