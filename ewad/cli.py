@@ -33,6 +33,7 @@ COMMANDS = {
     "train": "Train a model on files, with several optimizers side by side; - is standard input.",
     "evaluate": "Measure forecasts on files, or folders of files, by a published protocol.",
     "state": "Look into the state file, also while the daemon runs.",
+    "ctl": "Ask a running daemon for an action: reload, forget, normal, learning-rate.",
     "hash-password": "Print the line of http.users_file for user NAME.",
     "figures": "Draw the figures of the optimization course, computed by ewad itself.",
 }

@@ -23,6 +23,7 @@ from ewad.ingest.mqtt.from_configuration import connection_settings
 from ewad.ingest.mqtt.settings import Subscription, tls_context
 from ewad.ingest.mqtt.source import make_source
 from ewad.outputs.http.access import server_tls
+from ewad.outputs.registry import check_exposed
 from ewad.store.model_file import start_models
 
 SCRAPED = {"instance", "job"}  # labels that Prometheus gives to all series of a target
@@ -47,6 +48,7 @@ def check(settings: Settings, connect: bool) -> str:
     connection = connection_settings(settings)
     tls_context(connection)
     server_tls(settings.http)
+    check_exposed(settings)
     start_models(Engine(settings.group_settings()))
     found = ["configuration is valid", *_overwritten(settings)]
     if connect:

@@ -11,6 +11,7 @@ from ewad.config.blocks import streams
 from ewad.config.checks import Check, Invalid, Problem
 from ewad.config.history import FILES, FilesSettings
 from ewad.config.http import HTTP, http_settings
+from ewad.config.metrics import METRICS, MetricsSettings
 from ewad.config.model import AUTO, MODEL, models
 from ewad.config.mqtt import CREDENTIAL, MQTT, mqtt_settings
 from ewad.config.options import DocumentPlace, Table
@@ -67,6 +68,7 @@ SECTIONS: dict[str, Section] = {
     "stream": Section(STREAM, "streams", _plainly(dict), partial(streams, models=MODEL)),
     "model": Section(MODEL, "models", _plainly(dict), partial(models, streams=STREAM)),
     "http": Section(HTTP, "http", http_settings, needed=True),
+    "metrics": Section(METRICS, "metrics", _plainly(MetricsSettings)),
     "limits": Section(LIMITS, "limits", _plainly(LimitSettings)),
     "log": Section(LOG, "log", _plainly(LogSettings)),
     "reload": Section(RELOAD, "reload", _plainly(ReloadSettings)),

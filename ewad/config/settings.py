@@ -11,6 +11,7 @@ import msgspec
 
 from ewad.config.history import FilesSettings
 from ewad.config.http import HttpSettings
+from ewad.config.metrics import MetricsSettings
 from ewad.config.mqtt import MqttSettings
 from ewad.config.otlp import OtlpSettings
 from ewad.config.publish import PublishSettings
@@ -24,6 +25,7 @@ __all__ = [
     "HttpSettings",
     "LimitSettings",
     "LogSettings",
+    "MetricsSettings",
     "MqttSettings",
     "OtlpSettings",
     "ReloadSettings",
@@ -47,6 +49,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     models: dict[str, ModelSettings] = {}
     mqtt: MqttSettings = MqttSettings()
     http: HttpSettings = HttpSettings()
+    metrics: MetricsSettings = MetricsSettings()
     limits: LimitSettings = LimitSettings()
     log: LogSettings = LogSettings()
     state: StateSettings | None = None

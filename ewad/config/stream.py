@@ -281,6 +281,16 @@ class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
             default_text="never",
         ),
     ] = None
+    expose: Annotated[
+        tuple[str, ...],
+        Option(
+            one_or_list_of(text),
+            "The only metrics of its streams: their names behind `ewad_`, or beginnings of those.",
+            example=["smoothed", "forecast"],
+            default_text="all",
+            since="0.2.0",
+        ),
+    ] = ()
     retained: Annotated[
         Literal["use", "ignore"],
         Option(choice("use", "ignore"), "Whether messages count that the broker had stored before."),

@@ -182,38 +182,40 @@ class Committer:
             self._act()
 
     async def forget_stream(self, group: int, name: str) -> None:
-        """Let the engine forget a stream, once no sample waits. Raises LookupError if it is not there."""
-        await self._done_at_rest(lambda: self._forget_stream(group, name))
+        """Let the engine forget a stream, once no sample waits, and wait until the state has that.
+
+        Raises LookupError if it is not there.
+        """
+        await self._done_at_rest(lambda kept: self._forget_stream(group, name, kept))
 
     async def mark_normal(self, group: int, name: str) -> None:
         """Take back a stream's anomaly, once no sample waits. Raises LookupError if it is not there."""
-        await self._done_at_rest(lambda: self._mark_normal(group, name))
+        await self._done_at_rest(lambda kept: self._mark_normal(group, name, kept))
 
-    async def _done_at_rest(self, action: Callable[[], None]) -> None:
-        """Wait until an action is done at rest, and raise what it raises."""
+    async def _done_at_rest(self, action: Callable[[Callable[[], None]], None]) -> None:
+        """Do something at rest, wait until it calls what it is given, and raise what it raises."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         def act() -> None:
             try:
-                action()
+                action(lambda: done.set_result(None))
             except LookupError as error:
                 done.set_exception(error)
-            else:
-                done.set_result(None)
 
         self.at_rest(act)
-        await asyncio.shield(done)
+        await done
 
-    def _forget_stream(self, group: int, name: str) -> None:
+    def _forget_stream(self, group: int, name: str, kept: Callable[[], None]) -> None:
         self._find(group, name)
-        self._tell_forgotten(self._intake.forget_stream(group, name))
+        self._tell_forgotten(self._intake.forget_stream(group, name), kept)
 
-    def _mark_normal(self, group: int, name: str) -> None:
+    def _mark_normal(self, group: int, name: str, kept: Callable[[], None]) -> None:
         row = self._find(group, name)
         if self._store is not None:  # a snapshot shall have it
             one = np.array([row], dtype=np.int32)
             self._store.touch(Batch(group, one, np.zeros(1), np.zeros(1)))
         self._engine.groups[group].mark_normal(row)
+        kept()
 
     def _find(self, group: int, name: str) -> int:
         """Return the row of a stream. Raises LookupError."""
@@ -229,13 +231,13 @@ class Committer:
         if not forgotten and self._engine.answered != answered:
             self._record([])
 
-    def _tell_forgotten(self, forgotten: Sequence[Forgotten]) -> None:
+    def _tell_forgotten(self, forgotten: Sequence[Forgotten], kept: Callable[[], None] = _nothing) -> None:
         for group, streams, _ in forgotten:
             log.info("streams forgotten group=%s streams=%d", self._engine.groups[group].name, len(streams))
         if self._sinks is not None:
             self._sinks.forgotten(self._engine, forgotten, self._intake.labels_of)
         if forgotten:
-            self._record([], forgotten=forgotten)
+            self._record([], done=kept, forgotten=forgotten)
 
     def _follow(self, clock: ArrivalClock) -> None:
         seconds = clock.due()

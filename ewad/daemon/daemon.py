@@ -99,6 +99,8 @@ class Daemon:
             repeated=lambda: self.deliveries.repeated,
             state=lambda: self.store,
             sinks=lambda: self.sinks.counts,
+            units=lambda: [(block.name, block.unit) for block in self.settings.streams],
+            constant=lambda: self.settings.metrics.labels,
         )
         self.history = PointHistory()
         self.store = self._open_store()

@@ -14,6 +14,7 @@ from ewad.ingest.intake import Intake
 from ewad.ingest.sharding import belonging
 from ewad.outputs.http.server import HttpServer
 from ewad.outputs.prometheus.exposition import Exposition
+from ewad.outputs.registry import check_exposed
 from ewad.outputs.text import counted
 from ewad.store.model_file import start_models
 
@@ -23,7 +24,11 @@ TOLD_LINES = 100  # of what a reload does; ten thousand would hold up the event 
 
 
 def new_engine(settings: Settings) -> Engine:
-    """Return an engine without streams. Raises ConfigError if a model can't start from its file."""
+    """Return an engine without streams.
+
+    Raises ConfigError if a model can't start from its file, or a block exposes what there is not.
+    """
+    check_exposed(settings)
     needed = settings.engine_settings()
     engine = Engine(needed.groups, needed.max_streams)
     start_models(engine)
@@ -57,7 +62,7 @@ def refuse_foreign(intake: Intake, engine: Engine, settings: Settings) -> None:
 
 def of_engine(settings: Settings) -> object:
     """Return what of the settings an engine is made of."""
-    return settings.streams, settings.models, settings.limits
+    return settings.streams, settings.models, settings.limits, settings.metrics
 
 
 def session_of(settings: Settings) -> str:
@@ -72,8 +77,13 @@ def units_of(settings: Settings) -> list[str | None]:
 
 def exposition_of(engine: Engine, settings: Settings) -> Exposition:
     """Return what writes the engine's series."""
-    shard = None if settings.shard is None else settings.shard.index
-    return Exposition(engine, [block.stale_after_seconds for block in settings.streams], shard)
+    return Exposition(
+        engine,
+        [block.stale_after_seconds for block in settings.streams],
+        None if settings.shard is None else settings.shard.index,
+        settings.metrics.labels,
+        [block.expose for block in settings.streams],
+    )
 
 
 async def served(server: HttpServer, settings: Settings) -> list[str]:

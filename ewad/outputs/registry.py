@@ -13,11 +13,15 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ewad.config import Settings
+from ewad.config.checks import nearest
+from ewad.config.syntax import quoted
 from ewad.engine import Results
 from ewad.engine.forecaster import GroupForecaster
 from ewad.engine.group import Group
 from ewad.engine.learner import Learner
 from ewad.engine.settings import GroupSettings
+from ewad.errors import ConfigError
 from ewad.kernels.memory import Integers
 from ewad.numeric.averages import ExponentialAverage
 
@@ -58,6 +62,10 @@ class Quantity:
     def metric(self) -> str:
         """Its name as a Prometheus metric."""
         return f"ewad_{self.name}"
+
+    def exposed_by(self, names: Sequence[str]) -> bool:
+        """Whether it is one of these, or begins with one of them, word by word; without names all are."""
+        return not names or any(f"{self.name}_".startswith(f"{name}_") for name in names)
 
     def told_by(self, settings: GroupSettings) -> bool:
         """Whether results of a group of these settings have it."""
@@ -364,3 +372,15 @@ def told_standing(group: Group, rows: Rows) -> Iterator[tuple[Quantity, Labels, 
     for quantity in QUANTITIES:
         for labels, values in quantity.of_rows(group, rows):
             yield quantity, labels, values
+
+
+def check_exposed(settings: Settings) -> None:
+    """Raise ConfigError where a block would expose something that there is not."""
+    for index, block in enumerate(settings.streams):
+        for name in block.expose:
+            if not any(quantity.exposed_by([name]) for quantity in QUANTITIES):
+                known = [quantity.name for quantity in QUANTITIES]
+                expected = "expected the name of a metric behind ewad_, or its beginning"
+                raise ConfigError(
+                    f"stream[{index}].expose: {expected}, got {quoted(name)}{nearest(name, known)}"
+                )

@@ -150,7 +150,7 @@ def test_every_schedule_is_known_and_survives_the_effective_text(kind):
         ("", "ewad.toml: stream: expected at least one [[stream]] block, got none"),
         ("stream = 5", "ewad.toml: stream: expected [[stream]] blocks, got 5"),
         ("[stream]", "ewad.toml: stream: expected [[stream]] blocks, got a table"),
-        (STREAM + "[mqt]", 'ewad.toml: mqt: unknown key "mqt"; did you mean "mqtt"? known: files, http, limits, log, model, mqtt, otlp, publish, reload, shard, state, stream'),
+        (STREAM + "[mqt]", 'ewad.toml: mqt: unknown key "mqt"; did you mean "mqtt"? known: files, http, limits, log, metrics, model, mqtt, otlp, publish, reload, shard, state, stream'),
         ("mqtt = 1\n" + STREAM, "ewad.toml: mqtt: expected a table, got 1"),
         (STREAM + "[mqtt]\nqos = 3", "ewad.toml: mqtt.qos: must be in 0..2, got 3"),
         (STREAM + "[mqtt]\nversion = 5", 'ewad.toml: mqtt.version: expected one of "5", "3.1.1", got 5'),

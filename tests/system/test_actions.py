@@ -1,6 +1,8 @@
 """Actions on a running daemon: what is done at once, kept over a kill, and taken back by a reload."""
 
 import json
+import ssl
+import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -10,6 +12,8 @@ import pytest
 
 from tests.system import daemon as daemons
 from tests.system import mosquitto
+from tests.system.certificates import make_certificates
+from tests.system.polling import until
 from tests.system.publisher import publish
 
 pytestmark = pytest.mark.system
@@ -92,6 +96,52 @@ def test_a_learning_rate_holds_until_the_configuration_is_read_again(tmp_path, b
         assert daemon.value("ewad_learning_rate") == 0.25
         assert daemon.value("ewad_actions_total", action="learning-rate", outcome="done") == 1
         assert daemon.value("ewad_actions_total", action="learning-rate", outcome="refused") == 2
+
+
+def fixed_port() -> dict[str, str]:
+    return {"EWAD_HTTP__LISTEN": f"127.0.0.1:{mosquitto.free_port()}"}
+
+
+def ctl(daemon: daemons.Daemon, *arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
+    return daemons.ewad("ctl", "-c", daemon.config, *arguments, **options, **daemon.environ)
+
+
+def test_the_command_asks_the_daemon_of_its_configuration(tmp_path, broker) -> None:
+    url = f"mqtt://127.0.0.1:{broker.port}"
+    with daemons.running(tmp_path, url, SETTINGS, environ=fixed_port()) as daemon:
+        publish(broker.port, [("plant/0/t", b"1")], qos=1)
+        daemon.until_total("ewad_samples_total", 1)
+        assert ctl(daemon, "normal", "plant/0/t").stdout == "took back the anomaly of plant/0/t\n"
+        assert ctl(daemon, "learning-rate", "m", "0.5").stdout == "the learning rate of m is 0.5\n"
+        assert daemon.value("ewad_learning_rate") == 0.5
+        assert ctl(daemon, "forget", "plant/0/t").stdout == "forgot plant/0/t\n"
+        told = daemons.failed(ctl(daemon, "forget", "plant/0/t"), 2)
+        assert told == "ewad: stream: expected one that is known, got 'plant/0/t'\n"
+        assert ctl(daemon, "reload").stdout == "the configuration was read again\n"
+        assert daemon.value("ewad_learning_rate") == 0.25
+        daemon.end()
+        assert "no daemon answers at 127.0.0.1:" in daemons.failed(ctl(daemon, "reload"), 1)
+
+
+def test_the_command_trusts_the_daemon_s_certificate_and_tells_who_asks(tmp_path, broker) -> None:
+    (tmp_path / "pem").mkdir()
+    pem = make_certificates(tmp_path / "pem")
+    users = tmp_path / "users"
+    users.write_text(daemons.ewad("hash-password", "op", stdin="secret\n").stdout)
+    http = [f'cert_file = "{pem.server_cert}"', f'key_file = "{pem.server_key}"', f'users_file = "{users}"']
+    options = {
+        "http": http,
+        "tls": ssl.create_default_context(cafile=pem.ca),
+        "ready": False,
+        "environ": fixed_port(),
+    }
+    url = f"mqtt://127.0.0.1:{broker.port}"
+    with daemons.running(tmp_path, url, SETTINGS, **options) as daemon:
+        assert "expected --user" in daemons.failed(ctl(daemon, "reload"), 2)
+        assert "wrong password" in daemons.failed(ctl(daemon, "--user", "op", "reload", stdin="x\n"), 2)
+        done = ctl(daemon, "--user", "op", "reload", stdin="secret\n")
+        assert done.stdout.startswith("it goes on: "), done.stderr  # a certificate may be another one
+        until(lambda: "reloaded: the configuration is in force" in daemon.stderr, lambda: daemon.stderr)
 
 
 def test_a_reload_that_fails_is_told_to_who_asked(tmp_path, broker) -> None:

@@ -16,8 +16,8 @@ from ewad.engine.group import Group
 from ewad.ingest.files.spool import PIECE_SAMPLES, Spool
 from ewad.kernels.memory import Integers
 from ewad.outputs.files.rows import Table
-from ewad.outputs.prometheus.exposition import RowLabels, escape, header_of, suffix_of
-from ewad.outputs.registry import QUANTITIES
+from ewad.outputs.prometheus.exposition import RowLabels, escape, header_of, label_text, suffix_of
+from ewad.outputs.registry import QUANTITIES, Labels
 
 HEADERS = {quantity.metric: header_of(quantity, openmetrics=True) for quantity in QUANTITIES}
 
@@ -89,9 +89,10 @@ class GroupSeries:
 class BackfillSink:
     """One OpenMetrics file: families in one piece, and in them series, each in order of time."""
 
-    def __init__(self, path: Path, engine: Engine) -> None:
+    def __init__(self, path: Path, engine: Engine, constant: Labels = ()) -> None:
+        """constant: labels of all series, as live ones have them."""
         self._path = path
-        self._parts = [list(_parts(group)) for group in engine.groups]
+        self._parts = [list(_parts(group, constant)) for group in engine.groups]
         # of each family, where its cells are: the slots of its series
         self._slots: dict[str, list[tuple[GroupSeries, int]]] = {}
         for part in (part for parts in self._parts for part in parts):
@@ -149,14 +150,14 @@ class BackfillSink:
             self._families.popitem()[1].close()
 
 
-def _parts(group: Group) -> Iterator[GroupSeries]:
-    labels = RowLabels(group.name, group.streams)
+def _parts(group: Group, constant: Labels) -> Iterator[GroupSeries]:
+    labels = RowLabels(group.name, group.streams, constant)
     yield GroupSeries(_cells(group, of_models=False), labels, "")
     if group.forecaster is not None:
         model = f'model="{escape(group.forecaster.settings.name)}",'
         cells = _cells(group, of_models=True)
         if group.forecaster.shared:
-            yield GroupSeries(cells, None, f'{model}group="{escape(group.name)}"')
+            yield GroupSeries(cells, None, model + label_text((("group", group.name), *constant)))
         else:
             yield GroupSeries(cells, labels, model)
 

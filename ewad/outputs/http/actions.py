@@ -93,6 +93,8 @@ class Desk:
         self._actor = actor
         self._allowed = allowed
         self.counts = counts
+        self._tasks: set[asyncio.Future[str]] = set()
+        self._ending = asyncio.Event()
 
     def routes(self) -> list[web.RouteDef]:
         """Return the addresses and what answers there."""
@@ -111,9 +113,8 @@ class Desk:
             return self._refuse(name, peer, f"expected the whole request within {READ_SECONDS:g} s", 408)
         except msgspec.DecodeError as error:
             return self._refuse(name, peer, str(error), 400)
-        assert self._actor is not None  # noqa: S101 (nothing is allowed without)
         try:
-            done = await self._actor.do(body)
+            done = await self._done(body)
         except LookupError as error:
             return self._refuse(name, peer, str(error.args[0]), 404)
         except ConfigError as error:
@@ -121,6 +122,25 @@ class Desk:
         self.counts[name, "done"] += 1
         log.info("action done action=%s peer=%s: %s", name, peer, done)
         return _answer(documents.Done(done), 200)
+
+    async def _done(self, body: Any) -> str:
+        """Return what was done, or that it goes on where this server ends meanwhile, as by a reload."""
+        assert self._actor is not None  # noqa: S101 (nothing is allowed without)
+        task = asyncio.ensure_future(self._actor.do(body))  # which a client that leaves does not end
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        ending = asyncio.create_task(self._ending.wait(), name="http ending")
+        await asyncio.wait({task, ending}, return_when=asyncio.FIRST_COMPLETED)
+        ending.cancel()
+        if task.done():
+            return task.result()
+        return (
+            "it goes on: the log says what comes of it, since the server makes room for one of other settings"
+        )
+
+    def end(self) -> None:
+        """Let requests that wait be answered now."""
+        self._ending.set()
 
     def _why_not(self, peer: str | None, headers: Mapping[str, str]) -> str | None:
         """Return why a request is not let through, None if it is. Whoever is no user is not let in before."""

@@ -150,6 +150,7 @@ class HttpServer:
         if runner is None or self._listener is None or self._watching is None:
             return
         self._watching.cancel()
+        self._desk.end()
         await self._listener.stop()
         await runner.cleanup()
 

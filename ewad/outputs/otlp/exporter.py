@@ -46,7 +46,9 @@ class Exporter(Sink):
         self._client = OtlpClient(self._settings, headers)
         self._clock = clock
         self._random = random.Random(seed)  # noqa: S311 (no secret hangs on it)
-        self._points = DataPoints(_resource(settings), self._settings.samples == "last")
+        self._points = DataPoints(
+            _resource(settings), self._settings.samples == "last", settings.metrics.labels
+        )
         self._backlog = Backlog(self._settings.backlog_bytes, self._settings.backlog_age_seconds)
         self._lock = threading.Lock()  # of both
         self._written = self._lost = self._failures = 0
@@ -158,7 +160,8 @@ class Exporter(Sink):
 
 
 def _depends_on(settings: Settings) -> object:
-    return settings.otlp, settings.secrets.otlp_headers, settings.streams, settings.models, settings.mqtt
+    secrets = settings.secrets.otlp_headers
+    return settings.otlp, secrets, settings.streams, settings.models, settings.mqtt, settings.metrics
 
 
 def _resource(settings: Settings) -> Attributes:

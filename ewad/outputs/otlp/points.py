@@ -25,6 +25,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
 from ewad import __version__
+from ewad.outputs.prometheus.exposition import besides
 from ewad.outputs.registry import QUANTITIES, Array, Labels, Quantity, told_results
 from ewad.outputs.sinks import Observed
 from ewad.outputs.text import utf8
@@ -71,10 +72,12 @@ class _Stream:
 class DataPoints:
     """Takes results, and gives them as requests. last: keep the last sample of each stream only."""
 
-    def __init__(self, resource: Attributes, last: bool) -> None:
+    def __init__(self, resource: Attributes, last: bool, constant: Attributes = ()) -> None:
+        """constant: further attributes of all data points, but of streams that have one of that name."""
         self.waiting = 0  # samples
         self._resource = Resource(attributes=_key_values(resource))
         self._last = last
+        self._constant = constant
         self._columns: dict[str, list[Quantity]] = {}  # group -> what the numbers of its rows are
         self._streams: dict[tuple[str, str], _Stream] = {}  # group and name
 
@@ -91,7 +94,8 @@ class DataPoints:
             name = observed.streams.names[row]
             stream = self._streams.get((group, name))
             if stream is None:
-                attributes = (("stream", name), *observed.streams.labels[row], ("group", group))
+                own = observed.streams.labels[row]
+                attributes = (("stream", name), *own, ("group", group), *besides(self._constant, own))
                 stream = self._streams[group, name] = _Stream(attributes, labels, time)
             self._add(stream, time, values)
 

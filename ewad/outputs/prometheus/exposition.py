@@ -37,7 +37,14 @@ def suffix_of(further: Labels) -> str:
     return "".join([f',{name}="{escape(value)}"' for name, value in further])
 
 
-def _label_text(pairs: Sequence[tuple[str, str]]) -> str:
+def besides(constant: Labels, own: Labels) -> Labels:
+    """Return the constant labels, without those that a stream has itself."""
+    names = [name for name, _ in own] if constant else ()
+    return tuple(pair for pair in constant if pair[0] not in names)
+
+
+def label_text(pairs: Sequence[tuple[str, str]]) -> str:
+    """Return labels as they stand between the braces."""
     return ",".join([f'{name}="{escape(value)}"' for name, value in pairs])
 
 
@@ -47,8 +54,10 @@ class RowLabels:
     tells_model: whether a stream has a label `model` of its own: then that of ewad gives way.
     """
 
-    def __init__(self, group: str, streams: Streams) -> None:
+    def __init__(self, group: str, streams: Streams, constant: Labels = ()) -> None:
+        """constant: further labels of all, but of streams that have one of that name."""
         self.streams = streams
+        self._constant = constant
         self.tells_model = False
         self._group = group
         self._text: list[str] = []
@@ -58,7 +67,8 @@ class RowLabels:
         text, streams = self._text, self.streams
         new = slice(len(text), rows.stop)
         for name, captured in zip(streams.names[new], streams.labels[new], strict=True):
-            text.append(_label_text((("stream", name), *captured, ("group", self._group))))
+            own = (("stream", name), *captured, ("group", self._group))
+            text.append(label_text((*own, *besides(self._constant, captured))))
             self.tells_model |= any(label == "model" for label, _ in captured)
         return text[rows]
 
@@ -70,15 +80,26 @@ class RowLabels:
 class Exposition:
     """Renders an engine's series. Keeps one string a stream; nothing is done when a sample arrives."""
 
-    def __init__(self, engine: Engine, stale_after: Sequence[float], shard: int | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        stale_after: Sequence[float],
+        shard: int | None = None,
+        constant: Labels = (),
+        exposed: Sequence[Sequence[str]] = (),
+    ) -> None:
         """Take an engine and, for each of its groups, the seconds after which a silent stream leaves.
 
         shard: which one of several it is: a label of models that streams share, each shard has its own.
+        constant: labels of all series.  exposed: for each group, what is exposed of it (`exposed_by`).
         """
-        self._shard = "" if shard is None else f',shard="{shard}"'
+        of_models = constant if shard is None else (("shard", str(shard)), *constant)
+        self._of_models = "".join(f",{label_text([pair])}" for pair in of_models)
+        self._constant = constant
+        self._exposed = exposed or ((),) * len(engine.groups)
         self._engine = engine
         self._stale_after = stale_after
-        self._labels = [RowLabels(group.name, group.streams) for group in engine.groups]
+        self._labels = [RowLabels(group.name, group.streams, constant) for group in engine.groups]
 
     def render(self, now: float, openmetrics: bool) -> Iterator[bytes]:
         """Yield the text in slices of a few ms' work each, some of them empty; OpenMetrics ends with # EOF.
@@ -110,12 +131,14 @@ class Exposition:
 
     def _group_pieces(self, quantity: Quantity, index: int, now: float) -> Iterator[tuple[int, str]]:
         group, model, name = self._engine.groups[index], "", quantity.metric
+        if not quantity.exposed_by(self._exposed[index]):
+            return
         if quantity.of_models:
             if group.forecaster is None:
                 return
             model = f'model="{escape(group.forecaster.settings.name)}",'
             if group.forecaster.shared:
-                labels = [f'{model}group="{escape(group.name)}"{self._shard}']
+                labels = [f'{model}group="{escape(group.name)}"{self._of_models}']
                 yield 1, "".join([_lines(name, labels, *column) for column in quantity.standing(group)])
                 return
         row_labels = self._row_labels(index)
@@ -131,7 +154,7 @@ class Exposition:
     def _row_labels(self, index: int) -> RowLabels:
         group = self._engine.groups[index]
         if not self._labels[index].describes(group.streams):
-            self._labels[index] = RowLabels(group.name, group.streams)
+            self._labels[index] = RowLabels(group.name, group.streams, self._constant)
         return self._labels[index]
 
     def shown(self, index: int, now: float) -> NDArray[np.bool_]:

@@ -19,6 +19,7 @@ from prometheus_client.openmetrics import exposition as openmetrics_exposition
 from prometheus_client.registry import Collector
 
 from ewad import kernels
+from ewad.config.metrics import Labels
 from ewad.ingest.faults import Rejection
 from ewad.outputs.http.documents import Example, State, Status
 from ewad.outputs.running import Count
@@ -73,8 +74,13 @@ class Instruments:
         foreign: Callable[[], int] = lambda: 0,
         state: Callable[[], StateFacts | None] = lambda: None,
         sinks: Callable[[], Iterable[Count]] = lambda: (),
+        units: Callable[[], Iterable[tuple[str, str | None]]] = lambda: (),
+        constant: Callable[[], Labels] = lambda: (),
     ) -> None:
-        """Take the version, the known reasons of rejections (they start at 0) and where each count is."""
+        """Take the version, the known reasons of rejections (they start at 0) and where each count is.
+
+        units: groups and the units of their values.  constant: labels of all series.
+        """
         self.version = version
         self.streams = streams
         self.connected = connected
@@ -91,6 +97,8 @@ class Instruments:
         self._foreign = foreign
         self._state = state
         self._sinks = sinks
+        self._units = units
+        self._constant = constant
         self.actions: Counter[tuple[str, str]] = Counter()  # by action and outcome
         self._registry = CollectorRegistry()
         self._registry.register(_Counts(self._counts))
@@ -112,10 +120,11 @@ class Instruments:
 
     def render(self, openmetrics: bool) -> bytes:
         """Return the text of all instruments, without the # EOF that ends an OpenMetrics document."""
+        shown = _Shown(self._registry, dict(self._constant()), created=openmetrics)
         if openmetrics:
-            document: bytes = openmetrics_exposition.generate_latest(self._registry)  # type: ignore[no-untyped-call]
+            document: bytes = openmetrics_exposition.generate_latest(shown)  # type: ignore[no-untyped-call]
             return document.removesuffix(b"# EOF\n")
-        return exposition.generate_latest(_WithoutCreated(self._registry))
+        return exposition.generate_latest(shown)
 
     def status(self, not_ready: str | None) -> Status:
         """Return the same counts for people. not_ready: why ewad is not ready; None: it is."""
@@ -145,6 +154,7 @@ class Instruments:
         build = {"version": self.version, "kernels": kernels.HOW}
         yield InfoMetricFamily("ewad_build", "The version that runs, and how its kernels do.", build)
         yield CounterMetricFamily("ewad_messages_received", "MQTT messages received.", self._received())
+        yield self._group_units()
         yield self._rejections()
         yield CounterMetricFamily(
             "ewad_messages_absent",
@@ -184,6 +194,13 @@ class Instruments:
             self._reload_successful(),
         )
 
+    def _group_units(self) -> Metric:
+        family = InfoMetricFamily("ewad_group", "The unit of a group's values.", labels=["group"])
+        for group, unit in self._units():
+            if unit is not None:
+                family.add_metric([group], {"unit": unit})
+        return family
+
     def _rejections(self) -> Metric:
         family = CounterMetricFamily(
             "ewad_messages_rejected", "Messages or samples that were not used, by reason.", labels=["reason"]
@@ -205,17 +222,23 @@ def _state_facts(state: StateFacts) -> Iterator[Metric]:
     yield CounterMetricFamily("ewad_state_damaged", "Damaged state files set aside.", state.damaged)
 
 
-class _WithoutCreated(CollectorRegistry):
-    """A registry's metrics for the text format, which knows no `_created`: there they would be gauges."""
+class _Shown(CollectorRegistry):
+    """A registry's metrics with the constant labels; created: whether with `_created`, which the text format
+    does not know: there they would be gauges.
+    """
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, constant: Mapping[str, str], created: bool) -> None:
         super().__init__()
-        self._whole = registry
+        self._whole, self._constant, self._created = registry, constant, created
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics of the registry."""
         for metric in self._whole.collect():
-            metric.samples = [each for each in metric.samples if not each.name.endswith("_created")]
+            metric.samples = [
+                each._replace(labels={**self._constant, **each.labels}) if self._constant else each
+                for each in metric.samples
+                if self._created or not each.name.endswith("_created")
+            ]
             yield metric
 
 
