@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import os
 import sys
@@ -9,6 +10,7 @@ import sys
 import click
 
 from ewad import __version__
+from ewad.commands.examples import epilog
 from ewad.errors import ConfigError, EwadError
 
 DONE, FAILED, USAGE = 0, 1, 2
@@ -52,7 +54,18 @@ class Commands(click.Group):
             return None
         module = importlib.import_module(f"ewad.commands.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
+        command.epilog = epilog(cmd_name)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that args begin with. Raises click.UsageError that names the nearest."""
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
+            near = difflib.get_close_matches(name, COMMANDS, n=1)
+            ctx.fail(f'unknown command "{name}"' + (f'; did you mean "{near[0]}"?' if near else ""))
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the table."""
@@ -71,7 +84,7 @@ def main() -> None:
     for variable in THREADS:
         os.environ.setdefault(variable, "1")
     try:
-        status = cli.main(standalone_mode=False)
+        status = cli.main(prog_name="ewad", standalone_mode=False)
     except Exception as error:
         sys.exit(_failed(_first(error)))
     sys.exit(status or DONE)

@@ -50,7 +50,8 @@ def check(settings: Settings, connect: bool) -> str:
     server_tls(settings.http)
     check_exposed(settings)
     start_models(Engine(settings.group_settings()))
-    found = ["configuration is valid", *_overwritten(settings)]
+    found = ["configuration is valid", *(f"deprecated: {each}" for each in settings.deprecated)]
+    found += _overwritten(settings)
     if connect:
         logging.getLogger("ewad").setLevel(logging.ERROR)  # the outcome is told once, by this command
         asyncio.run(_connect(settings))

@@ -10,8 +10,18 @@ from ewad.demonstration import demo
 
 
 @click.command("demo")
-@click.option("--duration", default=None, metavar="30s", help="End after so long; default: run until Ctrl-C.")
-@click.option("--listen", default="127.0.0.1:9466", show_default=True, help="Where to serve the metrics.")
+@click.option(
+    "--duration",
+    default=None,
+    metavar="30s",
+    help="End after this time; by default the demo runs until Ctrl-C.",
+)
+@click.option(
+    "--listen",
+    default="127.0.0.1:9466",
+    show_default=True,
+    help="Serve the page and the metrics at this address.",
+)
 @click.option("--open", "browse", is_flag=True, help="Open the page in a browser.")
 @click.option(
     "--record",

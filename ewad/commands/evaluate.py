@@ -27,16 +27,18 @@ from ewad.training.history import TrainingHistory
 @click.command("evaluate")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @CONFIG
-@click.option("--model", "name", help="Which [model.NAME] of the configuration; without one: auto.")
+@click.option("--model", "name", help="Take this [model.NAME] of the configuration; by default auto.")
 @click.option(
     "--protocol",
     type=click.Choice(["series", "fsnet", "gift-eval"]),
     default="series",
     show_default=True,
-    help="Which rows are scored, and how.",
+    help="Score the rows that this protocol scores, as it does.",
 )
-@click.option("--river", is_flag=True, help="Also measure models of river, if it is installed; takes long.")
-@click.option("--json", "as_json", is_flag=True, help="The same as JSON.")
+@click.option(
+    "--river", is_flag=True, help="Also measure models of river, where it is installed; this takes long."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the same as JSON.")
 @file_options
 def command(files: tuple[Path, ...], config: Path | None, name: str | None, **options: Any) -> None:
     """Measure forecasts on files, or folders of files, by a published protocol.

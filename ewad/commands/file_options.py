@@ -22,29 +22,72 @@ DELIMITERS = {",": ",", ";": ";", ":": ":", "|": "|", "space": " ", "tab": "\t",
 
 OPTIONS = (
     click.option(
-        "--layout", type=click.Choice(["wide", "long", "messages"]), help="Default: by headers and cells."
+        "--layout",
+        type=click.Choice(["wide", "long", "messages"]),
+        help="Read a stream a column (wide), a stream column (long), or messages; by default what fits.",
     ),
-    click.option("--delimiter", metavar="CHARACTER", help="Between cells, such as ';' or tab or space."),
-    click.option("--encoding", metavar="NAME", help="Such as latin-1; default: UTF-8, or what fits."),
-    click.option("--skip-rows", type=click.IntRange(0), metavar="N", help="Leave out N lines at the top."),
-    click.option("--comment", metavar="SIGN", help="Leave out lines that begin so, such as '#'."),
-    click.option("--header/--no-header", default=None, help="Whether the first row holds names."),
-    click.option("--names", metavar="NAME,...", help="Of the columns, instead of the header's."),
-    click.option("--time-column", metavar="NAME,...", help="One column, or several such as Date,Time."),
     click.option(
-        "--time-format", metavar="FORMAT", help="As strptime's, such as '%d.%m.%Y %H:%M'; or s, ms, us, ns."
+        "--delimiter", metavar="CHARACTER", help="Part cells by this character, such as ';' or tab or space."
     ),
-    click.option("--timezone", metavar="ZONE", help="Of times without one, such as Europe/Berlin."),
-    click.option("--day-first/--month-first", default=None, help="How 01/02/2026 is read."),
-    click.option("--stream-column", metavar="NAME,...", help="Make a stream of each of its values."),
-    click.option("--value-column", metavar="NAME,...", help="The values of a file with --stream-column."),
-    click.option("--stream-name", metavar="TEMPLATE", help="Such as 'site/{stream}/temperature'."),
-    click.option("--columns", metavar="NAME,...", help="Take these columns alone; default: all numbers."),
-    click.option("--decimal", type=click.Choice([".", ","]), help="The sign in 21.5 or 21,5."),
-    click.option("--missing", multiple=True, metavar="CELL", help="No reading, such as -200; repeatable."),
-    click.option("--sort/--no-sort", default=None, help="Whether rows are put in order of time."),
+    click.option(
+        "--encoding",
+        metavar="NAME",
+        help="Read text by this encoding, such as latin-1; by default UTF-8, or what fits.",
+    ),
+    click.option("--skip-rows", type=click.IntRange(0), metavar="N", help="Leave out N lines at the top."),
+    click.option("--comment", metavar="SIGN", help="Leave out lines that begin with this, such as '#'."),
+    click.option("--header/--no-header", default=None, help="Say whether the first row holds names."),
+    click.option(
+        "--names", metavar="NAME,...", help="Call the columns so, instead of by the header's names."
+    ),
+    click.option(
+        "--time-column",
+        metavar="NAME,...",
+        help="Read times from this column, or from several such as Date,Time.",
+    ),
+    click.option(
+        "--time-format",
+        metavar="FORMAT",
+        help="Read times by this format of strptime, such as '%d.%m.%Y %H:%M'; or s, ms, us, ns.",
+    ),
+    click.option(
+        "--timezone", metavar="ZONE", help="Take times without a zone as of this one, such as Europe/Berlin."
+    ),
+    click.option(
+        "--day-first/--month-first",
+        default=None,
+        help="Say which of the first two numbers of 01/02/2026 is the day.",
+    ),
+    click.option("--stream-column", metavar="NAME,...", help="Make a stream of each value of this column."),
+    click.option(
+        "--value-column",
+        metavar="NAME,...",
+        help="Take the values from these columns, beside --stream-column.",
+    ),
+    click.option(
+        "--stream-name",
+        metavar="TEMPLATE",
+        help="Name streams by this template, such as 'site/{stream}/temperature'.",
+    ),
+    click.option(
+        "--columns", metavar="NAME,...", help="Take these columns alone; by default all that hold numbers."
+    ),
+    click.option(
+        "--decimal",
+        type=click.Choice([".", ","]),
+        help="Read this sign as the decimal one, as in 21.5 or 21,5.",
+    ),
+    click.option(
+        "--missing",
+        multiple=True,
+        metavar="CELL",
+        help="Take cells of this text as no reading, such as -200; may be repeated.",
+    ),
+    click.option("--sort/--no-sort", default=None, help="Say whether rows are put in order of time."),
     click.option("--explain", is_flag=True, help="Print how the files are read, and do no more."),
-    click.option("--accept", is_flag=True, help="Take files that could as well be read otherwise."),
+    click.option(
+        "--accept", is_flag=True, help="Take files even where they could as well be read otherwise."
+    ),
 )
 LISTS = ("names", "columns")
 PLAIN = (

@@ -19,9 +19,13 @@ from ewad.scale.gateway import Gateway, GatewayLog, run
 
 @click.command("gateway")
 @CONFIG
-@click.option("--log", "target", required=True, metavar="DIR", help="Where the log is written.")
-@click.option("--keep", metavar="7d", help="For how long the log keeps records; default: for ever.")
-@click.option("--keep-bytes", type=click.IntRange(1), help="How large it may become; default: no limit.")
+@click.option("--log", "target", required=True, metavar="DIR", help="Write the log into this folder.")
+@click.option("--keep", metavar="7d", help="Keep records for this time; by default for ever.")
+@click.option(
+    "--keep-bytes",
+    type=click.IntRange(1),
+    help="Let the log become no larger than this; by default there is no limit.",
+)
 def command(config: Path | None, target: str, keep: str | None, keep_bytes: int | None) -> None:
     """Write the samples of MQTT messages to a durable log, from which shards read them."""
     settings = settings_of(config)

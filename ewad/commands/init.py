@@ -31,9 +31,17 @@ NOTHING = (
 
 
 @click.command("init")
-@click.option("--url", help="Broker, such as mqtt://localhost:1883.")
-@click.option("--seconds", type=click.FloatRange(0.1), default=30.0, show_default=True, help="To listen for.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), default=DEFAULT_CONFIG, help="The new file.")
+@click.option("--url", help="Look at this broker, such as mqtt://localhost:1883.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0.1),
+    default=30.0,
+    show_default=True,
+    help="Listen for so many seconds.",
+)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), default=DEFAULT_CONFIG, help="Write this file."
+)
 def command(url: str | None, seconds: float, output: Path) -> None:
     """Look at a broker for a while, and write a configuration for what its devices send."""
     click.echo(write(url, seconds, output))

@@ -19,14 +19,14 @@ CONFIG = click.option(
     "-c",
     "--config",
     type=click.Path(path_type=Path),
-    help="Configuration file (TOML); default: ewad.toml, if there is one.",
+    help="Read this configuration (TOML); by default ewad.toml, if there is one.",
 )
 
 JSONL = click.option(
     "--jsonl",
     type=click.Path(path_type=Path, allow_dash=True),
     metavar="FILE",
-    help="Also write a line of JSON for each sample there; -: to standard output.",
+    help="Also write a line of JSON for each sample to this file; - is standard output.",
 )
 
 
@@ -43,23 +43,41 @@ def stream_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that describe one block of streams without a configuration file."""
     for option in reversed(
         (
-            click.option("--beta", multiple=True, type=float, help="Weight of the past; may be repeated."),
-            click.option("--window", multiple=True, type=float, help="Samples; beta = 1 - 1/window."),
-            click.option("--half-life", multiple=True, help='Decay by elapsed time, such as "10m".'),
+            click.option(
+                "--beta",
+                multiple=True,
+                type=float,
+                help="Give the past this weight, from 0 to 1; may be repeated.",
+            ),
+            click.option(
+                "--window",
+                multiple=True,
+                type=float,
+                help="Average over about so many samples (beta = 1 - 1/window).",
+            ),
+            click.option(
+                "--half-life",
+                multiple=True,
+                help='Let the past lose half its weight in this time, such as "10m".',
+            ),
             click.option(
                 "--format",
                 metavar="NAME",
-                help="How payloads are read: number, json, influx, senml and others.",
+                help="Read payloads as number, json, influx, senml or another format.",
             ),
-            click.option("--field", multiple=True, help="Path of a value in a payload; may be repeated."),
             click.option(
-                "--model", type=click.Choice(["linear", "auto"]), help="Default: none; in a replay linear."
+                "--field", multiple=True, help="Take the value at this path of a payload; may be repeated."
+            ),
+            click.option(
+                "--model",
+                type=click.Choice(["linear", "auto"]),
+                help="Forecast by this model; by default by none, in a replay by linear.",
             ),
             click.option(
                 "--horizons",
                 metavar="N,...",
                 callback=_whole_numbers,
-                help="Steps it looks ahead; default: 1.",
+                help="Forecast so many steps ahead; by default 1.",
             ),
         )
     ):
@@ -69,10 +87,12 @@ def stream_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def broker_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that say where messages come from without a configuration file."""
-    topic = "Topic template, such as 'site/{room}/temperature'; may be repeated."
+    topic = "Take topics of this template, such as 'site/{room}/temperature'; may be repeated."
     command = click.option("--topic", multiple=True, help=topic)(command)
-    command = click.option("--preset", help="Of a family of devices: see ewad presets.")(command)
-    return click.option("--url", help="Broker, such as mqtt://localhost:1883.")(command)
+    command = click.option(
+        "--preset", help="Read messages of this family of devices; `ewad presets` lists them."
+    )(command)
+    return click.option("--url", help="Connect to this broker, such as mqtt://localhost:1883.")(command)
 
 
 def default_config() -> Path | None:

@@ -44,44 +44,50 @@ from ewad.store.seeding import Seeding
 STEP_SECONDS = 0.05
 
 Publisher = Callable[[str, str], Awaitable[None]]
+PATH = click.Path(path_type=Path)
 
 
 @click.command("replay")
-@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, type=PATH)
 @CONFIG
 @stream_options
 @file_options
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Results: .csv or .parquet.")
-@click.option("--plot", type=click.Path(path_type=Path), help="Picture: .png, .svg or .pdf.")
-@click.option("--html", type=click.Path(path_type=Path), help="Charts and report as one page: .html.")
-@click.option("--openmetrics", type=click.Path(path_type=Path), help="Series with times, for promtool.")
+@click.option("-o", "--output", type=PATH, help="Write results to this file, .csv or .parquet.")
+@click.option("--plot", type=PATH, help="Draw a picture to this file, .png, .svg or .pdf.")
+@click.option("--html", type=PATH, help="Write charts and report as one page, .html.")
+@click.option(
+    "--openmetrics",
+    type=PATH,
+    help="Write the series with their times to this file, for promtool.",
+)
 @JSONL
 @click.option("--publish", help="Also publish the samples to this broker, mqtt://host.")
-@click.option("--speed", type=float, help="So many times faster than recorded; default: as fast as can be.")
+@click.option(
+    "--speed", type=float, help="Play so many times faster than recorded; by default as fast as can be."
+)
 @click.option("--report", is_flag=True, help="Print what the forecasts were worth.")
-@click.option("--report-json", is_flag=True, help="The same as JSON.")
-@click.option("--score-from", type=float, default=0.25, show_default=True, help="Share that it leaves out.")
-@click.option("--with", "further", metavar="NAME,...", help="Also anomaly, skill, weights in the results.")
-@click.option("--iso-times", is_flag=True, help="Times of results as dates, not as Unix seconds.")
-@click.option("--state", type=click.Path(path_type=Path), help="Put the history into this state file.")
-@click.option("--from-prometheus", metavar="URL", help="Take the history from there, by --query.")
-@click.option("--query", help="PromQL, such as 'temperature{job=\"mqtt\"}'.")
-@click.option("--last", default="7d", show_default=True, metavar="DURATION", help="How far back to ask.")
-@click.option("--step", default="1m", show_default=True, metavar="DURATION", help="Between its samples.")
+@click.option("--report-json", is_flag=True, help="Print the same as JSON.")
+@click.option(
+    "--score-from",
+    type=float,
+    default=0.25,
+    show_default=True,
+    help="Skip this share of the samples (0 to 1) before scoring starts.",
+)
+@click.option("--with", "further", metavar="NAME,...", help="Add anomaly, skill or weights to the results.")
+@click.option("--iso-times", is_flag=True, help="Write times as dates instead of Unix seconds.")
+@click.option("--state", type=PATH, help="Put the history into this state file.")
+@click.option("--from-prometheus", metavar="URL", help="Take the history from this Prometheus, by --query.")
+@click.option("--query", help="Ask for this PromQL, such as 'temperature{job=\"mqtt\"}'.")
+@click.option("--last", default="7d", show_default=True, metavar="DURATION", help="Ask for the last so long.")
+@click.option(
+    "--step", default="1m", show_default=True, metavar="DURATION", help="Ask for samples so far apart."
+)
 def command(files: tuple[Path, ...], config: Path | None, **options: Any) -> None:
     """Put files through the engine, as if their samples came in live; - is standard input."""
-    names = (
-        "output",
-        "plot",
-        "html",
-        "openmetrics",
-        "publish",
-        "speed",
-        "report",
-        "report_json",
-        "score_from",
-    )
-    outputs = {name: options.pop(name) for name in (*names, "iso_times", "state", "jsonl")}
+    files_made = ("output", "plot", "html", "openmetrics", "jsonl", "state", "publish", "iso_times")
+    told = ("report", "report_json", "score_from", "speed")
+    outputs = {name: options.pop(name) for name in (*files_made, *told)}
     outputs["further"] = further(options.pop("further"))
     asked = {name: options.pop(name) for name in ("from_prometheus", "query", "last", "step")}
     explain, chosen = options.pop("explain"), taken(options)

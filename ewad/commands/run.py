@@ -19,11 +19,18 @@ from ewad.errors import ConfigError
 @CONFIG
 @broker_options
 @stream_options
-@click.option("--listen", help="Where to serve the metrics, such as 127.0.0.1:9466.")
+@click.option("--listen", help="Serve the page and the metrics at this address, such as 127.0.0.1:9466.")
 @click.option(
-    "--discover", is_flag=True, help="Look at the broker first, as `ewad init` does, and run on that."
+    "--discover",
+    is_flag=True,
+    help="Look at the broker first, as `ewad init` does, and run on what is found.",
 )
-@click.option("--seconds", type=click.FloatRange(0.1), default=30.0, help="To look at it; default: 30.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0.1),
+    default=30.0,
+    help="Look at the broker for so many seconds; by default 30.",
+)
 @JSONL
 def command(config: Path | None, discover: bool, seconds: float, jsonl: Path | None, **options: Any) -> None:
     """Run the daemon."""

@@ -38,7 +38,13 @@ def _show(config: Path | None) -> None:
 
 @command.command("export")
 @CONFIG
-@click.option("-o", "--output", type=click.File("w", lazy=False), default="-", help="Default: stdout.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.File("w", lazy=False),
+    default="-",
+    help="Write to this file; by default to standard output.",
+)
 def _export(config: Path | None, output: IO[str]) -> None:
     """Write what is known of each stream as CSV."""
     export(settings_of(config), output)
@@ -55,7 +61,9 @@ def _backup(config: Path | None, target: Path) -> None:
 @command.command("split")
 @CONFIG
 @click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--into", required=True, type=click.Path(path_type=Path), help="Folder of the new files.")
+@click.option(
+    "--into", required=True, type=click.Path(path_type=Path), help="Write the new files into this folder."
+)
 def _split(config: Path | None, sources: tuple[Path, ...], into: Path) -> None:
     """Deal the streams of state files SOURCES out to the shards of [shard], a new file each.
 
@@ -67,7 +75,7 @@ def _split(config: Path | None, sources: tuple[Path, ...], into: Path) -> None:
 @command.command("merge")
 @CONFIG
 @click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The new file.")
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Write this file.")
 def _merge(config: Path | None, sources: tuple[Path, ...], output: Path) -> None:
     """Put the streams of state files SOURCES into one new file.
 

@@ -32,19 +32,46 @@ REDRAW_SECONDS = 0.1
 @click.command("train")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @CONFIG
-@click.option("--model", "name", help="Which [model.NAME] of the configuration; default: its only one.")
-@click.option("--optimizer", metavar="NAME,...", help="Compare these; default: the model's own.")
-@click.option("--epochs", type=click.IntRange(1), default=20, show_default=True, help="Passes over the data.")
-@click.option("--batch-size", type=click.IntRange(1), help="Default: the course's rule.")
-@click.option("--validation", type=float, default=0.2, show_default=True, help="Last part of the time.")
-@click.option("--stop-on-plateau", is_flag=True, help="End where the cost no longer falls.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the shuffling.")
-@click.option("--plot", type=click.Path(path_type=Path), help="Cost by epoch: .png, .svg or .pdf.")
 @click.option(
-    "--html", type=click.Path(path_type=Path), help="Cost by epoch and the table as one page: .html."
+    "--model", "name", help="Train this [model.NAME] of the configuration; by default its only one."
+)
+@click.option("--optimizer", metavar="NAME,...", help="Compare these optimizers; by default the model's own.")
+@click.option(
+    "--epochs",
+    type=click.IntRange(1),
+    default=20,
+    show_default=True,
+    help="Pass so many times over the data.",
+)
+@click.option(
+    "--batch-size",
+    type=click.IntRange(1),
+    help="Take so many examples in a mini-batch; by default the course's rule.",
+)
+@click.option(
+    "--validation",
+    type=float,
+    default=0.2,
+    show_default=True,
+    help="Judge by this last share of the time (0 to 1), and do not train on it.",
+)
+@click.option("--stop-on-plateau", is_flag=True, help="End the training where the cost no longer falls.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Shuffle by this seed.")
+@click.option(
+    "--plot", type=click.Path(path_type=Path), help="Draw the cost by epoch to this file, .png, .svg or .pdf."
+)
+@click.option(
+    "--html",
+    type=click.Path(path_type=Path),
+    help="Write the cost by epoch and the table as one page, .html.",
 )
 @file_options
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="The best model, for start_from.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Save the best model to this file, for start_from.",
+)
 def command(files: tuple[Path, ...], config: Path | None, name: str | None, **options: Any) -> None:
     """Train a model on files, with several optimizers side by side; - is standard input."""
     chosen = taken(options)

@@ -95,7 +95,21 @@ def settings_of(raw: Mapping[str, Any], place: DocumentPlace) -> Settings:
     settings = {SECTIONS[name].attribute: value for name, value in values.items()}
     if any(block.model == AUTO for block in settings["streams"]):
         settings["models"] = {AUTO: auto(AUTO)} | settings.get("models", {})
-    return Settings(**settings, secrets=Secrets(**place.secrets))
+    return Settings(**settings, secrets=Secrets(**place.secrets), deprecated=tuple(deprecated(raw)))
+
+
+def deprecated(raw: Mapping[str, Any]) -> Iterator[str]:
+    """Yield where a valid raw document has keys that will go, each with what to write instead."""
+    for name, section in SECTIONS.items():
+        tables = raw.get(name, {})
+        going = [option for option in section.table.options if option.instead]
+        places = [(name, tables)]
+        if isinstance(tables, list):
+            places = [(f"{name}[{index}]", table) for index, table in enumerate(tables)]
+        elif section.table.depth > 1:
+            places = [(f"{name}.{key}", table) for key, table in tables.items()]
+        for place, table in places:
+            yield from (f"{place}.{each.key}: {each.instead}" for each in going if each.key in table)
 
 
 def _cross_checks(raw: Mapping[str, Any]) -> Iterator[Problem]:

@@ -42,6 +42,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that an operator can set. streams[i] is group i of the engine; state None: none is kept.
 
     jsonl: where a line of JSON for each sample goes, "-": standard output; None: nowhere.
+    deprecated: where the configuration has keys that will go, each with what to write instead.
     Secrets stand apart: the other records can be shown, pickled and sent.
     """
 
@@ -59,6 +60,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     otlp: OtlpSettings | None = None
     shard: ShardSettings | None = None
     jsonl: str | None = None
+    deprecated: tuple[str, ...] = ()
     secrets: Secrets = Secrets()
 
     @property

@@ -330,4 +330,6 @@ async def _start_and_run(daemon: Daemon, load: Callable[[], Settings]) -> None:
 def run(settings: Settings, load: Callable[[], Settings]) -> None:
     """Run the daemon until SIGTERM or SIGINT; at SIGHUP `load` the settings again."""
     SIGNALS.hold()
+    for each in settings.deprecated:
+        log.warning("deprecated %s", each)
     asyncio.run(_start_and_run(Daemon(settings), load))

@@ -44,7 +44,8 @@ def test_the_commands_of_a_page_print_what_is_shown(page, tmp_path):
 
 
 @pytest.mark.parametrize(("page", "text"), SHELL, ids=named)
-def test_a_block_for_a_shell_can_be_read_by_one_and_calls_ewad_as_it_is(page, text):
+def test_a_block_for_a_shell_can_be_read_by_one_and_calls_ewad_as_it_is(page, text, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     assert subprocess.run(["bash", "-n"], input=text, text=True, timeout=60).returncode == 0
     for line in text.replace("\\\n", " ").splitlines():
         words = shlex.split(line.partition(" | ")[0], comments=True)
@@ -61,7 +62,8 @@ def can_be_called(arguments):
         name, group, arguments = group.resolve_command(click.Context(group), arguments)
         if name in ("--version", "--help"):
             return
-    group.make_context(name, list(arguments))
+    with group.make_context(name, list(arguments)):
+        pass
 
 
 def test_the_guides_have_what_is_tested():
