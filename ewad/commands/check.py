@@ -74,7 +74,7 @@ class _Ignored:
     """Takes messages and does nothing with them."""
 
     busy = False
-    bulk = None
+    plain = None
 
     def consume(self, messages: Sequence[Message], arrival: float) -> None:
         pass

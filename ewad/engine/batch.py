@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from ewad.engine.settings import GroupSettings
 from ewad.kernels.memory import Floats, Integers
 
-# Of the kernel's results, those before the averages: the time in force, and seconds elapsed.
-COLUMNS = 2
+# Of the kernel's results, those before the averages: the time in force, seconds elapsed, the anomaly score.
+COLUMNS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,11 @@ class Results:
     def elapsed(self) -> Floats:
         """(m,) seconds since the sample of the stream before; 0 for its first."""
         return self.found[:, 1]
+
+    @property
+    def anomaly(self) -> Floats:
+        """(m,) the anomaly score of each sample; NaN before a stream's 100th."""
+        return self.found[:, 2]
 
     @property
     def mean(self) -> Floats:

@@ -16,6 +16,7 @@ from ewad.engine.settings import GroupSettings
 from ewad.kernels import COMPILED
 from ewad.kernels.memory import Floats, Integers
 from ewad.kernels.streams import StreamsKernel
+from ewad.numeric.anomaly import Anomalies, Rests
 from ewad.numeric.averages import ExponentialAverage
 from ewad.numeric.rows import MIN_ROWS, Part, Removal, RowState
 
@@ -78,8 +79,8 @@ class Group(RowState):
     """The state of the streams of one block, a row each.
 
     count: samples accepted.  time: the newest event time among them.  seen: when the last one arrived.
-    value: the last one itself.  averages: one `ExponentialAverage` a decay.  forecaster: None without
-    a model.  grid: None unless the model sees
+    value: the last one itself.  averages: one `ExponentialAverage` a decay.  anomalies: the scores.
+    rests: which streams are stuck.  forecaster: None without a model.  grid: None unless the model sees
     intervals instead of samples.  out_of_order: samples dropped because their stream had a later one already.
     """
 
@@ -100,11 +101,20 @@ class Group(RowState):
         self.averages: list[ExponentialAverage] = []
         for decay in reversed(settings.decays):  # each takes in a sample after the one before
             self.averages.insert(0, ExponentialAverage(decay, 0, self.averages[0] if self.averages else None))
+        self.anomalies = Anomalies(settings.anomaly)
+        self.rests = Rests(settings.stuck_after_seconds)
         self.grid = None if settings.model is None else grid_of(settings.model)
         self.forecaster = None if settings.model is None else GroupForecaster(settings.model, 0, self.grid)
         model = None if self.forecaster is None else self.forecaster.step
         drops = settings.out_of_order == "drop"
-        self.step = StreamsKernel(self.averages[0].step, len(self.averages), drops, model)
+        self.step = StreamsKernel(
+            self.averages[0].step,
+            len(self.averages),
+            drops,
+            model,
+            self.anomalies.step,
+            self.rests.step,
+        )
         self.work_with(self.step)
         self._width = COLUMNS + 2 * len(self.averages) + (0 if model is None else model.columns)
         self._observe = self.step.observe if COMPILED else _quietly(self.step.observe)
@@ -126,6 +136,7 @@ class Group(RowState):
         n = len(self.streams)
         parts = [self.part("streams", "", n)]
         parts += [average.part("average", repr(average.decay), n) for average in self.averages]
+        parts += [self.anomalies.part("anomaly", self.settings.errors, n), self.rests.part("rest", "", n)]
         if self.grid is not None and self.settings.model is not None:
             parts.append(self.grid.part("grid", self.settings.model.grid, n))
         return parts if self.forecaster is None else parts + self.forecaster.parts(n)
@@ -133,12 +144,13 @@ class Group(RowState):
     def grow(self, n_rows: int) -> None:
         """Make room for n_rows streams."""
         super().grow(n_rows)
-        for average in self.averages:
-            average.grow(n_rows)
-        if self.forecaster is not None:
-            self.forecaster.grow(n_rows)
-        if self.grid is not None:
-            self.grid.grow(n_rows)
+        for owner in self._owners():
+            owner.grow(n_rows)
+
+    def silence(self, now: float) -> Floats:
+        """Return (n_streams,) seconds since each stream's last sample; infinite before its first."""
+        n = len(self.streams)
+        return np.where(self.count[:n] > 0, now - self.seen[:n], np.inf)
 
     def newest_arrival(self, limit: float) -> float:
         """Return the latest time of arrival up to the limit, -inf if there is none."""
@@ -170,17 +182,17 @@ class Group(RowState):
     def remove(self, removal: Removal) -> None:
         """Let rows go, of every owner."""
         super().remove(removal)
-        for average in self.averages:
-            average.remove(removal)
-        if self.forecaster is not None:
-            self.forecaster.remove(removal)
-        if self.grid is not None:
-            self.grid.remove(removal)
+        for owner in self._owners():
+            owner.remove(removal)
+
+    def _owners(self) -> list[RowState]:
+        """Return all other owners of rows that are streams."""
+        others = (self.forecaster, self.grid)
+        return [*self.averages, self.anomalies, self.rests, *(each for each in others if each is not None)]
 
     def mark_normal(self, row: int) -> None:
-        """Take back the anomaly of a stream: its score is 0 until its next sample."""
-        if self.forecaster is not None and self.forecaster.intervals is not None:
-            self.forecaster.intervals.anomaly[row] = 0.0
+        """End the anomaly of a stream: its score is 0 until its next sample."""
+        self.anomalies.end(row)
 
     def observe(self, batch: Batch) -> Results:
         """Take in a batch: averages, then forecasts scored against the values that came, then learning.
@@ -217,13 +229,3 @@ def _quietly(observe: Callable[..., int]) -> Callable[..., int]:
             return observe(*arguments)
 
     return quiet
-
-
-def silence(groups: Sequence[Group], sizes: Sequence[int], now: float) -> Floats:
-    """Return the seconds since each stream's last sample, group after group; infinite before its first.
-
-    sizes: how many streams each group has.
-    """
-    seen = np.concatenate([group.seen[:n] for group, n in zip(groups, sizes, strict=True)])
-    count = np.concatenate([group.count[:n] for group, n in zip(groups, sizes, strict=True)])
-    return np.where(count > 0, now - seen, np.inf)

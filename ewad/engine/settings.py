@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
+from ewad.numeric.anomaly import AnomalyPolicy
 from ewad.numeric.averages import ByCount, Decay
 from ewad.numeric.experts import GRADIENT_EXPERTS
 from ewad.numeric.optimizers import Adam, Optimizer
@@ -133,6 +134,8 @@ class GroupSettings:
 
     topics: where its samples come from; a block of another name but the same topics is the same, renamed.
     stale_after_seconds, forget_after_seconds: streams that are silent for longer may be, or are, forgotten.
+    anomaly: which deviations count as anomalies.  stuck_after_seconds: a stream that reports the same value
+    for so long is stuck; infinite: only if it is found out.
     times_are_arrivals: the time of a sample is when it arrived; no payload tells it.
     max_streams: of this group; None: the engine's limit alone counts.
     """
@@ -146,6 +149,15 @@ class GroupSettings:
     forget_after_seconds: float = math.inf
     times_are_arrivals: bool = False
     max_streams: int | None = None
+    anomaly: AnomalyPolicy = field(default_factory=AnomalyPolicy)
+    stuck_after_seconds: float = math.inf
+
+    @property
+    def errors(self) -> str:
+        """What anomaly scores are made of: errors of the model, if it forecasts one step, or the average."""
+        if self.model is not None and self.model.horizons[0] == 1:
+            return f"errors of {self.model.layout}"
+        return f"errors of {self.decays[0]}"
 
     @property
     def beta_labels(self) -> tuple[str, ...]:

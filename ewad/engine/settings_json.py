@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from ewad.engine.settings import GroupSettings, ModelSettings
+from ewad.numeric.anomaly import AnomalyPolicy
 from ewad.numeric.averages import ByCount, ByTime
 from ewad.numeric.optimizers import OPTIMIZERS
 from ewad.numeric.schedules import SCHEDULES
@@ -21,6 +22,7 @@ INFINITY = {KIND: "infinity"}  # JSON has no number for it
 RECORDS: dict[str, Any] = {
     "group": GroupSettings,
     "model": ModelSettings,
+    "anomaly": AnomalyPolicy,
     "by_count": ByCount,
     "by_time": ByTime,
     **{f"optimizer.{name}": record for name, record in OPTIMIZERS.items()},

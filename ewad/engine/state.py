@@ -26,7 +26,7 @@ from ewad.kernels import ARITHMETIC
 from ewad.numeric.rows import Part
 
 FORMAT = "ewad-engine"
-VERSION = 6
+VERSION = 7
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,4 +14,5 @@ cdef class AverageKernel:
     cdef double* mean
     cdef double* scatter
     cpdef void take_all(self, object stream, object elapsed, object value, object out)
+    cdef double expects(self, Py_ssize_t row) noexcept nogil
     cdef void take(self, Py_ssize_t row, double elapsed, double x, double* out, Py_ssize_t at) noexcept nogil

@@ -46,6 +46,10 @@ class AverageKernel:
             self.take(rows[i], seconds[i], values[i], found, 2 * i)
         self.more = self.follows
 
+    def expects(self, row: int) -> float:
+        """Return what this average would say the next value is: itself; NaN before the first sample."""
+        return self.mean[row] if self.weight[row] > 0.0 else NAN
+
     def take(self, row: int, elapsed: float, x: float, out: Floats, at: int) -> None:
         """Take in a sample of a row, x, so many seconds after its last one.
 

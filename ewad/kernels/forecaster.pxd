@@ -46,6 +46,7 @@ cdef class ForecasterKernel:
     cdef double* squared_change
     cdef double* forecasts
     cdef double* widths
+    cdef double expects(self, Py_ssize_t row) noexcept nogil
     cdef void take(
         self, Py_ssize_t row, double time, double x, double elapsed, double* out, Py_ssize_t at,
     ) noexcept nogil

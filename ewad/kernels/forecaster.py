@@ -126,6 +126,10 @@ class ForecasterKernel:
         if widths is not None:
             self.widths = memory.doubles(widths)
 
+    def expects(self, row: int) -> float:
+        """Return the forecast of the next sample; NaN while there is none, or none of one step."""
+        return self.forecast[row * self.n_horizons] if self.horizons[0] == 1 else NAN
+
     def take(self, row: int, time: float, x: float, elapsed: float, out: Floats, at: int) -> None:
         """Take in a sample of a stream, and write what stands after it to out[at:].
 

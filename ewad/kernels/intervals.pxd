@@ -3,8 +3,7 @@ from libc cimport math
 from libc.stdint cimport int64_t
 from ewad.kernels cimport memory
 
-cdef double STEP, EAGER, SIZE_MEMORY, ERROR_LIMIT, NARROWEST, WIDEST, EXACT, COVERAGE_BETA, HIGHEST_SCORE, COOLING
-cdef double NO_ROOM
+cdef double STEP, EAGER, SIZE_MEMORY, ERROR_LIMIT, NARROWEST, WIDEST, EXACT, COVERAGE_BETA
 
 @cython.final
 cdef class IntervalsKernel:
@@ -20,10 +19,8 @@ cdef class IntervalsKernel:
     cdef double* square_weight
     cdef double* inside
     cdef double* weight
-    cdef double* anomaly
     cdef void take(
         self, Py_ssize_t row, Py_ssize_t i, double error, double unit, double below, double above,
     ) noexcept nogil
     cdef void widen(self, Py_ssize_t place, double by) noexcept nogil
     cdef double size(self, Py_ssize_t o, Py_ssize_t i, double relative) noexcept nogil
-    cdef void score(self, Py_ssize_t row, double error, double below, double above) noexcept nogil

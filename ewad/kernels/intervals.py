@@ -35,10 +35,6 @@ WIDEST = 1e3
 EXACT = 1e-9
 # Coverage is reported, and made up for, over about the last 1 / (1 - 0.995) = 200 scored intervals.
 COVERAGE_BETA = 0.995
-# A score is held at most this high, and cools by this factor a sample: a scrape sees what came between.
-HIGHEST_SCORE = 10.0
-COOLING = 0.8
-NO_ROOM = 1e-300  # nothing missed is nothing, even by an interval without a width
 
 
 class IntervalsKernel:
@@ -46,7 +42,7 @@ class IntervalsKernel:
 
     Rows: width: (n_horizons, 2) in root mean square errors.  square, square_weight: (n_horizons,) what those
     are made of.  scored: (n_horizons,) forecasts scored.  inside, weight: (n_horizons,) discounted sums of
-    the intervals that held their value, and of all.  anomaly: the score.
+    the intervals that held their value, and of all.
     """
 
     def __init__(self, coverage: float, horizons: tuple[int, ...]) -> None:
@@ -69,13 +65,11 @@ class IntervalsKernel:
         square_weight: Floats,
         inside: Floats,
         weight: Floats,
-        anomaly: Floats,
     ) -> None:
         """Work on these arrays from now on."""
         self.width, self.scored = memory.doubles(width), memory.integers(scored)
         self.square, self.square_weight = memory.doubles(square), memory.doubles(square_weight)
         self.inside, self.weight = memory.doubles(inside), memory.doubles(weight)
-        self.anomaly = memory.doubles(anomaly)
 
     def observe(
         self, row: int, i: int, error: float, unit: float, below: float, above: float
@@ -107,8 +101,6 @@ class IntervalsKernel:
         self.inside[o] = COVERAGE_BETA * self.inside[o] + held
         self.weight[o] = COVERAGE_BETA * self.weight[o] + known
         self.scored[o] += known
-        if i == 0:
-            self.score(row, error, below, above)
         self.below = self.width[2 * o] * size
         self.above = self.width[2 * o + 1] * size
 
@@ -127,15 +119,3 @@ class IntervalsKernel:
         self.square[o] = square
         self.square_weight[o] = weight
         return math.sqrt(square / weight) if weight > 0.0 else 1.0
-
-    def score(self, row: int, error: float, below: float, above: float) -> None:
-        """Note how far out of the nearest interval's reach a value was."""
-        faded = COOLING * self.anomaly[row]
-        miss, room = -error, below
-        if error > 0.0:
-            miss, room = error, above
-        self.anomaly[row] = faded
-        if miss == miss:
-            now = miss / max(room, miss / HIGHEST_SCORE + NO_ROOM)
-            if now == now and not faded > now:
-                self.anomaly[row] = now

@@ -1,10 +1,12 @@
 cimport cython
 from libc.stdint cimport int32_t, int64_t
 from ewad.kernels cimport memory
+from ewad.kernels.anomaly cimport AnomalyKernel
 from ewad.kernels.averages cimport AverageKernel
 from ewad.kernels.forecaster cimport ForecasterKernel
+from ewad.kernels.stuck cimport StuckKernel
 
-cdef double VALUE_LIMIT
+cdef double VALUE_LIMIT, NAN
 cdef Py_ssize_t RELEASED, COLUMNS, UNKNOWN_ROW, IMPOSSIBLE
 
 @cython.final
@@ -12,6 +14,8 @@ cdef class StreamsKernel:
     cdef AverageKernel first
     cdef int drops, forecasts
     cdef ForecasterKernel forecaster
+    cdef AnomalyKernel anomaly
+    cdef StuckKernel stuck
     cdef Py_ssize_t behind
     cdef readonly Py_ssize_t dropped
     cdef int64_t* count

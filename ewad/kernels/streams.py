@@ -6,9 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ewad.kernels import memory
+from ewad.kernels.anomaly import AnomalyKernel
 from ewad.kernels.averages import AverageKernel
 from ewad.kernels.forecaster import ForecasterKernel
 from ewad.kernels.memory import Floats, Integers
+from ewad.kernels.stuck import StuckKernel
+
+NAN = float("nan")
 
 # So many samples or more go by without the interpreter's lock. To wait for it may take 5 ms where others
 # work: not worth it for a few.
@@ -16,7 +20,8 @@ RELEASED = 64
 # Squares of values must not overflow.
 VALUE_LIMIT = 1e150
 UNKNOWN_ROW, IMPOSSIBLE = -2, -3
-COLUMNS = 2  # of the output before the averages: the time in force, and the seconds since the sample before
+# Of the output before the averages: the time in force, the seconds since the sample before, the score.
+COLUMNS = 3
 
 
 class StreamsKernel:
@@ -27,12 +32,19 @@ class StreamsKernel:
     """
 
     def __init__(
-        self, first: AverageKernel, n_averages: int, drops: bool, forecaster: ForecasterKernel | None
+        self,
+        first: AverageKernel,
+        n_averages: int,
+        drops: bool,
+        forecaster: ForecasterKernel | None,
+        anomaly: AnomalyKernel,
+        stuck: StuckKernel,
     ) -> None:
         """first: of the averages.  drops: whether samples out of order are dropped."""
         self.first = first
         self.forecasts = 0 if forecaster is None else 1
         self.forecaster = forecaster
+        self.anomaly, self.stuck = anomaly, stuck
         self.behind = COLUMNS + 2 * n_averages
         self.drops = 1 if drops else 0
         self.dropped = 0
@@ -109,9 +121,16 @@ class StreamsKernel:
                 elapsed = 0.0
         self.out[at] = time
         self.out[at + 1] = elapsed
+        expected = NAN
+        if self.forecasts:
+            expected = self.forecaster.expects(row)
+        if expected != expected:
+            expected = self.first.expects(row)
         self.first.take(row, elapsed, x, self.out, at + COLUMNS)
         if self.forecasts:
             self.forecaster.take(row, time, x, elapsed, self.out, at + self.behind)
+        self.out[at + 2] = self.anomaly.take(row, x, expected, elapsed)
+        self.stuck.take(row, x, elapsed)
         self.count[row] += 1
         self.time[row] = time
         self.value[row] = x

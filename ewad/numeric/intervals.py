@@ -23,7 +23,6 @@ class ConformalIntervals(RowState):
     square_weight: Floats
     inside: Floats
     weight: Floats
-    anomaly: Floats
 
     def __init__(self, coverage: float, horizons: Sequence[int], n_streams: int = 0) -> None:
         """coverage: the share of values to fall inside, in (0, 1)."""
@@ -33,7 +32,6 @@ class ConformalIntervals(RowState):
         self.add_rows("scored", n, dtype=np.int64)
         for name in ("square", "square_weight", "inside", "weight"):
             self.add_rows(name, n)
-        self.add_rows("anomaly", fill=np.nan)
         self.step = IntervalsKernel(coverage, tuple(horizons))
         self.work_with(self.step)
 

@@ -8,27 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Final, Literal
 
 from ewad.config import Settings
 from ewad.config.checks import nearest
 from ewad.config.syntax import quoted
 from ewad.engine import Results
-from ewad.engine.forecaster import GroupForecaster
 from ewad.engine.group import Group
-from ewad.engine.learner import Learner
 from ewad.engine.settings import GroupSettings
 from ewad.errors import ConfigError
-from ewad.kernels.memory import Integers
-from ewad.numeric.averages import ExponentialAverage
+from ewad.outputs import columns
+from ewad.outputs.columns import Array, Column, Labels, Rows
 
-Array = NDArray[Any]
-Rows = slice | Integers
-Labels = tuple[tuple[str, str], ...]  # such as (("horizon", "6"), ("expert", "rls"))
-Column = tuple[Labels, Array]  # labels beside its owner's, and a value for each row
+__all__ = ["QUANTITIES", "Array", "Column", "Labels", "Quantity", "Rows"]
 
 Axis = Literal["", "beta", "horizon"]
 Unit = Literal["stream", "seconds", "ratio", ""]  # "stream": that of the stream's values, if told
@@ -89,72 +81,6 @@ class Quantity:
         return self.column.format(**dict(labels))
 
 
-def _by_beta(values: Callable[[ExponentialAverage], Array]) -> Callable[[Group], Iterator[Column]]:
-    """Return what gives a column for each of a group's averages."""
-
-    def columns(group: Group) -> Iterator[Column]:
-        for beta, average in zip(group.settings.beta_labels, group.averages, strict=True):
-            yield (("beta", beta),), values(average)
-
-    return columns
-
-
-def _by_horizon(values: Callable[[GroupForecaster], Array]) -> Callable[[Group], Iterator[Column]]:
-    """Return what gives a column for each horizon of a group's model."""
-
-    def columns(group: Group) -> Iterator[Column]:
-        if group.forecaster is not None:
-            for index, horizon in enumerate(group.forecaster.horizons):
-                yield (("horizon", str(horizon)),), values(group.forecaster)[:, index]
-
-    return columns
-
-
-def _by_interval(values: Callable[[GroupForecaster], Array]) -> Callable[[Group], Iterator[Column]]:
-    """Return what gives a column for each horizon of a model with intervals: what others keep is of old."""
-    columns = _by_horizon(values)
-
-    def some(group: Group) -> Iterator[Column]:
-        if group.forecaster is not None and group.forecaster.intervals is not None:
-            yield from columns(group)
-
-    return some
-
-
-def _by_expert(group: Group) -> Iterator[Column]:
-    """Yield a column for each horizon and expert of a group whose model mixes several."""
-    forecaster = group.forecaster
-    weights = None if forecaster is None else forecaster.weights()
-    if forecaster is not None and weights is not None:
-        for index, horizon in enumerate(forecaster.horizons):
-            for i, expert in enumerate(forecaster.settings.experts):
-                yield (("horizon", str(horizon)), ("expert", expert)), weights[:, index, i]
-
-
-def _anomaly(group: Group, rows: Rows = slice(None)) -> Iterator[Column]:
-    if group.forecaster is not None and group.forecaster.intervals is not None:
-        yield (), group.forecaster.intervals.anomaly[rows]
-
-
-def _skill(group: Group, rows: Rows = slice(None)) -> Iterator[Column]:
-    if group.forecaster is not None:
-        skill = group.forecaster.skill(rows)
-        for index, horizon in enumerate(group.forecaster.horizons):
-            yield (("horizon", str(horizon)),), skill[:, index]
-
-
-def _of_experts(values: Callable[[Learner], Array]) -> Callable[[Group], Iterator[Column]]:
-    """Return what gives a column for each expert that takes steps; beside others, by its name."""
-
-    def columns(group: Group) -> Iterator[Column]:
-        if group.forecaster is not None:
-            alone = len(group.forecaster.settings.experts) == 1
-            for expert, learner in group.forecaster.gradient_learners.items():
-                yield () if alone else (("expert", expert),), values(learner)
-
-    return columns
-
-
 QUANTITIES: Final = (
     Quantity(
         "value",
@@ -169,7 +95,7 @@ QUANTITIES: Final = (
         "gauge",
         "Bias-corrected exponentially weighted average; beta weights the past.",
         "stream",
-        _by_beta(lambda average: average.smoothed()),
+        columns.by_beta(lambda average: average.smoothed()),
         axis="beta",
         column="smoothed_{beta}",
         results=lambda results: results.mean,
@@ -179,7 +105,7 @@ QUANTITIES: Final = (
         "gauge",
         "Exponentially weighted standard deviation.",
         "stream",
-        _by_beta(lambda average: average.stddev()),
+        columns.by_beta(lambda average: average.stddev()),
         axis="beta",
         column="stddev_{beta}",
         results=lambda results: results.stddev,
@@ -189,7 +115,7 @@ QUANTITIES: Final = (
         "gauge",
         "Forecast of the value so many samples ahead.",
         "stream",
-        _by_horizon(lambda forecaster: forecaster.forecast),
+        columns.by_horizon(lambda forecaster: forecaster.forecast),
         axis="horizon",
         column="forecast_{horizon}",
         results=lambda results: results.forecast,
@@ -199,7 +125,7 @@ QUANTITIES: Final = (
         "gauge",
         "Lower end of the prediction interval.",
         "stream",
-        _by_interval(lambda forecaster: forecaster.lower),
+        columns.by_interval(lambda forecaster: forecaster.lower),
         axis="horizon",
         column="lower_{horizon}",
         results=lambda results: results.lower,
@@ -210,7 +136,7 @@ QUANTITIES: Final = (
         "gauge",
         "Upper end of the prediction interval.",
         "stream",
-        _by_interval(lambda forecaster: forecaster.upper),
+        columns.by_interval(lambda forecaster: forecaster.upper),
         axis="horizon",
         column="upper_{horizon}",
         results=lambda results: results.upper,
@@ -221,31 +147,56 @@ QUANTITIES: Final = (
         "gauge",
         "Share of values inside their prediction intervals, exponentially weighted.",
         "ratio",
-        _by_horizon(lambda forecaster: forecaster.coverage()),
+        columns.by_horizon(lambda forecaster: forecaster.coverage()),
     ),
     Quantity(
         "anomaly_score",
         "gauge",
-        "How far out of its prediction interval the value fell, above 1: outside; cools down within samples.",
+        "How rare the last value is: 1 is once in 1,000 quiet samples; in an anomaly the highest of it.",
         "",
-        _anomaly,
-        of_rows=_anomaly,
+        columns.anomaly_score,
+        of_rows=columns.anomaly_score,
         word="anomaly",
+    ),
+    Quantity(
+        "anomaly",
+        "gauge",
+        "Whether the stream is in an anomaly: it begins with a score above 1.",
+        "",
+        columns.anomaly,
+        of_rows=columns.anomaly,
+        word="anomalous",
+    ),
+    Quantity(
+        "anomaly_reason",
+        "gauge",
+        "1 while an anomaly lasts; part: what was the rarest in it.",
+        "",
+        columns.by_reason,
+    ),
+    Quantity(
+        "stream_stuck",
+        "gauge",
+        "Whether the stream reports the same value for longer than it ever did, or than stuck_after.",
+        "",
+        columns.stuck,
+        of_rows=columns.stuck,
+        word="stuck",
     ),
     Quantity(
         "expert_weight",
         "gauge",
         "Weight of the expert in the forecast, by its track record.",
         "",
-        _by_expert,
+        columns.by_expert,
     ),
     Quantity(
         "forecast_skill_ratio",
         "gauge",
         "1 - MSE / MSE of persistence, exponentially weighted; above 0 is better than persistence.",
         "ratio",
-        _skill,
-        of_rows=_skill,
+        columns.skill,
+        of_rows=columns.skill,
         word="skill",
     ),
     Quantity("samples_total", "counter", "Accepted samples.", "", lambda group: [((), group.count)]),
@@ -261,7 +212,7 @@ QUANTITIES: Final = (
         "gauge",
         "Bias-corrected average of the mini-batch cost.",
         "",
-        _of_experts(lambda model: model.loss),
+        columns.of_experts(lambda model: model.loss),
         of_models=True,
         column="loss",
         results=lambda results: results.loss,
@@ -271,7 +222,7 @@ QUANTITIES: Final = (
         "gauge",
         "Cost J of the last mini-batch.",
         "",
-        _of_experts(lambda model: model.batch_loss),
+        columns.of_experts(lambda model: model.batch_loss),
         of_models=True,
     ),
     Quantity(
@@ -279,7 +230,7 @@ QUANTITIES: Final = (
         "gauge",
         "Learning rate after decay.",
         "",
-        _of_experts(lambda model: model.learning_rate),
+        columns.of_experts(lambda model: model.learning_rate),
         of_models=True,
         column="learning_rate",
         results=lambda results: results.learning_rate,
@@ -289,7 +240,7 @@ QUANTITIES: Final = (
         "gauge",
         "Epochs completed.",
         "",
-        _of_experts(lambda model: model.epoch),
+        columns.of_experts(lambda model: model.epoch),
         of_models=True,
     ),
     Quantity(
@@ -297,7 +248,7 @@ QUANTITIES: Final = (
         "counter",
         "Mini-batches trained on.",
         "",
-        _of_experts(lambda model: model.batches),
+        columns.of_experts(lambda model: model.batches),
         of_models=True,
     ),
     Quantity(
@@ -305,7 +256,7 @@ QUANTITIES: Final = (
         "gauge",
         "Euclidean norm of the last mini-batch's gradient.",
         "",
-        _of_experts(lambda model: model.gradient_norm),
+        columns.of_experts(lambda model: model.gradient_norm),
         of_models=True,
     ),
     Quantity(
@@ -313,7 +264,7 @@ QUANTITIES: Final = (
         "gauge",
         "Whether the loss has stopped falling.",
         "",
-        _of_experts(lambda model: model.plateau.astype(np.int64)),
+        columns.of_experts(lambda model: model.plateau.astype(int)),
         of_models=True,
     ),
     Quantity(
@@ -321,7 +272,7 @@ QUANTITIES: Final = (
         "counter",
         "Times the model diverged and started anew.",
         "",
-        _of_experts(lambda model: model.diverged),
+        columns.of_experts(lambda model: model.diverged),
         of_models=True,
     ),
 )

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from ewad.numeric.intervals import ConformalIntervals
 
-HIGHEST_SCORE, COOLING = 10.0, 0.8
 PENDING: dict[int, dict[tuple[int, int], tuple[float, float]]] = {}  # of each owner, by horizon and sample
 
 
@@ -146,36 +145,6 @@ def test_what_is_said_exactly_moves_no_width(rounding):
     assert intervals.coverage()[0, 0] > 0.99
 
 
-def scores(errors, width=1.0):
-    """Return the anomaly score after each sample, if each had the interval -width .. width."""
-    found, intervals = [], ConformalIntervals(0.9, (1,), 1)
-    for i, error in enumerate(errors):
-        if i:
-            PENDING[id(intervals)][0, i - 1] = width, width
-        given_out(intervals, np.array([[error]]), first=i)
-        found.append(intervals.anomaly[0])
-    return found
-
-
-def test_the_score_is_above_1_exactly_if_the_value_is_outside():
-    nothing = scores([np.nan, 0.5, -0.99, 0.0])
-    assert math.isnan(nothing[0])
-    assert max(nothing[1:]) < 1.0
-    assert scores([np.nan, 1.01])[1] == pytest.approx(1.01)
-    assert scores([np.nan, -3.0])[1] == pytest.approx(3.0)
-
-
-def test_the_score_cools_down_and_is_bounded():
-    found = scores([np.nan, 1e9, 0.0, 0.0, 9.0])
-    assert found[1:] == pytest.approx(
-        [HIGHEST_SCORE, HIGHEST_SCORE * COOLING, HIGHEST_SCORE * COOLING**2, 9.0]
-    )
-
-
-def test_a_value_that_was_said_to_the_bit_is_no_anomaly():
-    assert scores([np.nan, 0.0], width=0.0)[1] == 0.0
-
-
 def test_coverage_is_the_discounted_share_inside_and_nan_before_the_first():
     intervals = ConformalIntervals(0.9, (1,), 1)
     assert np.isnan(intervals.coverage()).all()
@@ -193,7 +162,6 @@ class Naive:
     def __init__(self, coverage, horizon):
         self.coverage, self.horizon, self.inside, self.total = coverage, horizon, 0.0, 0.0
         self.factors, self.square, self.weight, self.scored, self.given = [1.645] * 2, 0.0, 0.0, 0, []
-        self.score = math.nan
 
     def observe(self, error, unit):
         beta = 1.0 - 1.0 / (14.0 * self.horizon**0.25)
@@ -203,7 +171,6 @@ class Naive:
             self.weight += 1.0
         n = len(self.given)
         was = self.given[n - self.horizon] if n >= self.horizon else (math.nan, math.nan)
-        self.score = COOLING * self.score
         known = not math.isnan(error) and not math.isnan(was[0])
         share = max(0.0, (1.0 - self.coverage) / 2.0 + 0.005 * (self.inside - self.coverage * self.total))
         self.inside = 0.995 * self.inside + (known and -was[0] <= error <= was[1])
@@ -215,9 +182,6 @@ class Naive:
                 move = step * ((far > was[i]) - share)
                 self.factors[i] = min(max(self.factors[i] * math.exp(move), 1e-3), 1e3)
             self.scored += 1
-            room = was[1 if error > 0 else 0]
-            now = min(abs(error) / room, 10.0) if room else 10.0 * (error != 0.0)
-            self.score = now if math.isnan(self.score) else max(now, self.score)
         size = unit * (math.sqrt(self.square / self.weight) if self.weight else 1.0)
         self.given.append((self.factors[0] * size, self.factors[1] * size))
         return self.given[-1]
@@ -242,4 +206,3 @@ def test_any_split_gives_what_a_plain_loop_gives(seed, n, horizons, cuts, tail):
     naive = [Naive(0.9, horizon) for horizon in horizons]
     expected = [[one.observe(e, 2.0) for one, e in zip(naive, row, strict=True)] for row in error.tolist()]
     np.testing.assert_allclose(np.concatenate(found), expected, rtol=1e-9)
-    np.testing.assert_allclose(intervals.anomaly[0], naive[0].score, rtol=1e-9)

@@ -2,6 +2,7 @@
 
 import lzma
 import random
+import re
 import shutil
 from contextlib import closing
 from pathlib import Path
@@ -16,7 +17,7 @@ from ewad.store.reading import open_log
 from ewad.store.records import Manifest, decode
 from ewad.store.recovery import read
 from tests.engine.scenarios import assert_close, state_of
-from tests.store.states import crashed, keep, new_engine, new_store, running, snapshot, uninterrupted, until
+from tests.store.states import crashed, keep, new_engine, new_store, running, snapshot, uninterrupted
 
 FLIPS = 400  # of a file of 60 kB
 DATA = Path(__file__).parent / "data"
@@ -204,7 +205,7 @@ async def test_a_record_that_nobody_wrote_is_damage(tmp_path):
         file.truncate(frame.start)
     overwrite(path, frame.start, frames.encode(frames.JOURNAL, b"\xc0", 1, 30))
     found = read(path, "ewad at test", new_engine)
-    assert "record 30: expected a commit record" in found.damage
+    assert "record 30: expected a record" in found.damage
     assert found.engine.dump() == uninterrupted(range(29)).dump()
 
 
@@ -224,7 +225,11 @@ async def test_a_file_of_0_1_0_is_loaded_with_its_journal_and_goes_on_in_this_fo
     async with running(path) as store:
         assert store.damaged == 0
         assert store.engine.groups[0].streams.names == then.groups[0].streams.names
-        assert_close(state_of(store.engine), state_of(then))  # replayed by today's kernels
+        mine, theirs = state_of(store.engine), state_of(then)  # replayed by today's kernels
+        then_unknown = {name for name in mine if re.search("anomaly|rest/", name)}
+        assert_close(
+            *({name: each[name] for name in each if name not in then_unknown} for each in (mine, theirs))
+        )
         assert list(store.deliveries.taken)[-1] == 29 << 16 | 30
         await keep(store, 30)
         expected = store.engine.dump()
@@ -242,7 +247,6 @@ async def test_a_damaged_log_of_a_file_of_0_1_0_is_told_and_both_are_set_aside(t
     content = log.read_bytes()
     async with running(tmp_path / "ewad.db") as store:
         assert store.damaged == 1
-        await until(lambda: not store._writer.snapshot_pending)
     assert "ewad.db-wal: byte" in caplog.text
     (moved,) = tmp_path.glob("ewad.db.damaged-*Z-wal")
     assert moved.read_bytes() == content

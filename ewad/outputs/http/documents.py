@@ -54,7 +54,7 @@ class StreamsPage(msgspec.Struct):
 
 
 class GroupSummary(msgspec.Struct):
-    """One block of streams. streams: those with samples.  anomalous: those with an anomaly score above 1."""
+    """One block of streams. streams: those with samples.  anomalous: those in an anomaly."""
 
     group: str
     unit: str | None

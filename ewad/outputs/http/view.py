@@ -69,8 +69,7 @@ class View:
         group = self._engine.groups[index]
         n = len(group.streams)
         known = group.count[:n] > 0
-        scores = [column[:n] for _, column in TOLD["anomaly_score"].standing(group)]
-        anomalous = sum(int(np.count_nonzero(known & (score > 1.0))) for score in scores)
+        anomalous = int(np.count_nonzero(known & (group.anomalies.left[:n] > 0)))
         return documents.GroupSummary(group.name, self._units[index], int(np.count_nonzero(known)), anomalous)
 
     def search(self, text: str, only: str | None = None) -> list[FoundStream]:

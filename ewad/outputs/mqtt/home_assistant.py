@@ -91,6 +91,8 @@ def _entities(settings: GroupSettings, unit: str | None) -> Iterator[tuple[str, 
         deviation = _sensor(f"Deviation {beta}", f"value_json.stddev['{beta}']", unit)
         deviation.pop("device_class", None)  # a difference: 0 °C is not 32 °F of it
         yield f"stddev_{key}", deviation
+    yield "anomaly", _problem("Anomaly", "value_json.anomalous")
+    yield "stuck", _problem("Stuck", "value_json.stuck")
     if settings.model is None:
         return
     parts = {"value": "Forecast"} | (
@@ -101,17 +103,16 @@ def _entities(settings: GroupSettings, unit: str | None) -> Iterator[tuple[str, 
             path = f"value_json.forecast['{horizon}'].{part}"
             key = f"forecast_{horizon}" if part == "value" else f"{part}_{horizon}"
             yield key, _sensor(f"{word} {horizon}", path, unit)
-    if settings.model.interval is not None:
-        template = "{{ 'ON' if (value_json.anomaly or 0) > 1 else 'OFF' }}"
-        yield (
-            "anomaly",
-            {
-                "platform": "binary_sensor",
-                "name": "Anomaly",
-                "device_class": "problem",
-                "value_template": template,
-            },
-        )
+
+
+def _problem(name: str, path: str) -> Entity:
+    """Return a sensor of something that is wrong or not."""
+    return {
+        "platform": "binary_sensor",
+        "name": name,
+        "device_class": "problem",
+        "value_template": f"{{{{ 'ON' if {path} else 'OFF' }}}}",
+    }
 
 
 def _sensor(name: str, path: str, unit: str | None) -> Entity:

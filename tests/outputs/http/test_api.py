@@ -80,7 +80,7 @@ async def test_a_stream_is_told_as_the_engine_has_it():
         detail = await ask(world, "a", kind=documents.StreamDetail)
         now = detail.now
         assert (now.stream, now.group, now.labels, now.unit) == ("a", "temperature", {"room": "x"}, "celsius")
-        assert (now.value, now.time, now.samples) == (22.0, 1001.0, 83)
+        assert (now.value, now.time, now.samples) == (22.0, 1001.0, 123)
         assert now.smoothed == {"0.9": told["smoothed_0.9"][-1]}
         assert [each.horizon for each in now.forecasts] == [1, 3]
         for each in now.forecasts:
@@ -163,7 +163,7 @@ async def test_groups_tell_how_many_streams_they_have_and_a_page_may_be_of_one()
     engine = mixture_engine()
     async with World(engine, ["celsius"]) as world:
         (group,) = (await world.get("/groups", documents.Groups)).groups
-        anomalous = int((engine.groups[0].forecaster.intervals.anomaly[:2] > 1.0).sum())
+        anomalous = int((engine.groups[0].anomalies.left[:2] > 0).sum())
         assert (group.group, group.unit, group.streams, group.anomalous) == (
             "temperature",
             "celsius",

@@ -26,7 +26,8 @@ def test_a_stream_is_a_device_of_one_message_with_an_entity_for_each_number():
     entities = document["components"]
     assert set(entities) == {
         *("value", "smoothed_0_9", "stddev_0_9", "smoothed_half_life_10m", "stddev_half_life_10m"),
-        *("forecast_1", "lower_1", "upper_1", "forecast_6", "lower_6", "upper_6", "anomaly"),
+        *("forecast_1", "lower_1", "upper_1", "forecast_6", "lower_6", "upper_6"),
+        *("anomaly", "stuck"),
     }
     smoothed = entities["smoothed_0_9"]
     assert smoothed["value_template"] == "{{ value_json.smoothed['0.9'] }}"
@@ -35,7 +36,9 @@ def test_a_stream_is_a_device_of_one_message_with_an_entity_for_each_number():
     assert smoothed["availability_topic"] == "ewad/availability"
     assert smoothed["expire_after"] == 900
     assert "device_class" not in entities["stddev_0_9"]
-    assert entities["anomaly"]["platform"] == "binary_sensor"
+    for key, path in (("anomaly", "anomalous"), ("stuck", "stuck")):
+        assert entities[key]["platform"] == "binary_sensor"
+        assert entities[key]["value_template"] == f"{{{{ 'ON' if value_json.{path} else 'OFF' }}}}"
     assert len({entity["unique_id"] for entity in entities.values()}) == len(entities)
 
 
@@ -70,4 +73,5 @@ def test_a_unit_that_home_assistant_does_not_know_is_shown_as_it_is():
 
 def test_without_a_model_there_is_nothing_to_forecast():
     ((_, document),) = told(DEVICE, dataclasses.replace(GROUP, model=None)).items()
-    assert not {"forecast_1", "anomaly"} & set(document["components"])
+    assert "forecast_1" not in document["components"]
+    assert {"anomaly", "stuck"} <= set(document["components"])

@@ -52,6 +52,8 @@ def test_every_stream_has_value_average_deviation_count_and_time(openmetrics):
     assert found.pop(key("ewad_smoothed_stddev", beta="0.98", **labels)) > 0
     assert found == {
         key("ewad_value", **labels): 45.0,
+        key("ewad_anomaly", **labels): 0.0,
+        key("ewad_stream_stuck", **labels): 0.0,
         key("ewad_samples_total", **labels): 3.0,
         key("ewad_last_sample_timestamp_seconds", **labels): 100.5,
     }
@@ -93,6 +95,13 @@ def test_text_is_what_prometheus_documents():
         "# HELP ewad_smoothed_value Bias-corrected exponentially weighted average; beta weights the past.",
         "# TYPE ewad_smoothed_value gauge",
         'ewad_smoothed_value{stream="s",group="g",beta="0.9"} 21.5',
+        "# HELP ewad_anomaly Whether the stream is in an anomaly: it begins with a score above 1.",
+        "# TYPE ewad_anomaly gauge",
+        'ewad_anomaly{stream="s",group="g"} 0.0',
+        "# HELP ewad_stream_stuck Whether the stream reports the same value for longer than it ever did, or "
+        "than stuck_after.",
+        "# TYPE ewad_stream_stuck gauge",
+        'ewad_stream_stuck{stream="s",group="g"} 0.0',
         "# HELP ewad_samples_total Accepted samples.",
         "# TYPE ewad_samples_total counter",
         'ewad_samples_total{stream="s",group="g"} 1.0',
@@ -398,14 +407,18 @@ def test_a_mixture_shows_intervals_coverage_anomaly_and_weights_of_streams_that_
             for expert in ("persistence", "linear", "rls")
         ]
         assert sum(weights) == pytest.approx(1.0)
-    assert found[key("ewad_anomaly_score", **labels)] == 10.0  # the highest
+    assert found[key("ewad_anomaly_score", **labels)] > 1.0
+    assert found[key("ewad_anomaly", **labels)] == 1.0
+    (reason,) = (dict(pairs) for name, pairs in found if name == "ewad_anomaly_reason")
+    assert reason.pop("part") in ("jump", "run")
+    assert reason == labels
     of_b = {name for name, pairs in found if ("stream", "b") in pairs}
     assert of_b.isdisjoint(
         {"ewad_forecast_lower_value", "ewad_forecast_coverage_ratio", "ewad_anomaly_score"}
     )
 
 
-def test_one_expert_has_no_weights_and_a_model_without_intervals_no_score():
+def test_one_expert_has_no_weights_and_a_short_record_no_score():
     assert names(render(model_engine("group"))).isdisjoint({"ewad_expert_weight", "ewad_anomaly_score"})
 
 

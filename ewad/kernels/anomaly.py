@@ -1,0 +1,292 @@
+"""How rarely a quiet stream does what it has just done: 1 is once in 1,000 samples, 2 once in a million.
+
+Several parts of a stream's behaviour are held against their own long record: the error of what had been
+expected of the value, alone and over 5 and 20 samples; the level of the last 20 values; the spread of the
+last 100 errors. Each is measured in its own standard deviations, z. What of the logarithm of 0.3 + z stands
+above its 95 % quantile is taken for exponential, so that tails may be as heavy as a power: that says how
+rare a z is, beyond what was ever seen too. The rarest part counts, and to it is added how rare it is that
+this stream leaves the range of all its values.
+
+Each alarm makes a stream's score stricter for a while, so that in the long run no stream has more than one
+in 1,000 samples, whatever its errors are like.
+Source: Hill 1975 (tails); Siffer et al. 2017 (streaming peaks over threshold); Gibbs & Candes 2021 (a rate
+that is kept by moving the bar).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ewad.kernels import memory
+from ewad.kernels.memory import Floats, Integers
+
+NAN = float("nan")
+
+# Parts, and after the last of them the one without a record of its own.
+ERRORS = 3
+LEVEL = 3
+SPREAD = 4
+PARTS = 5
+OUTSIDE = 5
+SPANS = (1.0, 5.0, 20.0)  # samples that the parts of errors go over
+LEVEL_SPAN = 20.0
+SPREAD_SPAN = 100.0
+
+# A record weighs about this many last samples, so that a stream may become another one.
+LONG = 10_000.0
+# No score before so many samples; outside of a range is nothing before so many.
+WARM = 100
+RANGE_WARM = 20
+# From so many samples on, no deviation counts as more than so many standard deviations: one fault would
+# otherwise hide the next.
+BOUNDED = 20
+BOUND = 4.0
+# Of squared errors, in mean squares: none counts as more in the spread; and what keeps its logarithm finite.
+ENERGY_LIMIT = 25.0
+SMALL = 1e-3
+# The deviation of what has never deviated so far, and the largest that there is.
+UNHEARD = 100.0
+LARGEST = 1e12
+# A smaller error, as a share of the value, is none: it is but rounding.
+ROUNDING = 2.0**-46
+# How far out of the range of all values, as a share of it, a value is outside of it.
+BEYOND = 0.01
+# Of late are the last so many samples, where it is asked how often a stream leaves its range.
+OFTEN = 1000.0
+
+# The tail: log(1 + z / KNEE), beyond its quantile that a share of TAIL exceeds, is exponential.
+KNEE = 0.3
+TAIL = 0.05
+COMMON = math.log(1.0 / TAIL)
+UNIT = math.log(1000.0)
+# Before anything is known: a quantile and a mean excess, as if of so many samples.
+FIRST_QUANTILE = 1.0
+FIRST_EXCESS = 0.25
+KNOWN = 20.0
+PACE = 3.0
+LEAST_QUANTILE = 0.01
+LEAST_EXCESS = 0.05
+EXCESS_BOUND = 10.0  # mean excesses
+
+# What an alarm adds to the bar, which comes down by a thousandth of it a sample. An anomaly is over after so
+# many samples without another high score, and so many seconds: a scrape sees it.
+STRICTER = 0.1
+RELIEF = 1e-4
+REFRACTORY = 20
+CALM_SECONDS = 60.0
+
+# The columns of a record.
+RECENT = 0  # the mean error over each span
+SQUARE = 3  # its mean square
+NOW = 6  # the level of late
+LEVEL_MEAN = 7  # of the level: mean and mean squared deviation
+ENERGY = 9  # the mean of the last squared errors, in mean squares
+SPREAD_MEAN = 10
+HIGHEST = 12
+LOWEST = 13
+LEAVES = 14  # the share of samples outside of the range
+QUANTILE = 15  # of each part
+EXCESS = 20
+BAR = 25
+SCORE = 26
+PEAK = 27
+HELD = 28
+CALM = 29
+WIDTH = 30
+
+# The same for Python, which does not see a compiled kernel's numbers: where some stand, and a new record.
+PLACES = {"score": SCORE, "peak": PEAK, "held": HELD}
+NEW = {SCORE: NAN, HELD: -1.0}
+NEW.update({QUANTILE + part: FIRST_QUANTILE for part in range(PARTS)})
+NEW.update({EXCESS + part: FIRST_EXCESS for part in range(PARTS)})
+RECORD = tuple(NEW.get(place, 0.0) for place in range(WIDTH))
+
+
+class AnomalyKernel:
+    """The record of every stream and its score. Rows:
+
+    count: samples in the record.  record: (WIDTH,) as above; SCORE: of the newest sample, NaN before WARM.
+    PEAK: the highest of the anomaly that lasts, 0 if none does.  HELD, CALM: seconds for which the score has
+    been above 1, or not.  left: after how many samples the anomaly may be over, 0: there is none.
+    alarms: anomalies so far.  reason: the part that was the rarest in the last one.
+    """
+
+    def __init__(self, direction: int, least: float, least_share: float, hold_seconds: float) -> None:
+        """direction: of deviations that count: 1 up, -1 down, 0 both.  least, least_share: smaller ones do
+        not count, in the stream's unit and as a share of what was expected.  hold_seconds: for how long a
+        score has to be above 1.
+        """
+        self.direction, self.least, self.least_share = direction, least, least_share
+        self.hold = hold_seconds
+        self.spans = np.array(SPANS)
+        self.span = memory.doubles(self.spans)
+        self.best = 0.0
+        self.part = 0
+
+    def bind(
+        self, count: Integers, record: Floats, left: Integers, alarms: Integers, reason: Integers
+    ) -> None:
+        """Work on these arrays from now on."""
+        self.count, self.record = memory.integers(count), memory.doubles(record)
+        self.left, self.alarms = memory.integers(left), memory.integers(alarms)
+        self.reason = memory.integers(reason)
+
+    def observe(self, row: int, x: float, expected: float, elapsed: float) -> float:
+        """Call `take`, from Python."""
+        return self.take(row, x, expected, elapsed)
+
+    def take(self, row: int, x: float, expected: float, elapsed: float) -> float:
+        """Take in a value of a stream; return its score.
+
+        expected: before it came, NaN if nothing was.  elapsed: seconds since the value before.
+        """
+        r, o = self.record, row * WIDTH
+        n = self.count[row]
+        self.count[row] = n + 1
+        self.best = 0.0
+        self.part = 0
+        error = x - expected
+        if abs(error) <= ROUNDING * abs(x):
+            error = 0.0
+        if error == error:
+            self.take_error(o, n, error, expected)
+        level = r[o + NOW] + (x - r[o + NOW]) / min(n + 1.0, LEVEL_SPAN)
+        usual = r[o + LEVEL_MEAN]
+        r[o + NOW] = level
+        self.weigh(o, LEVEL, n, self.deviation(o + LEVEL_MEAN, n, level), level - usual, usual)
+        novelty = self.leave(o, n, x)
+        if not self.counts(x - usual, usual):
+            novelty = 0.0
+        if novelty > self.best:
+            self.part = OUTSIDE
+        score = max(self.best + novelty - r[o + BAR], 0.0)
+        if n + 1 < WARM:
+            return NAN
+        self.decide(row, score, elapsed)
+        r[o + SCORE] = score
+        return score
+
+    def take_error(self, o: int, n: int, error: float, expected: float) -> None:
+        """Hold an error, and what it makes of the last ones, against the record."""
+        r = self.record
+        for k in range(ERRORS):
+            recent = r[o + RECENT + k] + (error - r[o + RECENT + k]) / min(n + 1.0, self.span[k])
+            r[o + RECENT + k] = recent
+            self.weigh(o, k, n, self.size(o + SQUARE + k, n, recent), recent, expected)
+        square = r[o + SQUARE]
+        if square > 0.0:
+            energy = min(error * error / square, ENERGY_LIMIT)
+            r[o + ENERGY] += (energy - r[o + ENERGY]) / min(n + 1.0, SPREAD_SPAN)
+            z = self.deviation(o + SPREAD_MEAN, n, math.log(r[o + ENERGY] + SMALL))
+            if self.direction == 0:
+                self.weigh(o, SPREAD, n, z, math.sqrt(r[o + ENERGY] * square), expected)
+
+    def size(self, place: int, n: int, y: float) -> float:
+        """Return |y| in root mean squares of those before, record[place:], and add it to them."""
+        square = self.record[place]
+        z = abs(y)
+        bounded = z
+        if square > 0.0:
+            root = math.sqrt(square)
+            z = z / root
+            if n >= BOUNDED:
+                bounded = min(bounded, BOUND * root)
+        elif z > 0.0:
+            z = UNHEARD
+        self.record[place] = square + (bounded * bounded - square) / min(n + 1.0, LONG)
+        return z
+
+    def deviation(self, place: int, n: int, y: float) -> float:
+        """Return how far y is off the mean of those before, in standard deviations, and add it to them.
+
+        record[place:]: their mean and mean squared deviation.
+        """
+        square = self.record[place + 1]
+        off = y - self.record[place]
+        step = off
+        z = max(off, -off)
+        if square > 0.0:
+            root = math.sqrt(square)
+            z = z / root
+            if n >= BOUNDED and z > BOUND:
+                step = BOUND * root if off > 0.0 else -BOUND * root
+        elif z > ROUNDING * abs(y):
+            z = UNHEARD
+        else:
+            z = 0.0
+        weight = 1.0 / min(n + 1.0, LONG)
+        self.record[place] += weight * step
+        self.record[place + 1] = square + weight * ((1.0 - weight) * step * step - square)
+        return z
+
+    def weigh(self, o: int, k: int, n: int, z: float, by: float, around: float) -> None:
+        """Let the k-th part be as rare as its z is; by: how far it is off what is usual, around."""
+        r = self.record
+        y = math.log(1.0 + min(z, LARGEST) / KNEE)
+        quantile, excess = r[o + QUANTILE + k], r[o + EXCESS + k]
+        if y > quantile:
+            rarity = (COMMON + (y - quantile) / excess) / UNIT
+            heard = min(y - quantile, EXCESS_BOUND * excess)
+            exceeded = TAIL * min(n + KNOWN, LONG)
+            r[o + EXCESS + k] = max(excess + (heard - excess) / exceeded, LEAST_EXCESS)
+            step = 1.0 - TAIL
+        else:
+            rarity = COMMON * y / (quantile * UNIT)
+            step = -TAIL
+        r[o + QUANTILE + k] = max(quantile + PACE / min(n + KNOWN, LONG) * step, LEAST_QUANTILE)
+        if rarity > self.best and self.counts(by, around):
+            self.best = rarity
+            self.part = k
+
+    def counts(self, by: float, around: float) -> int:
+        """Return whether such a deviation counts, by direction and size."""
+        if by * self.direction < 0.0:
+            return 0
+        return 1 if abs(by) >= self.least and abs(by) >= self.least_share * abs(around) else 0
+
+    def leave(self, o: int, n: int, x: float) -> float:
+        """Return how rare it is that the stream leaves its range, if x does, else 0; x widens it."""
+        r = self.record
+        highest, lowest = r[o + HIGHEST], r[o + LOWEST]
+        if n == 0:
+            highest = x
+            lowest = x
+        beyond = max(x - highest, lowest - x)
+        r[o + HIGHEST] = max(highest, x)
+        r[o + LOWEST] = min(lowest, x)
+        if n < RANGE_WARM:
+            return 0.0
+        novelty = 0.0
+        leaves = 0.0
+        if beyond > BEYOND * (highest - lowest) and beyond > ROUNDING * abs(x):
+            novelty = -math.log(max(r[o + LEAVES], 1.0 / (n + 1.0))) / UNIT
+            leaves = 1.0
+        r[o + LEAVES] += (leaves - r[o + LEAVES]) / min(n + 1.0, OFTEN)
+        return novelty
+
+    def decide(self, row: int, score: float, elapsed: float) -> None:
+        """Begin an anomaly, let it last, or end it."""
+        r, o = self.record, row * WIDTH
+        lasted = self.left[row]
+        if score > 1.0:
+            r[o + HELD] = 0.0 if r[o + HELD] < 0.0 else r[o + HELD] + elapsed
+            r[o + CALM] = 0.0
+            if lasted > 0 or r[o + HELD] >= self.hold:
+                self.left[row] = REFRACTORY
+        else:
+            r[o + HELD] = -1.0
+            r[o + CALM] += elapsed
+            if lasted > 1 or (lasted == 1 and r[o + CALM] >= CALM_SECONDS):
+                self.left[row] = lasted - 1
+        if self.left[row] == 0:
+            r[o + PEAK] = 0.0
+        elif score > r[o + PEAK]:
+            r[o + PEAK] = score
+            self.reason[row] = self.part
+        bar = r[o + BAR] - RELIEF
+        if lasted == 0 and self.left[row] > 0:
+            self.alarms[row] += 1
+            bar += STRICTER
+        r[o + BAR] = max(bar, 0.0)
