@@ -9,7 +9,7 @@ SPARK := $(VENV)/.spark
 RELEASE := $(VENV)/.release
 KERNELS := $(shell find ewad/kernels -name '*.py' -o -name '*.pxd')
 
-.PHONY: help dashboards demo docs package reference test test-slow test-all coverage fresh lint pictures bench chaos simulate brokers soak scale fuzz
+.PHONY: help demo docs package reference test test-slow test-all coverage fresh lint pictures bench chaos simulate brokers soak scale fuzz
 .DELETE_ON_ERROR:
 
 help:
@@ -19,10 +19,9 @@ help:
 	@echo "make coverage make test, with the lines and branches counted that it runs, in subprocesses too"
 	@echo "make fresh    run the property tests with examples of a fresh seed, which is printed"
 	@echo "make lint     check style and types"
-	@echo "make reference  write the pages of docs/reference that the code knows anew"
+	@echo "make reference  write the reference pages and the dashboards anew, of what the code knows"
 	@echo "make docs     build the documentation as a site, build/site/index.html"
 	@echo "make package  build what is shipped into dist: source package, wheel, Debian package"
-	@echo "make dashboards  write the dashboards of deploy/grafana anew"
 	@echo "make pictures  draw the pictures of the README anew, those of the page by chromium"
 	@echo "make bench    measure ewad beside its peers; torch only where it is installed: $(BIN)/pip install torch==2.13.0"
 	@echo "make chaos    do 500 faults to the network and kill the daemon 800 times: nothing may be lost or doubled"
@@ -35,6 +34,7 @@ help:
 
 reference: $(INSTALLED)
 	@$(BIN)/python -m docs.make_reference
+	@$(BIN)/python -m deploy.grafana.generate
 
 docs: $(RELEASE)
 	@$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --builder html docs build/site
@@ -45,9 +45,6 @@ package: $(INSTALLED)
 	@rm -rf dist
 	@$(BIN)/python -m hatchling build -d dist
 	@if command -v dpkg-deb > /dev/null; then $(BIN)/python deploy/debian/build.py dist/*.whl -o dist; fi
-
-dashboards: $(INSTALLED)
-	@$(BIN)/python -m deploy.grafana.generate
 
 demo: $(RUNNING)
 	@$(BIN)/ewad demo $(ARGS)

@@ -1,4 +1,4 @@
-"""Writes dashboards/*.json: all that ewad tells, of all streams and of one. Run by `make dashboards`.
+"""Writes dashboards/*.json: all that ewad tells, of all streams and of one. Run by `make reference`.
 
 Descriptions and units come from what ewad itself says of each metric; what has no panel of its own gets one
 in the last row of the stream's dashboard, so that nothing there is to tell is left out.

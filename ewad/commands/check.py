@@ -74,7 +74,7 @@ class _Ignored:
     """Takes messages and does nothing with them."""
 
     busy = False
-    plain = None
+    bulk = None
 
     def consume(self, messages: Sequence[Message], arrival: float) -> None:
         pass

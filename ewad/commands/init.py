@@ -51,7 +51,7 @@ class _Listener:
     """Keeps the last payload of each topic."""
 
     busy = False
-    plain = None
+    bulk = None
 
     def __init__(self) -> None:
         self.payloads: dict[str, bytes] = {}

@@ -18,7 +18,7 @@ from ewad.engine import Batch, Engine, Forgotten, Results
 from ewad.ingest.intake import Intake
 from ewad.ingest.mqtt.consumer import Message
 from ewad.ingest.mqtt.deliveries import Acknowledgements
-from ewad.ingest.plain import PlainTopics
+from ewad.ingest.plain import BulkWay
 from ewad.kernels import COMPILED
 from ewad.outputs.running import Sinks
 from ewad.store.records import Change
@@ -80,13 +80,13 @@ class Committer:
         self._look: asyncio.TimerHandle | None = None
 
     @property
-    def plain(self) -> PlainTopics | None:
-        """The topics whose messages may be handed on in bulk, by that.
+    def bulk(self) -> BulkWay | None:
+        """How messages may be handed on in bulk.
 
         None while resting, and where the kernel is interpreted: it would take ten times as long as the
         general way.
         """
-        return self._intake.plain if COMPILED and self._held is None else None
+        return self._intake.bulk if COMPILED and self._held is None else None
 
     @property
     def busy(self) -> bool:

@@ -7,7 +7,7 @@ import gc
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -47,6 +47,7 @@ from ewad.outputs.prometheus.instruments import Instruments
 from ewad.outputs.running import Sinks
 from ewad.outputs.sinks import Sink
 from ewad.outputs.text import counted
+from ewad.store.changes import Changes
 from ewad.store.store import Store
 
 log = logging.getLogger("ewad.daemon")
@@ -65,6 +66,7 @@ class _Successor(NamedTuple):
     exposition: Exposition
     loaded: Loaded  # what became of the old state
     forgotten: list[Forgotten]
+    changes: Changes | None  # for the store
 
 
 class Daemon:
@@ -244,27 +246,31 @@ class Daemon:
     async def _go_on_with(self, new: Settings, engine: Engine | None, sinks: Mapping[str, Sink]) -> None:
         """Let the new settings be in force. engine: a new one, if they need it.  sinks: those to begin."""
         session = session_of(new) if session_of(new) != session_of(self.settings) else None
+        groups = await asyncio.to_thread(new.group_settings)
         async with self.committer.resting():
-            groups, blocks = [*self.engine.groups], [*self.intake.blocks]
+            freed: list[list[Any]] = [[*self.engine.groups], [*self.intake.blocks]]
             forgotten: list[Forgotten] = []
+            changes: Changes | None = None
             if engine is not None:
                 successor = await asyncio.to_thread(self._succeeded, new, engine)
                 self._take_over(successor, new)
-                forgotten = successor.forgotten
+                forgotten, changes = successor.forgotten, successor.changes
                 del successor
             self.settings = new
-            self.sinks.take_over(new, new.group_settings(), sinks)
+            self.sinks.take_over(new, groups, sinks)
             self.sinks.forgotten(self.engine, forgotten)
             if self.store is not None and (engine is not None or session is not None):
-                self.store.take_over(self.engine, forgotten, session)
-        await asyncio.to_thread(let_go, groups, blocks)
+                freed.append(self.store.take_over(self.engine, forgotten, session, changes))
+        await asyncio.to_thread(let_go, *freed)
 
     def _succeeded(self, new: Settings, engine: Engine) -> _Successor:
         """Return what goes on in place of the engine and the intake, which stay as they are."""
         loaded = engine.take_over(self.engine.cut())
         intake = new_intake(engine, new)
         intake.go_on_from(self.intake)
-        return _Successor(engine, intake, exposition_of(engine, new), loaded, intake.adopt())
+        forgotten = intake.adopt()
+        changes = None if self.store is None else Changes(engine)
+        return _Successor(engine, intake, exposition_of(engine, new), loaded, forgotten, changes)
 
     def _take_over(self, successor: _Successor, new: Settings) -> None:
         tell(logging.INFO, "%s", successor.loaded.notes)

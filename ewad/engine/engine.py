@@ -13,7 +13,7 @@ from ewad.engine import changed_rows, state
 from ewad.engine.batch import Batch, Results
 from ewad.engine.blocks import Assembly, Outline, header_of
 from ewad.engine.cut import Cut
-from ewad.engine.group import Group, Labels
+from ewad.engine.group import Group, Labels, silence
 from ewad.engine.refusals import Refusals
 from ewad.engine.settings import GroupSettings
 from ewad.engine.settings_json import EngineSettings
@@ -80,21 +80,24 @@ class Engine:
         now: Unix seconds. Like `observe`, it gives the same state for the same calls.
         """
         crowded = self.refused - self.answered > self.max_streams - self.n_streams
-        groups = [
-            index
-            for index, group in enumerate(self.groups)
-            if crowded or group.settings.forget_after_seconds < math.inf
-        ]
-        silence = [self.groups[index].silence(now) for index in groups]
-        leaving = [
-            silent > self.groups[index].settings.forget_after_seconds
-            for index, silent in zip(groups, silence, strict=True)
-        ]
+        limits = [group.settings.forget_after_seconds for group in self.groups]
+        groups = [index for index, limit in enumerate(limits) if crowded or limit < math.inf]
+        if not groups:
+            self.answered = self.refused
+            return []
+        # all streams of these groups, one group after the other: thousands of groups have few streams each
+        sizes = [len(self.groups[index].streams) for index in groups]
+        of = np.repeat(np.arange(len(groups)), sizes)
+        silent = silence([self.groups[index] for index in groups], sizes, now)
+        leaving = silent > np.array(limits)[groups][of]
         if crowded:
-            self._make_room(silence, leaving)
+            self._make_room(groups, of, silent, leaving)
         self.answered = self.refused
-        rows = [np.flatnonzero(leaves) for leaves in leaving]
-        return [self._forget_rows(index, gone) for index, gone in zip(groups, rows, strict=True) if len(gone)]
+        ends = np.cumsum(sizes)
+        return [
+            self._forget_rows(groups[k], np.flatnonzero(leaving[ends[k] - sizes[k] : ends[k]]))
+            for k in np.unique(of[leaving]).tolist()
+        ]
 
     def forget_streams(self, group: int, names: Sequence[str]) -> Forgotten:
         """Forget these streams of a group; return what was done. Raises ValueError if one is unknown."""
@@ -125,20 +128,20 @@ class Engine:
         for group in self.groups:
             group.move_times(seconds, now)
 
-    def _make_room(self, silence: list[Floats], leaving: list[NDArray[np.bool_]]) -> None:
-        """Let stale streams of any group leave too, the longest silent first, for those that were refused."""
-        free = self.max_streams - self.n_streams + sum(int(leaves.sum()) for leaves in leaving)
+    def _make_room(
+        self, groups: Sequence[int], of: Integers, silent: Floats, leaving: NDArray[np.bool_]
+    ) -> None:
+        """Let stale streams of any group leave too, the longest silent first, for those that were refused.
+
+        of: (n,) the place of each stream's group in groups.  leaving: (n,), which changes.
+        """
+        free = self.max_streams - self.n_streams + int(np.count_nonzero(leaving))
         wanted = self.refused - self.answered - free
         if wanted <= 0:
             return
-        group = np.repeat(np.arange(len(silence)), [len(silent) for silent in silence])
-        row = np.concatenate([np.arange(len(silent)) for silent in silence])
-        silent, leaves = np.concatenate(silence), np.concatenate(leaving)
-        stale = silent > np.array([group.settings.stale_after_seconds for group in self.groups])[group]
-        candidates = np.flatnonzero(stale & ~leaves)
-        chosen = candidates[np.argsort(-silent[candidates], kind="stable")[:wanted]]
-        for index in np.unique(group[chosen]):
-            leaving[index][row[chosen[group[chosen] == index]]] = True
+        stale = silent > np.array([self.groups[index].settings.stale_after_seconds for index in groups])[of]
+        candidates = np.flatnonzero(stale & ~leaving)
+        leaving[candidates[np.argsort(-silent[candidates], kind="stable")[:wanted]]] = True
 
     def observe(self, batch: Batch) -> Results:
         """Take in a batch of one group and return what stood after each of its samples.

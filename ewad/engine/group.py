@@ -147,11 +147,6 @@ class Group(RowState):
         for owner in self._owners():
             owner.grow(n_rows)
 
-    def silence(self, now: float) -> Floats:
-        """Return (n_streams,) seconds since each stream's last sample; infinite before its first."""
-        n = len(self.streams)
-        return np.where(self.count[:n] > 0, now - self.seen[:n], np.inf)
-
     def newest_arrival(self, limit: float) -> float:
         """Return the latest time of arrival up to the limit, -inf if there is none."""
         known = self.count > 0
@@ -229,3 +224,13 @@ def _quietly(observe: Callable[..., int]) -> Callable[..., int]:
             return observe(*arguments)
 
     return quiet
+
+
+def silence(groups: Sequence[Group], sizes: Sequence[int], now: float) -> Floats:
+    """Return the seconds since each stream's last sample, group after group; infinite before its first.
+
+    sizes: how many streams each group has.
+    """
+    seen = np.concatenate([group.seen[:n] for group, n in zip(groups, sizes, strict=True)])
+    count = np.concatenate([group.count[:n] for group, n in zip(groups, sizes, strict=True)])
+    return np.where(count > 0, now - seen, np.inf)

@@ -22,7 +22,7 @@ from ewad.ingest.faults import Faults
 from ewad.ingest.formats.reasons import ABSENT
 from ewad.ingest.formats.records import PayloadRecord
 from ewad.ingest.mqtt.consumer import Message
-from ewad.ingest.plain import Plain, PlainTopics
+from ewad.ingest.plain import BulkWay, Plain, PlainTopics
 from ewad.ingest.topics import Labels, TopicTree
 
 # Topics without a stream that are remembered: enough for a junk topic's repetitions to be cheap, few
@@ -82,7 +82,7 @@ class Intake:
         self._unsorted: set[int] = set()  # groups that got samples since `_queue` was made
         self._queue: list[int] = []  # groups whose samples wait, the first one last
         self._routes: dict[str, Route] = {}
-        self.plain = PlainTopics(self._consume_plain)
+        self.plain = PlainTopics()
         self._targets: dict[str, list[Target]] = {}  # topics with a stream: max_streams bounds them
         self._cold: dict[str, list[Target]] = {}  # the others
         self._refused: set[str] = set()  # topics with a stream, of which another one was refused
@@ -110,6 +110,11 @@ class Intake:
             add_value(value)
             got_samples(group)
         self._consumed(len(messages), arrival)
+
+    @property
+    def bulk(self) -> BulkWay:
+        """How messages of plain topics are taken in bulk. Not kept: the intake would be in a circle."""
+        return BulkWay(self.plain, self._consume_plain)
 
     def _consume_plain(self, messages: Plain, arrival: float) -> None:
         """Let samples wait that were taken in bulk: of topics that have a route."""

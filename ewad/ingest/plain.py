@@ -43,11 +43,17 @@ class Plain(NamedTuple):
     tag: Integers
 
 
-class PlainTopics:
-    """A table of such topics. consume: takes messages of them, and when they arrived (Unix seconds)."""
+class BulkWay(NamedTuple):
+    """How messages go in bulk. consume: takes those of the topics, and when they arrived (Unix seconds)."""
 
-    def __init__(self, consume: Callable[[Plain, float], None]) -> None:
-        self.consume = consume
+    topics: PlainTopics
+    consume: Callable[[Plain, float], None]
+
+
+class PlainTopics:
+    """A table of such topics."""
+
+    def __init__(self) -> None:
         self._kernel = FramesKernel(CRCS, POWERS)
         group, row, tag = _integers(3, MOST_MESSAGES)
         self._out = Plain(group, row, np.empty(MOST_MESSAGES), tag)

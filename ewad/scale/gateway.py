@@ -43,7 +43,7 @@ class GatewayLog(Destination, Arrivals, Protocol):
 class GatewayConsumer:
     """A Consumer that makes records of what it takes and hands them to the log."""
 
-    plain = None
+    bulk = None
 
     def __init__(self, collector: Collector, thread: LogThread) -> None:
         self._collector = collector

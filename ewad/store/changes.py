@@ -72,12 +72,21 @@ class Changes:
         for group in self._groups:
             group.whole = True
 
+    def let_go(self) -> list[Any]:
+        """Give up what is known of the groups; return it: to free that of thousands takes a while."""
+        groups, self._groups = self._groups, []
+        return groups
+
     # ---- a snapshot
 
     def size(self) -> Size:
         """Return how large the state is, and what of it has changed."""
-        sizes = [group.size() for group in self._groups]
-        return Size(sum(size.state for size in sizes), sum(size.changed for size in sizes))
+        state = changed = 0
+        for group in self._groups:
+            size = group.size()
+            state += size.state
+            changed += size.changed
+        return Size(state, changed)
 
     @property
     def copying(self) -> bool:
@@ -92,7 +101,7 @@ class Changes:
         self._copies = (None for group in self._groups for _ in group.copies())
 
     def copy_next(self) -> bool:
-        """Copy one more block; return False if there was none left: then the snapshot is copied."""
+        """Copy one more block, or look at one more group; return False if nothing is left: all is copied."""
         if self._copies is None:
             return False
         for _ in self._copies:
@@ -206,10 +215,13 @@ class _Group:
         state = n * (self._row_bytes + NAME_BYTES) + self._model_bytes + len(self.entry)
         if self.whole:
             return Size(state, state)
-        self._mark_new()
+        if n != self._known:
+            self._mark_new()
+        if not self._changed:
+            return Size(state, len(self.entry))
         rows, names = int(np.count_nonzero(self._rows)), int(np.count_nonzero(self._names))
         changed = (rows * self._row_bytes << self._shift) + names * NAMES_A_BLOCK * NAME_BYTES
-        changed += self._model_bytes if self._changed else 0
+        changed += self._model_bytes
         framed = (rows + names) * FRAMED_BYTES + len(self.entry)
         return Size(state, min(changed, state) + framed)
 
@@ -218,7 +230,7 @@ class _Group:
     def begin(self, emit: Emit, *, whole: bool) -> None:
         """Take what has changed for a snapshot of this moment."""
         self._all = whole or self.whole
-        if not self.whole:
+        if not self.whole and self._known != len(self._group.streams):
             self._mark_new()
         self._known = len(self._group.streams)
         self._taken = self._all or self._changed
@@ -242,8 +254,10 @@ class _Group:
         self._make_room()
 
     def copies(self) -> Iterator[None]:
-        """Copy what is pending, a block at a time."""
-        self._open()
+        """Copy what is pending, a block at a time; first of all, in a turn of its own, see what that is."""
+        if self._began is not None:
+            self._open()
+            yield
         for kind in KINDS if self._outline is not None else ():
             for number in np.flatnonzero(self._pending[kind]).tolist():
                 if self._copy(kind, number):

@@ -200,7 +200,12 @@ def decode(data: bytes, form: type[Form]) -> Form:
     try:
         return msgspec.msgpack.decode(data, type=form)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise StateError(f"expected a {form.__name__.lower()}, got {error}") from error
+        raise StateError(f"expected a {_words(form.__name__)}, got {error}") from error
+
+
+def _words(name: str) -> str:
+    """Return the name of a class as words: CommitRecord is a commit record."""
+    return "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in name).strip()
 
 
 def _bytes(numbers: Any, dtype: np.dtype[Any]) -> bytes:

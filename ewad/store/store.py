@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from ewad.config.settings import StateSettings
 from ewad.engine import Batch, Engine, Forgotten
@@ -70,6 +71,7 @@ class Store:
         # the last record of the last snapshot; -1: there is more than that
         self._kept_sequence = recovered.sequence if file.appends and not recovered.samples else -1
         self._expected_bytes = 0  # of the next snapshot, at the last look
+        self._size: Size | None = None  # what that look has found, if the snapshot is due by it
         self._head_bytes = 0  # of the last one, beside its blocks
         self._put_bytes = 0  # of copies, so far
         self._most_copied = COPIED_BYTES
@@ -99,19 +101,27 @@ class Store:
         elif not self._writer.appends:
             self.snapshot()
 
-    def take_over(self, engine: Engine, forgotten: Sequence[Forgotten], session: str | None = None) -> None:
+    def take_over(
+        self,
+        engine: Engine,
+        forgotten: Sequence[Forgotten],
+        session: str | None = None,
+        changes: Changes | None = None,
+    ) -> list[Any]:
         """Go on with an engine of another configuration; at first a snapshot, which its journal is to follow.
 
         forgotten: what has left it since it was made of the old one.  session: None if it is the old one.
+        changes: of the engine, nothing kept yet; made here if not given.  Returns what is to be freed.
         """
         self.engine = engine
-        self._changes = Changes(engine)
+        freed, self._changes = self._changes.let_go(), changes or Changes(engine)
         if session is not None:
             self._session = session
             self.deliveries, self._recorded = Deliveries(), Deliveries()
         names = [group.name for group in engine.groups]
         self.record(Change([], [], forgotten, names), Acknowledgements(), lambda: None)
         self.snapshot(whole=True)
+        return freed
 
     def touch(self, batch: Batch) -> None:
         """Note that the engine is about to observe a batch: what a snapshot needs of its rows is copied."""
@@ -171,8 +181,10 @@ class Store:
         allowed = SNAPSHOT_SHARE * (self._writer.journal_bytes - self._journal_bytes)
         if allowed < self._expected_bytes:
             return False
-        self._expected_bytes = self._head_bytes + self._written(self._changes.size())
-        return allowed >= self._expected_bytes
+        size = self._changes.size()
+        self._expected_bytes = self._head_bytes + self._written(size)
+        self._size = size if allowed >= self._expected_bytes else None
+        return self._size is not None
 
     def _written(self, size: Size) -> int:
         return size.state if self._replaces(size) else size.changed
@@ -200,7 +212,7 @@ class Store:
         """
         if self._writer.begun != self._writer.finished:  # it is being written, or has failed
             self._changes.abandon()
-        size = self._changes.size()
+        size, self._size = self._size or self._changes.size(), None
         whole = whole or self._replaces(size)
         self._most_copied = max(COPIED_BYTES, size.state // COPIED_SHARE)
         self._journalled, self._observed = 0, 0.0

@@ -25,7 +25,10 @@ from ewad.ingest.mqtt.deliveries import Acknowledgements
 from ewad.numeric.averages import ByCount
 from tests.bench.brokers import free_port
 
-HEAD = '[mqtt]\nurl = "mqtt://127.0.0.1:{port}"\n[http]\nlisten = "127.0.0.1:0"\n'
+HEAD = (
+    '[mqtt]\nurl = "mqtt://127.0.0.1:{port}"\n[http]\nlisten = "127.0.0.1:0"\n'
+    '[state]\npath = "{folder}/ewad.db"\n'
+)
 BLOCK = '[[stream]]\nname = "s{i}"\ntopic = "site/{{room}}/t{i}"\nbeta = [{beta}]\n'
 
 
@@ -33,7 +36,7 @@ def written(folder: Path, n: int, beta: float) -> Path:
     """Return a configuration of n blocks, whose broker is not there."""
     path = folder / "ewad.toml"
     blocks = (BLOCK.format(i=i, beta=beta) for i in range(n))
-    path.write_text(HEAD.format(port=free_port()) + "".join(blocks))
+    path.write_text(HEAD.format(port=free_port(), folder=folder) + "".join(blocks))
     return path
 
 

@@ -137,7 +137,7 @@ async def test_a_reload_makes_what_is_large_in_a_thread(monkeypatch):
     await running.start()
     task = asyncio.create_task(running.run())
     await asyncio.sleep(0)
-    names = ("connection_settings", "new_engine", "make_source", "Intake", "exposition_of", "let_go")
+    names = ("connection_settings", "new_engine", "make_source", "new_intake", "exposition_of", "let_go")
     for name in names:
         noting(name)
     groups = [weakref.ref(group) for group in running.engine.groups]

@@ -43,7 +43,7 @@ def test_the_files_are_what_the_script_makes():
     made = dashboards()
     assert set(made) == set(DASHBOARDS)
     for name, document in made.items():
-        assert (GRAFANA / "dashboards" / name).read_text() == text(document), f"{name}: make dashboards"
+        assert (GRAFANA / "dashboards" / name).read_text() == text(document), f"{name}: make reference"
 
 
 def test_everything_there_is_to_tell_of_streams_is_on_the_streams_dashboard():

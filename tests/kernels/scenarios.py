@@ -71,7 +71,7 @@ def run(group, n=400, n_streams=3, cuts=()):
 def taken_of_hostile_bytes() -> str:
     """Return a digest of the messages that the kernel of frames takes of packets, and of damaged ones."""
     topics, rng, digest = (
-        PlainTopics(lambda messages, arrival: None),
+        PlainTopics(),
         np.random.default_rng(3),
         hashlib.sha256(),
     )

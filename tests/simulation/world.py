@@ -50,7 +50,7 @@ class Daemon:
     """One process: a consumer, a ledger, and at most one connection at a time."""
 
     busy = False
-    plain = None
+    bulk = None
 
     def __init__(self, disk: Disk, settings: ConnectionSettings) -> None:
         self.core: Mqtt5Core | None = None

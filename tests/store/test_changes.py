@@ -19,6 +19,15 @@ GROUPS = (
 )
 
 
+def test_each_group_is_looked_at_in_a_turn_of_its_own_with_streams_or_without():
+    changes = Changes(Engine([GroupSettings(str(number)) for number in range(50)]))
+    changes.begin(lambda block, data: None, whole=True)
+    assert sum(1 for _ in iter(changes.copy_next, False)) == 50
+    header, blocks = changes.copied()
+    assert len(msgspec.json.decode(header)["groups"]) == 50
+    assert blocks == []
+
+
 class Disk:
     """What a state file would keep: the newest of each block, of complete snapshots."""
 

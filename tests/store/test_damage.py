@@ -17,7 +17,7 @@ from ewad.store.reading import open_log
 from ewad.store.records import Manifest, decode
 from ewad.store.recovery import read
 from tests.engine.scenarios import assert_close, state_of
-from tests.store.states import crashed, keep, new_engine, new_store, running, snapshot, uninterrupted
+from tests.store.states import crashed, keep, new_engine, new_store, running, snapshot, uninterrupted, until
 
 FLIPS = 400  # of a file of 60 kB
 DATA = Path(__file__).parent / "data"
@@ -205,7 +205,7 @@ async def test_a_record_that_nobody_wrote_is_damage(tmp_path):
         file.truncate(frame.start)
     overwrite(path, frame.start, frames.encode(frames.JOURNAL, b"\xc0", 1, 30))
     found = read(path, "ewad at test", new_engine)
-    assert "record 30: expected a record" in found.damage
+    assert "record 30: expected a commit record" in found.damage
     assert found.engine.dump() == uninterrupted(range(29)).dump()
 
 
@@ -247,6 +247,7 @@ async def test_a_damaged_log_of_a_file_of_0_1_0_is_told_and_both_are_set_aside(t
     content = log.read_bytes()
     async with running(tmp_path / "ewad.db") as store:
         assert store.damaged == 1
+        await until(lambda: not store._writer.snapshot_pending)
     assert "ewad.db-wal: byte" in caplog.text
     (moved,) = tmp_path.glob("ewad.db.damaged-*Z-wal")
     assert moved.read_bytes() == content

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from ewad.ingest.mqtt.deliveries import Acknowledgements
-from ewad.ingest.plain import PlainTopics
+from ewad.ingest.plain import BulkWay
 
 # A batch this large is past the point where a larger one is cheaper per sample (flat from ~1,000 on).
 COMMIT_MESSAGES = 4096
@@ -27,8 +27,8 @@ class Consumer(Protocol):
     """Takes messages in lists. An exception of either method ends the source without acknowledgements."""
 
     @property
-    def plain(self) -> PlainTopics | None:
-        """The topics whose messages may be handed to it in bulk, by that, at the moment; None: none may."""
+    def bulk(self) -> BulkWay | None:
+        """How messages may be handed to it in bulk at the moment; None: none may be."""
 
     @property
     def busy(self) -> bool:

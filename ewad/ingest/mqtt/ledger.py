@@ -107,13 +107,13 @@ class Ledger:
 
         None if no message can be now: each has to be looked at.
         """
-        topics = self._consumer.plain
-        if topics is None or self.overlaps:
+        way = self._consumer.bulk
+        if way is None or self.overlaps:
             return None
         if self._session_present and not self.earlier.looks_at_identifiers_alone:
             return None
         level = 0 if self._deliveries.may_repeat else 1
-        return topics.take(data, start, end, self._ids, level, BETWEEN)
+        return way.topics.take(data, start, end, self._ids, level, BETWEEN)
 
     def take_plain(self, messages: Plain, now: float) -> None:
         """Take messages that `plain` has returned, as `take` would."""
@@ -121,9 +121,9 @@ class Ledger:
         if self._session_present or self._answered:
             tags = messages.tag
             self._deliveries.take_new(tags[tags >= 0].tolist(), self._notes)
-        topics = self._consumer.plain
-        assert topics is not None  # noqa: S101 (it has returned them just now)
-        topics.consume(messages, self._clock())
+        way = self._consumer.bulk
+        assert way is not None  # noqa: S101 (it was there just now)
+        way.consume(messages, self._clock())
 
     def release(self, packet_id: int, now: float) -> None:
         """Note that the broker will not send this QoS 2 message again."""

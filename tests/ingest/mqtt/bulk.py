@@ -33,7 +33,7 @@ class Taker:
 
     def __init__(self, *, bulk: bool) -> None:
         self.intake = Intake(Engine([GroupSettings(block.name) for block in BLOCKS]), BLOCKS)
-        self.plain = self.intake.plain if bulk else None
+        self.bulk = self.intake.bulk if bulk else None
         self.notes: list[Acknowledgements] = []
         self.looked_at = 0
 

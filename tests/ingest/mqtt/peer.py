@@ -26,7 +26,7 @@ class Recorder:
     """A consumer that keeps what it gets. `fault`: raised by commit. notes: of each commit."""
 
     busy = False
-    plain = None
+    bulk = None
 
     def __init__(self) -> None:
         self.messages: list[Message] = []

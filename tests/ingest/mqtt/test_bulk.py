@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ewad.ingest.mqtt.deliveries import Acknowledgements
 from ewad.ingest.mqtt.mqtt5_packets import subscription_id
-from ewad.ingest.plain import MOST_MESSAGES, Plain, PlainTopics
+from ewad.ingest.plain import MOST_MESSAGES, PlainTopics
 from tests.ingest.mqtt.bulk import OURS, End
 
 LEVELS = mqtt5.QoS.AT_MOST_ONCE, mqtt5.QoS.AT_LEAST_ONCE, mqtt5.QoS.EXACTLY_ONCE
@@ -112,12 +112,8 @@ def taken(topics: PlainTopics, data: bytes) -> list[tuple[int, int, float]]:
     return list(zip(found.group.tolist(), found.row.tolist(), found.value.tolist(), strict=True))
 
 
-def nobody(messages: Plain, arrival: float) -> None:
-    raise AssertionError(messages)
-
-
 def test_topics_come_and_go_and_stand_for_their_last_stream() -> None:
-    topics, random = PlainTopics(nobody), np.random.default_rng(1)
+    topics, random = PlainTopics(), np.random.default_rng(1)
     expected: dict[str, tuple[int, int]] = {}
     for number in random.integers(0, 500, 5000).tolist():
         topic = f"site/{number}/" + "x" * (number % 40)
@@ -135,7 +131,7 @@ def test_topics_come_and_go_and_stand_for_their_last_stream() -> None:
 
 
 def test_no_more_is_taken_than_there_is_room_for() -> None:
-    topics = PlainTopics(nobody)
+    topics = PlainTopics()
     topics.add("t", 0, 0)
     data = packet("t", b"1", 0) * (MOST_MESSAGES + 1)
     assert len(taken(topics, data)) == MOST_MESSAGES
@@ -145,6 +141,6 @@ def test_no_more_is_taken_than_there_is_room_for() -> None:
     "number", ["0.1", "9007199254740991", "-0.0000001", "123456789.12345", "4503599627370497.5"]
 )
 def test_a_number_is_what_float_says_or_left_alone(number: str) -> None:
-    topics = PlainTopics(nobody)
+    topics = PlainTopics()
     topics.add("t", 0, 0)
     assert taken(topics, packet("t", number.encode(), 0)) in ([(0, 0, float(number))], [])
