@@ -1,4 +1,4 @@
-"""Results as a picture: values, averages, and forecasts with their intervals where they come true."""
+"""Results as a picture: values, averages, and forecasts with intervals at the times that they are of."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class PlottedForecast:
         return (self.value < self.lower) | (self.value > self.upper)
 
     def summary(self) -> str:
-        """Return how good the forecasts were that are drawn; empty if none has come true."""
+        """Return how good the forecasts were that are drawn; empty if none is verified."""
         error, change = self.forecast - self.value, self.last - self.value
         known, covered = ~np.isnan(error), ~np.isnan(self.upper - self.value)
         said = []
@@ -172,7 +172,7 @@ def _draw(
     forecast = None if horizon is None else forecast_of(columns, horizon)
     if forecast is not None and group.model is not None:
         _draw_forecast(axis, forecast, group.model.interval)
-        worth = forecast.summary() or "none has come true"
+        worth = forecast.summary() or "none verified yet"
         title += f": {horizon} ahead, {worth}"
     axis.plot(time, value, color=DARK, linewidth=0.9, marker=_marker(value), markersize=2.5, label=label)
     for beta, colour in zip(group.beta_labels, SMOOTHED_COLOURS, strict=False) if averages else ():

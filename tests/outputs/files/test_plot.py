@@ -127,7 +127,7 @@ def test_of_several_horizons_the_nearest_and_the_farthest_have_a_panel():
     group = GroupSettings("g", decays=(ByCount(0.9),), model=ModelSettings("m", horizons=(1, 2, 3)))
     near, far = drawn(group, columns)
     assert near.get_title("left") == f"a: 1 ahead, skill {1 - 10 / 21:.2f}, 67 % inside"
-    assert far.get_title("left") == "a: 3 ahead, none has come true"
+    assert far.get_title("left") == "a: 3 ahead, none verified yet"
     assert labels(near) == ["forecast, 1 ahead", "outside its interval", "value", "smoothed 0.9"]
     assert labels(far) == ["forecast, 3 ahead", "value"]
     assert near.get_xlim() == far.get_xlim()
