@@ -261,6 +261,21 @@ def test_explain_says_what_becomes_of_a_message(topic: str, payload: str, expect
     assert expected in done.stdout
 
 
+@pytest.mark.parametrize("topic", ["site/+/t", "site/#", ""])
+def test_explain_takes_the_topic_of_a_message_and_no_filter(topic: str) -> None:
+    done = ewad("explain", topic, "21.5", "-c", config(STREAM))
+    assert done.returncode == 2
+    assert "TOPIC: expected the topic of one message" in done.stderr
+
+
+def test_explain_of_a_file_that_can_not_be_read_shows_how_it_begins() -> None:
+    Path("odd.csv").write_text("21.5\n21.7\n")
+    done = ewad("replay", "odd.csv", "--explain")
+    assert done.returncode == 1
+    assert done.stdout.splitlines() == ["odd.csv: begins so:", '  line 1: "21.5"', '  line 2: "21.7"']
+    assert "expected a time column" in done.stderr
+
+
 # -- replay --
 
 WIDE = "time,a,b\n0,40,1\n60,49,\n120,45,3\n"
@@ -630,7 +645,7 @@ def test_publish_refuses_a_name_that_is_no_topic_before_it_connects(text: str, c
 # what a guess of the file's kind gets wrong, and the options that put it right
 OPTIONS = {
     "delimiter": ("t|a\n0|1\n", ["--delimiter", "|"]),
-    "tab": ("t x\ta\n0\t1\n", ["--delimiter", "tab"]),
+    "tab": ("time x\ta\n0\t1\n", ["--delimiter", "tab"]),
     "layout": ("time,stream,value,a\n0,2,3,1\n", ["--layout", "wide", "--columns", "a"]),
     "time column": ("a,b,when\n1,x,0\n", ["--time-column", "when"]),
     "time format": ("when,a\n01|01|70 00h,1\n", ["--time-format", "%d|%m|%y %Hh"]),

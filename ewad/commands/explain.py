@@ -12,8 +12,9 @@ import click
 
 from ewad.commands.options import CONFIG, FAILED, broker_options, settings_of, stream_options
 from ewad.config import Settings
+from ewad.config.syntax import quoted
 from ewad.engine import Engine
-from ewad.errors import SourceError
+from ewad.errors import ConfigError, SourceError
 from ewad.ingest.explain import Explanation
 from ewad.ingest.explain import explain as explained
 from ewad.ingest.intake import Intake
@@ -39,7 +40,15 @@ def command(of_topic: str, payload: str, config: Path | None, **options: Any) ->
 
 
 def explain(settings: Settings, topic: str, payload: bytes) -> Explanation:
-    """Return what becomes of a message under these settings, if it came now."""
+    """Return what becomes of a message under these settings, if it came now.
+
+    Raises ConfigError for a topic that no message can have.
+    """
+    if not topic or set(topic) & set("+#\0"):
+        raise ConfigError(
+            "TOPIC: expected the topic of one message, such as site/kitchen/temperature,"
+            f" got {quoted(topic)}: + and # stand in filters alone"
+        )
     intake = Intake(Engine(settings.group_settings()), settings.streams, settings.limits.max_payload_bytes)
     return explained(intake, topic, payload, time.time())
 

@@ -14,7 +14,7 @@ import click
 
 from ewad.commands.prometheus_query import Range, fetch
 from ewad.config.history import FilesSettings
-from ewad.errors import ConfigError
+from ewad.errors import ConfigError, SourceError
 from ewad.ingest.files import FileOptions, read
 
 # as people can type them
@@ -184,6 +184,11 @@ def history(
 def explain_files(files: Sequence[Path], options: FileOptions) -> None:
     """Print what is decided about the files. Raises SourceError where it could as well be otherwise."""
     for path in files:
-        with read(path, options) as file:
+        try:
+            file = read(path, options)
+        except SourceError as error:
+            click.echo("\n".join(getattr(error, "__notes__", [])))
+            raise
+        with file:
             click.echo("\n".join(file.summary()))
             file.refuse_doubts()

@@ -15,6 +15,7 @@ import click
 from ewad.commands.options import DEFAULT_CONFIG
 from ewad.commands.shapes import ProposedBlocks, described
 from ewad.config import Settings, parse
+from ewad.config.syntax import counted
 from ewad.errors import ConfigError, SourceError
 from ewad.ingest.mqtt.consumer import Message
 from ewad.ingest.mqtt.deliveries import Acknowledgements
@@ -64,6 +65,11 @@ class _Listener:
             if message.payload and (known or len(self.payloads) < MOST_TOPICS):
                 self.payloads[message.topic] = message.payload
 
+    @property
+    def told(self) -> str:
+        """How many messages of how many topics there were."""
+        return f"{counted(self.messages, 'message')} of {counted(len(self.payloads), 'topic')}"
+
     def commit(self, notes: Acknowledgements, done: Callable[[], None]) -> None:
         done()
 
@@ -104,10 +110,7 @@ def discovered(url: str | None, seconds: float) -> tuple[str, ProposedBlocks]:
         raise SourceError(NOTHING.format(seconds=seconds))
     found = described(listener.payloads, everything.mqtt.url)
     if not found.blocks:
-        n = len(listener.payloads)
-        raise SourceError(
-            f"{listener.messages} messages of {n} topics, but no number in them: see `ewad explain`"
-        )
+        raise SourceError(f"{listener.told}, but no number in them: see `ewad explain`")
     return found.text, found
 
 
@@ -139,10 +142,11 @@ async def _wait(listener: _Listener, seconds: float) -> None:
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
     terminal = sys.stderr.isatty()
+    if not terminal:
+        print(f"listening for {seconds:g} s", file=sys.stderr, flush=True)
     while (left := end - loop.time()) > 0.0:
         if terminal:
-            told = f"{listener.messages} messages of {len(listener.payloads)} topics"
-            sys.stderr.write(f"\rlistening: {left:3.0f} s left, {told} ")
+            sys.stderr.write(f"\rlistening: {left:3.0f} s left, {listener.told} ")
             sys.stderr.flush()
         await asyncio.sleep(min(left, 0.5))
     if terminal:

@@ -21,7 +21,7 @@ from ewad.commands.file_options import explain_files, file_options, further, his
 from ewad.commands.options import CONFIG, JSONL, default_config, settings_of, stream_options
 from ewad.commands.sources import FileSamples, Messages, check_topics
 from ewad.config import Settings
-from ewad.config.syntax import mask_url, parse_url
+from ewad.config.syntax import counted, mask_url, parse_url
 from ewad.daemon.parts import new_engine, session_of
 from ewad.engine import Engine
 from ewad.errors import ConfigError, SourceError
@@ -37,7 +37,6 @@ from ewad.outputs.files.report import ScoreReport
 from ewad.outputs.files.report_page import ReportPage, check_page
 from ewad.outputs.files.rows import FileSink, TableSink, columns, sink, table
 from ewad.outputs.sinks import replayed
-from ewad.outputs.text import counted
 from ewad.store.seeding import Seeding
 
 # At a chosen speed samples are let go in steps of so many real seconds: smooth to look at, cheap to keep.

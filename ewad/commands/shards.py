@@ -13,6 +13,7 @@ import numpy as np
 
 from ewad.config import Settings, ShardSettings
 from ewad.config.shard import HASH_TOPIC
+from ewad.config.syntax import counted
 from ewad.daemon.parts import new_engine, new_intake, session_of
 from ewad.engine import Engine
 from ewad.engine.dealing import add_counts, copy_models, copy_streams, has_models
@@ -20,7 +21,6 @@ from ewad.engine.group import Group
 from ewad.errors import ConfigError, StateError
 from ewad.ingest.mqtt.deliveries import Deliveries
 from ewad.ingest.sharding import sharding
-from ewad.outputs.text import counted
 from ewad.store.recovery import read
 from ewad.store.seeding import Seeding
 

@@ -14,9 +14,9 @@ import click
 from ewad.commands import shards
 from ewad.commands.options import CONFIG, settings_of
 from ewad.config import Settings, StateSettings
+from ewad.config.syntax import counted
 from ewad.engine import Engine
 from ewad.errors import ConfigError, StateError
-from ewad.outputs.text import counted
 from ewad.store import reading
 from ewad.store.log import Log
 from ewad.store.old_file import OldFile

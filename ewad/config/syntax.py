@@ -247,6 +247,11 @@ def check_time_format(text: str) -> str:
     return text
 
 
+def counted(n: int, noun: str) -> str:
+    """Return so many of them: "1 stream", "2,000 streams"."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
 def quoted(text: str, limit: int = 60) -> str:
     """Return text in double quotes for a message: control characters escaped, cut after limit characters."""
     cut = text[:limit].encode(

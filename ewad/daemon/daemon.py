@@ -13,6 +13,7 @@ import msgspec
 
 from ewad import __version__
 from ewad.config import Settings
+from ewad.config.syntax import counted
 from ewad.daemon.actions import Actions
 from ewad.daemon.clock import ArrivalClock
 from ewad.daemon.committer import Committer
@@ -46,7 +47,6 @@ from ewad.outputs.prometheus.exposition import Exposition
 from ewad.outputs.prometheus.instruments import Instruments
 from ewad.outputs.running import Sinks
 from ewad.outputs.sinks import Sink
-from ewad.outputs.text import counted
 from ewad.store.changes import Changes
 from ewad.store.store import Store
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from ewad import __version__, kernels
 from ewad.config import Settings
+from ewad.config.syntax import counted
 from ewad.engine import Engine
 from ewad.errors import StateError
 from ewad.ingest.intake import Intake
@@ -15,7 +16,6 @@ from ewad.ingest.sharding import belonging
 from ewad.outputs.http.server import HttpServer
 from ewad.outputs.prometheus.exposition import Exposition
 from ewad.outputs.registry import check_exposed
-from ewad.outputs.text import counted
 from ewad.store.model_file import start_models
 
 log = logging.getLogger("ewad.daemon")

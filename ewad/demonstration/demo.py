@@ -12,13 +12,12 @@ import click
 import numpy as np
 
 from ewad import config
-from ewad.config.syntax import parse_duration
+from ewad.config.syntax import counted, parse_duration
 from ewad.daemon import logs
 from ewad.daemon.daemon import Daemon
 from ewad.demonstration.broker import embedded_broker
 from ewad.demonstration.publisher import publish_samples
 from ewad.errors import ConfigError
-from ewad.outputs.text import counted
 
 SAMPLES_PER_SECOND = 100.0  # a second shows four days of the office's hours
 SHOWN = "site/office/temperature"

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from ewad.config.syntax import counted
 from ewad.evaluation.evaluation import EWAD, Measured, Together, together
 from ewad.evaluation.means import geometric_mean
 from ewad.kernels.memory import Floats
-from ewad.outputs.text import aligned, counted
+from ewad.outputs.text import aligned
 
 LARGE = 10_000.0  # errors beyond are told by three digits
 

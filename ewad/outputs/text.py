@@ -5,11 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
-def counted(n: int, noun: str) -> str:
-    """Return so many of them: "1 stream", "2,000 streams"."""
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
-
-
 def utf8(text: str) -> str:
     """Return text that UTF-8 can carry: a lone surrogate, which a file can hold, becomes a question mark."""
     return text.encode(errors="replace").decode()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ewad.config.syntax import counted
 from ewad.engine import ModelSettings
 from ewad.engine.features import Features, columns, sample_of
 from ewad.engine.learner import PLATEAU
@@ -25,7 +26,7 @@ from ewad.numeric.network import Network
 from ewad.numeric.optimizers import OPTIMIZERS
 from ewad.numeric.robust import RobustScale
 from ewad.outputs.files.costs import CostCurve, draw_curves
-from ewad.outputs.text import aligned, counted
+from ewad.outputs.text import aligned
 from ewad.store import model_file
 from ewad.store.model_file import TrainedModel
 from ewad.training.history import TrainingHistory

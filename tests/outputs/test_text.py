@@ -1,6 +1,7 @@
 """Numbers and tables as text."""
 
-from ewad.outputs.text import aligned, counted
+from ewad.config.syntax import counted
+from ewad.outputs.text import aligned
 
 
 def test_one_is_counted_without_a_plural():

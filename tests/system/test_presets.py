@@ -50,7 +50,7 @@ def test_a_look_at_the_broker_gives_a_configuration_that_reads_what_it_sends(
 ) -> None:
     url = f"mqtt://127.0.0.1:{broker.port}"
     done = ewad("init", "--url", url, "--seconds", "1", cwd=tmp_path)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (0, "listening for 1 s\n")
     assert f"{len({topic for topic, _ in MESSAGES})} topics: " in done.stdout
     text = (tmp_path / "ewad.toml").read_text()
     assert 'preset = "tasmota"' in text

@@ -6,27 +6,30 @@ the second (samples.py) reads samples in blocks of bounded memory.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from ewad.errors import needs
+from ewad.config.syntax import quoted
+from ewad.errors import SourceError, needs
 from ewad.ingest.files.archive import Archive
 from ewad.ingest.files.csv import CsvReader
 from ewad.ingest.files.home_assistant import RecorderReader, is_database
 from ewad.ingest.files.influx import AnnotatedReader, LineProtocolReader, is_annotated, is_line_protocol
 from ewad.ingest.files.json_lines import JsonReader, is_json
+from ewad.ingest.files.messages import RecordedMessage
 from ewad.ingest.files.mosquitto_log import MosquittoLog, is_log
 from ewad.ingest.files.options import FileOptions
 from ewad.ingest.files.parquet import ParquetReader, is_parquet
 from ewad.ingest.files.prometheus_json import PrometheusReader, is_prometheus
-from ewad.ingest.files.samples import RecordedMessage, SampleFile
+from ewad.ingest.files.samples import SampleFile
 from ewad.ingest.files.sorting import Chunk
 from ewad.ingest.files.table import FileReader
 
 __all__ = ["READERS", "Chunk", "FileOptions", "RecordedMessage", "SampleFile", "read"]
 
 HEAD_BYTES = 65_536
+FIRST_LINES = 3  # of a file that can't be read
 
 
 class FileFormat(NamedTuple):
@@ -52,12 +55,14 @@ READERS: dict[str, FileFormat] = {
 def read(path: Path, options: FileOptions | None = None, *, certain: bool = False) -> SampleFile:
     """Return the file with everything decided about it.
 
-    Raises SourceError with line, column and remedy; if certain, also where what was guessed could as well be
-    otherwise and the options do not accept that; ConfigError where pandas is not installed.
+    Raises SourceError with line, column and remedy, and the first lines as notes; if certain, also where what
+    was guessed could as well be otherwise and the options do not accept that; ConfigError where pandas is not
+    installed.
     """
     needs("pandas", "files", f"{path}: reading files")
     options = options or FileOptions()
     archive = Archive(path)
+    head = b""
     try:
         head = archive.head(HEAD_BYTES)
         delimited = options.delimiter is not None
@@ -65,7 +70,20 @@ def read(path: Path, options: FileOptions | None = None, *, certain: bool = Fals
         file = SampleFile(archive, chosen.reader(archive, options), options)
         if certain:
             file.refuse_doubts()
+    except SourceError as error:
+        archive.close()
+        for line in _beginning(path, head):
+            error.add_note(line)
+        raise
     except BaseException:
         archive.close()
         raise
     return file
+
+
+def _beginning(path: Path, head: bytes) -> Iterator[str]:
+    """Yield how a file that can't be read begins, for people: what --explain shows then."""
+    lines = head.decode("utf-8", "backslashreplace").splitlines()[:FIRST_LINES]
+    if lines:
+        yield f"{path}: begins so:"
+        yield from (f"  line {number}: {quoted(line, 100)}" for number, line in enumerate(lines, 1))

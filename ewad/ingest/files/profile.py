@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from ewad.config.syntax import quoted
+from ewad.config.syntax import counted, quoted
 from ewad.errors import SourceError
 from ewad.ingest.files import number_times, times
 from ewad.ingest.files.archive import Archive
@@ -273,8 +273,9 @@ class _Profiler:
                 outside = max(column.inner_low - sentinel, sentinel - column.inner_high)
                 if sentinel not in wanted and np.isfinite(width) and outside > max(2.0 * width, 1.0):
                     made.doubts.append(
-                        f"column {quoted(value.name)}: {count:,} readings of {sentinel:g}, all others between"
-                        f" {column.inner_low:g} and {column.inner_high:g} (--missing {sentinel:g} if none)"
+                        f"column {quoted(value.name)}: {counted(count, 'reading')} of {sentinel:g},"
+                        f" all others between {column.inner_low:g} and {column.inner_high:g}"
+                        f" (--missing {sentinel:g} if none)"
                     )
 
     def _fail(self, message: str, line: int | None = None, column: str | None = None) -> NoReturn:

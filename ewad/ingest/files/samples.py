@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from ewad.ingest.files import sorting, summary
 from ewad.ingest.files.archive import Archive
 from ewad.ingest.files.case import Value
 from ewad.ingest.files.clock import Clock
+from ewad.ingest.files.messages import RecordedMessage, messages_in_order
 from ewad.ingest.files.numbers import MISSING, numbers
 from ewad.ingest.files.options import FileOptions, Layout
 from ewad.ingest.files.profile import as_written, profile, text_columns
@@ -25,15 +26,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Floats = NDArray[np.float64]
-
-
-class RecordedMessage(NamedTuple):
-    """A recorded message of a file with the columns time, topic, payload."""
-
-    time: float
-    topic: str
-    payload: bytes
-    retain: bool = False
 
 
 class SampleFile:
@@ -74,9 +66,7 @@ class SampleFile:
     @property
     def sorted(self) -> bool:
         """Whether samples come in order of time: they are sorted where they do not stand so."""
-        return self.profile.order == "sorted" or (
-            self._options.sort is not False and self.layout != "messages"
-        )
+        return self.profile.order == "sorted" or self._options.sort is not False
 
     @property
     def name_column(self) -> str:
@@ -103,7 +93,11 @@ class SampleFile:
         return sorting.in_order(chunks)
 
     def messages(self) -> Iterator[list[RecordedMessage]]:
-        """Yield the messages of a file with the columns time, topic, payload."""
+        """Yield the messages of a file with the columns time, topic, payload, in order of time."""
+        pieces = self._messages()
+        return pieces if self.profile.order == "sorted" or not self.sorted else messages_in_order(pieces)
+
+    def _messages(self) -> Iterator[list[RecordedMessage]]:
         topic, payload = self._roles.streams
         for frame, time in self._timed():
             topics, payloads = frame.table[topic].fillna(""), frame.table[payload].fillna("")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from pathlib import Path
 
-from ewad.config.syntax import format_duration, quoted
+from ewad.config.syntax import counted, format_duration, quoted
 from ewad.ingest.files.profile import FEW, Profile
 from ewad.ingest.files.table import FileReader
 from ewad.ingest.files.times import TextForm
@@ -17,7 +17,7 @@ def lines(path: Path, reader: FileReader, profile: Profile) -> list[str]:
     """Return the file's summary: how it was read, from when to when, which streams, what was left out."""
     roles = profile.roles
     said = [
-        f"{path}: {', '.join([reader.kind, *reader.facts])}; {profile.rows:,} row{'s' * (profile.rows != 1)}",
+        f"{path}: {', '.join([reader.kind, *reader.facts])}; {counted(profile.rows, 'row')}",
         f"  time: {_time(reader, profile)}",
     ]
     if profile.span is not None:
@@ -25,7 +25,7 @@ def lines(path: Path, reader: FileReader, profile: Profile) -> list[str]:
     said.append(f"  streams: {_streams(reader, profile)}")
     said += [f"  {note}" for note in profile.notes]
     if profile.gaps and roles.layout != "messages":
-        said.append(f"  gaps: {profile.gaps:,} cell{'s' * (profile.gaps != 1)} without a reading")
+        said.append(f"  gaps: {counted(profile.gaps, 'cell')} without a reading")
     said += [f"  left out: {count:,} {reason}" for reason, count in profile.left_out.items()]
     said += [f"  guess: {guess}" for guess in profile.guesses]
     return said + [f"  doubt: {doubt}" for doubt in profile.doubts]
@@ -82,12 +82,12 @@ def readable(seconds: float) -> str:
 def _streams(reader: FileReader, profile: Profile) -> str:
     if profile.roles.layout == "messages":
         return (
-            f"recorded messages of {profile.different_streams:,} topics"
+            f"recorded messages of {counted(profile.different_streams, 'topic')}"
             if profile.different_streams
             else ("recorded messages")
         )
     shown = [
-        f"{quoted(name)} ({count:,} row{'s' * (count != 1)}{_unit(profile, name)})"
+        f"{quoted(name)} ({counted(count, 'row')}{_unit(profile, name)})"
         for name, count in list(profile.streams.items())[:FEW]
     ]
     more = profile.different_streams - len(shown)

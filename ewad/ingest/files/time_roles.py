@@ -270,11 +270,10 @@ class TimeDecider(Case):
         if form in number_times.UNIX.values() or elapsed:
             form = forms[-1]
             if not certain and form.to_seconds(np.array(column.high)) < YEAR_1973:
-                said = (
-                    f"column {quoted(column.name)} is the time, in {form.name} from 1970 on (--time-column)"
+                (self.guesses if elapsed else self.doubts).append(
+                    f"no column looks like a time: column {quoted(column.name)} is taken for one,"
+                    f" in {form.name} from 1970 on (--time-column names another)"
                 )
-                numbered = column.counts_up and column.rows > 1
-                (self.doubts if numbered else self.guesses).append(said)
             return form
         if (
             track is not None

@@ -402,3 +402,36 @@ def test_the_time_that_the_clocks_skip_is_read_an_hour_later_and_told(write):
     rows, file = samples(write(content), timezone="Europe/Berlin")
     assert times(rows) == moments("2026-03-29 00:30", "2026-03-29 01:30", "2026-03-29 01:30")
     assert any("that the clocks skip" in each for each in file.doubts)
+
+
+# -- no time at all --
+
+
+@pytest.mark.parametrize(
+    "content", ["temp,hum\n21.5,40\n21.7,41\n21.6,42\n", "n,temp\n1,21.5\n2,21.7\n3,21.6\n"]
+)
+def test_a_table_without_times_is_refused_with_the_remedy(write, content):
+    with pytest.raises(
+        SourceError, match=r"no column looks like a time: .* from 1970 on \(--time-column"
+    ) as told:
+        read(write(content), certain=True)
+    assert "--accept takes it so" in str(told.value)
+    assert len(samples(write(content), accept=True)[0]) == 3
+
+
+def test_a_time_by_its_name_may_count_from_zero(write):
+    rows, file = samples(write("seconds,temp\n1,21.5\n2,21.7\n"))
+    assert times(rows) == [1.0, 2.0]
+    assert file.doubts == []
+
+
+def test_of_a_file_that_can_not_be_read_the_first_lines_are_kept_for_people(write):
+    with pytest.raises(SourceError) as told:
+        read(write("21.5\n21.7\n"))
+    assert told.value.__notes__[1:] == ['  line 1: "21.5"', '  line 2: "21.7"']
+
+
+def test_one_is_no_plural(write):
+    with read(write("time,topic,payload\n1700000000,a/t,3\n")) as file:
+        assert any("recorded messages of 1 topic" in line for line in file.summary())
+        assert any("1 row" in line and "rows" not in line for line in file.summary())
