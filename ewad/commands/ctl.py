@@ -23,7 +23,9 @@ EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S10
 
 @click.group("ctl")
 @CONFIG
-@click.option("--user", help="Who asks, where [http] users_file is set; the password is asked for, or read.")
+@click.option(
+    "--user", help="Ask as this user, where [http] users_file is set; the password is asked for, or read."
+)
 @click.pass_context
 def command(context: click.Context, config: Path | None, user: str | None) -> None:
     """Ask the daemon of this configuration, which runs on this machine, for an action."""
@@ -39,7 +41,7 @@ def _reload(given: tuple[Path | None, str | None]) -> None:
 
 @command.command("forget")
 @click.argument("stream")
-@click.option("--group", help="Its block, where several have a stream of that name.")
+@click.option("--group", help="Mean the stream of this block, where several have one of that name.")
 @click.pass_obj
 def _forget(given: tuple[Path | None, str | None], stream: str, group: str | None) -> None:
     """Forget a STREAM: its series, and what the broker has retained of it, go."""
@@ -48,7 +50,7 @@ def _forget(given: tuple[Path | None, str | None], stream: str, group: str | Non
 
 @command.command("normal")
 @click.argument("stream")
-@click.option("--group", help="Its block, where several have a stream of that name.")
+@click.option("--group", help="Mean the stream of this block, where several have one of that name.")
 @click.pass_obj
 def _normal(given: tuple[Path | None, str | None], stream: str, group: str | None) -> None:
     """Take back the anomaly of a STREAM: its score is 0 until its next sample."""

@@ -8,6 +8,9 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "ewad run --url mqtt://localhost --discover",
     ),
     "gateway": ("ewad gateway -c ewad.toml --log /var/lib/ewad/log --keep 7d",),
+    "spark": (
+        "ewad spark -c ewad.toml --log /var/lib/ewad/log --checkpoint checkpoint --sink parquet:results",
+    ),
     "init": ("ewad init --url mqtt://localhost --seconds 60 -o found.toml",),
     "check": (
         "ewad check",
@@ -30,6 +33,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "train": ("ewad train history.csv --optimizer adam,momentum --epochs 10 -o model.npz",),
     "evaluate": ("ewad evaluate history.csv", "ewad evaluate --protocol fsnet ETTh2.csv"),
     "state": ("ewad state show", "ewad state export -o streams.csv", "ewad state backup copy.db"),
+    "ctl": ("ewad ctl reload", "ewad ctl forget site/attic/temperature"),
     "hash-password": ("ewad hash-password prometheus >> /etc/ewad/http_users",),
     "figures": ("ewad figures docs/figures",),
 }

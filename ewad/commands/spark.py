@@ -25,22 +25,38 @@ LOOK_SECONDS = 1.0  # between looks at whether a signal has come
 
 @click.command("spark")
 @CONFIG
-@click.option("--log", "directory", type=click.Path(path_type=Path), help="Of a gateway, or of several.")
-@click.option("--checkpoint", required=True, help="Where Spark keeps the shards: a folder, or s3a://...")
+@click.option(
+    "--log",
+    "directory",
+    type=click.Path(path_type=Path),
+    help="Read the log of a gateway, or of several, in this folder.",
+)
+@click.option(
+    "--checkpoint", required=True, help="Let Spark keep the shards in this folder, which may be s3a://... ."
+)
 @click.option(
     "--sink",
     "sinks",
     multiple=True,
     metavar="SINK",
-    help="parquet:DIR, metrics, metrics:HOST:PORT or mqtt; may be repeated.",
+    help="Send results to parquet:DIR, metrics, metrics:HOST:PORT or mqtt; may be repeated.",
 )
-@click.option("--partitions", type=click.IntRange(1), help="Of the shards, at the first start; default: 200.")
-@click.option("--trigger", default="1 second", show_default=True, help="How often a batch begins.")
-@click.option("--max-commits", type=click.IntRange(1), help="Of each log a batch at most.")
+@click.option(
+    "--partitions",
+    type=click.IntRange(1),
+    help="Make so many partitions of the shards at the first start; by default 200.",
+)
+@click.option("--trigger", default="1 second", show_default=True, help="Begin a batch so often.")
+@click.option(
+    "--max-commits", type=click.IntRange(1), help="Take no more than so many commits of each log in a batch."
+)
 @click.option("--once", is_flag=True, help="Take what is in the log, and end.")
 @click.option("--repartition", type=click.IntRange(1), help="Only deal shards out to so many partitions.")
 @click.option(
-    "--dump", "target", type=click.Path(path_type=Path), help="Only write each shard's state there."
+    "--dump",
+    "target",
+    type=click.Path(path_type=Path),
+    help="Only write each shard's state into this folder.",
 )
 def command(
     config: Path | None,
