@@ -1,5 +1,6 @@
 """What `ewad run` does without: it starts where no extra is installed; commands name the one they need."""
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -50,6 +51,12 @@ def test_the_extras_bring_what_the_daemon_does_without():
     users = [extras[name] for name in extras if name not in ("dev", "fuzz", "docs", "release")]
     assert set().union(*map(names, users)) - {"ewad"} == set(MODULES)
     assert names(PROJECT["dependencies"]) & set(MODULES) == set()
+
+
+def test_the_page_on_installing_tells_what_each_extra_is_for():
+    page = (ROOT / "docs" / "howto" / "install.md").read_text()
+    users = set(PROJECT["optional-dependencies"]) - {"dev", "fuzz", "docs", "release"}
+    assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == users
 
 
 def test_the_pins_of_a_production_installation_are_those_of_its_dependencies_alone():
