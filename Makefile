@@ -7,9 +7,11 @@ INSTALLED := $(VENV)/.installed
 PEERS := $(VENV)/.peers
 SPARK := $(VENV)/.spark
 RELEASE := $(VENV)/.release
+HASS := build/home-assistant/bin/hass
+HASS_PYTHON ?= $(firstword $(wildcard $(HOME)/.pyenv/versions/3.13.*/bin/python) $(shell command -v python3.13))
 KERNELS := $(shell find ewad/kernels -name '*.py' -o -name '*.pxd')
 
-.PHONY: help demo docs package reference test test-slow test-all coverage fresh lint pictures bench chaos simulate brokers soak scale fuzz
+.PHONY: help demo docs package reference test test-slow test-all coverage fresh lint pictures bench chaos simulate brokers home-assistant soak scale fuzz
 .DELETE_ON_ERROR:
 
 help:
@@ -27,6 +29,7 @@ help:
 	@echo "make chaos    do 500 faults to the network and kill the daemon 800 times: nothing may be lost or doubled"
 	@echo "make simulate try the session against a model broker in 100,000 worlds; ARGS='--seed 7' replays one"
 	@echo "make brokers  kill the daemon 30 times with each broker that is installed: a table of lost and doubled"
+	@echo "make home-assistant  install a real Home Assistant core, by Python 3.13, and show it ewad's devices"
 	@echo "make soak     put twenty million messages through a broker: nothing may grow; takes half an hour"
 	@echo "make scale    kill every process between MQTT and Spark: nothing may be lost or doubled; needs Java 17"
 	@echo "make fuzz     feed ten million inputs, guided by coverage; ARGS='--inputs 100000 decoders' for less"
@@ -90,6 +93,18 @@ simulate: $(INSTALLED)
 
 brokers: $(INSTALLED)
 	$(BIN)/python -m tests.system.brokers $(ARGS)
+
+home-assistant: $(INSTALLED) $(HASS)
+	$(BIN)/python -m pytest tests/home_assistant $(ARGS)
+
+# What its manifests pin: without the network it installs nothing by itself.
+$(HASS):
+	@test -n "$(HASS_PYTHON)" || { echo "Home Assistant needs Python 3.13: make home-assistant HASS_PYTHON=..." >&2; exit 1; }
+	@echo "Installing Home Assistant ..."
+	@$(HASS_PYTHON) -m venv build/home-assistant
+	@build/home-assistant/bin/pip install --quiet homeassistant==2025.1.4
+	@build/home-assistant/bin/pip install --quiet \
+	  paho-mqtt==1.6.1 home-assistant-frontend==20250109.2 numpy==2.2.1
 
 soak: $(INSTALLED)
 	SOAK_MESSAGES=20000000 $(BIN)/python -m pytest -s tests/soak $(ARGS)

@@ -118,7 +118,7 @@ def _failed(error: Exception) -> int:
         case BrokenPipeError():
             # whoever read our output has gone: what is left of it has no reader
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return FAILED
+            return _told("whoever read the output has closed it: nothing more to do", DONE)
     raise error
 
 

@@ -11,12 +11,14 @@ LIMIT_SECONDS = 30.0
 PAUSE_SECONDS = 0.03
 
 
-def until(condition: Callable[[], Found], what: Callable[[], str] | str = "") -> Found:
-    """Return the condition's first true value. Fails with `what` after LIMIT_SECONDS."""
-    deadline = time.monotonic() + LIMIT_SECONDS
+def until(
+    condition: Callable[[], Found], what: Callable[[], str] | str = "", limit_seconds: float = LIMIT_SECONDS
+) -> Found:
+    """Return the condition's first true value. Fails with `what` after limit_seconds."""
+    deadline = time.monotonic() + limit_seconds
     while not (found := condition()):
         if time.monotonic() > deadline:
             told = what if isinstance(what, str) else what()
-            pytest.fail(f"not within {LIMIT_SECONDS:g} s: {told}")
+            pytest.fail(f"not within {limit_seconds:g} s: {told}")
         time.sleep(PAUSE_SECONDS)
     return found

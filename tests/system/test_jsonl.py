@@ -74,8 +74,11 @@ def test_what_has_come_is_written_before_the_daemon_ends(daemon: Piped, broker: 
     assert len(daemon.process.stdout.read().splitlines()) == 200
 
 
-def test_a_reader_that_is_gone_ends_the_daemon_in_silence(daemon: Piped, broker: mosquitto.Mosquitto) -> None:
+def test_a_reader_that_is_gone_ends_the_daemon_which_says_so(
+    daemon: Piped, broker: mosquitto.Mosquitto
+) -> None:
     daemon.process.stdout.close()
     publish(broker.port, [("plant/a", b"1")], qos=1)
-    assert daemon.process.wait(30) == 1
+    assert daemon.process.wait(30) == 0
+    assert daemon.stderr.endswith("ewad: whoever read the output has closed it: nothing more to do\n")
     assert "Traceback" not in daemon.stderr

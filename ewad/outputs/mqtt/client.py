@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import paho.mqtt.client as paho
@@ -24,6 +24,10 @@ CLOSE_SECONDS: Final = 0.8  # for what waits when the daemon ends
 KEEP_ALIVE_SECONDS: Final = 30
 
 
+def _handing_on(take: Callable[[str, bytes, bool], None]) -> Callable[[Any, Any, Any], None]:
+    return lambda client, userdata, message: take(message.topic, message.payload, message.retain)
+
+
 class PublishingClient:
     """Publishes to one broker; `availability` has "online" while it is connected, retained.
 
@@ -34,11 +38,12 @@ class PublishingClient:
         self,
         settings: ConnectionSettings,
         availability: str,
-        listen: tuple[str, Callable[[bytes], None]] | None = None,
+        listen: Sequence[tuple[str, Callable[[str, bytes, bool], None]]] = (),
     ) -> None:
         """Take the connection's settings. Raises ConfigError if its TLS files are unfit.
 
-        listen: a topic to subscribe to, and what takes its payloads.
+        listen: filters to subscribe to before anything is published, and what takes topics and payloads, and
+        whether they were retained.
         """
         self.superseded = 0
         self._settings = settings
@@ -50,6 +55,7 @@ class PublishingClient:
         self._idle = threading.Event()  # nothing waits or is on its way
         self._idle.set()
         self._ending = False
+        self._open = False  # connected, and subscribed
         self._sent = self._answered = 0  # by the thread, and by paho's
         self._failed = False
         self._client = self._new_client(settings)
@@ -72,7 +78,8 @@ class PublishingClient:
         client.on_connect_fail = lambda *_: self._trouble("no connection")
         client.on_disconnect = self._disconnected
         client.on_publish = self._published
-        client.on_message = self._received
+        for topic_filter, take in self._listen:
+            client.message_callback_add(topic_filter, _handing_on(take))
         return client
 
     def start(self) -> None:
@@ -105,7 +112,7 @@ class PublishingClient:
         while not self._ending:
             self._wake.wait()
             self._wake.clear()
-            while self._client.is_connected() and self._sent - self._answered < IN_FLIGHT:
+            while self._open and self._client.is_connected() and self._sent - self._answered < IN_FLIGHT:
                 with self._lock:
                     if not self._waiting:
                         break
@@ -130,21 +137,19 @@ class PublishingClient:
         log.info("publishing url=%s", self._settings.url)
         client.publish(self._availability, "online", qos=1, retain=True)
         self._sent += 1
-        if self._listen is not None:
-            client.subscribe(self._listen[0])
+        for topic_filter, _ in self._listen:
+            client.subscribe(topic_filter)
+        self._open = True
         self._wake.set()
 
     def _disconnected(self, client: Any, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
+        self._open = False
         if not self._ending:
             self._trouble(str(reason))
 
     def _published(self, *_: Any) -> None:
         self._answered += 1
         self._wake.set()
-
-    def _received(self, client: Any, userdata: Any, message: Any) -> None:
-        if self._listen is not None:
-            self._listen[1](message.payload)
 
     def _trouble(self, reason: str) -> None:
         if not self._failed:

@@ -16,6 +16,8 @@ from ewad.engine import GroupSettings
 
 Entity = dict[str, Any]
 
+PREFIX: Final = "ewad_"  # of the names of devices
+
 # unit -> as Home Assistant writes it, and its device class; other units are shown as they are
 UNITS: Final[dict[str, tuple[str, str | None]]] = {
     "celsius": ("°C", "temperature"),
@@ -44,6 +46,11 @@ class Discovery:
     form: Literal["device", "single"]
     daemon: str  # its client id: two daemons may publish the same stream
     availability_topic: str
+
+    @property
+    def filters(self) -> tuple[str, str]:
+        """Where devices are told, and single entities."""
+        return f"{self.prefix}/device/+/config", f"{self.prefix}/+/+/+/config"
 
     @property
     def birth_topic(self) -> str:
@@ -76,7 +83,7 @@ class Discovery:
     def node(self, group: str, stream: str) -> str:
         """Return the stream's name among devices: the same after each restart, whatever its labels are."""
         name = "\0".join((self.daemon, group, stream)).encode(errors="surrogatepass")
-        return f"ewad_{hashlib.sha256(name).hexdigest()[:16]}"
+        return f"{PREFIX}{hashlib.sha256(name).hexdigest()[:16]}"
 
     def _single(self, platform: str, node: str, key: str) -> str:
         return f"{self.prefix}/{platform}/{node}/{key}/config"

@@ -16,6 +16,7 @@ from ewad.engine import GroupSettings
 from ewad.ingest.mqtt.from_configuration import connection_settings
 from ewad.ingest.mqtt.settings import ConnectionSettings
 from ewad.outputs.mqtt.client import PublishingClient
+from ewad.outputs.mqtt.devices import Devices
 from ewad.outputs.mqtt.home_assistant import Discovery
 from ewad.outputs.mqtt.states import Curves, StreamState, states, topic_of
 from ewad.outputs.registry import Labels
@@ -28,12 +29,12 @@ Payloads = dict[str, Any]  # topic -> document
 class _Published:
     """What the broker has of a stream. value: the one that was published last; NaN before the first.
 
-    topics: of its state and its curve.  devices: of Home Assistant's devices; None until they are told.
+    topics: of its state and its curve.  discovered: whether Home Assistant is told of it.
     """
 
     labels: Labels
     topics: tuple[str, ...]
-    devices: dict[str, bytes] | None = None
+    discovered: bool = False
     value: float = math.nan
     held: Payloads = field(default_factory=dict)  # until the end of the interval
 
@@ -56,9 +57,13 @@ class Publisher(Sink):
         self._curves = Curves()
         self._lock = threading.Lock()  # of these, which the timer's thread sees too
         self._connection = publishing_settings(settings)
-        self._discovery = _discovery(settings, self._connection.client_id)
-        born = None if self._discovery is None else (self._discovery.birth_topic, self._born)
-        self._client = PublishingClient(self._connection, self._settings.availability_topic, born)
+        self._devices = self._new_devices()
+        listens = (
+            ()
+            if self._devices is None
+            else [(each, self._locked(take)) for each, take in self._devices.listens]
+        )
+        self._client = PublishingClient(self._connection, self._settings.availability_topic, listens)
         self._timer = _Timer(self._settings.interval_seconds, self._release)
         self._started = False
 
@@ -77,14 +82,17 @@ class Publisher(Sink):
             return
         if earlier._settings.availability_topic != self._settings.availability_topic:
             self._take_back([earlier._settings.availability_topic])
+        if self._devices is not None and earlier._devices is not None:
+            self._devices.succeed(earlier._devices)
         for (group, stream), told in earlier._told.items():
-            before = {*told.topics, *(told.devices or ())}
-            settings = self._groups.get(group)
+            before, settings = {*told.topics}, self._groups.get(group)
             if settings is not None:
-                self._told[group, stream] = mine = _Published(
-                    told.labels, self._topics(group, stream, told.labels)
-                )
-                before -= {*mine.topics, *self._devices(settings, stream, mine)}
+                mine = _Published(told.labels, self._topics(group, stream, told.labels))
+                self._told[group, stream] = mine
+                before -= {*mine.topics}
+                self._discover(settings, stream, mine)
+            if earlier._devices is not None and (settings is None or self._devices is None):
+                self._take_back(earlier._devices.topics_of(group, stream))
             self._take_back(before)
 
     def open(self, groups: Sequence[GroupSettings]) -> None:
@@ -107,16 +115,11 @@ class Publisher(Sink):
             topics = self._topics(group, stream, state.labels)
             self._take_back(() if told is None else {*told.topics} - {*topics})
             told = self._told[group, stream] = _Published(state.labels, topics)
-        if told.devices is None:
-            told.devices = self._devices(state.group, stream, told)
-            self._tell(told.devices)
+        self._discover(state.group, stream, told)
         names = {"stream": stream, "group": group, "labels": dict(state.labels)}
-        payloads = [names | state.document | {"unit": self._units.get(group)}, self._curves.take(state)]
-        told.held = {
-            topic: payload
-            for topic, payload in zip(told.topics, payloads, strict=False)
-            if payload is not None
-        }
+        told.held = {told.topics[0]: names | state.document | {"unit": self._units.get(group)}}
+        if len(told.topics) > 1 and (curve := self._curves.take(state)) is not None:
+            told.held[told.topics[1]] = curve
         deadband = self._settings.deadband
         near = abs(state.document["value"] - told.value) <= deadband  # never to NaN, before the first
         if self._settings.on_change and (not near or deadband == 0.0):
@@ -134,29 +137,31 @@ class Publisher(Sink):
         templates = (self._settings.topic, self._settings.forecast_topic)
         return tuple(topic_of(each, group, stream, labels) for each in templates if each is not None)
 
-    def _devices(self, settings: GroupSettings, stream: str, told: _Published) -> dict[str, bytes]:
-        """Return what Home Assistant is told of a stream, by topic."""
-        if self._discovery is None:
-            return {}
-        unit = self._units.get(settings.name)
-        messages = self._discovery.messages(settings, stream, told.topics[0], unit)
-        return {place: self._encode(device) for place, device in messages}
+    def _discover(self, settings: GroupSettings, stream: str, told: _Published) -> None:
+        """Tell Home Assistant of a stream, once."""
+        if self._devices is not None and not told.discovered:
+            self._devices.tell(settings, stream, told.topics[0], self._units.get(settings.name))
+            told.discovered = True
 
-    def _tell(self, devices: Mapping[str, bytes]) -> None:
-        for place, device in devices.items():
-            self._client.publish(place, device, retain=True)
+    def _new_devices(self) -> Devices | None:
+        publish = self._settings
+        if not publish.home_assistant:
+            return None
+        own = self._connection.client_id
+        found = Discovery(publish.discovery_prefix, publish.discovery, own, publish.availability_topic)
+        return Devices(found, lambda topic, payload: self._client.publish(topic, payload, retain=True))
+
+    def _locked(self, take: Callable[[str, bytes, bool], None]) -> Callable[[str, bytes, bool], None]:
+        def locked(topic: str, payload: bytes, retained: bool) -> None:
+            with self._lock:
+                take(topic, payload, retained)
+
+        return locked
 
     def _take_back(self, topics: Iterable[str]) -> None:
         """Let the broker forget what it keeps there."""
         for topic in topics:
             self._client.publish(topic, b"", retain=True)
-
-    def _born(self, payload: bytes) -> None:
-        """Tell Home Assistant of all streams again: it has started."""
-        if payload == b"online":
-            with self._lock:
-                for told in self._told.values():
-                    self._tell(told.devices or {})
 
     def forgotten(self, settings: GroupSettings, streams: Mapping[str, Labels]) -> None:
         """Let the broker forget what it keeps of these streams, and Home Assistant its devices.
@@ -171,7 +176,8 @@ class Publisher(Sink):
                 for topic in told.topics:
                     self._fresh.pop(topic, None)
                 self._take_back(told.topics if self._settings.retain else ())
-                self._take_back(self._devices(settings, stream, told))
+                if self._devices is not None:
+                    self._devices.take_back(settings, stream)
                 self._curves.forget(settings.name, stream)
 
     def flush(self) -> None:
@@ -202,13 +208,6 @@ def _depends_on(settings: Settings) -> object:
 
 def _same_broker(mine: ConnectionSettings, other: ConnectionSettings) -> bool:
     return (mine.host, mine.port) == (other.host, other.port)
-
-
-def _discovery(settings: Settings, client_id: str) -> Discovery | None:
-    publish = settings.publish
-    if publish is None or not publish.home_assistant:
-        return None
-    return Discovery(publish.discovery_prefix, publish.discovery, client_id, publish.availability_topic)
 
 
 def publishing_settings(settings: Settings) -> ConnectionSettings:
