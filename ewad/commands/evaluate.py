@@ -16,8 +16,9 @@ from ewad.commands.train import chosen_model
 from ewad.config import Settings
 from ewad.engine import ModelSettings
 from ewad.engine.settings import auto
-from ewad.errors import ConfigError
+from ewad.errors import ConfigError, SourceError
 from ewad.evaluation import report
+from ewad.evaluation.anomalies import LabelledFile, anomaly_table, labelled_file, labels_of, spans_of
 from ewad.evaluation.evaluation import Measured, measure
 from ewad.evaluation.protocols import PROTOCOLS, Task
 from ewad.ingest.files import FileOptions
@@ -37,6 +38,12 @@ from ewad.training.history import TrainingHistory
 )
 @click.option(
     "--river", is_flag=True, help="Also measure models of river, where it is installed; this takes long."
+)
+@click.option(
+    "--anomalies",
+    type=click.Path(path_type=Path),
+    metavar="LABELS.json",
+    help="Score anomalies instead, against the labelled windows of this file.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the same as JSON.")
 @file_options
@@ -61,16 +68,22 @@ def evaluate(
     *,
     protocol: str = "series",
     river: bool = False,
+    anomalies: Path | None = None,
     as_json: bool = False,
     file_options: FileOptions | None = None,
 ) -> str:
     """Measure the forecasts on the files, or on all files of folders; return the tables.
 
+    anomalies: labelled windows that the anomaly score is held against instead.
     name: of the model of the settings; without settings the model is auto.  Its horizons are the protocol's.
     Raises SourceError where a file can't be read or does not fit the protocol, ConfigError where a peer or
     the model is not there.
     """
     model = auto("auto") if settings is None else chosen_model(settings, name)
+    if anomalies is not None:
+        if as_json or river or protocol != "series":
+            raise ConfigError("--anomalies: not together with --json, --river and --protocol")
+        return anomaly_table(list(_labelled(files, anomalies, model, file_options)))
     tasks = [task for path in _listed(files) for task in _tasks(path, protocol, file_options)]
     measured = [_measure(task, model, river) for task in tasks]
     return report.as_json(measured) if as_json else report.text(measured)
@@ -82,10 +95,32 @@ def _listed(files: Sequence[Path]) -> Iterator[Path]:
         if not path.is_dir():
             yield path
             continue
-        inside = sorted(p for p in path.iterdir() if p.is_file() and not _is_no_data(p))
+        inside = sorted(p for p in path.rglob("*") if p.is_file() and not _is_no_data(p))
         if not inside:
             raise ConfigError(f"{path}: expected a folder of files, got none in it")
         yield from inside
+
+
+def _labelled(
+    files: Sequence[Path], labels_file: Path, model: ModelSettings, options: FileOptions | None
+) -> Iterator[LabelledFile]:
+    """Yield the files that are labelled, scored; tell of those that are not."""
+    labels = labels_of(labels_file)
+    inside = [path for path in _listed(files) if path.resolve() != labels_file.resolve()]
+    hidden = not sys.stderr.isatty()
+    with click.progressbar(inside, label="anomalies", file=sys.stderr, hidden=hidden) as bar:
+        for path in bar:
+            spans = spans_of(path, labels)
+            if spans is None:
+                click.echo(f"{path}: not in {labels_file}, left out", err=True)
+                continue
+            with TrainingHistory([path], options) as history:
+                if len(history) != 1:
+                    raise SourceError(
+                        f"{path}: expected one series to hold against windows, got {len(history)}"
+                    )
+                (stream,) = history
+                yield labelled_file(path.stem, *history[stream], spans, model)
 
 
 def _is_no_data(path: Path) -> bool:
