@@ -163,6 +163,8 @@ async def test_health_tells_an_example_of_each_rejection():
             "(() => { const row = document.querySelector('tbody tr');"
             " return row && [...row.cells].map((cell) => cell.innerText); })()"
         )
+        current = await page.evaluate("document.querySelector('nav [aria-current=page]').innerText")
+        assert current == "Health"
         assert row == ["too large", "site/<b>hall</b>/?", "temperature", "–", "2"]
 
 

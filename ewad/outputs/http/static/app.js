@@ -17,6 +17,10 @@ function route() {
   if (address.has("stream")) close = showStream(main, address.get("stream"), address.get("group"));
   else if (location.hash === "#health") close = showHealth(main);
   else close = showStreams(main);
+  const here = location.hash === "#health" ? "#health" : "#";
+  for (const link of document.querySelectorAll("nav a")) {
+    if (link.getAttribute("href") === here) link.setAttribute("aria-current", "page"); else link.removeAttribute("aria-current");
+  }
 }
 
 async function tellStatus() {

@@ -1,0 +1,37 @@
+"""make demo: what it installs is what running needs."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def commands(target):
+    """Return what make would do for a target where nothing is installed."""
+    if shutil.which("make") is None:
+        pytest.skip("make isn't installed")
+    command = ["make", "--dry-run", "--always-make", "VENV=/nowhere", target]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
+def pins(name):
+    lines = (ROOT / name).read_text().splitlines()
+    return {line.split()[0] for line in lines if line and not line.startswith(" ")}
+
+
+def test_the_demo_needs_no_development_tools():
+    demo = commands("demo")
+    assert "-r requirements-demo.txt" in demo
+    assert "requirements-dev.txt" not in demo
+    assert demo.count("Setting up") == 3  # it says how far it is
+
+
+def test_the_tests_bring_the_development_tools():
+    assert "-r requirements-dev.txt" in commands("test")
+
+
+def test_the_demo_runs_on_what_the_tests_run_on():
+    assert pins("requirements-demo.txt") <= pins("requirements-dev.txt")
