@@ -155,7 +155,7 @@ def build(uid: str, title: str, description: str, rows: Sequence[Any], one: bool
             variable("horizon", f"label_values(ewad_forecast_value{{{STREAMS}}}, horizon)", False)
         )
         made.with_variable(ahead())
-    made.annotation(annotation("Anomalies", f"ewad_anomaly_score{{{STREAMS}}} > 1", "red"))
+    made.annotation(annotation("Anomalies", f"ewad_anomaly{{{STREAMS}}} == 1", "red"))
     restarts = f"resets(ewad_messages_received_total{{{DAEMON}}}[1m]) > 0"
     made.annotation(annotation("Restarts of ewad", restarts, "blue"))
     made.link(_link("All streams" if one else "One stream", f"/d/{UID if one else STREAM_UID}", True))

@@ -118,9 +118,9 @@ OVERVIEW = [
             ),
             single("Streams", f"sum(ewad_streams{{{DAEMON}}})", "Streams known."),
             single(
-                "Outside now",
-                f"sum(ewad_anomaly_score{{{STREAMS}}} > bool 1)",
-                "Streams whose last value fell outside its prediction interval.",
+                "Anomalous",
+                f"sum(ewad_anomaly{{{STREAMS}}})",
+                "Streams that are in an anomaly.",
             ),
             single(
                 "Messages",
@@ -163,7 +163,7 @@ OVERVIEW = [
             ),
             Shown("Values", [by_stream("ewad_value")], wide=12, high=10),
             Shown(
-                "The ten farthest outside",
+                "The ten highest anomaly scores",
                 [Query(f"topk(10, ewad_anomaly_score{{{STREAMS}}})", "{{stream}}")],
             ),
             Shown(
@@ -308,6 +308,14 @@ ONE_STREAM = [
                 most=1.0,
             ),
             Shown("Anomaly score", [by_stream("ewad_anomaly_score", "score")], wide=8, least=0.0),
+            Shown("Reasons of anomalies", [by_stream("ewad_anomaly_reason", "{{part}}")], wide=12, high=6),
+            Shown(
+                "Anomalous, and stuck",
+                [by_stream("ewad_anomaly", "anomaly"), by_stream("ewad_stream_stuck", "stuck")],
+                "Whether the stream is in an anomaly, and whether it reports the same value for too long.",
+                high=6,
+                states=("no", "yes"),
+            ),
             Shown(
                 "Who has the say",
                 [Query(f"ewad_expert_weight{{{AHEAD}}}", "{{expert}}")],

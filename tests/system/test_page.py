@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -157,6 +158,25 @@ async def test_who_has_the_say_is_drawn_while_one_watches():
         np.testing.assert_allclose([float(said[name]) for name in experts], weights, atol=0.006)
 
 
+async def test_an_anomaly_is_told_in_words():
+    async with opened() as (world, page):
+        await page.until(f"{READY} === 2")
+        world.observe([80.0], at=2000.0)
+        row = "[...document.querySelectorAll('tbody tr')].find((each) => each.innerText.includes('office'))"
+        cell = f"{row}.querySelector('td[data-name=anomaly]')"
+        await page.until(f"{cell}.className.includes('alarm')")
+        url = f"{world.url}/api/v1/streams/site%2Foffice%2Ftemperature"
+        async with aiohttp.ClientSession() as session, session.get(url) as response:
+            now = (await response.json())["now"]
+        assert now["anomalous"]
+        assert len(now["reasons"]) == 1
+        words = await page.evaluate(f"import('/page/text.js').then((t) => t.unusual({json.dumps(now)}))")
+        assert await page.evaluate(f"{cell}.innerText") == f"{words}, {now['anomaly']:.2f}"
+        assert "_" not in words
+        await page.evaluate(f"{row}.querySelector('a.name').click()")
+        await page.until(f"document.querySelector('.story')?.innerText.startsWith('This stream {words}.')")
+
+
 async def test_health_tells_an_example_of_each_rejection():
     async with opened("#health") as (_, page):
         row = await page.until(
@@ -254,7 +274,8 @@ async def test_the_words_for_numbers_are_right():
             "t.worth(0.234), t.worth(-0.05), t.worth(0.001), t.worth(null),"
             "t.ago(1000, 1000.5), t.ago(1000, 1061), t.ago(1000, 1000 + 7200), t.window('0.9'),"
             "t.sparkline([1, null, 2, 3], 30, 10).line, t.number(23.5), t.worthAlone(0.234),"
-            "t.worthAlone(0), t.sparkline([1, 2, 3], 30, 10, [{horizon: 1, value: 3, lower: 2, upper: 5}])])"
+            "t.worthAlone(0), t.unusual({anomalous: true, reasons: ['level'], stuck: true}),"
+            "t.sparkline([1, 2, 3], 30, 10, [{horizon: 1, value: 3, lower: 2, upper: 5}])])"
         )
         assert said == [
             *("–", "0.123", "1,234,568", "21.46 °C", "1.000e-7"),
@@ -263,7 +284,13 @@ async def test_the_words_for_numbers_are_right():
             "as good as “nothing changes”",
             "not known yet",
             *("now", "61 s ago", "2 h ago", "about 10 samples"),
-            *("M0.0 10.0M20.0 5.0L30.0 0.0", "23.50", "23 % better", "as good"),
+            *(
+                "M0.0 10.0M20.0 5.0L30.0 0.0",
+                "23.50",
+                "23 % better",
+                "as good",
+                "has another level, and is stuck",
+            ),
             {
                 "line": "M0.0 10.0L10.0 7.5L20.0 5.0",
                 "path": "M20.0 5.0L30.0 5.0",

@@ -27,7 +27,8 @@ class Forecast(msgspec.Struct):
 class Stream(msgspec.Struct):
     """How one stream stands. smoothed, deviation: by beta.  stale: silent for longer than stale_after.
 
-    recent: its last values, where asked for.
+    anomalous: whether it is in an anomaly; reasons: what was the rarest in it.  stuck: whether it reports one
+    value for too long.  recent: its last values, where asked for.
     """
 
     stream: str
@@ -42,6 +43,9 @@ class Stream(msgspec.Struct):
     deviation: dict[str, Number]
     forecasts: list[Forecast]
     anomaly: Number
+    anomalous: bool
+    reasons: list[str]
+    stuck: bool
     recent: list[Number] = []
 
 

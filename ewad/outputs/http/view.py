@@ -205,6 +205,9 @@ class View:
             deviation=told.by("beta", "smoothed_stddev", row),
             forecasts=told.forecasts(row),
             anomaly=told.one("anomaly_score", row),
+            anomalous=told.one("anomaly", row) == 1,
+            reasons=[part for part, one in told.by("part", "anomaly_reason", row).items() if one],
+            stuck=told.one("stream_stuck", row) == 1,
             recent=last,
         )
 

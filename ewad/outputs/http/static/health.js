@@ -47,7 +47,7 @@ function parts(status, rate) {
       ["State file", !state ? "none: nothing survives a restart" : state.writable ? `${count(Math.round(state.file_bytes / 1024))} KiB` : "can't be written; the log says why"],
       ...(state ? [["Last snapshot", ago(state.snapshot_time, Date.now() / 1000)], ["Damaged files set aside", count(state.damaged)]] : []),
     ]),
-    make("h2", {}, "Messages that were not used"),
+    make("h3", {}, "Messages that were not used"),
     rejected.length
       ? table(["Reason", "Example: topic", "Block", "Field", "Messages"], rejected.map(([reason, n]) => {
         const { topic = "–", block = "–", field = "–" } = status.examples[reason] ?? {};

@@ -4,7 +4,7 @@ import { follow, get, pathOf } from "./api.js";
 import { breakable, facts, make, say, table } from "./dom.js";
 import { Panel } from "./panel.js";
 import { COLOURS, seriesOf, tail } from "./series.js";
-import { ago, number, span, story, unitOf, window, worth, worthAlone } from "./text.js";
+import { ago, number, span, story, unitOf, unusual, window, worth, worthAlone } from "./text.js";
 
 const POINTS = 720, DETAIL_MS = 5000;
 const SPANS = [60, 240, POINTS]; // points that the chart shows, unless zoomed
@@ -81,7 +81,7 @@ export function showStream(main, name, group) {
     now = stream;
     say(value, number(stream.value, stream.unit));
     say(words, story(stream, curve?.forecast ?? [], interval));
-    value.className = stream.anomaly > 1 ? "value alarm" : "value";
+    value.className = unusual(stream) ? "value alarm" : "value";
     chips.replaceChildren(...[["group", stream.group], ...Object.entries(stream.labels)].map(([key, text]) => make("li", {}, make("span", { class: "quiet" }, `${key} `), text)));
     const [ahead] = stream.forecasts;
     numbers.replaceChildren(
@@ -89,7 +89,7 @@ export function showStream(main, name, group) {
         ...Object.entries(stream.smoothed).map(([beta, each]) => [`Smoothed over ${window(beta)}`, `${number(each, stream.unit)} ± ${number(stream.deviation[beta])}`]),
         ...(ahead ? [["The forecast is", worth(ahead.skill)]] : []),
         ...(ahead?.coverage != null ? [["Values inside their interval", `${Math.round(ahead.coverage * 100)} %${interval ? ` of the ${Math.round(interval * 100)} % asked for` : ""}`]] : []),
-        ["Anomaly score", stream.anomaly === null ? "–" : `${stream.anomaly.toFixed(2)}${stream.anomaly > 1 ? ", outside" : ""}`],
+        ["Anomaly score", stream.anomaly === null ? "–" : `${stream.anomaly.toFixed(2)}${stream.anomalous ? ", in an anomaly" : ""}`],
         ["Samples", stream.samples.toLocaleString("en")],
         ["Last seen", `${ago(stream.time, Date.now() / 1000)}${stream.stale ? ", silent for too long" : ""}`],
       ]),
@@ -178,7 +178,8 @@ const MEANINGS = [
   ["Smoothed", "The exponentially weighted average v = beta v + (1 - beta) x. It looks back over about 1 / (1 - beta) samples: a larger beta is smoother, and later. Divided by 1 - beta^t (bias correction) it is right from the first sample on; without that it starts at 0."],
   ["Forecast and interval", "What the model expects so many samples ahead, and the range that holds the value as often as was asked for. The interval widens when values fall outside, and narrows when not."],
   ["Worth", "How much smaller the squared error is than that of “nothing changes”, over about the last 200 forecasts."],
-  ["Anomaly score", "How far the value fell from its forecast, in half-widths of the interval: above 1 it was outside. One in ten is, at 90 %."],
+  ["Anomaly score", "How rarely this stream does what it has just done: 1 is once in 1,000 quiet samples, 2 once in a million. An anomaly begins above 1, and ends when it has been quiet for some samples and a minute. Circles mark something more usual: values outside their interval, one in ten at 90 %."],
+  ["Stuck", "The stream reports the same value for longer than stuck_after, or than it ever did."],
   ["Who has the say", "The forecast is a mixture of experts. Each has a weight by how good its forecasts were; whoever was right more often than chance allows gets more of it."],
   ["Loss and learning rate", "The cost of the last mini-batches, averaged, in squared units of a typical step; and how large the steps of the optimizer are now. A plateau is where the loss no longer falls."],
 ];

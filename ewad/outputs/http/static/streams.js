@@ -2,9 +2,9 @@
 
 import { follow, get } from "./api.js";
 import { breakable, make, say } from "./dom.js";
-import { ago, number, sparkline, worthAlone } from "./text.js";
+import { ago, number, sparkline, unusual, worthAlone } from "./text.js";
 
-const PAGE = 50, RECENT = 60, LOOK_MS = 5000, TYPING_MS = 250;
+const PAGE = 50, RECENT = 60, LOOK_MS = 5000, SOON_MS = 1000, TYPING_MS = 250;
 const WIDE = 208, HIGH = 40; // of a small curve
 const SORTS = [
   ["name", "by name"], ["anomaly", "anomalous first"], ["time", "last seen first"],
@@ -18,7 +18,7 @@ export function showStreams(main) {
   const found = make("p", { class: "quiet small", role: "status" });
   const earlier = make("button", { type: "button", click: () => turn(-PAGE) }, "Earlier");
   const later = make("button", { type: "button", click: () => turn(PAGE) }, "Later");
-  let rows = new Map(), unfollow = () => {}, followed = "", timer = 0, closed = false, before = null;
+  let rows = new Map(), unfollow = () => {}, followed = "", timer = 0, closed = false, before = null, rated = false;
 
   const search = make("input", { type: "search", placeholder: "Search names, groups, labels", "aria-label": "Search streams", input: () => {
     wanted.search = search.value;
@@ -29,7 +29,7 @@ export function showStreams(main) {
     ...SORTS.map(([key, text]) => make("option", { value: key }, text)));
   const group = make("select", { "aria-label": "Group", hidden: true, change: () => { wanted.group = group.value; wanted.after = 0; again(0); } });
   const head = ["Stream", "Recent", "Value", "Smoothed", "Forecast", "Than “nothing changes”", "Anomaly", "Seen"];
-  const tiles = Object.fromEntries([["streams", "streams"], ["anomalous", "outside their intervals"], ["rate", "messages a second"], ["unused", "messages not used"]]
+  const tiles = Object.fromEntries([["streams", "streams"], ["anomalous", "in an anomaly"], ["rate", "messages a second"], ["unused", "messages not used"]]
     .map(([name, text]) => [name, { number: make("strong", {}, "–"), text: make("span", {}, text) }]));
   const tile = ({ number: strong, text }, attributes) => make(attributes.href || attributes.click ? (attributes.href ? "a" : "button") : "div", { class: "tile", ...attributes }, strong, text);
   main.append(
@@ -73,7 +73,8 @@ export function showStreams(main) {
     rows = next;
     body.replaceChildren(...[...rows.values()].map((row) => row.element));
     watch();
-    again(LOOK_MS);
+    again(rated ? LOOK_MS : SOON_MS); // a rate takes two looks
+    rated = true;
   }
 
   function sum(groups, status) {
@@ -82,7 +83,6 @@ export function showStreams(main) {
     say(tiles.streams.number, status.streams.toLocaleString("en"));
     say(tiles.streams.text, status.streams === 1 ? "stream" : "streams");
     say(tiles.anomalous.number, anomalous.toLocaleString("en"));
-    say(tiles.anomalous.text, anomalous === 1 ? "outside its interval" : "outside their intervals");
     tiles.anomalous.number.className = anomalous ? "alarm" : "";
     if (before) say(tiles.rate.number, Math.round((status.received - before.received) / (at - before.at)).toLocaleString("en"));
     say(tiles.unused.number, unused.toLocaleString("en"));
@@ -140,8 +140,9 @@ class Row {
     say(this.bounds, !ahead || ahead.lower === null ? "" : `${number(ahead.lower)} to ${number(ahead.upper)}`);
     say(this.cells.worth, ahead ? worthAlone(skill) : "no model");
     this.cells.worth.className = skill === null ? "quiet small" : skill >= 0.005 ? "small better" : skill <= -0.005 ? "small worse" : "small";
-    say(this.cells.anomaly, stream.anomaly === null ? "–" : stream.anomaly > 1 ? `outside, ${stream.anomaly.toFixed(1)}` : stream.anomaly.toFixed(1));
-    this.cells.anomaly.className = stream.anomaly > 1 ? "alarm" : stream.anomaly === null ? "quiet" : "";
+    const what = unusual(stream);
+    say(this.cells.anomaly, what ? `${what}${stream.anomalous ? `, ${number(stream.anomaly)}` : ""}` : stream.anomaly === null ? "–" : stream.anomaly.toFixed(1));
+    this.cells.anomaly.className = what ? "alarm small" : stream.anomaly === null ? "quiet" : "";
     say(this.cells.seen, ago(stream.time, Date.now() / 1000));
     this.element.className = stream.stale ? "stale" : "";
     const paths = sparkline(this.recent, WIDE, HIGH, stream.forecasts);

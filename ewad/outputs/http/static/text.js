@@ -33,6 +33,17 @@ export function worth(skill) {
 /** The same where the words beside it say than what. */
 export function worthAlone(skill) { return worth(skill).replace(/ (than )?“nothing changes”/, "").replace(/ as$/, ""); }
 
+const PARTS = {
+  jump: "jumped", run: "has been off for some samples", drift: "drifts away", level: "has another level", spread: "moves otherwise than usual",
+  outside: "is outside all it ever was",
+};
+
+/** What is unusual about a stream, as the end of a sentence about it; "" where nothing is. */
+export function unusual(stream) {
+  const said = stream.anomalous ? stream.reasons.map((part) => PARTS[part] ?? part) : [];
+  return [...said, ...(stream.stuck ? ["is stuck"] : [])].join(", and ");
+}
+
 /** How a stream stands, in sentences. interval: the share of values that its intervals are meant to hold, or null. */
 export function story(stream, ahead, interval) {
   const said = [], [beta] = Object.keys(stream.smoothed);
@@ -50,7 +61,8 @@ export function story(stream, ahead, interval) {
     const skill = stream.forecasts[0]?.skill ?? null;
     if (skill !== null) said.push(`Forecasts of the next are ${worth(skill)}.`);
   }
-  if (stream.anomaly > 1) said.push("It has left the interval that was expected of it.");
+  const what = unusual(stream);
+  if (what) said.unshift(`This stream ${what}.`);
   return said.join(" ");
 }
 
