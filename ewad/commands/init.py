@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import sys
 import tomllib
 from collections.abc import Callable, Sequence
@@ -87,7 +88,8 @@ def write(url: str | None, seconds: float, output: Path) -> str:
             file.write(text)
     except OSError as error:
         raise SourceError(f"{output}: can't write it: {error.strerror}") from error
-    return f"{found.summary}\nwritten: {output}; see `ewad check`, then `ewad run`"
+    given = "" if output == DEFAULT_CONFIG else f" -c {shlex.quote(str(output))}"
+    return f"{found.summary}\nwritten: {output}; see `ewad check{given}`, then `ewad run{given}`"
 
 
 def settings(url: str | None, listen: str | None, seconds: float) -> Settings:

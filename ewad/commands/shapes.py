@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ewad.config import StreamSettings, parse, presets
-from ewad.config.syntax import LABEL, RESERVED_LABELS
+from ewad.config.syntax import LABEL, RESERVED_LABELS, counted
 from ewad.errors import DecodeError
 from ewad.ingest.block import StreamBlock
 from ewad.ingest.formats.fields import numbers
@@ -47,8 +47,8 @@ class ProposedBlocks:
     def summary(self) -> str:
         """What was found, in a line."""
         return (
-            f"{self.topics} topics: {len(self.blocks)} blocks, {len(self.streams)} streams;"
-            f" {len(self.unread)} topics without numbers"
+            f"{counted(self.topics, 'topic')}: {counted(len(self.blocks), 'block')},"
+            f" {counted(len(self.streams), 'stream')}; {counted(len(self.unread), 'topic')} without numbers"
         )
 
     @property
@@ -82,7 +82,7 @@ def described(payloads: Payloads, url: str) -> ProposedBlocks:
         n = sum(1 for each in known.values() if each == name)
         names.add(name)
         found.blocks.append(
-            f"# {n} topics look like those of {name}: see `ewad presets {name}`\n"
+            f"# {counted(n, 'topic')} as {name} has them: see `ewad presets {name}`\n"
             f"[[stream]]\npreset = {json.dumps(name)}"
         )
     for shape, topics in _shapes(rest, found.unread).items():
@@ -170,7 +170,7 @@ def _block(shape: MessageShape, topics: list[str], payloads: Payloads, names: se
     names.add(name)
     sample = payloads[topics[0]][:60].decode("utf-8", "replace")
     lines = [
-        f"# {len(topics)} topics, such as {json.dumps(topics[0])} with {json.dumps(sample)}",
+        f"# {counted(len(topics), 'topic')}, such as {json.dumps(topics[0])} with {json.dumps(sample)}",
         "[[stream]]",
         f"name = {json.dumps(name)}",
         f"topic = {json.dumps(template, ensure_ascii=False)}",

@@ -93,3 +93,9 @@ def test_discovery_goes_with_an_address_alone(options, tmp_path):
         2,
         "ewad: --discover: only together with --url, --listen and --seconds\n",
     )
+
+
+def test_what_was_found_is_counted_in_words():
+    assert described({"a/b": b"1"}, "mqtt://localhost").summary == (
+        "1 topic: 1 block, 1 stream; 0 topics without numbers"
+    )

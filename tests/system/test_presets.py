@@ -52,6 +52,7 @@ def test_a_look_at_the_broker_gives_a_configuration_that_reads_what_it_sends(
     done = ewad("init", "--url", url, "--seconds", "1", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "listening for 1 s\n")
     assert f"{len({topic for topic, _ in MESSAGES})} topics: " in done.stdout
+    assert done.stdout.endswith("see `ewad check`, then `ewad run`\n")
     text = (tmp_path / "ewad.toml").read_text()
     assert 'preset = "tasmota"' in text
     topic, payload, expected = FIRST["tasmota"]
@@ -59,6 +60,12 @@ def test_a_look_at_the_broker_gives_a_configuration_that_reads_what_it_sends(
     for stream, value in expected.items():
         assert f'"{stream}"' in explained.stdout
         assert f"value: {float(value)!r}" in explained.stdout
+
+
+def test_what_to_do_next_names_the_file_that_was_written(broker: Mosquitto, tmp_path: Path) -> None:
+    url = f"mqtt://127.0.0.1:{broker.port}"
+    done = ewad("init", "--url", url, "--seconds", "1", "-o", "found it.toml", cwd=tmp_path)
+    assert done.stdout.endswith("see `ewad check -c 'found it.toml'`, then `ewad run -c 'found it.toml'`\n")
 
 
 def test_discovery_runs_on_what_it_finds(broker: Mosquitto, tmp_path: Path) -> None:
@@ -85,7 +92,7 @@ def test_a_broker_of_nothing_says_what_to_do(tmp_path: Path) -> None:
     with mosquitto.running(tmp_path / "mosquitto") as silent:
         url = f"mqtt://127.0.0.1:{silent.port}"
         done = ewad("init", "--url", url, "--seconds", "0.3", cwd=tmp_path)
-    said = daemons.failed(done, 1)
+    said = daemons.failed(done, 1, lines=2)  # what it does, and what came of it
     assert "no message in 0.3 s" in said
     assert "--seconds" in said
     assert not (tmp_path / "ewad.toml").exists()
