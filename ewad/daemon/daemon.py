@@ -30,6 +30,7 @@ from ewad.daemon.parts import (
     session_of,
     tell,
     units_of,
+    warn_of_share,
 )
 from ewad.daemon.reloader import Reloader
 from ewad.daemon.signals import SIGNALS
@@ -111,6 +112,7 @@ class Daemon:
         self.clock = make_clock(self.engine)
         self.intake = new_intake(self.engine, settings)
         refuse_foreign(self.intake, self.engine, settings)
+        warn_of_share(settings)
         self._forgotten = self.intake.adopt()
         self._log_homeless(self._forgotten)
         self.sinks = Sinks(settings, settings.group_settings())

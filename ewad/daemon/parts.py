@@ -70,6 +70,20 @@ def session_of(settings: Settings) -> str:
     return f"{settings.client_id} at {settings.mqtt.url}"
 
 
+def warn_of_share(settings: Settings) -> None:
+    """Say that other members of a $share group take samples of the same streams, if there are any."""
+    if settings.shard is not None:  # which refuses it, or the broker deals out whole topics
+        return
+    for block in settings.streams:
+        for topic in block.topics:
+            if topic.startswith("$share/"):
+                log.warning(
+                    'topic "%s" is shared: if another client is in its group, each gets a part of a '
+                    "stream's samples, and averages and forecasts are wrong; see [shard]",
+                    topic,
+                )
+
+
 def units_of(settings: Settings) -> list[str | None]:
     """Return the unit of each group's values, None where it is not told."""
     return [block.unit for block in settings.streams]

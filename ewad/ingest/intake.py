@@ -162,6 +162,11 @@ class Intake:
             self._faults.note_late(block, name, float(group.time[row] - batch.time[late]))
 
     @property
+    def arrival(self) -> float:
+        """When the last message arrived, Unix seconds; 0 before the first."""
+        return self._arrival
+
+    @property
     def waiting(self) -> bool:
         """Whether samples wait to be observed."""
         return any(self.blocks[group].rows for group in chain(self._queue, self._unsorted))

@@ -101,13 +101,14 @@ class Collector:
         group, known = self.engine.groups[batch.group], self._known[batch.group]
         rows, stream = np.unique(batch.stream[part], return_inverse=True)
         at = rows.tolist()
+        names, labels = group.streams.names, known.labels
         return Record(
             shard,
             self.count,
             group.name,
             batch.arrival,
-            [group.streams.names[row] for row in at],
-            msgspec.msgpack.encode([known.labels[row] for row in at]),
+            [names[row] for row in at],
+            msgspec.msgpack.encode([labels[row] for row in at]),
             stream.astype(np.uint32),
             batch.time[part],
             batch.value[part],

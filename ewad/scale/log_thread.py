@@ -20,7 +20,7 @@ class Job(NamedTuple):
     records: list[Record]
     notes: Acknowledgements
     arrival: float
-    done: Callable[[], None]
+    done: Callable[[], object]
 
 
 class Destination(Protocol):

@@ -38,6 +38,14 @@ def ewad(model: str, directory: Path, port: int, qos: int) -> list[str]:
     return [sys.executable, "-m", "ewad", "run", "-c", str(config)]
 
 
+def gateway(directory: Path, port: int, qos: int) -> list[str]:
+    """Return the command of the gateway: eight shards, everything on the disk before it is acknowledged."""
+    ewad("", directory, port, qos)
+    config = directory / "ewad.toml"
+    config.write_text(config.read_text() + '[shard]\ncount = 8\n[state]\ncommit_interval = "250ms"\n')
+    return [sys.executable, "-m", "ewad", "gateway", "-c", str(config), "--log", str(directory / "log")]
+
+
 def mosquitto_sub(directory: Path, port: int, qos: int) -> list[str] | None:
     """Return the command of the C subscriber; it prints to nowhere."""
     program = find("mosquitto_sub")
@@ -106,6 +114,7 @@ TARGETS = {"ewad, smoothing": (0.20, 0.12), "ewad, linear model": (0.25, 0.16)} 
 SUBSCRIBERS: dict[str, Callable[[Path, int, int], list[str] | None]] = {
     "ewad, smoothing": lambda *at: ewad("", *at),
     "ewad, linear model": lambda *at: ewad(MODEL, *at),
+    "ewad, gateway": gateway,
     "mosquitto_sub (C)": mosquitto_sub,
     GO_EXPORTER: go_exporter,
     "collectd (C)": collectd,

@@ -38,9 +38,10 @@ pytestmark = [
 ]
 
 MESSAGES = int(os.environ.get("SCALE_MESSAGES", "75000"))
-PATIENCE_SECONDS = 300.0  # for a start of Spark on a busy machine
+PATIENCE_SECONDS = 900.0  # for a start of Spark on a busy machine
 ROUND = ("worker", "gateway", "driver", "worker", "executor", "gateway")
-CLUSTER = "local-cluster[2,1,1024]"  # executors are processes of their own
+# Executors that are processes of their own; with SCALE_MASTER="local[2]" the driver is the executor too.
+MASTER = os.environ.get("SCALE_MASTER", "local-cluster[2,1,1024]")
 
 
 class Spark:
@@ -49,7 +50,7 @@ class Spark:
     def __init__(self, directory: Path, settings: Path) -> None:
         self._directory, self._settings = directory, settings
         self._output = directory / "spark"
-        submit = f"--master {CLUSTER} --conf spark.ui.enabled=false pyspark-shell"
+        submit = f"--master {MASTER} --conf spark.ui.enabled=false pyspark-shell"
         self._environ = environment(
             PYSPARK_SUBMIT_ARGS=submit, PYTHONWARNINGS="ignore", SPARK_LOCAL_IP="127.0.0.1"
         )
@@ -135,7 +136,7 @@ def test_nothing_is_lost_or_doubled_whatever_is_killed(tmp_path):
             spark.start(*arguments, *sink)
             with NumberedPublisher(broker.port, pause_seconds=0.02) as publisher:
                 wait_for(lambda: batches(tmp_path) > 0, spark)
-                for what in ROUND:
+                for what in ROUND if "cluster" in MASTER else (each for each in ROUND if each != "executor"):
                     before = batches(tmp_path)
                     wait_for(lambda before=before: batches(tmp_path) > before + 1, spark)
                     time.sleep(random.random())  # any moment of a batch will do
