@@ -53,7 +53,8 @@ class Intake:
     REASONS from the start), last_rejected has one of each; absent counts those in which no block found any
     of its fields, which is no fault. A retained message whose value is the stream's last is a copy, not a
     sample.
-    foreign: messages of topics that belong to other shards; they count nowhere else.
+    foreign: messages of topics that belong to other shards; they count nowhere else.  arrival: of the last
+    message, Unix seconds.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class Intake:
         for block in self.blocks:
             for place, template in enumerate(block.templates):
                 self._templates.add(template.levels, (block.group, place))
-        self._arrival = 0.0
+        self.arrival = 0.0
         self._read: set[int] = set()  # groups that got samples from the messages at hand
         self._unsorted: set[int] = set()  # groups that got samples since `_queue` was made
         self._queue: list[int] = []  # groups whose samples wait, the first one last
@@ -136,7 +137,7 @@ class Intake:
     def _consumed(self, messages: int, arrival: float) -> None:
         """Count messages, and note when their samples arrived."""
         self.received += messages
-        self._arrival = arrival
+        self.arrival = arrival
         for group in self._read:
             self.blocks[group].mark_arrival(arrival)
         self._unsorted |= self._read
@@ -162,11 +163,6 @@ class Intake:
             self._faults.note_late(block, name, float(group.time[row] - batch.time[late]))
 
     @property
-    def arrival(self) -> float:
-        """When the last message arrived, Unix seconds; 0 before the first."""
-        return self._arrival
-
-    @property
     def waiting(self) -> bool:
         """Whether samples wait to be observed."""
         return any(self.blocks[group].rows for group in chain(self._queue, self._unsorted))
@@ -180,7 +176,7 @@ class Intake:
             group = self._queue[-1]
             block = self.blocks[group]
             n = most[group] if most else sys.maxsize
-            batch = block.take_batch(self._arrival, n) if block.rows else None
+            batch = block.take_batch(self.arrival, n) if block.rows else None
             if not block.rows:
                 self._queue.pop()
             if batch is not None:

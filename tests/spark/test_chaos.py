@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 
@@ -79,7 +80,8 @@ class Spark:
         """Kill the driver, its JVM and its executors at once."""
         if self.process is not None:
             for pid in sorted(family(self.process.pid), reverse=True):
-                os.kill(pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             self.process.wait()
             self.process = None
 
