@@ -1,8 +1,10 @@
 """What the pages show works: configurations are valid, commands print what is shown or can be called."""
 
+import re
 import shlex
 import shutil
 import subprocess
+import textwrap
 
 import click
 import pytest
@@ -14,6 +16,11 @@ from tests.docs.pages import ROOT, blocks, commands, configurations, fits
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
 APART = {"formats.md"}  # has a test of its own
 CONFIGURATIONS = [(page, text) for page in PAGES for text in configurations(page)]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+CONFIGURATIONS += [
+    (ROOT / "README.md", text)
+    for text in re.findall(r"\n\n((?:    .*\n|\n)*?    \[mqtt\]\n(?:    .*\n|\n(?=    ))+)", README)
+]
 CONSOLE = {page: list(commands(page)) for page in PAGES if page.name not in APART}
 SHELL = [(page, text) for page in PAGES for language, text in blocks(page) if language == "sh"]
 
@@ -24,7 +31,7 @@ def named(value):
 
 @pytest.mark.parametrize(("page", "text"), CONFIGURATIONS, ids=named)
 def test_a_configuration_is_valid(page, text, tmp_path):
-    (tmp_path / "ewad.toml").write_text(text)
+    (tmp_path / "ewad.toml").write_text(textwrap.dedent(text))
     done = ewad("check", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
 
