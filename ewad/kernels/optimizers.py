@@ -45,6 +45,14 @@ class OptimizerKernel:
         if self.counts:
             self.steps[row] = 0
 
+    def step_all(self, theta: Floats, gradient: Floats, rates: Floats) -> None:
+        """Move theta of each model by its gradient and its rate: (models, n_params) both, and (models,)."""
+        moved = memory.doubles(theta)
+        g = memory.readable(gradient)
+        rate = memory.readable(rates)
+        for row in range(len(rates)):
+            self.step(row, moved, g, rate[row])
+
     def step(self, row: int, theta: Floats, g: Floats, rate: float) -> None:
         """Move theta of a model, which changes as its moments do, by its gradient g; both from row * n on."""
         o = row * self.n
@@ -63,8 +71,9 @@ class MomentumKernel(OptimizerKernel):
     def step(self, row: int, theta: Floats, g: Floats, rate: float) -> None:
         """Move theta along the velocity, once that has taken in the gradient."""
         o, v = row * self.n, self.first
+        beta1, taken = self.beta1, self.taken
         for i in range(self.n):
-            v[o + i] = self.beta1 * v[o + i] + self.taken * g[o + i]
+            v[o + i] = beta1 * v[o + i] + taken * g[o + i]
             theta[o + i] -= rate * v[o + i]
 
 
@@ -80,10 +89,11 @@ class RMSpropKernel(OptimizerKernel):
     def step(self, row: int, theta: Floats, g: Floats, rate: float) -> None:
         """Move theta down the gradient over the root of its mean square."""
         o, s = row * self.n, self.first
-        taken = 1.0 - self.beta2
+        beta2, inside, outside = self.beta2, self.inside, self.outside
+        taken = 1.0 - beta2
         for i in range(self.n):
-            s[o + i] = self.beta2 * s[o + i] + taken * g[o + i] * g[o + i]
-            root = math.sqrt(s[o + i] + self.inside) + self.outside
+            s[o + i] = beta2 * s[o + i] + taken * g[o + i] * g[o + i]
+            root = math.sqrt(s[o + i] + inside) + outside
             theta[o + i] -= rate * g[o + i] / (root if root > 0.0 else 1.0)  # 0 of 0: nothing has moved yet
 
 

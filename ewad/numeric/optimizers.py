@@ -1,4 +1,4 @@
-"""The optimizers of the course on one flat parameter vector: code and equation are the same object.
+"""The optimizers of the course on one flat parameter vector; their formulas are in ewad.kernels.optimizers.
 
 Conventions where the field has several: beta weights the past; momentum is the averaged form
 v = beta * v + (1 - beta) * g; epsilon stands outside the square root; only Adam corrects the bias.
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Annotated, Any, Protocol
 
 import numpy as np
@@ -48,26 +47,47 @@ class Optimizer(Protocol):
         """
 
 
-class _OnCopies:
-    """Steps that are updates of copies, so that each formula stands once."""
+class _ByKernel:
+    """Steps that its kernel takes, so that each formula stands once, in ewad.kernels.optimizers."""
 
     __slots__ = ()
-
-    def bind(self: Optimizer, theta: Array, state: State) -> Update:
-        """Return `update` of these very arrays."""
-        return lambda gradient, learning_rate: self.update(theta, gradient, state, learning_rate)
 
     def step(
         self: Optimizer, theta: Array, gradient: Array, state: State, learning_rate: Rate
     ) -> tuple[Array, State]:
         """Return theta after one step and the advanced state; no argument is changed."""
-        theta, state = theta.copy(), tuple(part.copy() for part in state)
+        theta, state = theta.copy(), tuple(np.array(part) for part in state)
         self.update(theta, gradient, state, learning_rate)
         return theta, state
 
+    def update(self: Optimizer, theta: Array, gradient: Array, state: State, learning_rate: Rate) -> None:
+        """Take the step in place: changes theta and the arrays of state."""
+        self.bind(theta, state)(gradient, learning_rate)
+
+    def bind(self: Optimizer, theta: Array, state: State) -> Update:
+        """Return `update` of these very arrays."""
+        own = [_wide(array) for array in (theta, *state)]
+        copied = [
+            (array, copy) for array, copy in zip((theta, *state), own, strict=True) if array is not copy
+        ]
+        kernel, rates = self.kernel(theta.shape[-1]), np.empty(theta.shape[:-1] or (1,))
+        kernel.bind(*own[1:], *[None] * (4 - len(own)))
+
+        def update(gradient: Array, learning_rate: Rate) -> None:
+            if gradient.shape != theta.shape:
+                _check(theta, gradient)
+            rates[...] = learning_rate
+            for array, copy in copied:
+                copy[...] = array
+            kernel.step_all(own[0], _wide(gradient), rates.ravel())
+            for array, copy in copied:
+                array[...] = copy
+
+        return update
+
 
 @dataclass(frozen=True, slots=True)
-class GradientDescent(_OnCopies):
+class GradientDescent(_ByKernel):
     """theta - rate * g."""
 
     def kernel(self, n_params: int) -> OptimizerKernel:
@@ -78,14 +98,9 @@ class GradientDescent(_OnCopies):
         """Return no state."""
         return ()
 
-    def update(self, theta: Array, gradient: Array, state: State, learning_rate: Rate) -> None:
-        """Move theta one step down the gradient."""
-        _check(theta, gradient)
-        theta -= _spread(learning_rate, theta) * gradient
-
 
 @dataclass(frozen=True, slots=True)
-class Momentum(_OnCopies):
+class Momentum(_ByKernel):
     """Gradient descent along the exponentially weighted average of the gradients.
 
     averaged=False gives the other common form, v = beta1 * v + g, whose steps are 1 / (1 - beta1) as long.
@@ -104,17 +119,9 @@ class Momentum(_OnCopies):
         """Return (velocity,), at rest."""
         return (np.zeros_like(theta),)
 
-    def update(self, theta: Array, gradient: Array, state: State, learning_rate: Rate) -> None:
-        """Move theta along the velocity, once that has taken in the gradient."""
-        _check(theta, gradient)
-        (velocity,) = state
-        velocity *= self.beta1
-        velocity += (1.0 - self.beta1) * gradient if self.averaged else gradient
-        theta -= _spread(learning_rate, theta) * velocity
-
 
 @dataclass(frozen=True, slots=True)
-class RMSprop(_OnCopies):
+class RMSprop(_ByKernel):
     """Each parameter's step divided by the root mean square of its recent gradients. No bias correction.
 
     epsilon_inside=True puts epsilon under the root, as some libraries do.
@@ -136,19 +143,9 @@ class RMSprop(_OnCopies):
         """Return (mean square,), at zero."""
         return (np.zeros_like(theta),)
 
-    def update(self, theta: Array, gradient: Array, state: State, learning_rate: Rate) -> None:
-        """Move theta down the gradient over the root of its mean square."""
-        _check(theta, gradient)
-        (square,) = state
-        square *= self.beta2
-        # Multiplied and divided in torch's order: on a bumpy path one last bit grows to 1e-8 in 100 steps.
-        square += (1.0 - self.beta2) * gradient * gradient
-        root = np.sqrt(square + self.epsilon) if self.epsilon_inside else np.sqrt(square) + self.epsilon
-        theta -= _quotient(self.epsilon)(_spread(learning_rate, theta) * gradient, root, root)
-
 
 @dataclass(frozen=True, slots=True)
-class Adam(_OnCopies):
+class Adam(_ByKernel):
     """Momentum and RMSprop together, both bias-corrected (Kingma & Ba 2015, Algorithm 1).
 
     weight_decay > 0 shrinks theta by rate * weight_decay apart from the gradient (AdamW).
@@ -173,56 +170,6 @@ class Adam(_OnCopies):
         """Return (first moment, second moment, steps taken), all zero."""
         return np.zeros_like(theta), np.zeros_like(theta), np.zeros(theta.shape[:-1], dtype=np.int64)
 
-    def update(self, theta: Array, gradient: Array, state: State, learning_rate: Rate) -> None:
-        """Move theta by rate * (first / correction1) / (sqrt(second / correction2) + epsilon)."""
-        self.bind(theta, state)(gradient, learning_rate)
-
-    def bind(self, theta: Array, state: State) -> Update:
-        """Return `update` of these very arrays; with work arrays of its own it takes three quarters."""
-        first, second, steps = state
-        beta1, beta2, epsilon, weight_decay = self.beta1, self.beta2, self.epsilon, self.weight_decay
-        keep1, take1, keep2, take2 = _factors(beta1, beta2, theta.dtype)
-        scratch = np.empty_like(theta)
-        many = theta.ndim > 1
-        # Numbers as arrays: of no axes, if there is but one problem; those multiply twice as quickly.
-        bias1, bias2 = (np.empty((*theta.shape[:-1], 1) if many else (), theta.dtype) for _ in range(2))
-        bias1_of, bias2_of = (bias[..., 0] if many else bias for bias in (bias1, bias2))
-        multiply, add, divide = np.multiply, np.add, _quotient(epsilon)
-
-        def update(gradient: Array, learning_rate: Rate) -> None:
-            if gradient.shape != theta.shape:
-                _check(theta, gradient)
-            taken: Any
-            if many:
-                np.add(steps, 1, steps)
-                taken = steps.astype(np.float64)
-            else:
-                taken = steps.item() + 1
-                steps.fill(taken)
-            # The corrections as factors of rate and epsilon: the same step in two passes less.
-            root2 = (1.0 - beta2**taken) ** 0.5
-            bias1_of[()] = learning_rate * root2 / (1.0 - beta1**taken)
-            bias2_of[()] = epsilon * root2
-            # first = beta1 * first + (1 - beta1) * gradient
-            multiply(gradient, take1, scratch)
-            multiply(first, keep1, first)
-            add(first, scratch, first)
-            # second = beta2 * second + (1 - beta2) * gradient**2
-            multiply(gradient, gradient, scratch)
-            multiply(scratch, take2, scratch)
-            multiply(second, keep2, second)
-            add(second, scratch, second)
-            # theta -= rate * first / (sqrt(second) + epsilon), both corrected
-            np.sqrt(second, scratch)
-            add(scratch, bias2, scratch)
-            divide(first, scratch, scratch)
-            multiply(scratch, bias1, scratch)
-            if weight_decay:
-                multiply(theta, 1.0 - _spread(learning_rate * weight_decay, theta), theta)
-            np.subtract(theta, scratch, theta)
-
-        return update
-
 
 OPTIMIZERS: dict[str, type[GradientDescent | Momentum | RMSprop | Adam]] = {
     "gradient_descent": GradientDescent,
@@ -238,26 +185,12 @@ def clip_by_norm(gradient: Array, max_norm: float) -> Array:
     return np.asarray(gradient * _spread(max_norm / np.maximum(norm, max_norm), gradient))
 
 
-def _quotient(epsilon: float) -> Callable[[Array, Array, Array], Array]:
-    """Return what divides by a root and epsilon, into an array."""
-    return np.divide if epsilon else _divide_or_zero
-
-
-def _divide_or_zero(numerator: Array, root: Array, out: Array) -> Array:
-    """Divide; where both are zero (no epsilon, and no gradient yet), the quotient is zero."""
-    still = root == 0.0
-    np.divide(numerator, root, out=out, where=~still)
-    out[still] = 0.0
-    return out
-
-
-@lru_cache(maxsize=64)
-def _factors(beta1: float, beta2: float, kind: np.dtype[Any]) -> tuple[Array, ...]:
-    """Return beta1, 1 - beta1, beta2, 1 - beta2 as arrays of no axes, twice as quick in products."""
-    factors = tuple(np.array(number, dtype=kind) for number in (beta1, 1.0 - beta1, beta2, 1.0 - beta2))
-    for factor in factors:
-        factor.flags.writeable = False
-    return factors
+def _wide(array: Array) -> Array:
+    """Return the array if a kernel can work on it, else a copy of that kind: contiguous, 64 bits a number."""
+    kind = np.int64 if array.dtype.kind == "i" else np.float64
+    if array.dtype == kind and array.flags.c_contiguous:
+        return array
+    return np.array(array, dtype=kind, order="C")
 
 
 def _spread(number: Rate, theta: Array) -> Rate:
