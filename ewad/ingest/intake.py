@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from itertools import chain
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +22,7 @@ from ewad.ingest.formats.reasons import ABSENT
 from ewad.ingest.formats.records import PayloadRecord
 from ewad.ingest.mqtt.consumer import Message
 from ewad.ingest.plain import BulkWay, Plain, PlainTopics
+from ewad.ingest.routes import LaidOut, Route
 from ewad.ingest.topics import Labels, TopicTree
 
 # Topics without a stream that are remembered: enough for a junk topic's repetitions to be cheap, few
@@ -32,16 +32,6 @@ MAX_COLD_TOPICS = 10_000
 MAX_TOPIC_BYTES = 1024
 
 NewStream = tuple[int, str, Labels]  # group, name, labels
-
-
-class Route(NamedTuple):
-    """The quick way for a topic of one block, one value and no time field."""
-
-    decode: Callable[[bytes], float]
-    group: int
-    row: int
-    add_row: Callable[[int], None]
-    add_value: Callable[[float], None]
 
 
 class Intake:
@@ -84,6 +74,7 @@ class Intake:
         self._queue: list[int] = []  # groups whose samples wait, the first one last
         self._routes: dict[str, Route] = {}
         self.plain = PlainTopics()
+        self._laid_out: dict[str, LaidOut] = {}
         self._targets: dict[str, list[Target]] = {}  # topics with a stream: max_streams bounds them
         self._cold: dict[str, list[Target]] = {}  # the others
         self._refused: set[str] = set()  # topics with a stream, of which another one was refused
@@ -246,9 +237,9 @@ class Intake:
 
     def _release(self, topic: str) -> None:
         """Let go of a topic; its next message finds its streams anew."""
-        self._routes.pop(topic, None)
         self.plain.remove(topic)
-        self._targets.pop(topic, None)
+        for known in (self._routes, self._laid_out, self._targets):
+            known.pop(topic, None)
 
     def match(self, topic: str) -> list[Target]:
         """Return the blocks that take a topic, each by its first template that does."""
@@ -262,6 +253,10 @@ class Intake:
 
     def _consume_slowly(self, message: Message, arrival: float) -> None:
         topic = message.topic
+        way = self._laid_out.get(topic)
+        if way is not None and not message.retain and way.take(message.payload):
+            self._read.add(way.block.group)
+            return
         if len(topic) > MAX_TOPIC_BYTES // 4 and len(topic.encode()) > MAX_TOPIC_BYTES:
             self._faults.reject(
                 topic, None, DecodeError("topic_too_long", f"expected at most {MAX_TOPIC_BYTES} bytes")
@@ -315,6 +310,8 @@ class Intake:
             )
             if block.reader.plain:
                 self.plain.add(topic, block.group, row)
+        elif len(targets) == 1 and block.reader.laid_out and block.counters is None:
+            self._laid_out[topic] = LaidOut(block)
 
     def _feed(self, target: Target, message: Message, arrival: float) -> tuple[bool, list[DecodeError]]:
         """Add the message's samples to the target's block; return whether there was any, and what is none."""
@@ -331,6 +328,8 @@ class Intake:
             fault = self._take(target, record, message, arrival)
             taken |= fault is None or fault.reason == "future_time"
             errors += [] if fault is None else [fault]
+        if not errors and message.topic in self._laid_out and not message.retain:
+            self._laid_out[message.topic].learn(target, message.payload, records)
         return taken, errors
 
     def _take(

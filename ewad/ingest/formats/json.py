@@ -116,4 +116,4 @@ def _typed_decoder(steps: tuple[str, ...]) -> Callable[[bytes], Any]:
     return msgspec.json.Decoder(shape).decode
 
 
-FORMAT = Format(open_points, quick=quick_value)
+FORMAT = Format(open_points, quick=quick_value, laid_out=True)

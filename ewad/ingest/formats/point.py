@@ -38,7 +38,8 @@ class Format(NamedTuple):
     path) where the block names none.  dynamic: whether each point tells labels of its own.  topics: topic ->
     all topics that carry the same streams; the first one gives them their names.  quick: None, or (steps of a
     path, limit, most bytes, reader of all payloads) -> the quick reader of one plain number.  spells_numbers:
-    whether a payload of digits is that number.
+    whether a payload of digits is that number.  laid_out: whether payloads are documents of JSON, whose
+    layout can be learnt (layouts.py).
     """
 
     open: Callable[[StreamSettings, int], ReadPoints]
@@ -48,3 +49,4 @@ class Format(NamedTuple):
     topics: Callable[[str], Sequence[str]] = one_topic
     quick: Callable[[tuple[str, ...], float, int, Quick], Quick] | None = None
     spells_numbers: bool = False
+    laid_out: bool = False
