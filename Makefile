@@ -56,7 +56,7 @@ demo: $(RUNNING)
 PARALLEL := -n auto --maxprocesses 8 --dist worksteal
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest $(PARALLEL) -m "not slow" $(ARGS)
+	$(BIN)/python $(MEASURED) -m pytest $(PARALLEL) -m "not slow" $(ARGS)
 
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest $(PARALLEL) -m slow $(ARGS)
@@ -65,7 +65,7 @@ test-all: test test-slow
 
 coverage: $(INSTALLED)
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest $(PARALLEL) -m "not slow" $(ARGS)
+	$(MAKE) test MEASURED='-m coverage run'
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
