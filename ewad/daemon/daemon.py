@@ -166,6 +166,7 @@ class Daemon:
             self.store.start(self._forgotten, self.clock.moved)
         self.sinks.start()
         self.sinks.forgotten(self.engine, self._forgotten)
+        self.sinks.stands(self.engine, self.clock.now())
         self.notifier.ready(self.source.status)
         return addresses
 

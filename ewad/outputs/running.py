@@ -12,7 +12,7 @@ from typing import Final
 from ewad.config import Settings
 from ewad.engine import Batch, Engine, Forgotten, GroupSettings, Results
 from ewad.outputs.registry import Labels
-from ewad.outputs.sinks import SINKS, Observed, Sink, Tally, chosen, make, section
+from ewad.outputs.sinks import SINKS, Observed, Sink, Standing, Tally, chosen, make, section
 
 log = logging.getLogger("ewad.outputs")
 
@@ -91,6 +91,10 @@ class Runner(threading.Thread):
     def forgotten(self, settings: GroupSettings, streams: Mapping[str, Labels]) -> None:
         """Let the sink hear of it, after what waits."""
         self._queue.put(lambda: self.sink.forgotten(settings, streams))
+
+    def stands(self, standing: Standing) -> None:
+        """Let the sink hear of it, before any sample."""
+        self._queue.put(lambda: self.sink.stands(standing))
 
     def end(self) -> None:
         """Let the thread end when it has tried to write what waits."""
@@ -179,6 +183,14 @@ class Sinks:
         """Let them write from now on."""
         for runner in self._runners:
             runner.start()
+
+    def stands(self, engine: Engine, now: float) -> None:
+        """Tell all sinks how the streams of the state stand; before any sample comes."""
+        for group in engine.groups if self._runners else ():
+            if len(group.streams):
+                standing = Standing.of(group, now)
+                for runner in self._runners:
+                    runner.stands(standing)
 
     @property
     def counts(self) -> Iterator[Count]:

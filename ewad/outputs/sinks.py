@@ -12,12 +12,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ewad.config import Settings
 from ewad.engine import Batch, Engine, GroupSettings, Results
-from ewad.engine.group import Streams
+from ewad.engine.group import Group, Streams
 from ewad.errors import needs
-from ewad.outputs.registry import Array, Labels, Quantity, told_standing
+from ewad.outputs.registry import QUANTITIES, Array, Labels, Quantity, told_standing
 
 # section of the configuration -> the sink's class, which is made of the Settings
 SINKS: Final[dict[str, str]] = {
@@ -50,6 +51,36 @@ class Observed(NamedTuple):
         group = engine.groups[batch.group]
         standing = told_standing(group, batch.stream[results.accepted].astype(np.int64))
         return cls(batch, results, group.streams, group.settings, (*standing,))
+
+
+class Standing(NamedTuple):
+    """How the streams of a group stand, at a start: copies, a row a stream. fresh: those that are not stale.
+
+    columns: what is told of streams, (rows,) each, but for the value.
+    """
+
+    streams: Streams
+    settings: GroupSettings
+    fresh: NDArray[np.int64]
+    time: Array
+    value: Array
+    columns: tuple[tuple[Quantity, Labels, Array], ...]
+
+    @classmethod
+    def of(cls, group: Group, now: float) -> Standing:
+        """Return how a group stands at this time, Unix seconds."""
+        n = len(group.streams)
+        columns = [
+            (quantity, labels, np.array(values[:n]))
+            for quantity in QUANTITIES
+            if (quantity.column or quantity.word) and quantity.name != "value" and not quantity.of_models
+            for labels, values in quantity.standing(group)
+        ]
+        silence = now - group.seen[:n]
+        fresh = np.flatnonzero((group.count[:n] > 0) & (silence <= group.settings.stale_after_seconds))
+        return cls(
+            group.streams, group.settings, fresh, group.time[:n].copy(), group.value[:n].copy(), (*columns,)
+        )
 
 
 class Tally(NamedTuple):
@@ -86,6 +117,9 @@ class Sink:
 
     def open(self, groups: Sequence[GroupSettings]) -> None:
         """Begin; or go on with other groups, after a reload. Raises ConfigError or OSError."""
+
+    def stands(self, standing: Standing) -> None:
+        """Hear, at a start, how streams stand that an earlier process has left."""
 
     def observed(self, observed: Observed) -> None:
         """Take results. Does no I/O: that is for `flush`."""

@@ -41,7 +41,8 @@ def entities(stream: str, horizons: tuple[int, ...] = (1, 3)) -> set[str]:
     """Return the entity ids of a stream, as Home Assistant makes them of the names."""
     device = stream.replace("/", "_")
     names = [*SENSORS, *(f"{name}_{horizon}" for name in AHEAD for horizon in horizons)]
-    return {f"sensor.{device}_{name}" for name in names} | {f"binary_sensor.{device}_anomaly"}
+    problems = {f"binary_sensor.{device}_{name}" for name in ("anomaly", "stuck")}
+    return {f"sensor.{device}_{name}" for name in names} | problems
 
 
 def is_known(entity: str, state: str) -> bool:

@@ -173,6 +173,29 @@ def test_a_stream_that_is_forgotten_after_a_restart_leaves_nothing_at_the_broker
         assert set(late.seen) == {"out/there"}
 
 
+def test_a_kill_before_a_state_could_be_published_is_made_up_for(tmp_path, broker) -> None:
+    away = mosquitto.Mosquitto(tmp_path / "away", persistence=True)
+    settings = f'url = "mqtt://127.0.0.1:{away.port}"\nhome_assistant = true\n[state]'
+    with running(tmp_path, broker, clean=False, publish=settings) as daemon:
+        publish(broker.port, [("plant/hall/t", b"6"), ("plant/hall/t", b"7")], qos=1)
+        daemon.until_value("ewad_value", 7)
+        until(lambda: daemon.value("ewad_state_commit_seconds_count") > 0, lambda: daemon.stderr)
+        daemon.kill()
+        away.start()
+        daemon.start()
+        try:
+            with subscribed(away) as subscriber:
+                subscriber.until(TOPIC, 7)
+                document = subscriber.documents(TOPIC)[-1]
+                smoothed = daemon.value("ewad_smoothed_value")
+                assert document["smoothed"] == {"0.5": pytest.approx(smoothed)}
+                assert set(document["forecast"]["1"]) == {"value", "lower", "upper", "skill"}
+                until(lambda: any(t.startswith("homeassistant/") for t in subscriber.seen))
+        finally:
+            daemon.end()
+            away.kill()
+
+
 @pytest.mark.parametrize("form", ["device", "single"])
 def test_what_a_reload_drops_is_taken_back(tmp_path, broker, form) -> None:
     discovery = f'home_assistant = true\ndiscovery = "{form}"\nforecast_topic = "out/c/{{stream}}"'
@@ -199,7 +222,7 @@ def test_what_a_reload_drops_is_taken_back(tmp_path, broker, form) -> None:
     with subscribed(broker) as late:
         late.until("out/there", "offline")
         told = {topic: seen[-1] for topic, seen in late.seen.items() if topic.startswith("homeassistant/")}
-        assert len(told) == (1 if form == "device" else 7)
+        assert len(told) == (1 if form == "device" else 8)
         if form == "device":  # what is gone has to be said of a component
             (device,) = map(json.loads, told.values())
             gone = {key for key, entity in device["components"].items() if entity == {"platform": "sensor"}}
@@ -285,7 +308,7 @@ def test_home_assistant_is_told_of_a_stream_until_it_is_forgotten(tmp_path, brok
         publish(broker.port, [("plant/hall/t", b"7")], qos=1)
         subscriber.until(TOPIC, 7)
         told = {topic: seen for topic, seen in subscriber.seen.items() if topic.startswith("homeassistant/")}
-        assert len(told) == (1 if form == "device" else 10)
+        assert len(told) == (1 if form == "device" else 11)
         publish(broker.port, [("homeassistant/status", b"online")])
         topic = next(iter(told))
         until(lambda: len(subscriber.seen[topic]) == 2, lambda: daemon.stderr)

@@ -18,9 +18,9 @@ from ewad.ingest.mqtt.settings import ConnectionSettings
 from ewad.outputs.mqtt.client import PublishingClient
 from ewad.outputs.mqtt.devices import Devices
 from ewad.outputs.mqtt.home_assistant import Discovery
-from ewad.outputs.mqtt.states import Curves, StreamState, states, topic_of
+from ewad.outputs.mqtt.states import Curves, StreamState, standing_states, states, topic_of
 from ewad.outputs.registry import Labels
-from ewad.outputs.sinks import Observed, Sink, Tally
+from ewad.outputs.sinks import Observed, Sink, Standing, Tally
 
 Payloads = dict[str, Any]  # topic -> document
 
@@ -102,13 +102,22 @@ class Publisher(Sink):
             self._client.start()
             self._timer.start()
 
+    def stands(self, standing: Standing) -> None:
+        """Publish how streams stand: an earlier process may have been killed before it could.
+
+        Curves wait for a sample: their times are not known yet.
+        """
+        with self._lock:
+            for state in standing_states(standing):
+                self._take(state, curve=False)
+
     def observed(self, observed: Observed) -> None:
         """Take the last state of each stream of the batch."""
         with self._lock:
             for state in states(observed):
                 self._take(state)
 
-    def _take(self, state: StreamState) -> None:
+    def _take(self, state: StreamState, curve: bool = True) -> None:
         group, stream = state.group.name, state.stream
         told = self._told.get((group, stream))
         if told is None or told.labels != state.labels:  # which a reload may change
@@ -118,8 +127,8 @@ class Publisher(Sink):
         self._discover(state.group, stream, told)
         names = {"stream": stream, "group": group, "labels": dict(state.labels)}
         told.held = {told.topics[0]: names | state.document | {"unit": self._units.get(group)}}
-        if len(told.topics) > 1 and (curve := self._curves.take(state)) is not None:
-            told.held[told.topics[1]] = curve
+        if curve and len(told.topics) > 1 and (ahead := self._curves.take(state)) is not None:
+            told.held[told.topics[1]] = ahead
         deadband = self._settings.deadband
         near = abs(state.document["value"] - told.value) <= deadband  # never to NaN, before the first
         if self._settings.on_change and (not near or deadband == 0.0):

@@ -12,7 +12,7 @@ from ewad.config.publish import PLACEHOLDER
 from ewad.engine import GroupSettings
 from ewad.outputs.ahead import times_ahead, usual
 from ewad.outputs.registry import Labels, Quantity, told_results
-from ewad.outputs.sinks import Observed
+from ewad.outputs.sinks import Observed, Standing
 
 Document = dict[str, Any]
 STEPS: Final = 9  # of a stream, whose median is how its samples usually come
@@ -57,6 +57,18 @@ def states(observed: Observed) -> Iterator[StreamState]:
         for word, labels, values in columns:
             _put(document, word, labels, values.item(index))
         yield StreamState(settings, streams.names[row], streams.labels[row], elapsed[row], document)
+
+
+def standing_states(standing: Standing) -> Iterator[StreamState]:
+    """Yield the state of each stream that an earlier process has left, but of stale ones."""
+    columns = [(_word(quantity), labels, values) for quantity, labels, values in standing.columns]
+    for row in standing.fresh.tolist():
+        document: Document = {"time": standing.time.item(row), "value": standing.value.item(row)}
+        for word, labels, values in columns:
+            _put(document, word, labels, values.item(row))
+        yield StreamState(
+            standing.settings, standing.streams.names[row], standing.streams.labels[row], [], document
+        )
 
 
 def _word(quantity: Quantity) -> str:
