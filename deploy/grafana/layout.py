@@ -10,6 +10,7 @@ from ewad.outputs.registry import QUANTITIES
 
 DAEMON = 'job=~"$job",instance=~"$instance"'
 STREAMS = f'{DAEMON},group=~"$group",stream=~"$stream"'
+GROUPS = f'{DAEMON},group=~"$group"'
 MODELS = f'{DAEMON},group=~"$group",stream=~"$stream|"'  # a model of a whole group has no stream
 UNITS = {"ratio": "percentunit", "seconds": "s", "stream": "short", "": "short"}
 TOLD = {quantity.metric: quantity for quantity in QUANTITIES}
@@ -315,6 +316,23 @@ ONE_STREAM = [
                 "Whether the stream is in an anomaly, and whether it reports the same value for too long.",
                 high=6,
                 states=("no", "yes"),
+            ),
+            Shown(
+                "Time to thresholds",
+                [
+                    by_stream("ewad_threshold_seconds", "{{threshold}}"),
+                    by_stream("ewad_threshold_earliest_seconds", "{{threshold}}, earliest"),
+                    by_stream("ewad_threshold_latest_seconds", "{{threshold}}, latest"),
+                ],
+                "In how long the forecasts cross a threshold, with the bounds of the interval.",
+                high=6,
+                least=0.0,
+            ),
+            Shown(
+                "Anomalous streams of the group",
+                [Query(f"ewad_anomalous_streams{{{GROUPS}}}", "{{group}}")],
+                high=6,
+                least=0.0,
             ),
             Shown(
                 "Who has the say",

@@ -84,6 +84,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                 forget_after_seconds=block.forget_after_seconds or math.inf,
                 out_of_order=block.out_of_order,
                 times_are_arrivals=not block.timed,
+                anomaly=block.anomaly,
+                stuck_after_seconds=block.stuck_after_seconds or math.inf,
+                thresholds=block.thresholds,
                 max_streams=block.max_streams,
                 model=None if block.model is None else self.models[block.model],
             )

@@ -9,6 +9,7 @@ import msgspec
 from ewad.config import checks, presets
 from ewad.config.checks import fail
 from ewad.config.formats import FORMATS
+from ewad.config.judgement import ANOMALY, THRESHOLDS
 from ewad.config.kinds import (
     Kind,
     boolean,
@@ -36,7 +37,9 @@ from ewad.config.payloads import (
     TIME_ZONE,
 )
 from ewad.config.syntax import parse_topic
+from ewad.numeric.anomaly import AnomalyPolicy
 from ewad.numeric.averages import ByCount, ByTime, Decay
+from ewad.numeric.crossing import Threshold
 
 TOPIC = checked(parse_topic, "topic template")
 LONG = duration("1ms", "36500d")
@@ -289,6 +292,31 @@ class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
             example=["smoothed", "forecast"],
             default_text="all",
             since="0.2.0",
+        ),
+    ] = ()
+    stuck_after_seconds: Annotated[
+        float | None,
+        Option(
+            LONG,
+            "A stream that reports the same value for so long is stuck.",
+            example="6h",
+            default_text="found out from how it moved before",
+        ),
+    ] = None
+    anomaly: Annotated[
+        AnomalyPolicy,
+        Option(
+            ANOMALY,
+            "Which deviations count as anomalies: the way they go, how large they are, how long they last.",
+            example={"direction": "up", "min_deviation": 0.5, "min_relative_deviation": 0.02, "for": "5m"},
+        ),
+    ] = AnomalyPolicy()
+    thresholds: Annotated[
+        tuple[Threshold, ...],
+        Option(
+            THRESHOLDS,
+            "Values whose crossing is forecast: `ewad_threshold_seconds` tells in how long it is expected.",
+            example={"frost": "< 0", "hot": "> 30"},
         ),
     ] = ()
     retained: Annotated[

@@ -18,6 +18,7 @@ from ewad.kernels.memory import Floats, Integers
 from ewad.kernels.streams import StreamsKernel
 from ewad.numeric.anomaly import Anomalies, Rests
 from ewad.numeric.averages import ExponentialAverage
+from ewad.numeric.crossing import Crossing, Threshold, crossing
 from ewad.numeric.rows import MIN_ROWS, Part, Removal, RowState
 
 # Squares of values must not overflow; the kernel has the same limit.
@@ -184,6 +185,21 @@ class Group(RowState):
         """Return all other owners of rows that are streams."""
         others = (self.forecaster, self.grid)
         return [*self.averages, self.anomalies, self.rests, *(each for each in others if each is not None)]
+
+    def crossings(self, threshold: Threshold, rows: slice | Integers = slice(None)) -> Crossing | None:
+        """Return in how many seconds from their last sample streams cross a threshold; None without a model.
+
+        NaN: not as far as is forecast, or not known.
+        """
+        forecaster, model = self.forecaster, self.settings.model
+        if forecaster is None or model is None:
+            return None
+        bounds = (forecaster.lower, forecaster.upper) if forecaster.intervals is not None else (None, None)
+        lower, upper = (None if each is None else each[rows] for each in bounds)
+        ahead = np.array(model.horizons, dtype=np.float64)
+        found = crossing(threshold, ahead, self.value[rows], forecaster.forecast[rows], lower, upper)
+        seconds = self.rests.usual_step()[rows] if model.every_seconds is None else model.every_seconds
+        return Crossing(*(steps * seconds for steps in found))
 
     def mark_normal(self, row: int) -> None:
         """End the anomaly of a stream: its score is 0 until its next sample."""

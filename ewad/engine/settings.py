@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from ewad.numeric.anomaly import AnomalyPolicy
 from ewad.numeric.averages import ByCount, Decay
+from ewad.numeric.crossing import Threshold
 from ewad.numeric.experts import GRADIENT_EXPERTS
 from ewad.numeric.optimizers import Adam, Optimizer
 from ewad.numeric.schedules import Constant, InverseTime, Schedule
@@ -135,7 +136,7 @@ class GroupSettings:
     topics: where its samples come from; a block of another name but the same topics is the same, renamed.
     stale_after_seconds, forget_after_seconds: streams that are silent for longer may be, or are, forgotten.
     anomaly: which deviations count as anomalies.  stuck_after_seconds: a stream that reports the same value
-    for so long is stuck; infinite: only if it is found out.
+    for so long is stuck; infinite: only if it is found out.  thresholds: whose crossing is forecast.
     times_are_arrivals: the time of a sample is when it arrived; no payload tells it.
     max_streams: of this group; None: the engine's limit alone counts.
     """
@@ -151,6 +152,7 @@ class GroupSettings:
     max_streams: int | None = None
     anomaly: AnomalyPolicy = field(default_factory=AnomalyPolicy)
     stuck_after_seconds: float = math.inf
+    thresholds: tuple[Threshold, ...] = ()
 
     @property
     def errors(self) -> str:

@@ -13,6 +13,7 @@ import msgspec
 from ewad.engine.settings import GroupSettings, ModelSettings
 from ewad.numeric.anomaly import AnomalyPolicy
 from ewad.numeric.averages import ByCount, ByTime
+from ewad.numeric.crossing import Threshold
 from ewad.numeric.optimizers import OPTIMIZERS
 from ewad.numeric.schedules import SCHEDULES
 
@@ -23,6 +24,7 @@ RECORDS: dict[str, Any] = {
     "group": GroupSettings,
     "model": ModelSettings,
     "anomaly": AnomalyPolicy,
+    "threshold": Threshold,
     "by_count": ByCount,
     "by_time": ByTime,
     **{f"optimizer.{name}": record for name, record in OPTIMIZERS.items()},

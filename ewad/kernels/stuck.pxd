@@ -2,8 +2,8 @@ cimport cython
 from libc.stdint cimport int64_t
 from ewad.kernels cimport memory
 
-cdef double LEAST_RUN, TIMES, KNOWN_SECONDS
-cdef Py_ssize_t KNOWN_SAMPLES, RUN, SECONDS, LONGEST_RUN, LONGEST_SECONDS, AGE, LAST, COLUMNS
+cdef double STEP_MEMORY, GAP, LEAST_RUN, TIMES, KNOWN_SECONDS
+cdef Py_ssize_t KNOWN_SAMPLES, RUN, SECONDS, LONGEST_RUN, LONGEST_SECONDS, AGE, LAST, STEP, COLUMNS
 
 @cython.final
 cdef class StuckKernel:

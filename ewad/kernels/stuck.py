@@ -1,4 +1,4 @@
-"""For how long each stream has reported the same value, and whether it has ever rested nearly as long."""
+"""How each stream reports: how often, for how long the same value, and whether it ever was nearly as long."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ TIMES = 3.0
 KNOWN_SECONDS = 172_800.0
 KNOWN_SAMPLES = 200
 
+# Samples usually come as about the last so many did; a gap counts as no more than this many steps.
+STEP_MEMORY = 50.0
+GAP = 3.0
+
 # The columns of a rest.
 RUN = 0  # samples since the value last changed
 SECONDS = 1  # and the time since then
@@ -20,10 +24,12 @@ LONGEST_RUN = 2  # of rests that are over
 LONGEST_SECONDS = 3
 AGE = 4  # seconds since the first sample
 LAST = 5  # the value
-COLUMNS = 6
+STEP = 6  # seconds between samples, as they usually come
+COLUMNS = 7
 
 # A new one, for Python, which does not see a compiled kernel's numbers.
 REST = (0.0,) * COLUMNS
+STEP_PLACE = STEP
 
 
 class StuckKernel:
@@ -51,6 +57,10 @@ class StuckKernel:
         n = self.count[row]
         self.count[row] = n + 1
         r[o + AGE] += elapsed
+        if r[o + STEP] > 0.0:
+            r[o + STEP] += (min(elapsed, GAP * r[o + STEP]) - r[o + STEP]) / min(n + 0.0, STEP_MEMORY)
+        else:
+            r[o + STEP] = elapsed
         if n == 0 or x != r[o + LAST]:
             r[o + LONGEST_RUN] = max(r[o + LONGEST_RUN], r[o + RUN])
             r[o + LONGEST_SECONDS] = max(r[o + LONGEST_SECONDS], r[o + SECONDS])

@@ -9,7 +9,7 @@ import numpy as np
 
 from ewad.kernels.anomaly import PLACES, RECORD, AnomalyKernel
 from ewad.kernels.memory import Floats, Integers
-from ewad.kernels.stuck import REST, StuckKernel
+from ewad.kernels.stuck import REST, STEP_PLACE, StuckKernel
 from ewad.numeric.rows import RowState
 
 # The parts of a score, in the kernel's order.
@@ -88,3 +88,8 @@ class Rests(RowState):
         self.add_rows("stuck", dtype=np.int64)
         self.step = StuckKernel(after_seconds)
         self.work_with(self.step)
+
+    def usual_step(self) -> Floats:
+        """Return (n_streams,) the seconds between samples as they usually come; NaN before the second."""
+        seconds = self.rest[:, STEP_PLACE]
+        return np.where(seconds > 0.0, seconds, np.nan)

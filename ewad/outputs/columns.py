@@ -85,6 +85,24 @@ def stuck(group: Group, rows: Rows = slice(None)) -> Iterator[Column]:
     yield (), group.rests.stuck[rows]
 
 
+def crossing(group: Group, rows: Rows = slice(None), which: int = 0) -> Iterator[Column]:
+    """Yield for each threshold in how many seconds it is expected to be crossed; 1: earliest, 2: latest."""
+    for threshold in group.settings.thresholds:
+        found = group.crossings(threshold, rows)
+        if found is not None:
+            yield (("threshold", threshold.name),), found[which]
+
+
+def crossing_earliest(group: Group, rows: Rows = slice(None)) -> Iterator[Column]:
+    """Yield in how many seconds the first bound crosses each threshold."""
+    return crossing(group, rows, 1)
+
+
+def crossing_latest(group: Group, rows: Rows = slice(None)) -> Iterator[Column]:
+    """Yield in how many seconds both bounds have crossed each threshold."""
+    return crossing(group, rows, 2)
+
+
 def skill(group: Group, rows: Rows = slice(None)) -> Iterator[Column]:
     """Yield a column for each horizon."""
     if group.forecaster is not None:

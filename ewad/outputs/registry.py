@@ -31,6 +31,7 @@ class Quantity:
     """One thing there is to tell. Its metric is ewad_NAME.
 
     standing: yields the columns of a group; a row is a stream (of_models: a model); NaN: not known yet.
+    of_groups: the sum over the streams of a group is told, not each.
     column: its name in rows of results, `{beta}` or `{horizon}` filled in; "": results do not have it.
     results: (m,) or, along its axis, (m, n) values after each accepted sample; None where there are none.
     of_rows: as `standing`, of some streams only: of what is told of streams that have just changed, where the
@@ -43,6 +44,7 @@ class Quantity:
     unit: Unit
     standing: Callable[[Group], Iterable[Column]]
     of_models: bool = False
+    of_groups: bool = False
     axis: Axis = ""
     column: str = ""
     results: Callable[[Results], Array | None] = lambda results: None
@@ -182,6 +184,41 @@ QUANTITIES: Final = (
         columns.stuck,
         of_rows=columns.stuck,
         word="stuck",
+    ),
+    Quantity(
+        "anomalous_streams",
+        "gauge",
+        "Streams of the group that are in an anomaly.",
+        "",
+        columns.anomaly,
+        of_groups=True,
+    ),
+    Quantity(
+        "threshold_seconds",
+        "gauge",
+        "In how long after the last sample the forecast crosses the threshold; absent if not so far ahead.",
+        "seconds",
+        columns.crossing,
+        of_rows=columns.crossing,
+        word="threshold",
+    ),
+    Quantity(
+        "threshold_earliest_seconds",
+        "gauge",
+        "In how long the first bound of the prediction interval crosses the threshold.",
+        "seconds",
+        columns.crossing_earliest,
+        of_rows=columns.crossing_earliest,
+        word="threshold_earliest",
+    ),
+    Quantity(
+        "threshold_latest_seconds",
+        "gauge",
+        "In how long the whole prediction interval is past the threshold.",
+        "seconds",
+        columns.crossing_latest,
+        of_rows=columns.crossing_latest,
+        word="threshold_latest",
     ),
     Quantity(
         "expert_weight",

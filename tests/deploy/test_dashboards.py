@@ -137,6 +137,7 @@ name = "temperature"
 topic = "site/{room}/temperature"
 beta = [0.9, 0.98]
 model = "auto"
+thresholds = { "more than nothing" = "> -1" }
 
 [model.auto]
 horizons = [1, 6]

@@ -26,7 +26,7 @@ class Prometheus:
         program = shutil.which("prometheus")
         if program is None:
             (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("prometheus isn't installed")
-        directory.mkdir()
+        directory.mkdir(exist_ok=True)  # with data already, perhaps
         config = directory / "prometheus.yml"
         scrape = {"job_name": "ewad", "static_configs": [{"targets": [target]}], **options}
         times = {"scrape_interval": "200ms", "scrape_timeout": "200ms"}

@@ -24,11 +24,26 @@ class Forecast(msgspec.Struct):
     coverage: Number
 
 
+class ThresholdCrossing(msgspec.Struct):
+    """A threshold of a stream, and when it is forecast to be crossed: null if not as far as is forecast.
+
+    above: whether it is not to be exceeded.  time: when it is expected.  earliest, latest: when the first
+    bound of the prediction interval crosses it, and when both have.
+    """
+
+    name: str
+    above: bool
+    value: float
+    time: Number
+    earliest: Number
+    latest: Number
+
+
 class Stream(msgspec.Struct):
     """How one stream stands. smoothed, deviation: by beta.  stale: silent for longer than stale_after.
 
     anomalous: whether it is in an anomaly; reasons: what was the rarest in it.  stuck: whether it reports one
-    value for too long.  recent: its last values, where asked for.
+    value for too long.  thresholds: and when it crosses them.  recent: its last values, where asked for.
     """
 
     stream: str
@@ -46,6 +61,7 @@ class Stream(msgspec.Struct):
     anomalous: bool
     reasons: list[str]
     stuck: bool
+    thresholds: list[ThresholdCrossing]
     recent: list[Number] = []
 
 

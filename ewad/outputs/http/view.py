@@ -69,7 +69,7 @@ class View:
         group = self._engine.groups[index]
         n = len(group.streams)
         known = group.count[:n] > 0
-        anomalous = int(np.count_nonzero(known & (group.anomalies.left[:n] > 0)))
+        anomalous = int(np.count_nonzero(self._shown(index) & (group.anomalies.left[:n] > 0)))
         return documents.GroupSummary(group.name, self._units[index], int(np.count_nonzero(known)), anomalous)
 
     def search(self, text: str, only: str | None = None) -> list[FoundStream]:
@@ -208,6 +208,7 @@ class View:
             anomalous=told.one("anomaly", row) == 1,
             reasons=[part for part, one in told.by("part", "anomaly_reason", row).items() if one],
             stuck=told.one("stream_stuck", row) == 1,
+            thresholds=_thresholds(group, row),
             recent=last,
         )
 
@@ -310,6 +311,19 @@ def _anomaly(value: Floats, forecast: Floats, lower: Floats, upper: Floats) -> F
     width = np.where(value >= forecast, upper - forecast, forecast - lower)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(width > 0.0, np.abs(value - forecast) / width, np.nan)
+
+
+def _thresholds(group: Group, row: int) -> list[documents.ThresholdCrossing]:
+    """Return when a stream is expected to cross each of its thresholds."""
+    found: list[documents.ThresholdCrossing] = []
+    made, at = float(group.time[row]), np.array([row])
+    for each in group.settings.thresholds:
+        crossed = group.crossings(each, at)
+        seconds = (math.nan,) * 3 if crossed is None else tuple(float(ahead[0]) for ahead in crossed)
+        expected, earliest, latest = (_number(made + ahead) for ahead in seconds)
+        told = each.name, each.above, each.value, expected, earliest, latest
+        found.append(documents.ThresholdCrossing(*told))
+    return found
 
 
 def _number(value: float) -> Number:

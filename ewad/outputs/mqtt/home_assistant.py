@@ -102,6 +102,10 @@ def _entities(settings: GroupSettings, unit: str | None) -> Iterator[tuple[str, 
     yield "stuck", _problem("Stuck", "value_json.stuck")
     if settings.model is None:
         return
+    for threshold in settings.thresholds:
+        key = f"threshold_{_key(threshold.name)}"
+        seconds = _sensor(f"Time to {threshold.name}", f"value_json.threshold['{threshold.name}']", None)
+        yield key, seconds | {"unit_of_measurement": "s", "device_class": "duration"}
     parts = {"value": "Forecast"} | (
         {} if settings.model.interval is None else {"lower": "Lower", "upper": "Upper"}
     )

@@ -143,6 +143,11 @@ class Exposition:
                 return
         row_labels = self._row_labels(index)
         shown = self.shown(index, now)
+        if quantity.of_groups:
+            labels = [f'group="{escape(group.name)}"{self._of_models}']
+            for further, values in quantity.standing(group) if shown.any() else ():
+                yield 1, _lines(name, labels, further, values[: len(shown)][shown].sum(keepdims=True))
+            return
         for further, values in quantity.standing(group):
             column = np.where(shown, values[: len(shown)], np.nan)  # a copy: slices are read later
             for start in range(0, len(column), SLICE_ROWS):

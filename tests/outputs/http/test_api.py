@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import json
 import math
+from dataclasses import replace
 from urllib.parse import quote
 
 import aiohttp
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from ewad.engine import Batch, ByCount, Engine, GroupSettings, ModelSettings
+from ewad.numeric.crossing import Threshold
 from ewad.outputs.http import api, documents
 from ewad.outputs.http.history import PointHistory
 from ewad.outputs.http.openapi import document
@@ -326,3 +328,17 @@ async def test_the_status_tells_what_the_metrics_tell():
         assert (status.received, status.rejected, status.reconnects) == (7, {"too_large": 2}, 3)
         assert status.examples == {"too_large": documents.Example("site/<b>hall</b>/?", "temperature", "")}
         assert status.state is None
+
+
+async def test_a_stream_tells_its_anomaly_with_the_reason_and_when_it_crosses_thresholds():
+    settings = mixture_engine().groups[0].settings
+    engine = Engine([replace(settings, thresholds=(Threshold("low", False, 50.0),))])
+    feed(engine, 0, "a", np.append(20.0 + np.sin(np.arange(120.0)), 200.0), at=1000.0)
+    feed(engine, 0, "b", [20.0])
+    async with World(engine, ["celsius"]) as world:
+        a, b = (await world.get("/streams", documents.StreamsPage, sort="anomaly")).streams
+        assert (a.stream, a.anomalous, a.stuck) == ("a", True, False)
+        assert set(a.reasons) <= {"jump", "run"}
+        assert (b.anomaly, b.anomalous, b.reasons) == (None, False, [])
+        (low,) = b.thresholds
+        assert (low.name, low.above, low.value, low.time) == ("low", False, 50.0, None)

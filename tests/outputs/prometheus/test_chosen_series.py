@@ -64,7 +64,7 @@ def test_the_settings_of_a_block_are_those_of_its_series():
     feed(engine, 0, "t", [1.0])
     feed(engine, 1, "u", [2.0])
     found = series(b"".join(exposition_of(engine, settings).render(0.0, False)).decode())
-    told = {(name, dict(labels)["stream"], dict(labels)["site"]) for name, labels in found}
+    told = {(name, dict(labels).get("stream"), dict(labels)["site"]) for name, labels in found}
     assert {name for name, stream, _ in told if stream == "t"} == {"ewad_value"}
     assert ("ewad_samples_total", "u", "north") in told
 

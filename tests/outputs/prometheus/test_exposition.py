@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from ewad.engine import Batch, ByCount, ByTime, Engine, GroupSettings
 from ewad.engine.settings import auto
+from ewad.numeric.crossing import Threshold
 from ewad.outputs.http.history import PointHistory
 from ewad.outputs.http.view import View
 from ewad.outputs.prometheus.exposition import SLICE_ROWS, Exposition, escape
@@ -53,6 +54,7 @@ def test_every_stream_has_value_average_deviation_count_and_time(openmetrics):
     assert found == {
         key("ewad_value", **labels): 45.0,
         key("ewad_anomaly", **labels): 0.0,
+        key("ewad_anomalous_streams", group="temperature"): 0.0,
         key("ewad_stream_stuck", **labels): 0.0,
         key("ewad_samples_total", **labels): 3.0,
         key("ewad_last_sample_timestamp_seconds", **labels): 100.5,
@@ -102,6 +104,9 @@ def test_text_is_what_prometheus_documents():
         "than stuck_after.",
         "# TYPE ewad_stream_stuck gauge",
         'ewad_stream_stuck{stream="s",group="g"} 0.0',
+        "# HELP ewad_anomalous_streams Streams of the group that are in an anomaly.",
+        "# TYPE ewad_anomalous_streams gauge",
+        'ewad_anomalous_streams{group="g"} 0',
         "# HELP ewad_samples_total Accepted samples.",
         "# TYPE ewad_samples_total counter",
         'ewad_samples_total{stream="s",group="g"} 1.0',
@@ -226,10 +231,13 @@ def test_stale_streams_leave_every_family_of_streams_and_come_back():
     engine = model_engine("stream")
     feed(engine, 0, "fresh", [1.0], at=90.0)
     found = series(render(engine, stale_after=[10.0], now=100.0))
-    assert {dict(labels)["stream"] for _, labels in found} == {"fresh"}
+    assert {dict(labels)["stream"] for name, labels in found if name != "ewad_anomalous_streams"} == {"fresh"}
     feed(engine, 0, "a", [1.0], at=100.0)
     found = series(render(engine, stale_after=[10.0], now=100.0))
-    assert {dict(labels)["stream"] for _, labels in found} == {"fresh", "a"}
+    assert {dict(labels)["stream"] for name, labels in found if name != "ewad_anomalous_streams"} == {
+        "fresh",
+        "a",
+    }
 
 
 def test_a_shared_model_outlives_its_stale_streams():
@@ -434,3 +442,25 @@ def test_a_label_model_of_a_stream_stands_in_the_series_of_its_model():
     series = [line for line in text.splitlines() if line.startswith("ewad_epoch{")]
     assert series
     assert all(line.count('model="') == 1 and 'model="Prologue"' in line for line in series)
+
+
+def test_a_group_tells_how_many_of_its_streams_that_are_shown_are_anomalous():
+    engine = mixture_engine()
+    key_of_group = key("ewad_anomalous_streams", group="temperature")
+    assert series(render(engine))[key_of_group] == 1.0
+    engine.groups[0].mark_normal(0)
+    assert series(render(engine))[key_of_group] == 0.0
+
+
+def test_a_threshold_tells_seconds_while_the_forecast_crosses_it_and_nothing_else():
+    settings = mixture_engine().groups[0].settings
+    thresholds = (Threshold("high", True, 15.0), Threshold("never", True, 1e6))
+    engine = Engine([replace(settings, thresholds=thresholds)])
+    feed(engine, 0, "a", 20.0 + np.sin(np.arange(80.0)))
+    found = series(render(engine))
+    labels = {"stream": "a", "group": "temperature"}
+    assert found[key("ewad_threshold_seconds", threshold="high", **labels)] == 0.0  # it is past it
+    assert not [pairs for name, pairs in found if "never" in dict(pairs).values()]
+    group = Engine([replace(settings, model=None, thresholds=thresholds)])
+    feed(group, 0, "a", [20.0])
+    assert "ewad_threshold_seconds" not in names(render(group))
