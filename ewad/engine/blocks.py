@@ -8,6 +8,7 @@ those of its streams, and the shared models of its group.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -48,7 +49,7 @@ class StoredColumn(NamedTuple):
     @property
     def row_bytes(self) -> int:
         """Bytes of one row."""
-        return int(np.dtype(self.dtype).itemsize * np.prod(self.shape, dtype=np.int64))
+        return int(np.dtype(self.dtype).itemsize) * math.prod(self.shape)
 
 
 class PastMoment(NamedTuple):
@@ -251,8 +252,8 @@ class Assembly:
             raise ValueError(f"block {block}: expected {end - first} rows, got {held}")
         for column in columns:
             n = held if column.rows is None else column.rows
-            numbers = np.frombuffer(data, np.dtype(column.dtype), n * int(np.prod(column.shape)), at)
-            at += n * column.row_bytes
+            numbers = np.frombuffer(data, column.dtype, n * math.prod(column.shape), at)
+            at += numbers.nbytes
             array = self._arrays.get(f"{block.group}/{column.part}/{column.name}")
             if array is not None:
                 rows = slice(first, end) if column.rows is None else slice(None)
