@@ -5,6 +5,7 @@ import shlex
 import shutil
 import subprocess
 import textwrap
+from contextlib import suppress
 
 import click
 import pytest
@@ -14,6 +15,8 @@ from tests.console import ewad
 from tests.docs.pages import ROOT, blocks, commands, configurations, fits
 
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
+OTHERS = [ROOT / "README.md", ROOT / "samples" / "README.md", *sorted(ROOT.glob("deploy/*/README.md"))]
+INDENTED = re.compile(r"^(?: {4,}|\t)(?:\$ )?(?:EWAD_\S+ )*((?:[\w/~.]+/)?ewad .*)$", re.MULTILINE)
 APART = {"formats.md"}  # has a test of its own
 CONFIGURATIONS = [(page, text) for page in PAGES for text in configurations(page)]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -62,14 +65,25 @@ def test_a_block_for_a_shell_can_be_read_by_one_and_calls_ewad_as_it_is(page, te
             can_be_called(words[1:])
 
 
+@pytest.mark.parametrize("page", [*PAGES, *OTHERS], ids=named)
+def test_commands_in_indented_blocks_can_be_called(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for line in INDENTED.findall(page.read_text(encoding="utf-8")):
+        words = shlex.split(re.split(r" (?:\|{1,2}|>{1,2}|&&) ", line)[0], comments=True)
+        if not re.search(r"\[OPTIONS\]|\.\.\.", line):  # how a command is called; an ellipsis
+            can_be_called(words[1:])
+
+
 def can_be_called(arguments):
     """Parse the arguments as the command does, without calling it. Raises click.UsageError."""
-    group = cli
-    while isinstance(group, click.Group):
-        name, group, arguments = group.resolve_command(click.Context(group), arguments)
-        if name in ("--version", "--help"):
-            return
-    with group.make_context(name, list(arguments)):
+    command, name = cli, "ewad"
+    while isinstance(command, click.Group):
+        with suppress(click.exceptions.Exit), command.make_context(name, list(arguments)) as context:
+            rest = [*context._protected_args, *context.args]
+            name, command, arguments = command.resolve_command(context, rest)
+            continue
+        return  # --version, --help
+    with command.make_context(name, list(arguments)):
         pass
 
 
