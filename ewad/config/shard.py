@@ -79,19 +79,24 @@ def shard_problems(raw: Mapping[str, Any]) -> Iterator[Problem]:
     shard, blocks = raw.get("shard"), raw.get("stream")
     if not isinstance(shard, dict) or not isinstance(blocks, list):
         return
-    by = shard.get("by", TOPIC)
+    by, keeps_state = shard.get("by", TOPIC), "index" in shard
     for index, block in enumerate(blocks):
         topics = block.get("topic", []) if isinstance(block, dict) else []
         for topic in [topics] if isinstance(topics, str) else topics:
-            if isinstance(topic, str) and isinstance(by, str) and (problem := _problem(topic, by)):
+            if (
+                isinstance(topic, str)
+                and isinstance(by, str)
+                and (problem := _problem(topic, by, keeps_state))
+            ):
                 yield ("stream", index, "topic"), problem
 
 
-def _problem(topic: str, by: str) -> str | None:
+def _problem(topic: str, by: str, keeps_state: bool) -> str | None:
+    """Return what is wrong with a topic. keeps_state: whether it is a daemon's; a gateway keeps nothing."""
     shared = topic.startswith("$share/")
     if by == HASH_TOPIC and not shared:
         return f'expected $share/GROUP/... beside shard.by = "hash_topic", got {checks.shown(topic)}'
-    if by != HASH_TOPIC and shared:
+    if by != HASH_TOPIC and shared and keeps_state:
         return (
             f"expected a topic without $share beside [shard], got {checks.shown(topic)}: a broker gives each "
             f"message to any member, so that no daemon would see all of a stream; if yours deals topics out "

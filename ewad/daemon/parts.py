@@ -10,7 +10,7 @@ from ewad import __version__, kernels
 from ewad.config import Settings
 from ewad.config.syntax import counted
 from ewad.engine import Engine
-from ewad.errors import StateError
+from ewad.errors import ConfigError, StateError
 from ewad.ingest.intake import Intake
 from ewad.ingest.sharding import belonging
 from ewad.outputs.http.server import HttpServer
@@ -42,8 +42,16 @@ def new_intake(engine: Engine, settings: Settings) -> Intake:
 
 
 def refuse_foreign(intake: Intake, engine: Engine, settings: Settings) -> None:
-    """Raise StateError if the engine has streams of other shards: they would get no sample any more."""
+    """Raise StateError if the engine has streams of other shards: they would get no sample any more.
+
+    Raises ConfigError if a daemon of several is not told which one it is.
+    """
     belongs = belonging(settings.shard, settings.streams)
+    if settings.shard is not None and settings.shard.index is None:
+        raise ConfigError(
+            f"shard.index: expected which of the {settings.shard.count} shards this daemon is, got none: "
+            f"set it here, or EWAD_SHARD__INDEX"
+        )
     if belongs is None or settings.shard is None:
         return
     names = (

@@ -62,7 +62,10 @@ def test_without_an_index_or_by_the_brokers_hash_all_that_comes_belongs():
         ({"index": 4}, "shard.index: expected less than count, 4, got 4"),
         ({"by": "room"}, 'shard.by: expected "topic", "{label}" or "hash_topic", got "room"'),
         ({"by": "{site}"}, 'stream[0].topic: expected the label {site} of shard.by in each topic, got "site'),
-        ({"topic": "$share/g/a/{room}"}, "stream[0].topic: expected a topic without $share beside [shard]"),
+        (
+            {"topic": "$share/g/a/{room}", "index": 1},
+            "stream[0].topic: expected a topic without $share beside [shard]",
+        ),
         (
             {"by": "hash_topic"},
             'expected $share/GROUP/... beside shard.by = "hash_topic", got "site/',
@@ -73,6 +76,10 @@ def test_what_can_not_be_dealt_out_is_told(further, said):
     with pytest.raises(ConfigError) as error:
         parsed(**further)
     assert said in str(error.value)
+
+
+def test_gateways_may_share_topics_for_they_keep_nothing_of_streams():
+    assert parsed(topic="$share/g/a/{room}").streams[0].topics == ("$share/g/a/{room}",)
 
 
 def test_each_shard_has_a_session_of_its_own():
