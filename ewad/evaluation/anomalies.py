@@ -17,7 +17,17 @@ from ewad.engine import Batch, Engine, GroupSettings, ModelSettings
 from ewad.errors import SourceError
 from ewad.evaluation.methods import BATCH_SAMPLES
 from ewad.kernels.memory import Floats
-from ewad.numeric.numenta import OUTSIDE, PROBATION, PROFILES, Labelled, best, score_at, sweep, windows_of
+from ewad.numeric.numenta import (
+    OUTSIDE,
+    PROBATION,
+    PROFILES,
+    Labelled,
+    alarms_of,
+    best,
+    score_at,
+    sweep,
+    windows_of,
+)
 from ewad.outputs.text import aligned
 
 ALARM = 1.0  # the score above which a value counts as an anomaly
@@ -82,7 +92,8 @@ def anomaly_scores(name: str, time: Floats, value: Floats, model: ModelSettings)
 
 def labelled_file(name: str, time: Floats, value: Floats, spans: Spans, model: ModelSettings) -> LabelledFile:
     """Return a file's scores held against its windows."""
-    labelled = Labelled.of(anomaly_scores(name, time, value, model), windows_of(time, spans))
+    score = alarms_of(anomaly_scores(name, time, value, model))  # an anomaly is one alarm
+    labelled = Labelled.of(score, windows_of(time, spans))
     whole = float(time[-1] - time[0]) / DAY if len(time) else 0.0
     return LabelledFile(name, labelled, whole * float(np.mean(labelled.window != PROBATION)))
 

@@ -1,7 +1,7 @@
 """The score of the Numenta Anomaly Benchmark: how well anomaly scores find labelled windows, and how soon.
 
-For `ewad evaluate --anomalies`: `Labelled.of` holds a file's scores against its windows, `sweep` gives the
-score of every threshold, `best` the one that the benchmark reports.
+For `ewad evaluate --anomalies`: `alarms_of` are the scores that begin alarms, `Labelled.of` holds them to
+a file's windows, `sweep` gives the score of every threshold, `best` the one that the benchmark reports.
 Source: Lavin & Ahmad 2015, Evaluating Real-time Anomaly Detection Algorithms; version 1.1 of the benchmark.
 """
 
@@ -139,6 +139,17 @@ def score_at(
     swept = sweep(files, profile)
     at = np.searchsorted(-swept.threshold, -threshold, side="right") - 1
     return float(swept.score[at])
+
+
+def alarms_of(score: Floats, samples: int = 20) -> Floats:
+    """Return the scores, (n,), that would begin an alarm at some threshold: higher than those just before.
+
+    NaN stands for the others. An anomaly is one alarm, until so many samples without a high score have gone
+    by: whatever the threshold, it begins where a score is the highest of that many samples.
+    """
+    before = np.concatenate([np.full(samples, -np.inf), np.nan_to_num(score, nan=-np.inf)])[:-1]
+    highest = np.lib.stride_tricks.sliding_window_view(before, samples).max(axis=1)
+    return np.where(score > highest, score, np.nan)
 
 
 def windows_of(times: Floats, spans: Sequence[tuple[float, float]]) -> list[tuple[int, int]]:

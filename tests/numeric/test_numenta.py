@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ewad.numeric.numenta import PROFILES, Labelled, best, score_at, sweep, windows_of
+from ewad.numeric.numenta import PROFILES, Labelled, alarms_of, best, score_at, sweep, windows_of
 
 N = 100
 WINDOW = (50, 69)  # 20 samples
@@ -115,3 +115,10 @@ def test_windows_are_found_by_their_times() -> None:
 def test_windows_that_do_not_fit_the_file_are_refused(windows: list[tuple[int, int]]) -> None:
     with pytest.raises(ValueError, match="expected samples"):
         Labelled.of(np.zeros(N), windows)
+
+
+def test_an_alarm_begins_where_a_score_is_the_highest_of_so_many_samples():
+    score = np.array([np.nan, 1.0, 0.5, 2.0, 2.0, 1.5, 0.1, 1.6, 0.2])
+    expected = [np.nan, 1.0, np.nan, 2.0, np.nan, np.nan, np.nan, 1.6, np.nan]
+    np.testing.assert_array_equal(alarms_of(score, 2), expected)
+    np.testing.assert_array_equal(alarms_of(np.full(3, np.nan)), np.full(3, np.nan))
