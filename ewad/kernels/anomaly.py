@@ -56,17 +56,18 @@ BEYOND = 0.01
 # Of late are the last so many samples, where it is asked how often a stream leaves its range.
 OFTEN = 1000.0
 
-# The tail: log(1 + z / KNEE), beyond its quantile that a share of TAIL exceeds, is exponential.
+# The tail: the logarithm of 1 + z / KNEE, beyond its quantile that a share of TAIL exceeds, is exponential.
+# Below it no logarithm is taken: nothing there is rare.
 KNEE = 0.3
 TAIL = 0.05
 COMMON = math.log(1.0 / TAIL)
 UNIT = math.log(1000.0)
 # Before anything is known: a quantile and a mean excess, as if of so many samples.
-FIRST_QUANTILE = 1.0
+FIRST_QUANTILE = 2.7
 FIRST_EXCESS = 0.25
 KNOWN = 20.0
 PACE = 3.0
-LEAST_QUANTILE = 0.01
+LEAST_QUANTILE = 1.01
 LEAST_EXCESS = 0.05
 EXCESS_BOUND = 10.0  # mean excesses
 
@@ -224,18 +225,19 @@ class AnomalyKernel:
     def weigh(self, o: int, k: int, n: int, z: float, by: float, around: float) -> None:
         """Let the k-th part be as rare as its z is; by: how far it is off what is usual, around."""
         r = self.record
-        y = math.log(1.0 + min(z, LARGEST) / KNEE)
+        y = 1.0 + min(z, LARGEST) / KNEE
         quantile, excess = r[o + QUANTILE + k], r[o + EXCESS + k]
         if y > quantile:
-            rarity = (COMMON + (y - quantile) / excess) / UNIT
-            heard = min(y - quantile, EXCESS_BOUND * excess)
+            beyond = math.log(y / quantile)
+            rarity = (COMMON + beyond / excess) / UNIT
+            heard = min(beyond, EXCESS_BOUND * excess)
             exceeded = TAIL * min(n + KNOWN, LONG)
             r[o + EXCESS + k] = max(excess + (heard - excess) / exceeded, LEAST_EXCESS)
             step = 1.0 - TAIL
         else:
-            rarity = COMMON * y / (quantile * UNIT)
+            rarity = COMMON * (y - 1.0) / ((quantile - 1.0) * UNIT)
             step = -TAIL
-        r[o + QUANTILE + k] = max(quantile + PACE / min(n + KNOWN, LONG) * step, LEAST_QUANTILE)
+        r[o + QUANTILE + k] = max(quantile * (1.0 + PACE / min(n + KNOWN, LONG) * step), LEAST_QUANTILE)
         if rarity > self.best and self.counts(by, around):
             self.best = rarity
             self.part = k
