@@ -96,6 +96,10 @@ def _stream(values: dict[str, Any]) -> StreamSettings:
     for key in ("time_format", "time_zone"):
         if key in values and "time_field" not in values:
             raise fail("expected time_field beside it, got none", key)
+    if "thresholds" in values and "model" not in values:
+        raise fail(
+            'expected model beside it, such as "auto": forecasts tell when one is crossed', "thresholds"
+        )
     if "per_seconds" in values and values.get("kind") != "counter":
         raise fail('expected kind = "counter" beside it', "per")
     _check_labels(values)

@@ -12,7 +12,7 @@ from ewad.numeric.crossing import Threshold
 
 BLOCK = '[[stream]]\ntopic = "site/{room}/temperature"\n'
 FULL = BLOCK + (
-    'stuck_after = "6h"\nthresholds = { frost = "< 0", "very hot" = ">30.5" }\n'
+    'model = "auto"\nstuck_after = "6h"\nthresholds = { frost = "< 0", "very hot" = ">30.5" }\n'
     '[stream.anomaly]\ndirection = "up"\nmin_deviation = 0.5\nmin_relative_deviation = 0.02\nfor = "5m"\n'
 )
 
@@ -42,6 +42,7 @@ def test_a_block_that_says_nothing_counts_all_deviations():
             'thresholds.hot: expected a condition such as "> 30" or "< 0", got "30"',
         ),
         ('thresholds = { hot = ">= 30" }', 'expected a condition such as "> 30" or "< 0"'),
+        ('thresholds = { hot = "> 30" }', 'thresholds: expected model beside it, such as "auto"'),
         ("thresholds = { hot = 30 }", "thresholds.hot: expected a text, got 30"),
         ('thresholds = "> 30"', 'expected a table such as { hot = "> 30" }'),
         ("anomaly = {}", "expected a table of direction, min_deviation"),

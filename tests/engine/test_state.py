@@ -316,3 +316,21 @@ def test_a_dump_of_version_5_goes_on_as_if_this_arithmetic_had_computed_it():
     on, as_if = (known_then(observe_in_pieces(each, samples)) for each in (loaded, stayed))
     assert_close(on, as_if, rel=1e-8)
     assert Engine([settings]).load(loaded.dump()).notes == []
+
+
+def test_a_dump_of_version_6_goes_on_with_a_new_record_of_what_is_rare():
+    model = replace(
+        MODEL, experts=("persistence", "linear", "seasonal"), features="full", share="stream", interval=0.9
+    )
+    settings = replace(GROUP, model=model, topics=())
+    engine, stayed = Engine([settings]), used(settings)
+    what = engine.load((Path(__file__).parent / "version6.npz").read_bytes())
+    assert (what.dropped, what.notes) == ([], [])
+    assert_close(known_then(state_of(engine)), known_then(state_of(stayed)), rel=1e-12)
+    group = engine.groups[0]
+    assert (group.anomalies.count == 0).all()
+    assert np.isnan(group.anomalies.score()).all()
+    samples = random_samples(9, 400, 3)
+    samples.time[:] += 1e7
+    observe_in_pieces(engine, samples)
+    assert np.isfinite(group.anomalies.score()[group.anomalies.count >= 100]).all()
