@@ -73,6 +73,7 @@ class PublishingClient:
             client.tls_set_context(context)
         if settings.path:
             client.ws_set_options(path=settings.path)
+        client.max_inflight_messages_set(IN_FLIGHT)  # of those that we let it have
         client.reconnect_delay_set(FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS)
         client.on_connect = self._connected
         client.on_connect_fail = lambda *_: self._trouble("no connection")
@@ -149,7 +150,9 @@ class PublishingClient:
 
     def _published(self, *_: Any) -> None:
         self._answered += 1
-        self._wake.set()
+        on_their_way = self._sent - self._answered
+        if on_their_way == IN_FLIGHT // 2 or not on_their_way:  # a wake-up costs as much as a message
+            self._wake.set()
 
     def _trouble(self, reason: str) -> None:
         if not self._failed:
