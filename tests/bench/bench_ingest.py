@@ -30,6 +30,8 @@ listen = "127.0.0.1:{http}"
 """
 MODEL = 'model = "linear"\n[model.linear]\nexperts = ["linear"]\nlags = 24\nbatch_size = 64\n'
 
+STATE = '[state]\npath = "{}/ewad.db"\n'
+
 
 def ewad(model: str, directory: Path, port: int, qos: int) -> list[str]:
     """Return the command of the daemon, for smoothing alone or with a model."""
@@ -110,9 +112,14 @@ def collectd(directory: Path, port: int, qos: int) -> list[str] | None:
 
 
 GO_EXPORTER = "mqtt exporter (Go)"
-TARGETS = {"ewad, smoothing": (0.20, 0.12), "ewad, linear model": (0.25, 0.16)}  # QoS 0, QoS 1
+TARGETS = {
+    "ewad, smoothing": (0.20, 0.12),
+    "ewad, with [state]": (0.25, 0.12),
+    "ewad, linear model": (0.25, 0.16),
+}  # QoS 0, QoS 1
 SUBSCRIBERS: dict[str, Callable[[Path, int, int], list[str] | None]] = {
     "ewad, smoothing": lambda *at: ewad("", *at),
+    "ewad, with [state]": lambda directory, *at: ewad(STATE.format(directory), directory, *at),
     "ewad, linear model": lambda *at: ewad(MODEL, *at),
     "ewad, gateway": gateway,
     "mosquitto_sub (C)": mosquitto_sub,
