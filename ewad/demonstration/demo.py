@@ -31,12 +31,16 @@ unit = "celsius"
 beta = [0.9, 0.98]
 model = "demo"
 stale_after = "2s"
+stuck_after = "1s"
+thresholds = { hot = "> 26" }
+anomaly = { min_deviation = 3 }     # an anomaly lasts a minute at least, which are 250 days here
 
 [[stream]]
 name = "wind"
 topic = "site/{place}/wind_speed"
 unit = "m/s"
 beta = [0.9, 0.98]
+anomaly = { min_deviation = 10 }
 
 [[stream]]
 name = "door"

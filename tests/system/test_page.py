@@ -15,6 +15,7 @@ import pytest
 
 from ewad.engine import ByCount, Engine, GroupSettings
 from ewad.engine.settings import auto
+from ewad.numeric.crossing import Threshold
 from tests.outputs.engines import feed
 from tests.outputs.http.test_api import HOSTILE, World
 from tests.system.browser import browser, require_chromium
@@ -44,7 +45,12 @@ def wave_engine():
     model = auto("auto", horizons=(1, 6))
     engine = Engine(
         [
-            GroupSettings("temperature", (ByCount(0.9), ByCount(0.98)), model=model),
+            GroupSettings(
+                "temperature",
+                (ByCount(0.9), ByCount(0.98)),
+                model=model,
+                thresholds=(Threshold("hot", True, 20.7),),
+            ),
             GroupSettings("wind", (ByCount(0.9),)),
         ]
     )
@@ -175,6 +181,43 @@ async def test_an_anomaly_is_told_in_words():
         assert "_" not in words
         await page.evaluate(f"{row}.querySelector('a.name').click()")
         await page.until(f"document.querySelector('.story')?.innerText.startsWith('This stream {words}.')")
+
+
+async def test_a_threshold_is_told_and_when_it_is_crossed():
+    async with opened() as (_, page):
+        told = {
+            "name": "hot",
+            "above": True,
+            "value": 26.0,
+            "time": 1060.0,
+            "earliest": 1030.0,
+            "latest": None,
+        }
+        for changes, when in (
+            ({}, "expected in 60 s"),
+            ({"time": 990.0}, "expected now"),
+            ({"time": None}, "not expected, possible in 30 s"),
+            ({"time": None, "earliest": None}, "not expected"),
+        ):
+            given = json.dumps(told | changes)
+            script = f"import('/page/text.js').then((t) => t.crossing({given}, 'celsius', 1000))"
+            assert await page.evaluate(script) == {"is": "“hot”, above 26 °C", "when": when}
+
+
+async def test_the_thresholds_of_a_stream_are_lines_across_its_chart():
+    fragment = "#stream=site%2Foffice%2Ftemperature&group=temperature"
+    async with opened(fragment) as (_, page):
+        facts = await page.until("document.querySelector('dl.facts')?.innerText")
+        assert "Threshold “hot”, above 20.70 °C" in facts
+        # in the colour of marks, drawn from side to side at its value
+        lines = await page.until(
+            "(() => { const c = document.querySelector('canvas'), d = c.getContext('2d')"
+            ".getImageData(0, 0, c.width, c.height).data, rows = []; for (let y = 0; y < c.height; y += 1) {"
+            " let n = 0; for (let x = 0; x < c.width; x += 1) { const i = 4 * (y * c.width + x);"
+            " n += d[i] - d[i + 1] > 60 && d[i + 3] > 60; } if (n > c.width / 3) rows.push(y); }"
+            " return rows.length && rows; })()"
+        )
+        assert len(lines) <= 2
 
 
 async def test_health_tells_an_example_of_each_rejection():

@@ -4,9 +4,9 @@ import { follow, get, pathOf } from "./api.js";
 import { breakable, facts, make, say, table } from "./dom.js";
 import { Panel } from "./panel.js";
 import { COLOURS, seriesOf, tail } from "./series.js";
-import { ago, number, span, story, unitOf, unusual, window, worth, worthAlone } from "./text.js";
+import { ago, crossing, number, span, story, unitOf, unusual, window, worth, worthAlone } from "./text.js";
 
-const POINTS = 720, DETAIL_MS = 5000;
+const POINTS = 720, DETAIL_MS = 5000, SOON_MS = 1500;
 const SPANS = [60, 240, POINTS]; // points that the chart shows, unless zoomed
 
 /** Show a stream in an element; return what ends that. */
@@ -39,7 +39,7 @@ export function showStream(main, name, group) {
       if (!closed) { numbers.replaceChildren(make("p", {}, `This stream can't be read: ${error.message}`)); timer = setTimeout(load, DETAIL_MS); }
       return;
     }
-    timer = setTimeout(refresh, DETAIL_MS);
+    timer = setTimeout(refresh, SOON_MS); // what is drawn while one watches wants two points
   }
 
   async function refresh() {
@@ -74,7 +74,11 @@ export function showStream(main, name, group) {
     const last = history.time.length - 1;
     const label = last < 0 ? `Chart of ${name}: no points yet` : `Chart of ${name}: ${history.time.length} points in ${span(history.time[last] - history.time[0])}, last value ${number(history.value[last], now?.unit)}`;
     const samples = raw.checked ? now?.samples ?? history.time.length : null;
-    panel.show(seriesOf(tail(history, panel.shown), curve.forecast, samples), label, { now: history.time[last], unit: unitOf(now?.unit) });
+    panel.show(seriesOf(tail(history, panel.shown), curve.forecast, samples), label, { now: history.time[last], unit: unitOf(now?.unit), levels: levels() });
+  }
+
+  function levels() {
+    return (now?.thresholds ?? []).map((each) => ({ name: `${each.name}: ${each.above ? ">" : "<"} ${number(each.value)}`, value: each.value, colour: "--mark" }));
   }
 
   function showNumbers(stream) {
@@ -90,6 +94,7 @@ export function showStream(main, name, group) {
         ...(ahead ? [["The forecast is", worth(ahead.skill)]] : []),
         ...(ahead?.coverage != null ? [["Values inside their interval", `${Math.round(ahead.coverage * 100)} %${interval ? ` of the ${Math.round(interval * 100)} % asked for` : ""}`]] : []),
         ["Anomaly score", stream.anomaly === null ? "–" : `${stream.anomaly.toFixed(2)}${stream.anomalous ? ", in an anomaly" : ""}`],
+        ...stream.thresholds.map((each) => crossing(each, stream.unit, stream.time)).map(({ is, when }) => [`Threshold ${is}`, when]),
         ["Samples", stream.samples.toLocaleString("en")],
         ["Last seen", `${ago(stream.time, Date.now() / 1000)}${stream.stale ? ", silent for too long" : ""}`],
       ]),
@@ -179,6 +184,7 @@ const MEANINGS = [
   ["Forecast and interval", "What the model expects so many samples ahead, and the range that holds the value as often as was asked for. The interval widens when values fall outside, and narrows when not."],
   ["Worth", "How much smaller the squared error is than that of “nothing changes”, over about the last 200 forecasts."],
   ["Anomaly score", "How rarely this stream does what it has just done: 1 is once in 1,000 quiet samples, 2 once in a million. An anomaly begins above 1, and ends when it has been quiet for some samples and a minute. Circles mark something more usual: values outside their interval, one in ten at 90 %."],
+  ["Threshold", "When the forecast crosses it, and when the first bound of the interval does."],
   ["Stuck", "The stream reports the same value for longer than stuck_after, or than it ever did."],
   ["Who has the say", "The forecast is a mixture of experts. Each has a weight by how good its forecasts were; whoever was right more often than chance allows gets more of it."],
   ["Loss and learning rate", "The cost of the last mini-batches, averaged, in squared units of a typical step; and how large the steps of the optimizer are now. A plateau is where the loss no longer falls."],

@@ -44,6 +44,14 @@ export function unusual(stream) {
   return [...said, ...(stream.stuck ? ["is stuck"] : [])].join(", and ");
 }
 
+/** What is to be said of a threshold: what it is, and when the forecast crosses it. made: when it was made. */
+export function crossing(threshold, unit, made) {
+  const is = `“${threshold.name}”, ${threshold.above ? "above" : "below"} ${number(threshold.value, unit)}`;
+  const at = (time) => (time <= made ? "now" : `in ${span(time - made)}`);
+  const when = threshold.time !== null ? `expected ${at(threshold.time)}` : threshold.earliest !== null ? `not expected, possible ${at(threshold.earliest)}` : "not expected";
+  return { is, when };
+}
+
 /** How a stream stands, in sentences. interval: the share of values that its intervals are meant to hold, or null. */
 export function story(stream, ahead, interval) {
   const said = [], [beta] = Object.keys(stream.smoothed);
@@ -60,6 +68,10 @@ export function story(stream, ahead, interval) {
     said.push(`${steps} expected at ${number(far.value, stream.unit)}${bounds}.`);
     const skill = stream.forecasts[0]?.skill ?? null;
     if (skill !== null) said.push(`Forecasts of the next are ${worth(skill)}.`);
+  }
+  for (const threshold of stream.thresholds) {
+    const { is, when } = crossing(threshold, stream.unit, stream.time);
+    if (threshold.time !== null) said.push(`The threshold ${is}, is ${when}.`);
   }
   const what = unusual(stream);
   if (what) said.unshift(`This stream ${what}.`);
