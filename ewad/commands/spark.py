@@ -104,7 +104,7 @@ def run(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda which, _: ended.append(which))
     try:
-        while not ended and not running.awaitTermination(LOOK_SECONDS):
+        while not ended and not query.has_ended(running, LOOK_SECONDS):
             pass
     finally:
         running.stop()

@@ -4,7 +4,7 @@ import pytest
 
 from ewad import config
 from ewad.commands import spark
-from ewad.errors import ConfigError
+from ewad.errors import ConfigError, StateError
 from tests.console import ewad
 from tests.system.daemon import failed
 
@@ -28,3 +28,22 @@ def test_without_a_log_there_is_nothing_to_do(tmp_path):
     (tmp_path / "ewad.toml").write_text('[[stream]]\ntopic = "a/+"\nname = "s"\n')
     done = ewad("spark", "-c", tmp_path / "ewad.toml", "--checkpoint", tmp_path / "c")
     assert "--log: expected the folder of a gateway's log" in failed(done, 2)
+
+
+def test_a_query_that_has_failed_is_told_in_a_line():
+    pytest.importorskip("pyspark", reason="no pyspark here: make scale")
+    from pyspark.errors import StreamingQueryException
+
+    from ewad.scale.spark.query import has_ended
+
+    class Failed:
+        def awaitTermination(self, seconds):
+            raise StreamingQueryException(
+                "[STREAM_FAILED] terminated: record: damaged\n=== Streaming Query ==="
+            )
+
+    with pytest.raises(StateError) as error:
+        has_ended(Failed(), 1.0)
+    assert str(error.value) == (
+        "ewad spark: the query has ended: [STREAM_FAILED] record: damaged; start it again, it goes on"
+    )

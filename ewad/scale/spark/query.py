@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pyspark.errors import StreamingQueryException
 from pyspark.sql import DataFrame, SparkSession
 
 from ewad.config import Settings
 from ewad.engine import EngineSettings
-from ewad.errors import ConfigError
+from ewad.errors import ConfigError, StateError
 from ewad.scale.record import Record
 from ewad.scale.shard import Shard
 from ewad.scale.spark.processor import ShardProcessor, output_schema
@@ -86,6 +87,15 @@ def start(
     return (
         writer.trigger(availableNow=True) if trigger is None else writer.trigger(processingTime=trigger)
     ).start()
+
+
+def has_ended(running: Any, seconds: float) -> bool:
+    """Wait for so long, and return whether the query has ended. Raises StateError saying what has failed."""
+    try:
+        return bool(running.awaitTermination(seconds))
+    except StreamingQueryException as error:
+        reason = str(error).splitlines()[0]
+        raise StateError(f"ewad spark: the query has ended: {reason}; start it again, it goes on") from error
 
 
 def repartition(spark: SparkSession, checkpoint: str, partitions: int) -> None:
