@@ -223,11 +223,8 @@ def _open_sinks(
         units = [block.unit for block in run.settings.streams]
         sinks.append(FileSink(plot, partial(PlotSink, groups=groups, units=units, zone=run.zone)))
     if openmetrics is not None:
-        sinks.append(
-            FileSink(
-                openmetrics, partial(BackfillSink, engine=run.engine, constant=run.settings.metrics.labels)
-            )
-        )
+        make = partial(BackfillSink, engine=run.engine, constant=run.settings.metrics.labels)
+        sinks.append(FileSink(openmetrics, make))
 
 
 def _page(path: Path, run: Replay, files: Sequence[Path]) -> FileSink:

@@ -115,7 +115,7 @@ def export(settings: Settings, output: IO[str]) -> None:
         }
         for row, name in enumerate(group.streams.names):
             known = bool(group.count[row])
-            facts = [repr(float(group.time[row])), repr(float(group.value[row]))] if known else ["", ""]
+            facts = [repr(float(group.time[row])), repr(group.told(row))] if known else ["", ""]
             averages = (float(smoothed[beta][row]) if beta in smoothed else math.nan for beta in betas)
             cells = ("" if math.isnan(average) else repr(average) for average in averages)
             writer.writerow([group.name, name, int(group.count[row]), *facts, *cells])

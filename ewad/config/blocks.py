@@ -102,6 +102,10 @@ def _stream(values: dict[str, Any]) -> StreamSettings:
         )
     if "per_seconds" in values and values.get("kind") != "counter":
         raise fail('expected kind = "counter" beside it', "per")
+    if "period" in values and values.get("kind") != "circular":
+        raise fail('expected kind = "circular" beside it', "period")
+    if values.get("thresholds") and values.get("kind") == "circular":
+        raise fail("expected none with circular values: a circle has no above and below", "thresholds")
     _check_labels(values)
     if "name" not in values:
         values["name"] = _plain(values["topics"])

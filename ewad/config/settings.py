@@ -88,6 +88,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                 stuck_after_seconds=block.stuck_after_seconds or math.inf,
                 thresholds=block.thresholds,
                 max_streams=block.max_streams,
+                period=block.period if block.kind == "circular" else None,
                 model=None if block.model is None else self.models[block.model],
             )
             for block in self.streams

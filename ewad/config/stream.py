@@ -43,7 +43,7 @@ from ewad.numeric.crossing import Threshold
 
 TOPIC = checked(parse_topic, "topic template")
 LONG = duration("1ms", "36500d")
-KINDS = ("gauge", "counter", "state")
+KINDS = ("gauge", "counter", "state", "circular")
 
 
 def _nonzero(value: Any) -> float:
@@ -202,8 +202,12 @@ class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = ()
     kind: Annotated[
-        Literal["gauge", "counter", "state"],
-        Option(choice(*KINDS), "Of a counter the growth counts, not the total; resets are recognised."),
+        Literal["gauge", "counter", "state", "circular"],
+        Option(
+            choice(*KINDS),
+            "Of a counter the growth counts, not the total; resets are recognised. A circular value, such as"
+            " the direction of the wind, goes from 359 to 1 by 2.",
+        ),
     ] = "gauge"
     per_seconds: Annotated[
         float,
@@ -213,6 +217,14 @@ class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
             of=lambda block: block.per_seconds if block.kind == "counter" else None,
         ),
     ] = 1.0
+    period: Annotated[
+        float,
+        Option(
+            number("[1e-6, 1e9]"),
+            "Of a circular value, after scaling: what comes after so much is 0 again.",
+            of=lambda block: block.period if block.kind == "circular" else None,
+        ),
+    ] = 360.0
     time_field: Annotated[
         str | None,
         Option(

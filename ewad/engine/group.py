@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ewad.engine.batch import COLUMNS, Batch, Results
+from ewad.engine.circle import observe_on_circle
 from ewad.engine.forecaster import GroupForecaster
 from ewad.engine.resampled import grid_of
 from ewad.engine.settings import GroupSettings
@@ -209,8 +210,26 @@ class Group(RowState):
         """Take in a batch: averages, then forecasts scored against the values that came, then learning.
 
         Raises ValueError, with nothing changed, if a stream is unknown, a time not finite or a value not
-        within VALUE_LIMIT.
+        within VALUE_LIMIT; of values on a circle, with those before it taken in.
         """
+        if self.settings.period is None:
+            return self._take(batch)
+        return observe_on_circle(self, batch, self._take)
+
+    @property
+    def no_results(self) -> Floats:
+        """The results of no samples, (0, columns)."""
+        return np.zeros((0, self._width))
+
+    def told(self, row: int) -> float:
+        """Return the last value of a stream as it is told."""
+        return self.on_circle(float(self.value[row]))
+
+    def on_circle(self, value: float) -> float:
+        """Return the value where it lies on the circle, if there is one."""
+        return value if self.settings.period is None else value % self.settings.period
+
+    def _take(self, batch: Batch) -> Results:
         n, width = len(batch), self._width
         accepted, found = np.empty(n, dtype=np.int64), np.empty((n, width))
         arrival = math.nan if batch.arrival is None else batch.arrival

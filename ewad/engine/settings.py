@@ -139,6 +139,7 @@ class GroupSettings:
     for so long is stuck; infinite: only if it is found out.  thresholds: whose crossing is forecast.
     times_are_arrivals: the time of a sample is when it arrived; no payload tells it.
     max_streams: of this group; None: the engine's limit alone counts.
+    period: what values on a circle repeat after, such as 360; None: they lie on a line.
     """
 
     name: str
@@ -153,6 +154,7 @@ class GroupSettings:
     anomaly: AnomalyPolicy = field(default_factory=AnomalyPolicy)
     stuck_after_seconds: float = math.inf
     thresholds: tuple[Threshold, ...] = ()
+    period: float | None = None
 
     @property
     def errors(self) -> str:

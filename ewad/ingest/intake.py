@@ -390,7 +390,7 @@ class Intake:
             group = self._engine.groups[block.group]
             if not group.count[row]:
                 return False
-            last = float(group.value[row]), float(group.time[row])
-            value = block.scaled(value)
+            last = group.told(row), float(group.time[row])
+            value = group.on_circle(block.scaled(value))
         same_time = time is None or last[1] is None or time <= last[1]
         return value == last[0] and same_time

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,17 @@ Array = NDArray[Any]
 Rows = slice | Integers
 Labels = tuple[tuple[str, str], ...]  # such as (("horizon", "6"), ("expert", "rls"))
 Column = tuple[Labels, Array]
+
+
+def on_circle(columns: Callable[[Group], Iterable[Column]]) -> Callable[[Group], Iterator[Column]]:
+    """Return what gives the same columns, those of a circular value as they lie on its circle."""
+
+    def told(group: Group) -> Iterator[Column]:
+        period = group.settings.period
+        for labels, values in columns(group):
+            yield labels, values if period is None else values % period
+
+    return told
 
 
 def by_beta(values: Callable[[ExponentialAverage], Array]) -> Callable[[Group], Iterator[Column]]:

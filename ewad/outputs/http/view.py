@@ -199,7 +199,7 @@ class View:
             unit=self._units[found.group],
             samples=int(group.count[row]),
             time=_number(group.time[row]),
-            value=_number(group.value[row]),
+            value=_number(group.told(row)),
             stale=not bool(shown[row]),
             smoothed=told.by("beta", "smoothed_value", row),
             deviation=told.by("beta", "smoothed_stddev", row),
