@@ -14,7 +14,7 @@ import pytest
 
 from ewad.engine import Batch, ByCount, Engine, GroupSettings, ModelSettings
 from ewad.numeric.crossing import Threshold
-from ewad.outputs.http import api, documents
+from ewad.outputs.http import actions, api, documents
 from ewad.outputs.http.history import PointHistory
 from ewad.outputs.http.openapi import document
 from ewad.outputs.http.server import HttpServer
@@ -317,7 +317,8 @@ async def test_a_reader_of_events_that_does_not_keep_up_is_dropped(monkeypatch):
 def test_the_openapi_document_has_every_operation_and_resolves():
     whole = document("1.2.3")
     text = json.dumps(whole)
-    assert set(whole["paths"]) == {"/api/v1" + each.path for each in api.OPERATIONS}
+    done = {actions.ROOT + each.path for each in actions.ACTIONS}
+    assert set(whole["paths"]) == {"/api/v1" + each.path for each in api.OPERATIONS} | done
     for name in {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}:
         assert name in whole["components"]["schemas"]
 
