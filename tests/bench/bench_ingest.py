@@ -113,9 +113,9 @@ def collectd(directory: Path, port: int, qos: int) -> list[str] | None:
 
 GO_EXPORTER = "mqtt exporter (Go)"
 TARGETS = {
-    "ewad, smoothing": (0.20, 0.12),
-    "ewad, with [state]": (0.25, 0.12),
-    "ewad, linear model": (0.25, 0.16),
+    "ewad, smoothing": (0.10, 0.12),
+    "ewad, with [state]": (0.10, 0.12),
+    "ewad, linear model": (0.15, 0.16),
 }  # QoS 0, QoS 1
 SUBSCRIBERS: dict[str, Callable[[Path, int, int], list[str] | None]] = {
     "ewad, smoothing": lambda *at: ewad("", *at),
