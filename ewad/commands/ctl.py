@@ -28,7 +28,10 @@ EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S10
 )
 @click.pass_context
 def command(context: click.Context, config: Path | None, user: str | None) -> None:
-    """Ask the daemon of this configuration, which runs on this machine, for an action."""
+    """Ask a running daemon for an action: reload, forget, normal, learning-rate.
+
+    The daemon is that of this configuration, and runs on this machine.
+    """
     context.obj = config, user
 
 

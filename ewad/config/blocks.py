@@ -86,24 +86,24 @@ def _stream(values: dict[str, Any]) -> StreamSettings:
     form = values.get("format", "number")
     own = values.pop("own", None)
     if own and "fields" not in values:
-        raise fail("expected field beside it, got none", "fields")
+        raise fail('needs field in the same block, such as field = "*"', "fields")
     for key in ("field", "time_field", "records", "labels", "exclude"):
         if {"field": "fields"}.get(key, key) in values and form == "number":
-            raise fail('expected format = "json" beside it, got "number"', key)
+            raise fail('needs format = "json" in the same block, got "number"', key)
     for key in ("columns", "delimiter"):
         if key in values and form != "csv":
-            raise fail(f'expected format = "csv" beside it, got "{form}"', key)
+            raise fail(f'needs format = "csv" in the same block, got "{form}"', key)
     for key in ("time_format", "time_zone"):
         if key in values and "time_field" not in values:
-            raise fail("expected time_field beside it, got none", key)
+            raise fail("needs time_field in the same block: where is the time?", key)
     if "thresholds" in values and "model" not in values:
         raise fail(
-            'expected model beside it, such as "auto": forecasts tell when one is crossed', "thresholds"
+            'needs model in the same block, such as "auto": forecasts tell when one is crossed', "thresholds"
         )
     if "per_seconds" in values and values.get("kind") != "counter":
-        raise fail('expected kind = "counter" beside it', "per")
+        raise fail('needs kind = "counter" in the same block', "per")
     if "period" in values and values.get("kind") != "circular":
-        raise fail('expected kind = "circular" beside it', "period")
+        raise fail('needs kind = "circular" in the same block', "period")
     if values.get("thresholds") and values.get("kind") == "circular":
         raise fail("expected none with circular values: a circle has no above and below", "thresholds")
     _check_labels(values)

@@ -56,10 +56,10 @@ def http_settings(values: dict[str, Any], place: DocumentPlace) -> HttpSettings:
     if "cert_file" in values and "key_file" not in values:
         key = files.credential(KEY_CREDENTIAL, place.environ)
         if key is None:
-            raise fail("expected key_file beside it, got none", "cert_file")
+            raise fail("needs key_file in the same table: set both, or neither", "cert_file")
         values["key_file"] = key
     if "key_file" in values and "cert_file" not in values:
-        raise fail("expected cert_file beside it, got none", "key_file")
+        raise fail("needs cert_file in the same table: set both, or neither", "key_file")
     users_file = values.get("users_file") or files.credential(USERS_CREDENTIAL, place.environ)
     if users_file:
         place.secrets["http_users"] = _users(users_file)

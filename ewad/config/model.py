@@ -150,7 +150,7 @@ def models(raw: Any, place: DocumentPlace, streams: Table) -> dict[str, ModelSet
 def _model(name: str, place: DocumentPlace, values: dict[str, Any]) -> ModelSettings:
     every = values.get("every_seconds")
     if "resample" in values and every is None:
-        raise fail("expected every beside it, got none", "resample")
+        raise fail('needs every in the same table, such as every = "1m"', "resample")
     if every is not None and values.get("max_gap_seconds", 0.0) > MAX_HELD * every:
         raise fail(f"expected at most {MAX_HELD} times every", "max_gap")
     if "start_from" in values:

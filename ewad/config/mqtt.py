@@ -73,10 +73,10 @@ def mqtt_settings(values: dict[str, Any], place: DocumentPlace) -> MqttSettings:
     for key in ("ca_file", "cert_file", "key_file"):
         if key in values and address.transport not in ("tls", "wss"):
             url = mask_url(values.get("url", "none"))
-            raise fail(f"expected an mqtts:// or wss:// url beside it, got {url}", key)
+            raise fail(f"needs an mqtts:// or wss:// url, got {url}", key)
     for key, other in (("cert_file", "key_file"), ("key_file", "cert_file")):
         if key in values and other not in values:
-            raise fail(f"expected {other} beside it, got none", key)
+            raise fail(f"needs {other} in the same table: set both, or neither", key)
     path, _, query = address.path.partition("?")
     secrets = {"mqtt_password": _password(values, address.password, place), "mqtt_query": query}
     place.secrets.update({name: Secret(text) for name, text in secrets.items() if text})

@@ -108,7 +108,7 @@ def otlp_settings(values: dict[str, Any], place: DocumentPlace) -> OtlpSettings:
     """Return the settings of checked values. Raises Invalid."""
     files.resolve(values, place.base)
     if "ca_file" in values and not parse_endpoint(values["endpoint"]).secure:
-        raise fail(f"expected an https:// endpoint beside it, got {values['endpoint']}", "ca_file")
+        raise fail(f"needs an https:// endpoint, got {values['endpoint']}", "ca_file")
     if "headers_file" in values:
         place.secrets["otlp_headers"] = _headers(values["headers_file"])
     return OtlpSettings(**values)

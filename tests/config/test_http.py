@@ -66,8 +66,14 @@ def test_certificate_and_key_come_together(tmp_path):
         (tmp_path / name).touch()
     http = settings_of(tmp_path, 'cert_file = "cert.pem"\nkey_file = "key.pem"')
     assert (http.cert_file, http.key_file) == (str(tmp_path / "cert.pem"), str(tmp_path / "key.pem"))
-    assert problem(tmp_path, 'cert_file = "cert.pem"') == "cert_file: expected key_file beside it, got none"
-    assert problem(tmp_path, 'key_file = "key.pem"') == "key_file: expected cert_file beside it, got none"
+    assert (
+        problem(tmp_path, 'cert_file = "cert.pem"')
+        == "cert_file: needs key_file in the same table: set both, or neither"
+    )
+    assert (
+        problem(tmp_path, 'key_file = "key.pem"')
+        == "key_file: needs cert_file in the same table: set both, or neither"
+    )
     assert problem(tmp_path, 'cert_file = "none"\nkey_file = "key.pem"').startswith(
         "cert_file: expected a read"
     )

@@ -42,7 +42,7 @@ def test_a_block_that_says_nothing_counts_all_deviations():
             'thresholds.hot: expected a condition such as "> 30" or "< 0", got "30"',
         ),
         ('thresholds = { hot = ">= 30" }', 'expected a condition such as "> 30" or "< 0"'),
-        ('thresholds = { hot = "> 30" }', 'thresholds: expected model beside it, such as "auto"'),
+        ('thresholds = { hot = "> 30" }', 'thresholds: needs model in the same block, such as "auto"'),
         ("thresholds = { hot = 30 }", "thresholds.hot: expected a text, got 30"),
         ('thresholds = "> 30"', 'expected a table such as { hot = "> 30" }'),
         ("anomaly = {}", "expected a table of direction, min_deviation"),

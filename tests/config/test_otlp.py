@@ -65,5 +65,5 @@ def test_a_line_that_is_no_header_is_refused_without_showing_it(tmp_path, line):
 
 def test_certificates_to_trust_need_https(tmp_path):
     (tmp_path / "ca").write_text("")
-    with pytest.raises(ConfigError, match="expected an https:// endpoint"):
+    with pytest.raises(ConfigError, match="needs an https:// endpoint"):
         settings({"endpoint": "http://h", "ca_file": "ca"}, tmp_path)

@@ -101,7 +101,7 @@ def test_a_block_is_circular_and_knows_a_retained_copy():
 
 
 def test_period_needs_a_circle():
-    with pytest.raises(ConfigError, match=r'period: expected kind = "circular" beside it'):
+    with pytest.raises(ConfigError, match=r'period: needs kind = "circular" in the same block'):
         parse({"stream": [{**BLOCK, "kind": "gauge"}]}, "test", {})
     with pytest.raises(ConfigError, match="thresholds: expected none with circular values"):
         parse({"stream": [{**BLOCK, "model": "auto", "thresholds": {"north": "< 10"}}]}, "test", {})
