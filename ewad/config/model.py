@@ -11,9 +11,11 @@ from ewad.config import checks, files, kinds
 from ewad.config.checks import fail
 from ewad.config.kinds import Kind
 from ewad.config.options import DocumentPlace, Option, Table, options_of
+from ewad.config.payloads import TIME_ZONE
 from ewad.engine import MAX_HELD, ModelSettings
 from ewad.engine.settings import auto
-from ewad.numeric.experts import EXPERTS
+from ewad.numeric.experts import EXPERTS, STACK
+from ewad.numeric.local_time import LocalCalendar, holidays_of
 from ewad.numeric.optimizers import OPTIMIZERS, Optimizer
 from ewad.numeric.schedules import SCHEDULES, Schedule
 
@@ -53,6 +55,51 @@ def _written_schedule(schedule: Schedule) -> dict[str, Any]:
     return {"kind": name, **{option.key: option.written(schedule) for option in options_of(kind)}}
 
 
+def _seasons(value: Any) -> tuple[float, ...]:
+    seasons: tuple[float, ...] = SEASON_LIST(value)
+    if list(seasons) != sorted(seasons):
+        raise fail(f"expected them ascending, got {checks.shown(value)}")
+    return seasons
+
+
+def _calendar(value: Any) -> LocalCalendar:
+    if not isinstance(value, dict):
+        raise fail(f'expected a table such as {{ time_zone = "Europe/Berlin" }}, got {checks.shown(value)}')
+    return LocalCalendar(
+        **checks.table(value, {"time_zone": TIME_ZONE, "holidays": HOLIDAYS}, ("time_zone",))
+    )
+
+
+def _holidays(value: Any) -> str:
+    place = kinds.text(value)
+    try:
+        holidays_of(place)
+    except ValueError as error:
+        raise fail(str(error)) from error
+    except ImportError as error:
+        raise fail("expected the package holidays, found none: pip install 'ewad[holidays]'") from error
+    return str(place)
+
+
+def _written_calendar(calendar: LocalCalendar) -> dict[str, str]:
+    holidays = {"holidays": calendar.holidays} if calendar.holidays else {}
+    return {"time_zone": calendar.time_zone, **holidays}
+
+
+HOLIDAYS = Kind(_holidays, "country, or country and part", {"type": "string", "minLength": 1})
+CALENDAR = Kind(
+    _calendar,
+    'table { time_zone = "...", holidays = "..." }',
+    {
+        "type": "object",
+        "properties": {"time_zone": TIME_ZONE.schema, "holidays": HOLIDAYS.schema},
+        "required": ["time_zone"],
+        "additionalProperties": False,
+    },
+    _written_calendar,
+)
+SEASON_LIST = kinds.list_of(kinds.duration("1s", "3660d"))
+SEASONS = dataclasses.replace(SEASON_LIST, take=_seasons)
 HORIZON_LIST = kinds.one_or_list_of(kinds.integer(1, 1000))
 HORIZONS = dataclasses.replace(HORIZON_LIST, take=_horizons)
 SCHEDULE = Kind(_schedule, 'table { kind = "...", ... }', _schedule_schema(), _written_schedule)
@@ -98,6 +145,24 @@ FURTHER: dict[str, list[Option]] = {
     ],
     "horizons": [
         Option(HORIZONS, "How many samples ahead to forecast; with every, grid steps ahead.", example=[1, 24])
+    ],
+    "seasons": [
+        Option(
+            SEASONS,
+            "The periods whose slots the stack remembers; without it those of season, or the two shortest of"
+            " a day, a week and a year that have two samples.",
+            example=["1d", "7d"],
+            since="0.2.0",
+        )
+    ],
+    "calendar": [
+        Option(
+            CALENDAR,
+            "The place whose local time, with its changes, days and weeks follow; a holiday there is like a"
+            " Sunday. Without it they are those of UTC.",
+            example={"time_zone": "Europe/Berlin", "holidays": "DE"},
+            since="0.2.0",
+        )
     ],
     "optimizer": [
         Option(OPTIMIZER.into(lambda name: OPTIMIZERS[name](), _name), "What moves the parameters."),
@@ -165,4 +230,8 @@ def _model(name: str, place: DocumentPlace, values: dict[str, Any]) -> ModelSett
     model = ModelSettings(name, **values) if "experts" in values else auto(name, **values)
     if "seasonal" in model.experts and model.features != "full":
         raise fail('expected features = "full" beside "seasonal", got "lags"', "experts")
+    if model.season is not None and model.seasons:
+        raise fail("expected season or seasons, got both", "seasons")
+    if STACK in model.experts[:-1]:
+        raise fail('expected "stack" to be the last: it hears those before it', "experts")
     return model

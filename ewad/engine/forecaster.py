@@ -11,20 +11,22 @@ from ewad.engine.features import Columns, Features, columns, sample_of
 from ewad.engine.learner import Learner
 from ewad.engine.recursive_learner import RecursiveLearner, StreamExpert
 from ewad.engine.settings import ModelSettings
+from ewad.engine.stack import Stack
 from ewad.kernels.experts.base import Expert
 from ewad.kernels.experts.fixed import PersistenceKernel, SeasonalNaiveKernel
 from ewad.kernels.forecaster import ForecasterKernel, Parts
 from ewad.kernels.memory import Floats, Integers
 from ewad.numeric.calibration import Calibration
-from ewad.numeric.experts import GRADIENT_EXPERTS, RECURSIVE_EXPERTS, STREAM_EXPERTS
+from ewad.numeric.experts import GRADIENT_EXPERTS, NEAR, RECURSIVE_EXPERTS, STACK, STREAM_EXPERTS
 from ewad.numeric.grid import Grid
 from ewad.numeric.intervals import ConformalIntervals
 from ewad.numeric.mixture import Hedge
 from ewad.numeric.pending import Pending
 from ewad.numeric.robust import RobustScale
 from ewad.numeric.rows import Part, Removal, RowState
+from ewad.numeric.slots import Slots
 
-AnyLearner = Learner | RecursiveLearner | StreamExpert
+AnyLearner = Learner | RecursiveLearner | StreamExpert | Stack
 
 
 class GroupForecaster(RowState):
@@ -60,6 +62,7 @@ class GroupForecaster(RowState):
             self.add_rows(name, n, fill=np.nan)
         for name in ("squared_error", "squared_change"):
             self.add_rows(name, n)
+        self.calendar = None if settings.calendar is None else settings.calendar.kernel()
         self.scale = RobustScale(n_streams)
         self.features = Features(settings, n_streams)
         self.hedge: Hedge | None = None
@@ -72,6 +75,9 @@ class GroupForecaster(RowState):
         if settings.interval is not None:
             self.intervals = ConformalIntervals(settings.interval, settings.horizons, n_streams)
         self.learners: dict[str, AnyLearner] = {}
+        self.slots: Slots | None = None
+        if STACK in settings.experts:
+            self.slots = Slots(settings.horizons, settings.season, settings.seasons, self.calendar, n_streams)
         experts = [self._expert(name) for name in settings.experts]
         self.step = self._kernel(experts, grid)
         self.work_with(self.step)
@@ -89,11 +95,14 @@ class GroupForecaster(RowState):
         if name in RECURSIVE_EXPERTS:
             ridge = RECURSIVE_EXPERTS[name]
             learner = RecursiveLearner(sees.start, sees.n, n, ridge, settings.batch_size, n_models)
+        elif self.slots is not None and name == STACK:
+            mixed = len(settings.experts) > 1
+            learner = Stack(self.horizons, settings.hears(name), mixed, self.slots, n_models)
         elif name in STREAM_EXPERTS:
             learner = StreamExpert(name, self.horizons, self.n_rows)
         else:
             shape = GRADIENT_EXPERTS[name](sees.n, n, settings.hidden)
-            learner = Learner(settings, shape, sees.start, n, n_models)
+            learner = Learner(settings, shape, sees.start, 1 if name == NEAR else n, n_models)
         self.learners[name] = learner
         return learner.step
 
@@ -105,10 +114,12 @@ class GroupForecaster(RowState):
             None if self.features.seasons is None else self.features.seasons.step,
             experts,
             None if leader is None else leader.step,
+            stack.step if isinstance(stack := self.learners.get(STACK), Stack) else None,
             None if self.hedge is None else self.hedge.step,
             None if self.calibration is None else self.calibration.step,
             None if self.intervals is None else self.intervals.step,
             None if grid is None else grid.step,
+            self.calendar,
         )
         max_gap = self.settings.max_gap_seconds
         return ForecasterKernel(
@@ -126,6 +137,8 @@ class GroupForecaster(RowState):
         parts = self.features.parts(n_rows)
         parts += [self.scale.part("scale", self.settings.grid, n_rows), self.part("scores", layout, n_rows)]
         parts += [self.pending.part("pending", layout, n_rows, "forecasts")]
+        if self.slots is not None:
+            parts += self.slots.parts(self.settings.periods, self.settings.grid, layout, n_rows)
         if self.hedge is not None:
             parts += [self.hedge.part("track record", layout, n_rows)]
         if self.calibration is not None:
@@ -135,9 +148,11 @@ class GroupForecaster(RowState):
             parts += [self.intervals.part("intervals", meaning, n_rows)]
             parts += [self.pending.part("pending", meaning, n_rows, "widths")]
         for name, learner in self.learners.items():
+            meaning = self.settings.layout_of(name)
+            meaning += f", hears {self.settings.hears(name)}" if name == STACK else ""
             rows = n_rows if self._of_streams(learner) else learner.n_rows
             shared = not self._of_streams(learner)
-            found = learner.parts(self.settings.layout_of(name), rows)
+            found = learner.parts(meaning, rows)
             parts += [part._replace(shared=shared) for part in found]
         return parts
 
@@ -168,7 +183,7 @@ class GroupForecaster(RowState):
 
     def _owners(self) -> list[RowState]:
         """Return all other owners of rows that are streams."""
-        others = (self.features.seasons, self.hedge, self.calibration, self.intervals)
+        others = (self.slots, self.features.seasons, self.hedge, self.calibration, self.intervals)
         owners: list[RowState] = [self.scale, self.features, self.pending]
         owners += [owner for owner in others if owner is not None]
         return owners + [learner for learner in self.learners.values() if self._of_streams(learner)]

@@ -83,6 +83,7 @@ class Learner(RowState):
         self.step = shape.kernel(
             start=start,
             n_outputs=n_outputs,
+            n_horizons=len(settings.horizons),
             initial=initial,
             penalised=shape.penalised(),
             optimizer=optimizer,

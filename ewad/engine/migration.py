@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from ewad.engine.settings import ModelSettings
 STREAMS = ("count", "time", "seen", "value")
 AVERAGE = ("weight", "pairs", "mean", "scatter")
 SCORES = ("forecast", "squared_error", "squared_change")
+OF_VERSION_7 = ("near_network", "stack")
 UNFINISHED = ("gradient_sum", "squares", "collected")
 
 
@@ -130,6 +132,46 @@ def from_version_5(
             parts.append((kind, meaning))
         groups.append(entry | {"parts": parts})
     return header | {"groups": groups}, moved
+
+
+def from_version_6(
+    header: dict[str, Any], arrays: Mapping[str, NDArray[Any]], models: Mapping[str, ModelSettings | None]
+) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Return header and arrays in the form of version 7.
+
+    A model that needs no tuning has further experts, behind those that it had: they have said nothing yet,
+    and are counted as far off as the worst of the others. models: by their group's name.
+    """
+    groups: list[dict[str, Any]] = []
+    moved = dict(arrays)
+    for i, entry in enumerate(header["groups"]):
+        model = models.get(entry["name"])
+        added = () if model is None else tuple(name for name in model.experts if name in OF_VERSION_7)
+        if model is None or model.experts[len(model.experts) - len(added) :] != added:
+            groups.append(entry)
+            continue
+        before = replace(model, experts=model.experts[: len(model.experts) - len(added)]).layout
+        parts = []
+        for j, (kind, meaning) in enumerate(entry["parts"]):
+            parts.append((kind, meaning.replace(before, model.layout)))
+            if parts[-1][1] != meaning and kind in ("pending", "track record"):
+                moved |= _with_experts(f"{i}/{j}/", arrays, len(added))
+        groups.append(entry | {"parts": parts})
+    return header | {"groups": groups}, moved
+
+
+def _with_experts(prefix: str, arrays: Mapping[str, NDArray[Any]], n: int) -> dict[str, NDArray[Any]]:
+    """Return what is pending, or a track record, with n experts more."""
+    moved = {}
+    if f"{prefix}forecasts" in arrays:
+        pending = arrays[f"{prefix}forecasts"]
+        nothing = np.full_like(pending[..., :1], np.nan)
+        moved[f"{prefix}forecasts"] = np.concatenate([pending, *[nothing] * n], axis=-1)
+    if f"{prefix}record" in arrays:
+        record = arrays[f"{prefix}record"]
+        worst = record.max(axis=-1, keepdims=True)
+        moved[f"{prefix}record"] = np.concatenate([record, *[worst] * n], axis=-1)
+    return moved
 
 
 def _side_by_side(

@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 from ewad.numeric.anomaly import AnomalyPolicy
 from ewad.numeric.averages import ByCount, Decay
 from ewad.numeric.crossing import Threshold
-from ewad.numeric.experts import GRADIENT_EXPERTS
+from ewad.numeric.experts import GRADIENT_EXPERTS, NEAR, STACK
+from ewad.numeric.local_time import LocalCalendar
 from ewad.numeric.optimizers import Adam, Optimizer
 from ewad.numeric.schedules import Constant, InverseTime, Schedule
 
@@ -26,6 +27,8 @@ class ModelSettings:
     experts: one, or several whose forecasts are mixed by their track record (numeric/experts.py).
     features: what they see: "lags" alone, or "full": averages, level and calendar too (engine/features.py).
     season: samples a season, for the seasonal experts; None: a day's, or of daily samples a week's.
+    seasons: what the stack remembers, in seconds, ascending; (): the season, or what is found.
+    calendar: of the place whose days and weeks count; None: UTC's, without holidays.
     interval: the coverage of prediction intervals; None: there are none.
     every_seconds, resample: lags and horizons count intervals of a regular grid, see ewad.numeric.grid.
     max_gap_seconds: a stream's lag window restarts after a longer gap; None: never, or on a grid after as
@@ -52,6 +55,8 @@ class ModelSettings:
         "2..10000",
         "Samples a season, for the seasonal experts; without it a day's, or a week's of daily values.",
     ] = None
+    seasons: tuple[float, ...] = ()
+    calendar: LocalCalendar | None = None
     interval: Annotated[
         float | None, "(0, 1)", "The coverage of the prediction intervals; without it there are none."
     ] = None
@@ -104,7 +109,19 @@ class ModelSettings:
         layout += f", {self.grid}" if self.grid else ""
         layout += f", hidden={self.hidden}" if "network" in expert else ""
         layout += f", features={self.features}" if self.features != "lags" else ""
-        return layout if self.season is None else f"{layout}, season={self.season}"
+        layout += "" if self.season is None else f", season={self.season}"
+        layout += f", seasons={self.seasons}" if self.seasons else ""
+        return layout if self.calendar is None else f"{layout}, {self.calendar}"
+
+    @property
+    def periods(self) -> str:
+        """What the memory of slots is of."""
+        periods = f"seasons={self.seasons}" if self.seasons else f"season={self.season}"
+        return periods if self.calendar is None else f"{periods}, {self.calendar}"
+
+    def hears(self, expert: str) -> tuple[str, ...]:
+        """Return the experts that this one, if it is the stack, hears: those before it."""
+        return self.experts[: self.experts.index(expert)]
 
 
 def auto(name: str, **chosen: Any) -> ModelSettings:
@@ -116,6 +133,9 @@ def auto(name: str, **chosen: Any) -> ModelSettings:
     if chosen.get("features", "full") == "full":
         experts.append("seasonal")
     experts.append("seasonal_naive")
+    if len(chosen.get("horizons", (1,))) > 1:
+        experts.append(NEAR)
+    experts.append(STACK)
     own: dict[str, Any] = {
         "share": "stream",
         "experts": tuple(experts),

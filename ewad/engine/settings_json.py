@@ -14,6 +14,7 @@ from ewad.engine.settings import GroupSettings, ModelSettings
 from ewad.numeric.anomaly import AnomalyPolicy
 from ewad.numeric.averages import ByCount, ByTime
 from ewad.numeric.crossing import Threshold
+from ewad.numeric.local_time import LocalCalendar
 from ewad.numeric.optimizers import OPTIMIZERS
 from ewad.numeric.schedules import SCHEDULES
 
@@ -25,6 +26,7 @@ RECORDS: dict[str, Any] = {
     "model": ModelSettings,
     "anomaly": AnomalyPolicy,
     "threshold": Threshold,
+    "calendar": LocalCalendar,
     "by_count": ByCount,
     "by_time": ByTime,
     **{f"optimizer.{name}": record for name, record in OPTIMIZERS.items()},

@@ -20,6 +20,7 @@ from ewad.engine.migration import (
     from_version_3,
     from_version_4,
     from_version_5,
+    from_version_6,
 )
 from ewad.errors import StateError
 from ewad.kernels import ARITHMETIC
@@ -115,8 +116,8 @@ def load_arrays(
     groups: Sequence[Group], header: dict[str, Any], arrays: Mapping[str, NDArray[Any]]
 ) -> Loaded:
     """Put what fits of a header and arrays, of whatever version, into new groups."""
+    models = {group.name: group.settings.model for group in groups}
     if header["version"] == 1:
-        models = {group.name: group.settings.model for group in groups}
         header, arrays = from_version_1(header, arrays, models)
     if header["version"] <= 2:
         header, arrays = from_version_2(header, arrays)
@@ -126,6 +127,8 @@ def load_arrays(
         header, arrays = from_version_4(header, arrays)
     if header["version"] <= 5:
         header, arrays = from_version_5(header, arrays)
+    if header["version"] <= 6:
+        header, arrays = from_version_6(header, arrays, models)
     loaded = Loaded()
     note_arithmetic(header, loaded)
     for place in places(groups, header, loaded):

@@ -91,7 +91,7 @@ class FeaturesKernel:
         n_x, n_y = X.shape[1], Y.shape[1]
         for i in range(len(times)):
             s.row = 0
-            s.time = time[i]
+            s.time = s.local = time[i]
             s.value = value[i]
             self.place(s, 0)
             scale.take(s)
@@ -176,7 +176,7 @@ class FeaturesKernel:
             self.weights[average] = 1.0 + self.betas[i] * self.weights[average]
             now[DEVIATIONS + i] = (level - self.sums[average] / self.weights[average]) / self.spreads[i]
         now[LEVEL] = level / self.spreads[N_AVERAGES]
-        day = s.time / DAY
+        day = s.local / DAY
         angle = self.angle(day / 7.0)
         now[WEEK] = math.sin(angle)
         now[WEEK + 1] = math.cos(angle)

@@ -2,9 +2,11 @@ cimport cython
 from libc cimport math
 from libc.stdint cimport int64_t
 from ewad.kernels cimport memory
+from ewad.kernels.calendar cimport CalendarKernel
 from ewad.kernels.calibration cimport CalibrationKernel
 from ewad.kernels.experts.base cimport Expert
 from ewad.kernels.experts.gradient cimport GradientExpert
+from ewad.kernels.experts.stack cimport StackKernel
 from ewad.kernels.features cimport FeaturesKernel
 from ewad.kernels.grid cimport GridKernel
 from ewad.kernels.hedge cimport HedgeKernel
@@ -25,11 +27,13 @@ cdef class ForecasterKernel:
     cdef SeasonsKernel seasons
     cdef Expert first
     cdef GradientExpert leader
+    cdef StackKernel stack
+    cdef CalendarKernel calendar
     cdef HedgeKernel hedge
     cdef CalibrationKernel calibration
     cdef IntervalsKernel intervals
     cdef GridKernel grid
-    cdef int has_seasons, has_leader, mixes, calibrates, has_intervals, on_grid, shared
+    cdef int has_seasons, has_leader, has_stack, has_calendar, mixes, calibrates, has_intervals, on_grid, shared
     cdef double max_gap
     cdef Py_ssize_t n_horizons, n_experts, places
     cdef readonly Py_ssize_t width, columns

@@ -8,9 +8,11 @@ from __future__ import annotations
 import numpy as np
 
 from ewad.kernels import memory
+from ewad.kernels.calendar import CalendarKernel
 from ewad.kernels.calibration import CalibrationKernel
 from ewad.kernels.experts.base import Expert
 from ewad.kernels.experts.gradient import GradientExpert
+from ewad.kernels.experts.stack import StackKernel
 from ewad.kernels.features import FeaturesKernel
 from ewad.kernels.grid import GridKernel
 from ewad.kernels.hedge import HedgeKernel
@@ -45,15 +47,18 @@ class Parts:
         seasons: SeasonsKernel | None,
         experts: list[Expert],
         leader: GradientExpert | None,
+        stack: StackKernel | None,
         hedge: HedgeKernel | None,
         calibration: CalibrationKernel | None,
         intervals: IntervalsKernel | None,
         grid: GridKernel | None,
+        calendar: CalendarKernel | None,
     ) -> None:
         """leader: the expert whose loss and learning rate stand for the model."""
         self.scale, self.features, self.seasons = scale, features, seasons
-        self.experts, self.leader = experts, leader
+        self.experts, self.leader, self.stack = experts, leader, stack
         self.hedge, self.calibration, self.intervals, self.grid = hedge, calibration, intervals, grid
+        self.calendar = calendar
 
 
 class ForecasterKernel:
@@ -86,6 +91,8 @@ class ForecasterKernel:
             expert.then(other)
         self.has_leader = 0 if parts.leader is None else 1
         self.leader = parts.leader
+        self.has_stack = 0 if parts.stack is None else 1
+        self.stack = parts.stack
         self.mixes = 0 if parts.hedge is None else 1
         self.hedge = parts.hedge
         self.calibrates = 0 if parts.calibration is None else 1
@@ -94,6 +101,8 @@ class ForecasterKernel:
         self.intervals = parts.intervals
         self.on_grid = 0 if parts.grid is None else 1
         self.grid = parts.grid
+        self.has_calendar = 0 if parts.calendar is None else 1
+        self.calendar = parts.calendar
         self.shared, self.max_gap = 1 if shared else 0, max_gap
         self.n_horizons, self.n_experts = len(horizons), n_experts
         self.width = SAID + n_experts if self.mixes else MIXED
@@ -123,6 +132,8 @@ class ForecasterKernel:
     def bind_pending(self, forecasts: Floats, widths: Floats | None = None) -> None:
         """Work on these arrays of what is pending from now on."""
         self.forecasts = memory.doubles(forecasts)
+        if self.has_stack:
+            self.stack.follow(forecasts, self.width)
         if widths is not None:
             self.widths = memory.doubles(widths)
 
@@ -171,6 +182,7 @@ class ForecasterKernel:
         s.row = row
         s.model = 0 if self.shared else row
         s.time = time
+        s.local = self.calendar.local(time) if self.has_calendar else time
         s.value = x
         self.features.place(s, restart)
         self.scale.take(s)
@@ -242,7 +254,7 @@ class ForecasterKernel:
             came = NAN
             if counts:
                 promised = (self.forecasts[pending + MIXED] - last) / unit
-                came = (s.value - last) / unit
+                came = (self.stack.moved(s, i) if self.has_stack else s.value - last) / unit
             self.calibration.take(s, i, promised, came, smallest / unit)
         self.forecasts[pending + MIXED] = NAN if outlier else mixed
         return mixed

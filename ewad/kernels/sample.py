@@ -11,7 +11,7 @@ class Sample:
     """The sample that a model is at. One object serves all of them, one after another.
 
     row: of its stream.  model: of the model that forecasts it.  number: in its stream, position: in its
-    window, both from 0.  time: Unix seconds.  value: as it came.
+    window, both from 0.  time: Unix seconds.  local: what clocks on the wall show.  value: as it came.
     steady, expected, scale, evenness: see `ScaleKernel`.
     warm: whether there are lags enough to forecast from.  ready: whether it completes an example: x,
     (n_features,), where that begins, and y, (n_horizons,), what came of it.  x_now: the features at this
@@ -27,4 +27,4 @@ class Sample:
         self.silent = memory.integers(self.flags)
         self.row = self.model = self.number = self.position = 0
         self.warm = self.ready = 0
-        self.time = self.value = self.steady = self.expected = self.scale = self.evenness = 0.0
+        self.time = self.local = self.value = self.steady = self.expected = self.scale = self.evenness = 0.0

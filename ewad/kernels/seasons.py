@@ -1,8 +1,8 @@
 """The value a season before: how many samples a season has, and the values of the last one.
 
 A season is what is set, or what a stream's own days tell: as many samples as its last whole day had, and a
-week where a day has one. Days end at midnight, UTC. Counts follow gaps and jitter by themselves, where a
-division of a day by the interval would have to be told of them.
+week where a day has one. Days end at midnight, UTC without a calendar. Counts follow gaps and jitter by
+themselves, where a division of a day by the interval would have to be told of them.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class SeasonsKernel:
     def find(self, s: Sample) -> None:
         """Let a new day tell how many samples the last one had."""
         row = s.row
-        day = math.floor(s.time / DAY)
+        day = math.floor(s.local / DAY)
         before = self.day[row]
         if day == before:
             return

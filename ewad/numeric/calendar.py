@@ -8,6 +8,7 @@ from ewad.kernels.memory import Floats
 
 DAY = 86_400.0
 WEEK = 7  # samples a season, where a day has one
+YEAR = 365.25 * DAY
 # A season of more samples than this has no use as a whole: minutes have a day, seconds have none.
 LONGEST_SEASON = 1440
 # A season that forecasts are compared with may be longer: a year of hours.
@@ -39,6 +40,6 @@ def seasons_of(interval_seconds: float) -> list[tuple[int, str]]:
     """
     if not interval_seconds > 0.0:
         return []
-    lengths = ((DAY, "a day"), (WEEK * DAY, "a week"), (365.25 * DAY, "a year"))
+    lengths = ((DAY, "a day"), (WEEK * DAY, "a week"), (YEAR, "a year"))
     found = [(round(seconds / interval_seconds), name) for seconds, name in lengths]
     return [(samples, name) for samples, name in found if 2 <= samples <= LONGEST_COMPARED]

@@ -105,10 +105,13 @@ class NetworkExpert:
         return kernel
 
 
+# A network of the nearest horizon alone: trained together with far ones it pays them attention.
+NEAR = "near_network"
 # name -> what makes the shape from (n_x, n_y, units of the hidden layers)
 GRADIENT_EXPERTS: dict[str, Callable[[int, int, tuple[int, ...]], Shape]] = {
     "linear": lambda n_x, n_y, hidden: Linear(n_x, n_y),
     "network": NetworkExpert,
+    NEAR: lambda n_x, n_y, hidden: NetworkExpert(n_x, 1, hidden),
 }
 # name -> what the squared parameters of a linear model by recursive least squares cost it
 RECURSIVE_EXPERTS: dict[str, float] = {
@@ -122,4 +125,5 @@ STREAM_EXPERTS: dict[str, type[SesKernel] | type[HoltKernel]] = {
 }
 # What needs no learning.
 FIXED_EXPERTS = ("persistence", "seasonal_naive")
-EXPERTS: tuple[str, ...] = (*FIXED_EXPERTS, *GRADIENT_EXPERTS, *RECURSIVE_EXPERTS, *STREAM_EXPERTS)
+STACK = "stack"
+EXPERTS: tuple[str, ...] = (*FIXED_EXPERTS, *GRADIENT_EXPERTS, *RECURSIVE_EXPERTS, *STREAM_EXPERTS, STACK)

@@ -10,6 +10,7 @@ import pytest
 
 from ewad.config import Secret, Secrets, effective, from_options, load, parse
 from ewad.config.passwords import PasswordHash
+from ewad.engine.settings import auto
 from ewad.errors import ConfigError
 from ewad.ingest.mqtt.from_configuration import connection_settings
 from ewad.numeric.averages import ByCount, ByTime
@@ -57,13 +58,14 @@ def test_an_empty_model_and_model_auto_are_the_model_that_needs_no_tuning():
     (empty,) = parse(MODEL, "ewad.toml", {}).group_settings()
     (named,) = parse(STREAM + 'model = "auto"', "ewad.toml", {}).group_settings()
     assert empty.model == dataclasses.replace(named.model, name="m")
-    assert named.model.experts == ("persistence", "linear", "rls", "network", "seasonal", "seasonal_naive")
+    learning = ("persistence", "linear", "rls", "network", "seasonal", "seasonal_naive")
+    assert named.model.experts == (*learning, "stack")
     assert (named.model.share, named.model.features, named.model.interval) == ("stream", "full", 0.9)
 
 
 def test_a_model_without_experts_takes_those_that_apply():
     (group,) = parse(MODEL + 'season = 24\nfeatures = "lags"', "ewad.toml", {}).group_settings()
-    assert group.model.experts == ("persistence", "linear", "rls", "network", "seasonal_naive")
+    assert group.model.experts == ("persistence", "linear", "rls", "network", "seasonal_naive", "stack")
 
 
 @pytest.mark.parametrize(
@@ -397,7 +399,10 @@ def test_the_model_of_the_options_is_that_of_a_file_which_says_no_more(model):
     assert settings.models == file.models
     assert settings.streams[0].model == model
     further = from_options(None, ["#"], environ={}, model=model, horizons=[1, 24]).models[model]
-    assert further == dataclasses.replace(file.models[model], horizons=(1, 24))
+    expected = dataclasses.replace(file.models[model], horizons=(1, 24))
+    if model == "auto":  # has an expert of the nearest horizon, where there are others
+        expected = auto(model, horizons=(1, 24))
+    assert further == expected
 
 
 def test_an_error_of_an_option_names_it():

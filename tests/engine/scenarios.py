@@ -134,7 +134,9 @@ def model_settings(experts, features="lags", **further):
     )
 
 
-every_expert = ("persistence", "seasonal_naive", "linear", "network", "rls", "seasonal")
+every_expert = (
+    "persistence", "seasonal_naive", "linear", "network", "rls", "seasonal", "near_network", "stack",
+)  # fmt: skip
 models = st.one_of(
     model_settings(experts),
     model_settings(mixtures),

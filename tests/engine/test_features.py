@@ -25,6 +25,7 @@ def seen(value, time=None, restart=None, cuts=(), scale=2.0, **model):
     for a, z in pairwise(edges):
         for i in range(a, z):
             sample.row, sample.time, sample.value, sample.steady = 0, time[i], value[i], value[i]
+            sample.local = time[i]
             sample.expected, sample.scale = value[i], scale
             features.step.observe(sample, restart is not None and bool(restart[i]))
             said = np.zeros(len(settings.horizons))

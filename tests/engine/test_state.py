@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 
 from ewad.engine import Batch, ByCount, ByTime, Engine, GroupSettings, ModelSettings
+from ewad.engine.settings import auto
 from ewad.errors import StateError
 from ewad.numeric.optimizers import Momentum
 from tests.engine.scenarios import (
@@ -334,3 +335,19 @@ def test_a_dump_of_version_6_goes_on_with_a_new_record_of_what_is_rare():
     samples.time[:] += 1e7
     observe_in_pieces(engine, samples)
     assert np.isfinite(group.anomalies.score()[group.anomalies.count >= 100]).all()
+
+
+def test_a_dump_of_version_6_goes_on_with_the_experts_that_came_later():
+    model = auto("outdoor", lags=3, horizons=(1, 2), batch_size=4, season=5)
+    settings = replace(GROUP, model=model, topics=())
+    engine = Engine([settings])
+    what = engine.load((Path(__file__).parent / "version6_auto.npz").read_bytes())
+    assert what.dropped == []
+    weights = engine.groups[0].forecaster.weights()[:3]
+    np.testing.assert_allclose(weights.sum(axis=2), 1.0)
+    samples = random_samples(9, 300, 3)
+    samples.time[:] += 1e7
+    forecast = observe_in_pieces(engine, samples)["forecast"]
+    assert np.isfinite(forecast).all()  # the windows are full from the start
+    assert engine.groups[0].forecaster.learners["stack"].theta[:3].any()
+    assert Engine([settings]).load(engine.dump()).dropped == []

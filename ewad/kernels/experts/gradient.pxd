@@ -10,7 +10,7 @@ cdef double INF, LOSS_BETA, COST_LIMIT, TOLERANCE, GROWTH, PLATEAU_BETA
 cdef int PATIENCE
 
 cdef class GradientExpert(Expert):
-    cdef Py_ssize_t start, n_outputs, n, batch_size, batches_per_epoch
+    cdef Py_ssize_t start, n_outputs, n_horizons, n, batch_size, batches_per_epoch
     cdef object arrays
     cdef OptimizerKernel optimizer
     cdef ScheduleKernel schedule

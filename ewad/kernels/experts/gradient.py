@@ -37,6 +37,7 @@ class GradientExpert(Expert):
         self,
         start: int,
         n_outputs: int,
+        n_horizons: int,
         initial: Floats,
         penalised: Floats,
         optimizer: OptimizerKernel,
@@ -47,11 +48,12 @@ class GradientExpert(Expert):
         l2: float,
         max_norm: float,
     ) -> None:
-        """start: the first feature that it sees.  initial, penalised: (n_params,) where models start from,
+        """start: the first feature that it sees.  n_outputs: it forecasts so many of the first horizons,
+        and is silent of the others.  initial, penalised: (n_params,) where models start from,
         and 1 for what L2 regularisation holds back.  max_norm: of a gradient; inf: none is too long.
         """
         Expert.__init__(self)
-        self.start, self.n_outputs, self.n = start, n_outputs, len(initial)
+        self.start, self.n_outputs, self.n_horizons, self.n = start, n_outputs, n_horizons, len(initial)
         self.arrays = np.array(initial, dtype=np.float64), penalised
         self.initial, self.penalised = memory.doubles(self.arrays[0]), memory.doubles(penalised)
         self.optimizer, self.schedule = optimizer, schedule
@@ -122,6 +124,9 @@ class GradientExpert(Expert):
     def forecast(self, s: Sample, out: Floats, at: int) -> None:
         """Write what the sample's model forecasts."""
         self.predict(s.model, s.x_now, out, at)
+        for i in range(self.n_outputs, self.n_horizons):
+            out[at + i] = (s.value - s.expected) / s.scale
+            s.silent[at + i] = 1
 
     def rate(self, row: int) -> float:
         """Return the learning rate of a model's next step."""

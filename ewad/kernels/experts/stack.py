@@ -1,0 +1,207 @@
+"""A regression, for each horizon, on what the other experts say and what was at the same slots before.
+
+Source: Wolpert 1992 (stacked generalisation); Haykin, Adaptive Filter Theory, ch. 10 (recursive least
+squares).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ewad.kernels import algebra, memory
+from ewad.kernels.experts.base import Expert
+from ewad.kernels.memory import Floats, Integers
+from ewad.kernels.sample import Sample
+from ewad.kernels.slots import SlotsKernel
+
+NAN = float("nan")
+# What has learnt nothing yet is at the bound, in whatever order its trace is summed up.
+AT_BOUND = 1.0 - 1e-9
+# Features, targets and forecasts are bounded, in scales times the root of the horizon.
+LIMIT = 10.0
+BIAS = 0.3  # what stands for 1: an intercept is held back more than the experts
+# About the last 2,000 samples count, of horizons of more than so many steps each second of them: their
+# errors overlap.
+FORGETTING = 0.9995
+FAR = 8
+EACH = 2
+# The columns of what is pending, as in ewad.kernels.forecaster.
+FORECAST = 0
+LAST = 1
+MIXED = 2
+SAID = 3
+# Features of each period: value and usual value at the target's slot, the same at the slot of the forecast,
+# and the forecast's error at the target's. After those: the newest error, and the intercept.
+N_OF_PERIOD = 5
+N_FURTHER = 2
+
+
+class StackKernel(Expert):
+    """A linear model for each horizon.
+
+    Rows: theta: (n_horizons, n).  covariance: (n_horizons, n (n + 1) / 2) the lower triangle, row by row.
+    diverged: how often one was found without finite parameters and started anew.
+    """
+
+    def __init__(
+        self,
+        horizons: tuple[int, ...],
+        anchors: tuple[int, ...],
+        initial: Floats,
+        mixed: bool,
+        variance: float,
+        slots: SlotsKernel,
+    ) -> None:
+        """initial: (n_heard,) what the experts before this one weigh at first.  mixed: whether the forecasts
+        of several are.  variance: of the parameters of a model that has seen nothing.
+        """
+        Expert.__init__(self)
+        self.slots, self.n_horizons, self.n_heard = slots, len(horizons), len(initial)
+        self.n = self.n_heard + N_OF_PERIOD * slots.n + N_FURTHER
+        self.n_covariance = self.n * (self.n + 1) // 2
+        self.variance, self.trace = variance, float(self.n) * variance * AT_BOUND
+        self.n_anchors, self.places = len(anchors), sum(horizons)
+        self.made = MIXED if mixed else FORECAST
+        self.width = 0
+        steps = np.array(horizons, dtype=np.int64)
+        paces = np.where(steps > FAR, EACH, 1)
+        at = np.array([horizons.index(each) for each in anchors], dtype=np.int64)
+        self.numbers = steps, np.cumsum(steps) - steps, at, paces
+        self.horizons, self.first_place = memory.integers(steps), memory.integers(self.numbers[1])
+        self.anchors, self.paces = memory.integers(at), memory.integers(paces)
+        start = np.concatenate([initial, np.zeros(self.n - self.n_heard)])
+        n, roots = self.n, np.sqrt(np.array(horizons, dtype=np.float64))
+        self.arrays = roots, FORGETTING**paces, np.zeros(n), np.zeros(n), start, np.zeros(len(at))
+        self.roots, self.keeps = memory.doubles(roots), memory.doubles(self.arrays[1])
+        self.x, self.px = memory.doubles(self.arrays[2]), memory.doubles(self.arrays[3])
+        self.initial, self.missed = memory.doubles(start), memory.doubles(self.arrays[5])
+
+    def bind(self, theta: Floats, covariance: Floats, diverged: Integers) -> None:
+        """Work on these arrays from now on."""
+        self.theta, self.covariance = memory.doubles(theta), memory.doubles(covariance)
+        self.diverged = memory.integers(diverged)
+
+    def follow(self, forecasts: Floats, width: int) -> None:
+        """Learn from what is pending there from now on.  width: of each forecast's columns."""
+        self.pending, self.width = memory.doubles(forecasts), width
+
+    def place(self, s: Sample, i: int) -> int:
+        """Return where what was forecast for this sample, over the i-th horizon, begins."""
+        at = s.row * self.places + self.first_place[i] + s.number % self.horizons[i]
+        return at * self.width
+
+    def learn(self, s: Sample) -> None:
+        """Learn from what came of forecasts for this sample, and remember it."""
+        self.slots.see(s)
+        for i in range(self.n_horizons):
+            due = 1 if (s.number + i) % self.paces[i] == 0 and s.position >= self.horizons[i] else 0
+            if due and s.value == s.steady:
+                self.update(s, i)
+        for a in range(self.n_anchors):
+            i = self.anchors[a]
+            self.missed[a] = NAN
+            if s.position >= self.horizons[i]:
+                pending, limit = self.place(s, i), LIMIT * s.scale * self.roots[i]
+                promised = self.pending[pending + self.made] - self.pending[pending + LAST]
+                error = self.moved(s, i) - promised
+                if error == error:
+                    self.missed[a] = min(max(error, -limit), limit)
+        self.slots.keep(s, self.missed)
+
+    def moved(self, s: Sample, i: int) -> float:
+        """Return the change that came over the i-th horizon, but for outliers; NaN: it is not known."""
+        return self.slots.now - self.slots.level_before(s, self.horizons[i])
+
+    def feature(self, change: float, unit: float) -> float:
+        """Return a change in units, bounded; 0 where it is not known."""
+        if change != change:
+            return 0.0
+        return min(max(change / unit, -LIMIT), LIMIT)
+
+    def hear(self, pending: int, last: float, unit: float) -> int:
+        """Fill in what the experts had said; return whether any had."""
+        said = 1 if self.n_heard == 0 else 0
+        for e in range(self.n_heard):
+            change = self.pending[pending + SAID + e] - last
+            if change == change:
+                said = 1
+            self.x[e] = self.feature(change, unit)
+        return said
+
+    def remember(self, s: Sample, i: int, unit: float, level: float, target: float) -> None:
+        """Fill in what the memory has for a target.  level: from which it is forecast."""
+        row, at = s.row, self.n_heard
+        ahead = float(self.horizons[i]) * self.slots.step
+        for k in range(at, self.n):
+            self.x[k] = 0.0
+        for k in range(self.slots.n if self.slots.step > 0.0 else 0):
+            if self.slots.period[row * self.slots.n + k] > 0.0:
+                slot = self.slots.back(row, k, ahead, target)
+                self.slots.look_up(row, k, slot)
+                self.x[at] = self.feature(self.slots.value - level, unit)
+                self.x[at + 1] = self.feature(self.slots.usual - level, unit)
+                self.slots.look_up(row, k, slot - ahead)
+                self.x[at + 2] = self.feature(self.slots.value - level, unit)
+                self.x[at + 3] = self.feature(self.slots.usual - level, unit)
+                self.x[at + 4] = self.feature(self.slots.error_at(row, k, i, slot), unit)
+                if k == 0:
+                    self.x[self.n - 2] = self.feature(self.slots.error_at(row, k, i, target - ahead), unit)
+            at += N_OF_PERIOD
+        self.x[self.n - 1] = BIAS
+
+    def update(self, s: Sample, i: int) -> None:
+        """Learn from the sample what the features of its forecast over the i-th horizon were worth."""
+        pending = self.place(s, i)
+        last = self.pending[pending + LAST]
+        unit = s.scale * self.roots[i]
+        level = self.slots.level_before(s, self.horizons[i])
+        if last == last and level == level and self.hear(pending, last, unit):
+            self.remember(s, i, unit, level, self.slots.clock)
+            self.fit(s.model, i, self.feature(self.moved(s, i), unit))
+
+    def fit(self, model: int, i: int, y: float) -> None:
+        """Learn from an example: x, and y of it. A rank-one update.
+
+        Nothing is forgotten while the trace of the covariance is above that of a model that has seen nothing.
+        """
+        o, n, x, px = model * self.n_horizons + i, self.n, self.x, self.px
+        p, theta, total = o * self.n_covariance, o * self.n, 0.0
+        diagonal = p
+        for k in range(n):
+            total += self.covariance[diagonal + k]
+            diagonal += k + 1
+        keep = self.keeps[i] if total < self.trace else 1.0
+        algebra.symmetric_product(self.covariance, p, x, 0, n, px)
+        variance = algebra.dot(x, 0, px, 0, n) + keep
+        error = y - algebra.dot(x, 0, self.theta, theta, n)
+        algebra.add_multiple(error / variance, px, 0, self.theta, theta, n)
+        algebra.symmetric_update(self.covariance, p, px, -1.0 / variance, 1.0 / keep, n)
+        size = algebra.dot(self.theta, theta, self.theta, theta, n)
+        if size - size != 0.0:  # not finite
+            self.diverged[model] += 1
+            self.start_anew(o)
+
+    def start_anew(self, o: int) -> None:
+        """Let a model forget what it knew."""
+        place = o * self.n_covariance
+        for i in range(self.n):
+            self.theta[o * self.n + i] = self.initial[i]
+            for j in range(i):
+                self.covariance[place + j] = 0.0
+            self.covariance[place + i] = self.variance
+            place += i + 1
+
+    def forecast(self, s: Sample, out: Floats, at: int) -> None:
+        """Write what the models make of what the experts before this one have written to out."""
+        for i in range(self.n_horizons):
+            unit = s.scale * self.roots[i]
+            for e in range(self.n_heard):
+                said = e * self.n_horizons + i
+                change = s.expected - s.value + s.scale * out[said]
+                self.x[e] = 0.0 if s.silent[said] else self.feature(change, unit)
+            target = self.slots.clock + float(self.horizons[i]) * self.slots.step
+            self.remember(s, i, unit, self.slots.now, target)
+            theta = (s.model * self.n_horizons + i) * self.n
+            made = algebra.dot(self.x, 0, self.theta, theta, self.n)
+            made = min(max(made, -LIMIT), LIMIT) * unit
+            out[at + i] = (made + s.value - s.expected) / s.scale

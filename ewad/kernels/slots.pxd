@@ -1,0 +1,54 @@
+cimport cython
+from libc cimport math
+from libc.stdint cimport int64_t
+from ewad.kernels cimport memory
+from ewad.kernels.calendar cimport CalendarKernel
+from ewad.kernels.sample cimport Sample
+
+cdef double NAN, ALIKE, MOST_VOTES, ENOUGH, CHANGED, USEFUL, EXACT, OUTLIER_LIMIT, OTHER_UNIT, DAY, WEEK, FARTHEST, USUAL_BETA
+cdef Py_ssize_t N_KEPT
+
+@cython.final
+cdef class SlotsKernel:
+    cdef readonly Py_ssize_t n
+    cdef Py_ssize_t n_known, n_anchors, n_values, n_errors, n_recent
+    cdef int counts, has_calendar
+    cdef CalendarKernel calendar
+    cdef object arrays, numbers
+    cdef double* known
+    cdef int64_t* anchor
+    cdef double clock, step, now, value, usual
+    cdef double* last
+    cdef double* level
+    cdef double* recent
+    cdef double* unit
+    cdef double* interval
+    cdef double* votes
+    cdef double* every
+    cdef double* origin
+    cdef double* newest
+    cdef double* period
+    cdef double* head
+    cdef double* filled
+    cdef double* kept
+    cdef double* error_head
+    cdef double* error_filled
+    cdef double* errors
+    cdef void see(self, Sample s) noexcept nogil
+    cdef double level_before(self, Sample s, Py_ssize_t steps) noexcept nogil
+    cdef void follow(self, Sample s) noexcept nogil
+    cdef void vote(self, Sample s, double elapsed) noexcept nogil
+    cdef void begin(self, Sample s) noexcept nogil
+    cdef double width(self, Py_ssize_t o, Py_ssize_t row, Py_ssize_t size) noexcept nogil
+    cdef void keep(self, Sample s, double* missed) noexcept nogil
+    cdef void keep_value(self, Sample s, Py_ssize_t o, int outlier) noexcept nogil
+    cdef void keep_errors(self, Sample s, Py_ssize_t o, int outlier, double* missed) noexcept nogil
+    cdef void clear(self, double* ring, Py_ssize_t o, Py_ssize_t size, Py_ssize_t every, double head, double b) noexcept nogil
+    cdef void average(self, double* ring, Py_ssize_t at, double x, double filled) noexcept nogil
+    cdef double look(
+        self, double* ring, Py_ssize_t o, Py_ssize_t size, Py_ssize_t every, double head, double p,
+    ) noexcept nogil
+    cdef double back(self, Py_ssize_t row, Py_ssize_t k, double ahead, double target) noexcept nogil
+    cdef double like(self, double slot, double ahead, double target) noexcept nogil
+    cdef void look_up(self, Py_ssize_t row, Py_ssize_t k, double time) noexcept nogil
+    cdef double error_at(self, Py_ssize_t row, Py_ssize_t k, Py_ssize_t i, double time) noexcept nogil

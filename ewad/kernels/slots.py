@@ -1,0 +1,296 @@
+"""What was at the same slot of a day, a week or another period before: values, and what forecasts missed.
+
+Values are remembered by the level, the sum of all changes but outliers: what was before a step is as good as
+what came after it. Time is cut into bins, each as wide as the stream's interval, or wider where a ring has
+not as many as a period is long. What several samples of a bin say is averaged; between two bins their
+contents are interpolated.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ewad.kernels import memory
+from ewad.kernels.calendar import CalendarKernel
+from ewad.kernels.memory import Floats
+from ewad.kernels.sample import Sample
+
+NAN = float("nan")
+# A change of more scales is an outlier.
+OUTLIER_LIMIT = 20.0
+# Where the scale is so many times what it was, or was so many times what it is, as after a change of unit,
+# the memory begins anew.
+OTHER_UNIT = 5.0
+DAY = 86_400.0
+WEEK = 604_800.0
+# Intervals that differ by less are alike. The interval of a stream is the one that its samples have voted for
+# so often more than against; where that is so much another one, the memory begins anew.
+ALIKE = 0.1
+MOST_VOTES = 100.0
+ENOUGH = 8.0
+CHANGED = 0.2
+USEFUL = 1.5  # intervals: a shorter period has nothing to tell
+EXACT = 1e-6  # of a bin: so near to its centre there is nothing to interpolate
+FARTHEST = 1e15  # bins from the first: past it numbers of bins are no longer exact
+# What is usual at a slot is averaged over about the last 1 / (1 - 0.8) = 5 periods.
+USUAL_BETA = 0.8
+N_KEPT = 2  # of each bin: the value, and what is usual at its slot
+
+
+class SlotsKernel:
+    """What each stream had at the slots of the last of its periods.
+
+    Rows: last: the newest value as believed.  level: the sum of changes up to it.  recent: (n_recent,) the
+    last levels, by the number of their sample.  unit: the scale when the memory began.  interval, votes: the
+    candidate for the stream's interval, and its lead.  every: the interval when the memory began, 0: not yet.
+    origin: the centre of bin 0.  newest: the time of the last sample.  period: (n,) 0: there is none.  head,
+    filled: (n,) the newest bin, and how many samples it has.  kept: (n, n_values, 2) as rings of levels.
+    error_head, error_filled: (n,) alike.  errors: (n, n_anchors, n_errors) of some horizons, the anchors, as
+    rings.
+    """
+
+    def __init__(
+        self,
+        periods: Floats,
+        n: int,
+        counts: bool,
+        horizons: tuple[int, ...],
+        anchors: tuple[int, ...],
+        n_values: int,
+        n_errors: int,
+        calendar: CalendarKernel | None,
+    ) -> None:
+        """periods: ascending, in seconds, or in samples if counts; the first n of use are remembered.
+
+        anchors: some of the horizons; the others have the errors of the nearest of them.
+        """
+        self.n, self.n_known, self.n_anchors = n, len(periods), len(anchors)
+        self.n_values, self.n_errors = n_values, n_errors
+        self.n_recent = max(horizons) + 1
+        self.counts = 1 if counts else 0
+        self.has_calendar = 0 if calendar is None else 1
+        self.calendar = calendar
+        nearest = [min(range(len(anchors)), key=lambda a: abs(math.log(anchors[a] / h))) for h in horizons]
+        self.arrays, self.numbers = periods, np.array(nearest, dtype=np.int64)
+        self.known, self.anchor = memory.doubles(self.arrays), memory.integers(self.numbers)
+        self.clock = self.step = self.now = self.value = self.usual = 0.0
+
+    def bind(
+        self,
+        last: Floats,
+        level: Floats,
+        recent: Floats,
+        unit: Floats,
+        interval: Floats,
+        votes: Floats,
+        every: Floats,
+        origin: Floats,
+        newest: Floats,
+        period: Floats,
+        head: Floats,
+        filled: Floats,
+        kept: Floats,
+        error_head: Floats,
+        error_filled: Floats,
+        errors: Floats,
+    ) -> None:
+        """Work on these arrays from now on."""
+        self.last, self.level = memory.doubles(last), memory.doubles(level)
+        self.recent, self.unit = memory.doubles(recent), memory.doubles(unit)
+        self.interval, self.votes = memory.doubles(interval), memory.doubles(votes)
+        self.every, self.origin = memory.doubles(every), memory.doubles(origin)
+        self.newest, self.period = memory.doubles(newest), memory.doubles(period)
+        self.head, self.filled, self.kept = memory.doubles(head), memory.doubles(filled), memory.doubles(kept)
+        self.error_head, self.error_filled = memory.doubles(error_head), memory.doubles(error_filled)
+        self.errors = memory.doubles(errors)
+
+    def see(self, s: Sample) -> None:
+        """Look at the value and the clock: `now`, the level, `clock`, and `step`, the stream's interval; 0:
+        nothing is remembered yet.
+        """
+        row = s.row
+        self.follow(s)
+        self.clock = float(s.number) if self.counts else s.local
+        elapsed = self.clock - self.newest[row]
+        self.newest[row] = self.clock
+        if s.number > 0 and elapsed > 0.0:
+            self.vote(s, elapsed)
+        self.step = self.every[row]
+        if self.step > 0.0:
+            if self.votes[row] >= ENOUGH:
+                self.step = self.interval[row]
+            far = 0 if (self.clock - self.origin[row]) / self.step < FARTHEST else 1
+            if far or s.scale > OTHER_UNIT * self.unit[row] or self.unit[row] > OTHER_UNIT * s.scale:
+                self.begin(s)
+
+    def follow(self, s: Sample) -> None:
+        """Let the level follow the value as believed, but for outliers."""
+        change = s.steady - self.last[s.row]
+        if abs(change) <= OUTLIER_LIMIT * s.scale:
+            self.level[s.row] += change
+        self.last[s.row] = s.steady
+        self.now = self.level[s.row]
+        self.recent[s.row * self.n_recent + s.number % self.n_recent] = self.now
+
+    def level_before(self, s: Sample, steps: int) -> float:
+        """Return the level so many samples before this one, at most the farthest horizon; NaN: not known."""
+        if steps > s.number:
+            return NAN
+        return self.recent[s.row * self.n_recent + (s.number - steps) % self.n_recent]
+
+    def vote(self, s: Sample, elapsed: float) -> None:
+        """Let the time since the sample before vote for the stream's interval."""
+        row = s.row
+        difference = elapsed - self.interval[row]
+        if abs(difference) <= ALIKE * self.interval[row]:
+            self.votes[row] = min(self.votes[row] + 1.0, MOST_VOTES)
+            self.interval[row] += difference / self.votes[row]
+        elif self.votes[row] >= 1.0:
+            self.votes[row] -= 1.0
+        else:
+            self.interval[row] = elapsed
+            self.votes[row] = 1.0
+        if self.votes[row] >= ENOUGH and not (
+            abs(self.interval[row] - self.every[row]) <= CHANGED * self.every[row]
+        ):
+            self.begin(s)
+
+    def begin(self, s: Sample) -> None:
+        """Begin to remember, at the interval found."""
+        row = s.row
+        self.unit[row] = s.scale
+        self.every[row] = self.interval[row]
+        self.origin[row] = self.clock
+        first, found = row * self.n, 0
+        for o in range(first, first + self.n):
+            self.period[o] = 0.0
+            self.head[o] = 0.0
+            self.filled[o] = 0.0
+            self.error_head[o] = 0.0
+            self.error_filled[o] = 0.0
+        for k in range(self.n_known):
+            if found < self.n and self.known[k] >= USEFUL * self.every[row]:
+                self.period[first + found] = self.known[k]
+                found += 1
+        size = self.n_values * N_KEPT
+        for k in range(first * size, (first + self.n) * size):
+            self.kept[k] = NAN
+        size = self.n_anchors * self.n_errors
+        for k in range(first * size, (first + self.n) * size):
+            self.errors[k] = NAN
+
+    def width(self, o: int, row: int, size: int) -> float:
+        """Return how wide the bins of a period's ring are."""
+        return max(self.every[row], self.period[o] / float(size - 2))
+
+    def keep(self, s: Sample, missed: Floats) -> None:
+        """Remember a sample, and what forecasts had missed it by.
+
+        missed: (n_anchors,) NaN where there was no forecast.  Of an outlier nothing is remembered.
+        """
+        outlier = 1 if s.value != s.steady else 0
+        for o in range(s.row * self.n, s.row * self.n + self.n):
+            if self.step > 0.0 and self.period[o] > 0.0:
+                self.keep_value(s, o, outlier)
+                self.keep_errors(s, o, outlier, missed)
+
+    def keep_value(self, s: Sample, o: int, outlier: int) -> None:
+        """Remember the level, and what is usual at its slot."""
+        size, ring, width = self.n_values, o * self.n_values * N_KEPT, self.width(o, s.row, self.n_values)
+        b = math.floor((self.clock - self.origin[s.row]) / width + 0.5)
+        usual = self.look(self.kept, ring + 1, size, N_KEPT, self.head[o], b - self.period[o] / width)
+        if not outlier:
+            usual = self.now + USUAL_BETA * (usual - self.now) if usual == usual else self.now
+        self.filled[o] = self.filled[o] + 1.0 if b == self.head[o] else 1.0
+        for k in range(N_KEPT):
+            self.clear(self.kept, ring + k, size, N_KEPT, self.head[o], b)
+        self.head[o] = b
+        at = ring + memory.whole(b) % size * N_KEPT
+        if not outlier:
+            self.average(self.kept, at, self.now, self.filled[o])
+        self.average(self.kept, at + 1, usual, self.filled[o])
+
+    def keep_errors(self, s: Sample, o: int, outlier: int, missed: Floats) -> None:
+        """Remember what forecasts had missed a sample by."""
+        size, width = self.n_errors, self.width(o, s.row, self.n_errors)
+        b = math.floor((self.clock - self.origin[s.row]) / width + 0.5)
+        self.error_filled[o] = self.error_filled[o] + 1.0 if b == self.error_head[o] else 1.0
+        for a in range(self.n_anchors):
+            ring = (o * self.n_anchors + a) * size
+            self.clear(self.errors, ring, size, 1, self.error_head[o], b)
+            if not outlier:
+                self.average(self.errors, ring + memory.whole(b) % size, missed[a], self.error_filled[o])
+        self.error_head[o] = b
+
+    def clear(self, ring: Floats, o: int, size: int, every: int, head: float, b: float) -> None:
+        """Forget what stands where the bins after the newest one so far, up to b, come to be.
+
+        Of a ring, which begins at o, each so many numbers belong together.
+        """
+        for k in range(memory.whole(max(head + 1.0, b - float(size) + 1.0)), memory.whole(b) + 1):
+            ring[o + k % size * every] = NAN
+
+    def average(self, ring: Floats, at: int, x: float, filled: float) -> None:
+        """Let x count in the mean that stands at a place; NaN does not."""
+        if x == x:
+            if ring[at] == ring[at]:
+                ring[at] += (x - ring[at]) / filled
+            else:
+                ring[at] = x
+
+    def look(self, ring: Floats, o: int, size: int, every: int, head: float, p: float) -> float:
+        """Return what a ring has at the place p, in bins; NaN if nothing."""
+        if not (p >= 0.0 and p > head - float(size) and p < head + 1.0):
+            return NAN
+        low = math.floor(p)
+        share, k = p - low, memory.whole(low)
+        before = NAN
+        after = NAN
+        if low > head - float(size):
+            before = ring[o + k % size * every]
+        if low < head:
+            after = ring[o + (k + 1) % size * every]
+        if share < EXACT or after != after:
+            return before
+        if share > 1.0 - EXACT or before != before:
+            return after
+        return before + share * (after - before)
+
+    def back(self, row: int, k: int, ahead: float, target: float) -> float:
+        """Return the last moment that is whole periods before a target, and no later than its forecast, which
+        was made so long ahead.
+        """
+        period = self.period[row * self.n + k]
+        slot = target - max(math.ceil(ahead / period - EXACT), 1.0) * period
+        return self.like(slot, ahead, target) if self.has_calendar and period == WEEK else slot
+
+    def like(self, slot: float, ahead: float, target: float) -> float:
+        """Return the slot of the last day that was like the target's: a holiday is like a Sunday.
+
+        slot: whole weeks before the target.
+        """
+        if self.calendar.is_holiday(target):
+            weekday = math.floor(target / DAY) + 4.0  # 1970 began on a Thursday
+            since = DAY * (weekday - 7.0 * math.floor(weekday / 7.0))  # since Sunday
+            return target - since if since > 0.0 and since >= ahead else slot - since
+        for _ in range(3):
+            if self.calendar.is_holiday(slot):
+                slot -= WEEK
+        return slot
+
+    def look_up(self, row: int, k: int, time: float) -> None:
+        """Find `value` and `usual`, levels, of a moment in the k-th period's memory."""
+        o = row * self.n + k
+        size, ring, width = self.n_values, o * self.n_values * N_KEPT, self.width(o, row, self.n_values)
+        place = (time - self.origin[row]) / width
+        self.value = self.look(self.kept, ring, size, N_KEPT, self.head[o], place)
+        self.usual = self.look(self.kept, ring + 1, size, N_KEPT, self.head[o], place)
+
+    def error_at(self, row: int, k: int, i: int, time: float) -> float:
+        """Return what a moment was missed by, forecast over the i-th horizon."""
+        o = row * self.n + k
+        place = (time - self.origin[row]) / self.width(o, row, self.n_errors)
+        ring = (o * self.n_anchors + self.anchor[i]) * self.n_errors
+        return self.look(self.errors, ring, self.n_errors, 1, self.error_head[o], place)
