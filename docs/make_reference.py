@@ -185,6 +185,8 @@ REMEDIES = {
     "invalid_payload": "`format`",
     "unsupported": "send values",
     "unknown_alias": "ask for a birth by the metric `Node Control/Rebirth`",
+    "sequence_gap": "ask for births by the metric `Node Control/Rebirth`: what only changed in lost ones is"
+    " wrong until then",
     "wrong_type": "a longer path; `records`",
     "invalid_label": "another path in `labels`",
     "invalid_time": "`time_format`, another `time_field`",

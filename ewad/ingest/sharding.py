@@ -7,7 +7,7 @@ from zlib import crc32
 
 from ewad.config.settings import ShardSettings, StreamSettings
 from ewad.config.shard import HASH_TOPIC
-from ewad.ingest.formats.point import one_topic
+from ewad.ingest.formats.point import itself
 from ewad.ingest.formats.table import FORMATS
 from ewad.ingest.mqtt.remembered import Remembered
 from ewad.ingest.topics import TopicTemplate, TopicTree
@@ -25,10 +25,10 @@ def shard_of(key: str, count: int) -> int:
 def sharding(settings: ShardSettings, blocks: Sequence[StreamSettings]) -> Callable[[str], int]:
     """Return what gives the shard of a topic, the same one always.
 
-    Topics that carry the same streams belong together, such as births and data of Sparkplug.
+    Topics of one sender belong together, such as those of a node of Sparkplug.
     """
     count = settings.count
-    if settings.label is None and all(FORMATS[block.format].topics is one_topic for block in blocks):
+    if settings.label is None and all(FORMATS[block.format].sender is itself for block in blocks):
         return lambda topic: shard_of(topic, count)
     keys = _Keys(settings.label, blocks)
     return lambda topic: shard_of(keys.key(topic), count)
@@ -45,7 +45,7 @@ def belonging(
 
 
 class _Keys:
-    """What topics are dealt out by: a label that the first template captures, or else a stream's topic."""
+    """What topics are dealt out by: a label that the first template captures, or else the sender."""
 
     def __init__(self, label: str | None, blocks: Sequence[StreamSettings]) -> None:
         self._label = label
@@ -61,4 +61,4 @@ class _Keys:
             return topic
         template, block = self._known[taking[0]]
         found = dict(template.labels(topic))
-        return found[self._label] if self._label in found else FORMATS[block.format].topics(topic)[0]
+        return found[self._label] if self._label in found else FORMATS[block.format].sender(topic)

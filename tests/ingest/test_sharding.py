@@ -41,12 +41,13 @@ def test_by_a_label_what_has_the_same_value_meets():
     assert of("site/kitchen/t") == shard_of("kitchen", 4)
 
 
-def test_births_and_data_of_sparkplug_meet():
-    block = {"name": "s", "topic": "spBv1.0/+/+/{node}", "format": "sparkplug"}
+def test_all_messages_of_a_node_of_sparkplug_and_its_devices_meet():
+    block = {"name": "s", "topic": "spBv1.0/+/+/{node}/#", "format": "sparkplug"}
     settings = config.parse({"stream": [block], "shard": {"count": 64}}, "ewad.toml", {})
     of = sharding(settings.shard, settings.streams)
     for i in range(50):
-        assert of(f"spBv1.0/g/NBIRTH/n{i}") == of(f"spBv1.0/g/NDATA/n{i}")
+        topics = ("NBIRTH/n{}", "NDATA/n{}", "NDEATH/n{}", "DBIRTH/n{}/d", "DDATA/n{}/e")
+        assert len({of(f"spBv1.0/g/{topic.format(i)}") for topic in topics}) == 1
 
 
 def test_without_an_index_or_by_the_brokers_hash_all_that_comes_belongs():

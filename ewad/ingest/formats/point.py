@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from ewad.config.settings import StreamSettings
+from ewad.errors import DecodeError
 from ewad.ingest.topics import Labels
 
 
@@ -13,11 +14,13 @@ class Point(NamedTuple):
     """A document that fields are read from.
 
     labels: what the format itself says of whose it is.  time: Unix seconds, if the format itself says when.
+    fault: what is wrong beside the other points of the payload, instead of a document.
     """
 
     document: Any
     labels: Labels = ()
     time: float | None = None
+    fault: DecodeError | None = None
 
 
 # (topic, payload) -> points. Raises DecodeError.
@@ -31,12 +34,18 @@ def one_topic(topic: str) -> Sequence[str]:
     return (topic,)
 
 
+def itself(topic: str) -> str:
+    """Return the topic: no other one has the same sender."""
+    return topic
+
+
 class Format(NamedTuple):
     """How a format is read: the FORMAT of its file.
 
     open: the reader of a block's payloads, of so many bytes at most.  fields, labels: (path, name) and (name,
     path) where the block names none.  dynamic: whether each point tells labels of its own.  topics: topic ->
-    all topics that carry the same streams; the first one gives them their names.  quick: None, or (steps of a
+    all topics that carry the same streams; the first one gives them their names.  sender: topic -> whose it
+    is; messages of one sender explain each other, and are read in one place.  quick: None, or (steps of a
     path, limit, most bytes, reader of all payloads) -> the quick reader of one plain number.  spells_numbers:
     whether a payload of digits is that number.  laid_out: whether payloads are documents of JSON, whose
     layout can be learnt (layouts.py).
@@ -47,6 +56,7 @@ class Format(NamedTuple):
     labels: tuple[tuple[str, str], ...] = ()
     dynamic: bool = False
     topics: Callable[[str], Sequence[str]] = one_topic
+    sender: Callable[[str], str] = itself
     quick: Callable[[tuple[str, ...], float, int, Quick], Quick] | None = None
     spells_numbers: bool = False
     laid_out: bool = False

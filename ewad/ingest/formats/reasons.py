@@ -16,6 +16,7 @@ REASONS = {
     "invalid_payload": "the payload is not of the block's format",
     "unsupported": "the payload holds what ewad does not read, such as templates, data sets or sums",
     "unknown_alias": "the certificate of birth that names the metric has not been seen",
+    "sequence_gap": "messages of the edge node before this one were lost; its own values count",
     "wrong_type": "the field holds neither a number nor a number in a string",
     "invalid_label": "a label of the block leads to something else than a short text or a number",
     "invalid_time": "the time field is neither Unix time nor a time of day and date",

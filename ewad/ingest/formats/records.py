@@ -149,6 +149,8 @@ class PayloadReader:
         return found[0]
 
     def _of_point(self, point: Point, arrival: float) -> list[PayloadRecord]:
+        if point.fault is not None:
+            return [PayloadRecord(_ONLY, point.fault)]
         document = point.document
         records: list[PayloadRecord] = []
         for labels, element in self._elements(document):

@@ -2,7 +2,8 @@
 
 Source: Eclipse Sparkplug 3.0.0, chapters 4 to 6. A certificate of birth names the metrics, later payloads may
 name them by its aliases alone. Values of the past (`is_historical`) are samples with their own times. Node
-control metrics, templates and data sets are no measurements.
+control metrics, templates and data sets are no measurements. All messages of an edge node and its devices but
+NDEATH are numbered in turn: a number that is left out is a message that was lost.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ _MOST_NODES = 100_000  # whose aliases are kept
 # Numbers of data types: what they are, and of how many bits if they are signed.
 _SIGNED = {1: 8, 2: 16, 3: 32, 4: 64}
 _UNREADABLE = {16: "a data set", 19: "a template"}
-_TIMESTAMP, _METRIC = 1, 2  # of a payload
+_TIMESTAMP, _METRIC, _SEQUENCE = 1, 2, 3  # of a payload
+_TYPE, _NODE, _LEVELS = 2, 3, 4  # of a topic: the places of two levels, and the number up to the node's
+_NUMBERS = 256  # of messages: after 255 comes 0
 
 
 class _Metric(NamedTuple):
@@ -36,17 +39,23 @@ class _Metric(NamedTuple):
 def open_points(block: StreamSettings, max_bytes: int) -> ReadPoints:
     """Return what reads payloads as points, one for each metric, {name: value}."""
     aliases: dict[tuple[str, ...], dict[int, str]] = {}  # (group, node, device) -> alias -> name
+    sequences = _Sequences(takes_all(block.topics) and not block.exclude_topics)
 
     def points(topic: str, payload: bytes) -> Sequence[Point]:
         if len(payload) > max_bytes:
             raise too_large(len(payload), max_bytes)
         kind, owner = _owner(topic)
-        if kind in _COMMANDS or kind in _DEATHS:
-            if kind == "NDEATH":
-                for gone in [key for key in aliases if key[:2] == owner[:2]]:
-                    del aliases[gone]
-            raise DecodeError("missing_field", f"{kind} holds no measurement")
-        time, metrics = _payload(payload)
+        if kind in _COMMANDS:
+            raise _no_measurement(kind)
+        if kind == "NDEATH":
+            sequences.end(owner[:2])
+            for gone in [key for key in aliases if key[:2] == owner[:2]]:
+                del aliases[gone]
+            raise _no_measurement(kind)
+        time, sequence, metrics = _payload(payload)
+        gap = sequences.gap(kind, owner[:2], sequence)
+        if kind in _DEATHS:
+            raise gap or _no_measurement(kind)
         if kind in _BIRTHS:
             if len(aliases) >= _MOST_NODES:
                 aliases.clear()
@@ -64,10 +73,54 @@ def open_points(block: StreamSettings, max_bytes: int) -> ReadPoints:
             if not name.startswith(("Node Control/", "Device Control/")) and name != "bdSeq":
                 found.append(Point({name: metric.value}, (), time if metric.time is None else metric.time))
         if not found:
-            raise DecodeError("missing_field", f"{kind} holds no measurement")
-        return found
+            raise gap or _no_measurement(kind)
+        return found if gap is None else [*found, Point(None, fault=gap)]
 
     return points
+
+
+class _Sequences:
+    """The number of each edge node's last message, from its birth on.
+
+    complete: whether every message of a node comes here; where it may not, none is missed.
+    """
+
+    def __init__(self, complete: bool) -> None:
+        self._complete = complete
+        self._last: dict[tuple[str, ...], int] = {}
+
+    def end(self, node: tuple[str, ...]) -> None:
+        """Forget a node: a birth of its own comes next."""
+        self._last.pop(node, None)
+
+    def gap(self, kind: str, node: tuple[str, ...], number: int | None) -> DecodeError | None:
+        """Note a message; return what is wrong if it is neither the one after the last nor that one again."""
+        last = self._last.get(node)
+        if number is None or not self._complete or (last is None and kind != "NBIRTH"):
+            return None
+        if last is None and len(self._last) >= _MOST_NODES:
+            self._last.clear()
+        self._last[node] = number
+        if last is None or kind == "NBIRTH" or (number - last) % _NUMBERS in (0, 1):
+            return None
+        lost = (number - last - 1) % _NUMBERS
+        return DecodeError(
+            "sequence_gap",
+            f"expected the sequence number {(last + 1) % _NUMBERS}, got {number}: {lost} messages of the edge"
+            ' node were lost, ask for its births by "Node Control/Rebirth"',
+        )
+
+
+def takes_all(templates: Sequence[str]) -> bool:
+    """Return whether every message of the nodes that the templates take comes by them, to one subscriber."""
+    if len(templates) != 1 or templates[0].startswith("$share/"):
+        return False
+    *above, last = templates[0].split("/")
+    return last == "#" and len(above) <= _LEVELS and all(each[0] in "+{" for each in above[_TYPE:_NODE])
+
+
+def _no_measurement(kind: str) -> DecodeError:
+    return DecodeError("missing_field", f"{kind} holds no measurement")
 
 
 def topics(topic: str) -> Sequence[str]:
@@ -78,6 +131,15 @@ def topics(topic: str) -> Sequence[str]:
             kinds = (level[0] + kind for kind in ("DATA", "BIRTH"))
             return ["/".join([*levels[:place], kind, *levels[place + 1 :]]) for kind in kinds]
     return (topic,)
+
+
+def sender(topic: str) -> str:
+    """Return the node whose message it is, its devices' too."""
+    try:
+        _, owner = _owner(topic)
+    except DecodeError:
+        return topic
+    return "/".join(owner[:2]) or topic
 
 
 def _owner(topic: str) -> tuple[str, tuple[str, ...]]:
@@ -94,16 +156,19 @@ def _owner(topic: str) -> tuple[str, tuple[str, ...]]:
     return kind, (group, *owner)
 
 
-def _payload(payload: bytes) -> tuple[float | None, list[_Metric]]:
-    """Return time and metrics of a payload. Raises DecodeError."""
+def _payload(payload: bytes) -> tuple[float | None, int | None, list[_Metric]]:
+    """Return time, sequence number and metrics of a payload. Raises DecodeError."""
     time: float | None = None
+    sequence: int | None = None
     metrics = []
     for number, value in fields(payload):
         if number == _TIMESTAMP and type(value) is int:
             time = value / 1e3
+        elif number == _SEQUENCE and type(value) is int:
+            sequence = value % _NUMBERS
         elif number == _METRIC and type(value) is bytes:
             metrics.append(_metric(value))
-    return time, metrics
+    return time, sequence, metrics
 
 
 def _metric(content: bytes) -> _Metric:
@@ -144,4 +209,4 @@ def _value(number: int, found: Any, data_type: int) -> Any:
     return None
 
 
-FORMAT = Format(open_points, fields=(("*", ""),), topics=topics)
+FORMAT = Format(open_points, fields=(("*", ""),), topics=topics, sender=sender)

@@ -97,6 +97,62 @@ def test_data_before_any_birth_say_what_is_missing_and_so_do_those_after_a_death
     assert daemon.rejected == {"unknown_alias": 2}
 
 
+def numbered(sequence, *metrics):
+    return payload(*metrics or (metric(name="Speed", value=(10, sequence)),), sequence=sequence)
+
+
+def test_a_lost_message_is_told_once_and_the_values_after_it_count():
+    device = NODE.format("DDATA") + "/motor"
+    daemon = Daemon(BLOCK).feed(
+        (NODE.format("NBIRTH"), numbered(0)),
+        (NODE.format("NDATA"), numbered(1)),
+        (device, numbered(3)),  # 2 is lost
+        (NODE.format("NDATA"), numbered(4)),
+        (NODE.format("NDATA"), numbered(4)),  # sent again
+    )
+    assert daemon.rejected == {"sequence_gap": 1}
+    assert daemon.values == {NODE.format("NDATA") + "/Speed": 4.0, device + "/Speed": 3.0}
+
+
+def test_numbers_begin_anew_after_255_and_at_a_birth():
+    daemon = Daemon(BLOCK).feed(
+        (NODE.format("NDATA"), numbered(77)),  # of a life whose birth nobody saw
+        (NODE.format("NBIRTH"), numbered(254)),
+        (NODE.format("NDATA"), numbered(255)),
+        (NODE.format("NDATA"), numbered(0)),
+        (NODE.format("NBIRTH"), numbered(9)),
+        (NODE.format("NDATA"), numbered(10)),
+        (NODE.format("NDEATH"), payload()),
+        (NODE.format("NDATA"), numbered(40)),
+    )
+    assert daemon.rejected == {}
+
+
+def test_the_death_of_a_device_has_a_number_too():
+    death = NODE.format("DDEATH") + "/motor"
+    daemon = Daemon(BLOCK).feed((NODE.format("NBIRTH"), numbered(0)), (death, payload(sequence=1)))
+    assert (daemon.rejected, daemon.intake.absent) == ({}, 1)
+    daemon.feed((NODE.format("NDATA"), numbered(2)), (death, payload(sequence=4)))
+    assert daemon.rejected == {"sequence_gap": 1}
+    assert "Node Control/Rebirth" in str(daemon.explained(death, payload(sequence=9)))
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"topic": ["spBv1.0/+/NBIRTH/#", "spBv1.0/+/NDATA/#"]},
+        {"topic": "spBv1.0/+/+/+"},
+        {"topic": "$share/g/spBv1.0/#"},
+        {"exclude_topic": "spBv1.0/+/DDATA/#"},
+    ],
+)
+def test_a_block_that_takes_some_messages_of_a_node_misses_none(keys):
+    daemon = Daemon(BLOCK | keys)
+    daemon.feed((NODE.format("NBIRTH"), numbered(0)), (NODE.format("NDATA"), numbered(7)))
+    assert daemon.rejected == {}
+    assert len(daemon.values) == 1
+
+
 @pytest.mark.parametrize("number", [17, 18])
 def test_templates_and_data_sets_are_no_numbers(number):
     daemon = Daemon(BLOCK | {"field": "T"})
