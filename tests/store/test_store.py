@@ -243,10 +243,13 @@ async def test_after_a_crash_a_changed_configuration_keeps_what_fits_journal_too
     assert works.streams.names == plant.streams.names
     kept = {(part.kind, part.meaning): part.arrays() for part in works.parts()}
     for part in plant.parts():
+        if part.kind == "anomaly":  # its record is of errors against the first average, which is another now
+            continue
         for name, array in part.arrays().items():
             np.testing.assert_array_equal(kept[part.kind, part.meaning][name], array, err_msg=part.meaning)
     assert len(works.parts()) == len(plant.parts()) + 1
     assert lab.streams.names == store.engine.groups[1].streams.names
     assert "group plant: is now works, of the same topics" in caplog.text
+    assert "group works: anomaly dropped: errors of ByCount(beta=0.9)" in caplog.text
     again.start()
     await again.close()
