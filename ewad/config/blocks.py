@@ -14,6 +14,7 @@ from ewad.config.checks import fail
 from ewad.config.options import DocumentPlace, Table
 from ewad.config.stream import STREAM, StreamSettings
 from ewad.config.syntax import parse_topic
+from ewad.numeric.averages import ByTime
 
 # What [stream.fields.NAME] can't have: it belongs to the messages, not to one of their fields.
 NOT_OF_FIELDS = (
@@ -68,7 +69,8 @@ def _apart(item: dict[str, Any], block: StreamSettings, name: str, keys: Any) ->
     if path is None and not any(path.endswith("*") for path, _ in block.fields):
         raise fail(f"expected a field of the block, got {checks.shown(name)}")
     OF_FIELDS.take(keys, dict)
-    instead = DECAYS if any(key in keys for key in DECAYS) else ()
+    instead: tuple[str, ...] = DECAYS if any(key in keys for key in DECAYS) else ()
+    instead += ("hold",) if any(key in keys for key in ("beta", "window")) else ()
     rest = {key: value for key, value in item.items() if key not in (*instead, "fields", "exclude")}
     merged = rest | keys | {"name": f"{block.name}.{name}", "field": {path or name: name}}
     return cast(StreamSettings, STREAM.take(merged, _stream))
@@ -96,6 +98,8 @@ def _stream(values: dict[str, Any]) -> StreamSettings:
     for key in ("time_format", "time_zone"):
         if key in values and "time_field" not in values:
             raise fail("needs time_field in the same block: where is the time?", key)
+    if values.get("hold") and not all(isinstance(each, ByTime) for each in values.get("decays", [None])):
+        raise fail('needs half_life in the same block, such as "10m"', "hold")
     if "thresholds" in values and "model" not in values:
         raise fail(
             'needs model in the same block, such as "auto": forecasts tell when one is crossed', "thresholds"

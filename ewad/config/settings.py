@@ -79,7 +79,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             GroupSettings(
                 name=block.name,
                 topics=block.topics,
-                decays=block.decays,
+                decays=block.averaged,
                 stale_after_seconds=block.stale_after_seconds,
                 forget_after_seconds=block.forget_after_seconds or math.inf,
                 out_of_order=block.out_of_order,

@@ -38,7 +38,7 @@ from ewad.config.payloads import (
 )
 from ewad.config.syntax import parse_topic
 from ewad.numeric.anomaly import AnomalyPolicy
-from ewad.numeric.averages import ByCount, ByTime, Decay
+from ewad.numeric.averages import ByCount, ByTime, Decay, Held
 from ewad.numeric.crossing import Threshold
 
 TOPIC = checked(parse_topic, "topic template")
@@ -284,6 +284,16 @@ class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
             example="10m",
         ),
     ] = (ByCount(0.9), ByCount(0.98))
+    hold: Annotated[
+        bool,
+        Option(
+            boolean,
+            "With half_life: a value stands until the next one, and how long it did counts, not how often it"
+            " was sent.",
+            example=True,
+            since="0.2.0",
+        ),
+    ] = False
     stale_after_seconds: Annotated[
         float, Option(LONG, "A stream that is silent for so long leaves `/metrics` until its next sample.")
     ] = 900.0
@@ -343,6 +353,13 @@ class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
         str | None,
         Option(text, 'The [model.NAME] that forecasts, or "auto", which needs no tuning.', example="auto"),
     ] = None
+
+    @property
+    def averaged(self) -> tuple[Decay, ...]:
+        """The decays, those of held values where they are held."""
+        if not self.hold:
+            return self.decays
+        return tuple(Held(each.half_life_seconds) for each in self.decays if isinstance(each, ByTime))
 
     @property
     def timed(self) -> bool:

@@ -8,7 +8,7 @@ from ewad.engine.group import VALUE_LIMIT
 from ewad.engine.settings import MAX_HELD, GroupSettings, ModelSettings
 from ewad.engine.settings_json import EngineSettings
 from ewad.engine.state import Loaded
-from ewad.numeric.averages import ByCount, ByTime
+from ewad.numeric.averages import ByCount, ByTime, Held
 
 __all__ = [
     "MAX_HELD",
@@ -23,6 +23,7 @@ __all__ = [
     "EngineSettings",
     "Forgotten",
     "GroupSettings",
+    "Held",
     "Loaded",
     "ModelSettings",
     "Results",

@@ -12,7 +12,7 @@ import msgspec
 
 from ewad.engine.settings import GroupSettings, ModelSettings
 from ewad.numeric.anomaly import AnomalyPolicy
-from ewad.numeric.averages import ByCount, ByTime
+from ewad.numeric.averages import ByCount, ByTime, Held
 from ewad.numeric.crossing import Threshold
 from ewad.numeric.local_time import LocalCalendar
 from ewad.numeric.optimizers import OPTIMIZERS
@@ -29,6 +29,7 @@ RECORDS: dict[str, Any] = {
     "calendar": LocalCalendar,
     "by_count": ByCount,
     "by_time": ByTime,
+    "held": Held,
     **{f"optimizer.{name}": record for name, record in OPTIMIZERS.items()},
     **{f"schedule.{name}": record for name, record in SCHEDULES.items()},
 }

@@ -1,7 +1,8 @@
 """Exponentially weighted averages, bias-corrected: one step a sample.
 
 The course's v = beta * v + (1 - beta) * x, corrected by 1 - beta**t, is the weighted mean of all samples
-with weights beta**age; both forms are kept here as one: the mean, and the weight it stands on.
+with weights beta**age; both forms are kept here as one: the mean, and the weight it stands on. Of a held
+value its time counts instead of its samples: each weighs what 0.5**(age / half_life) comes to while it stood.
 Source: A. Ng, Improving Deep Neural Networks, week 2 (bias correction); West 1979 (weighted updates).
 """
 
@@ -13,6 +14,7 @@ from ewad.kernels import memory
 from ewad.kernels.memory import Floats, Integers
 
 NAN = float("nan")
+LN2 = math.log(2.0)
 
 
 class AverageKernel:
@@ -20,18 +22,28 @@ class AverageKernel:
 
     Rows, a number each: weight: the sum of w, the weights of the samples so far (0: none yet).  pairs: the
     sum of w_i * w_j over i != j, which is weight**2 - sum of w**2 without its cancellation.  mean: the sum
-    of w * x / weight.  scatter: the sum of w * (x - mean)**2.
+    of w * x / weight.  scatter: the sum of w * (x - mean)**2.  held: of held values alone, the last one. It
+    has no weight yet; pairs are weight**2 there, as time has no number of samples to correct for.
     """
 
-    def __init__(self, beta: float, half_life_seconds: float, follower: AverageKernel | None) -> None:
-        """beta: NaN where the past decays by half in each half_life_seconds instead."""
+    def __init__(
+        self, beta: float, half_life_seconds: float, holds: bool, follower: AverageKernel | None
+    ) -> None:
+        """beta: NaN where the past decays by half in each half_life_seconds instead.  holds: whether a value
+        stands until the next one.
+        """
         self.beta = beta
+        self.holds = 1 if holds else 0
         self.pace = -1.0 / half_life_seconds
         self.next = self if follower is None else follower
         self.follows = self.more = 0 if follower is None else 1
 
-    def bind(self, weight: Floats, pairs: Floats, mean: Floats, scatter: Floats) -> None:
-        """Work on these arrays from now on."""
+    def bind(
+        self, weight: Floats, pairs: Floats, mean: Floats, scatter: Floats, held: Floats | None = None
+    ) -> None:
+        """Work on these arrays from now on; held: those that hold values have it."""
+        if held is not None:
+            self.held = memory.doubles(held)
         self.weight, self.pairs = memory.doubles(weight), memory.doubles(pairs)
         self.mean, self.scatter = memory.doubles(mean), memory.doubles(scatter)
 
@@ -56,6 +68,36 @@ class AverageKernel:
         Writes mean and standard deviation (NaN before two samples) to out[at:at + 2], those of the other
         decays behind it.
         """
+        if self.holds:
+            self.hold(row, elapsed, x, out, at)
+        else:
+            self.count_in(row, elapsed, x, out, at)
+        if self.more:
+            self.next.take(row, elapsed, x, out, at + 2)
+
+    def hold(self, row: int, elapsed: float, x: float, out: Floats, at: int) -> None:
+        """Take in the time that the last value stood; x stands from now on."""
+        stood = -math.expm1(elapsed * self.pace * LN2)  # what that time weighs
+        past = (1.0 - stood) * self.weight[row]
+        weight = stood + past
+        if self.weight[row] == 0.0:  # no time has counted yet
+            self.mean[row] = self.held[row] if weight > 0.0 else x
+        elif weight > 0.0:
+            deviation = self.held[row] - self.mean[row]
+            self.mean[row] += deviation * stood / weight
+            self.scatter[row] = (
+                deviation * deviation * stood * past / weight + (1.0 - stood) * self.scatter[row]
+            )
+        self.weight[row] = weight
+        self.pairs[row] = weight * weight
+        self.held[row] = x
+        out[at] = self.mean[row]
+        out[at + 1] = NAN
+        if weight > 0.0:
+            out[at + 1] = math.sqrt(self.scatter[row] / weight)
+
+    def count_in(self, row: int, elapsed: float, x: float, out: Floats, at: int) -> None:
+        """Take in a sample: each weighs one when it comes."""
         decay = self.beta
         if decay != decay:
             decay = math.exp2(elapsed * self.pace)
@@ -78,5 +120,3 @@ class AverageKernel:
         out[at + 1] = NAN
         if pairs > 0.0:  # the unbiased form, scatter / (weight - sum of w**2 / weight)
             out[at + 1] = math.sqrt(scatter * weight / pairs)
-        if self.more:
-            self.next.take(row, elapsed, x, out, at + 2)

@@ -41,6 +41,11 @@ class ByTime:
             raise ValueError(f"half_life_seconds: must be positive and finite, got {self.half_life_seconds}")
 
 
+@dataclass(frozen=True, slots=True)
+class Held(ByTime):
+    """By time, of a value that stands until the next one: what counts is how long, not how often it came."""
+
+
 Decay = ByCount | ByTime
 
 
@@ -54,6 +59,7 @@ class ExponentialAverage(RowState):
     pairs: Floats
     mean: Floats
     scatter: Floats
+    held: Floats  # where values stand until the next one
 
     def __init__(self, decay: Decay, n_streams: int = 0, follower: ExponentialAverage | None = None) -> None:
         """follower: the average that takes in each sample after this one."""
@@ -62,11 +68,15 @@ class ExponentialAverage(RowState):
         for name in ("weight", "pairs", "mean", "scatter"):
             self.add_rows(name)
         beta, half_life = math.nan, math.inf
+        self.holds = isinstance(decay, Held)
+        if self.holds:
+            self.add_rows("held", fill=math.nan)
         if isinstance(decay, ByCount):
             beta = decay.beta
         else:
             half_life = decay.half_life_seconds
-        self.step: AverageKernel = AverageKernel(beta, half_life, None if follower is None else follower.step)
+        after = None if follower is None else follower.step
+        self.step: AverageKernel = AverageKernel(beta, half_life, self.holds, after)
         self.work_with(self.step)
 
     def update(self, stream: Integers, elapsed: Floats, value: Floats) -> tuple[Floats, Floats]:
@@ -81,12 +91,29 @@ class ExponentialAverage(RowState):
 
     def smoothed(self, rows: slice | Integers = slice(None)) -> Floats:
         """Return the mean of each of these streams, of all by default; NaN before the first sample."""
-        return np.where(self.weight[rows] > 0.0, self.mean[rows], np.nan)
+        return np.where(self.weight[rows] > 0.0, self.mean[rows], self.held[rows] if self.holds else np.nan)
 
     def stddev(self) -> Floats:
         """Return the unbiased weighted standard deviation, (n_streams,); NaN before two samples."""
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.sqrt(self.scatter * self.weight / self.pairs)  # pairs is 0 before two, and scatter too
+
+    def after(self, elapsed: Floats) -> tuple[Floats, Floats]:
+        """Return mean and standard deviation, (n_streams,) each, so many seconds after each last sample.
+
+        They move where values are held; else they are those of the last sample.
+        """
+        if not isinstance(self.decay, Held):
+            return self.smoothed(), self.stddev()
+        stood = -np.expm1(np.maximum(elapsed, 0.0) * (-math.log(2.0) / self.decay.half_life_seconds))
+        past = (1.0 - stood) * self.weight
+        weight = stood + past
+        centre = self.smoothed()
+        deviation = self.held - centre
+        with np.errstate(invalid="ignore", divide="ignore"):
+            share = np.where(weight > 0.0, stood / weight, 0.0)
+            scatter = deviation * deviation * share * past + (1.0 - stood) * self.scatter
+            return centre + deviation * share, np.sqrt(scatter / weight)
 
     def raw(self) -> Floats:
         """Return the course's uncorrected v, (n_streams,): mean * (1 - beta**t).

@@ -42,6 +42,17 @@ def by_beta(values: Callable[[ExponentialAverage], Array]) -> Callable[[Group], 
     return columns
 
 
+def smoothed_at(group: Group, now: float) -> Iterator[Column]:
+    """Yield the averages as they are at a time: those of held values move between samples."""
+    means = by_beta(lambda average: average.after(now - group.time)[0])
+    return on_circle(means)(group)
+
+
+def stddev_at(group: Group, now: float) -> Iterator[Column]:
+    """Yield the standard deviations as they are at a time."""
+    return by_beta(lambda average: average.after(now - group.time)[1])(group)
+
+
 def by_horizon(values: Callable[[GroupForecaster], Array]) -> Callable[[Group], Iterator[Column]]:
     """Return what gives a column for each horizon of a group's model."""
 

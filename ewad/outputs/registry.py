@@ -35,7 +35,8 @@ class Quantity:
     column: its name in rows of results, `{beta}` or `{horizon}` filled in; "": results do not have it.
     results: (m,) or, along its axis, (m, n) values after each accepted sample; None where there are none.
     of_rows: as `standing`, of some streams only: of what is told of streams that have just changed, where the
-    results do not have it.  word: its key in documents then.
+    results do not have it.  word: its key in documents then.  moving: as `standing` at a time, Unix seconds;
+    None: it stands until the next sample.
     """
 
     name: str
@@ -51,6 +52,11 @@ class Quantity:
     of_intervals: bool = False
     of_rows: Callable[[Group, Rows], Iterable[Column]] = lambda group, rows: ()
     word: str = ""
+    moving: Callable[[Group, float], Iterable[Column]] | None = None
+
+    def at(self, group: Group, now: float) -> Iterable[Column]:
+        """Yield the columns of a group as they are at this time, Unix seconds."""
+        return self.standing(group) if self.moving is None else self.moving(group, now)
 
     @property
     def metric(self) -> str:
@@ -101,6 +107,7 @@ QUANTITIES: Final = (
         axis="beta",
         column="smoothed_{beta}",
         results=lambda results: results.mean,
+        moving=columns.smoothed_at,
     ),
     Quantity(
         "smoothed_stddev",
@@ -111,6 +118,7 @@ QUANTITIES: Final = (
         axis="beta",
         column="stddev_{beta}",
         results=lambda results: results.stddev,
+        moving=columns.stddev_at,
     ),
     Quantity(
         "forecast_value",

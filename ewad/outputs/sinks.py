@@ -74,7 +74,7 @@ class Standing(NamedTuple):
             (quantity, labels, np.array(values[:n]))
             for quantity in QUANTITIES
             if (quantity.column or quantity.word) and quantity.name != "value" and not quantity.of_models
-            for labels, values in quantity.standing(group)
+            for labels, values in quantity.at(group, now)
         ]
         silence = now - group.seen[:n]
         fresh = np.flatnonzero((group.count[:n] > 0) & (silence <= group.settings.stale_after_seconds))

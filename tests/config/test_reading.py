@@ -13,7 +13,7 @@ from ewad.config.passwords import PasswordHash
 from ewad.engine.settings import auto
 from ewad.errors import ConfigError
 from ewad.ingest.mqtt.from_configuration import connection_settings
-from ewad.numeric.averages import ByCount, ByTime
+from ewad.numeric.averages import ByCount, ByTime, Held
 from ewad.numeric.optimizers import OPTIMIZERS, Adam, Momentum, RMSprop
 from ewad.numeric.schedules import SCHEDULES, Exponential, InverseTime, Manual, Staircase
 
@@ -81,6 +81,22 @@ def test_a_model_without_experts_takes_those_that_apply():
 )
 def test_the_decay_is_by_beta_or_window_or_half_life(line, decays):
     assert parse(STREAM + line, "ewad.toml", {}).streams[0].decays == decays
+
+
+def test_values_are_held_by_elapsed_time_alone():
+    (group,) = parse(STREAM + 'half_life = ["10m", "2h"]\nhold = true', "x", {}).group_settings()
+    assert group.decays == (Held(600.0), Held(7200.0))
+    assert group.beta_labels == ("half_life=10m", "half_life=2h")
+    for line in ("", "window = 10\n"):
+        with pytest.raises(ConfigError, match=r"stream\[0\]\.hold: needs half_life in the same block"):
+            parse(STREAM + line + "hold = true", "x", {})
+
+
+def test_a_field_with_a_beta_of_its_own_is_not_held():
+    text = STREAM + 'format = "json"\nfield = ["a", "b", "c"]\nhalf_life = "10m"\nhold = true\n'
+    text += 'fields = { b = { beta = 0.5 }, c = { half_life = "1h" } }\n'
+    groups = parse(text, "x", {}).group_settings()
+    assert [group.decays for group in groups] == [(Held(600.0),), (ByCount(0.5),), (Held(3600.0),)]
 
 
 def test_fields_are_one_path_or_a_table_with_suffixes():

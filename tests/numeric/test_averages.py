@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ewad.numeric.averages import ByCount, ByTime, ExponentialAverage
+from ewad.numeric.averages import ByCount, ByTime, ExponentialAverage, Held
 
 BETAS = [0.0, 0.5, 0.9, 0.999]
 
@@ -265,3 +265,66 @@ def test_ten_million_samples_in_small_reads_drift_no_more():
     ewm = pd.DataFrame(value[:, :3]).ewm(alpha=1 - 0.999, adjust=True)
     close(average.mean[:3], ewm.mean().iloc[-1], rel=1e-12)
     close(average.stddev()[:3], ewm.std().iloc[-1], rel=1e-12)
+
+
+def integrated(time, value, half_life, until):
+    """Return mean and standard deviation of a held value over all time until then, by their integrals."""
+    ends = np.append(time[1:], until)
+    weight = 0.5 ** ((until - ends) / half_life) - 0.5 ** ((until - np.asarray(time)) / half_life)
+    mean = np.sum(weight * value) / np.sum(weight)
+    return mean, np.sqrt(np.sum(weight * (value - mean) ** 2) / np.sum(weight))
+
+
+class TestHeld:
+    @pytest.mark.parametrize(
+        ("half_life", "samples", "later"),
+        [
+            (600, [(0, 10), (3600, 20)], {0: 10.0, 600: 15.039, 1200: 17.529}),
+            (900, [(0, 10), *((3600 + 5 * i, 12 + i / 10) for i in range(5))], {0: 10.035, 3600: 12.261}),
+            (900, [*((60 * i, 10) for i in range(60)), (3600, 20)], {3600: 19.412}),
+        ],
+    )
+    def test_what_counts_is_how_long_a_value_stood(self, half_life, samples, later):
+        smoother = Smoother(Held(half_life))
+        smoother.feed([0] * len(samples), *zip(*samples, strict=True))
+        told = {seconds: round(smoother.average.after(np.array([seconds]))[0].item(), 3) for seconds in later}
+        assert told == later
+
+    @given(
+        st.lists(st.tuples(st.floats(1, 5000), st.floats(-100, 100)), min_size=2, max_size=20),
+        st.floats(0, 5000),
+    )
+    def test_mean_and_deviation_are_those_of_the_integrals(self, samples, silence):
+        steps, value = (np.array(each) for each in zip(*samples, strict=True))
+        time = np.cumsum(steps)
+        means, _ = smooth(Held(300.0), value, time)
+        close(
+            means[1:],
+            [integrated(time[:n], value[:n], 300.0, time[n])[0] for n in range(1, len(time))],
+            100,
+            1e-9,
+        )
+        smoother = Smoother(Held(300.0))
+        smoother.feed([0] * len(value), time, value)
+        mean, stddev = smoother.average.after(np.array([silence]))
+        expected = integrated(time, value, 300.0, time[-1] + silence)
+        close(mean, expected[0], 100, 1e-9)
+        close(stddev, expected[1], 100, 1e-6)
+
+    def test_the_same_value_again_changes_nothing(self):
+        often, _ = smooth(Held(60.0), [3.0] * 50 + [8.0], np.arange(51.0))
+        seldom, _ = smooth(Held(60.0), [3.0, 8.0], np.array([0.0, 50.0]))
+        assert often[-1] == seldom[-1] == 3.0
+
+    def test_a_first_value_is_the_average_at_once_and_what_has_none_is_not_known(self):
+        smoother = Smoother(Held(60.0), 2)
+        smoother.feed([0, 0], [5.0, 5.0], [7.0, 9.0])
+        assert smoother.mean[0] == [7.0, 9.0]
+        np.testing.assert_array_equal(smoother.average.smoothed(), [9.0, np.nan])
+        for seconds in (0.0, 60.0):
+            np.testing.assert_array_equal(smoother.average.after(np.full(2, seconds))[0], [9.0, np.nan])
+
+    def test_averages_that_are_not_held_stand_still(self):
+        smoother = Smoother(ByTime(60.0))
+        smoother.feed([0, 0], [0.0, 60.0], [1.0, 2.0])
+        assert smoother.average.after(np.array([3600.0]))[0] == smoother.average.smoothed()

@@ -198,7 +198,11 @@ class HttpServer:
     def _view(self) -> View:
         units = self._units or [None] * len(self._engine.groups)
         return View(
-            self._engine, lambda group: self._exposition.shown(group, self._clock()), units, self._history
+            self._engine,
+            lambda group: self._exposition.shown(group, self._clock()),
+            units,
+            self._history,
+            self._clock,
         )
 
     def _status(self) -> documents.Status:

@@ -39,7 +39,10 @@ class FoundStream(NamedTuple):
 
 
 class View:
-    """One engine as it stands now. shown: which streams of a group have series in /metrics."""
+    """One engine as it stands now. shown: which streams of a group have series in /metrics.
+
+    clock: Unix seconds.
+    """
 
     def __init__(
         self,
@@ -47,7 +50,9 @@ class View:
         shown: Callable[[int], NDArray[np.bool_]],
         units: Sequence[str | None],
         history: PointHistory,
+        clock: Callable[[], float],
     ) -> None:
+        self._clock = clock
         self._engine = engine
         self._shown = shown
         self._units = units
@@ -110,7 +115,8 @@ class View:
 
     def streams(self, found: Sequence[FoundStream], recent: int = 0) -> list[documents.Stream]:
         """Return how these streams stand, with their last values if asked for. They count as looked at."""
-        told = {index: _Told(self._engine.groups[index]) for index in {each.group for each in found}}
+        now = self._clock()
+        told = {index: _Told(self._engine.groups[index], now) for index in {each.group for each in found}}
         shown = {index: self._shown(index) for index in told}
         return [self._stream(each, told[each.group], shown[each.group], recent) for each in found]
 
@@ -177,7 +183,7 @@ class View:
         columns: dict[int, Floats | None] = {}
         for each in found:
             if each.group not in columns:
-                standing = next(iter(quantity.standing(self._engine.groups[each.group])), None)
+                standing = next(iter(quantity.at(self._engine.groups[each.group], self._clock())), None)
                 columns[each.group] = None if standing is None else standing[1]
             column = columns[each.group]
             yield math.nan if column is None else float(column[each.row])
@@ -216,13 +222,13 @@ class View:
 class _Told:
     """The columns of a group's streams, each read from the registry once."""
 
-    def __init__(self, group: Group) -> None:
-        self._group = group
+    def __init__(self, group: Group, now: float) -> None:
+        self._group, self._now = group, now
         self._columns: dict[str, list[tuple[Labels, Floats]]] = {}
 
     def columns(self, name: str) -> list[tuple[Labels, Floats]]:
         if name not in self._columns:
-            self._columns[name] = list(TOLD[name].standing(self._group))
+            self._columns[name] = list(TOLD[name].at(self._group, self._now))
         return self._columns[name]
 
     def by(self, axis: str, name: str, row: int) -> dict[str, Number]:

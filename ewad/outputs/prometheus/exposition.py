@@ -148,7 +148,7 @@ class Exposition:
             for further, values in quantity.standing(group) if shown.any() else ():
                 yield 1, _lines(name, labels, further, values[: len(shown)][shown].sum(keepdims=True))
             return
-        for further, values in quantity.standing(group):
+        for further, values in quantity.at(group, now):
             column = np.where(shown, values[: len(shown)], np.nan)  # a copy: slices are read later
             for start in range(0, len(column), SLICE_ROWS):
                 rows = slice(start, min(start + SLICE_ROWS, len(column)))

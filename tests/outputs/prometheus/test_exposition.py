@@ -83,7 +83,7 @@ def test_a_model_without_intervals_shows_none_of_an_earlier_one_that_had_them():
     found = names(render(engine))
     assert "ewad_forecast_value" in found
     assert not {"ewad_forecast_lower_value", "ewad_forecast_upper_value"} & found
-    view = View(engine, lambda group: np.ones(2, np.bool_), [None], PointHistory())
+    view = View(engine, lambda group: np.ones(2, np.bool_), [None], PointHistory(), lambda: 0.0)
     assert view.streams([view.find("a")])[0].forecasts[0].lower is None
 
 
