@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 
 import numpy as np
 
@@ -50,6 +50,18 @@ class StreamBlock:
         self.taken_retained: dict[int, bool] = {}  # likewise, of the batch taken last
         self._latest: dict[int, int] = {}  # row -> index of its last sample among the first _known
         self._known = 0
+
+    def go_on_from(self, other: StreamBlock) -> None:
+        """Go on where a block of the same messages ends: with births that it has seen, and totals."""
+        self.reader.go_on_from(other.reader)
+        if self.counters is not None and other.counters is not None:
+            self.counters.go_on_from(other.counters)
+
+    @property
+    def same_messages(self) -> Hashable:
+        """What blocks have alike that read the same of the same messages."""
+        own = self.settings
+        return own.name, own.topics, own.exclude_topics, own.format, own.fields, own.labels, own.records
 
     @property
     def plain(self) -> bool:

@@ -36,6 +36,10 @@ class Counters:
         grown = total - last[0] if total >= last[0] else total
         return grown / (time - last[1]) * self._per_seconds
 
+    def go_on_from(self, other: Counters) -> None:
+        """Take over the totals of another block."""
+        self._last = other._last
+
     def forget(self) -> None:
         """Forget all totals."""
         self._last.clear()

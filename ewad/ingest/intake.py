@@ -203,7 +203,11 @@ class Intake:
         return self.blocks[group].labels_of_stream(stream)
 
     def go_on_from(self, other: Intake) -> None:
-        """Go on counting where another intake ends."""
+        """Go on counting where another intake ends, and knowing what messages told it."""
+        earlier = {block.same_messages: block for block in other.blocks}
+        for block in self.blocks:
+            if block.same_messages in earlier:
+                block.go_on_from(earlier[block.same_messages])
         self.received, self.absent, self.foreign = other.received, other.absent, other.foreign
         self._faults.go_on_from(other._faults)
 

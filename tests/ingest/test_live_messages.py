@@ -546,6 +546,14 @@ class TestCounters:
         assert rates == [None, 2.0, 3.0, 3.0, 2.0]
         assert daemon.rejected == {}
 
+    def test_a_reload_keeps_the_totals(self):
+        block = {"name": "s", "topic": "t", "kind": "counter"}
+        before = Daemon(block).feed(("t", "10"))
+        after = Daemon(block | {"per": "1m"}, now=before.now)
+        after.intake.go_on_from(before.intake)
+        after.feed(("t", "12"))
+        assert after.values == {"t": 120.0}
+
     def test_per_hour_and_by_the_times_of_the_payload(self):
         keys = {"kind": "counter", "per": "1h", "field": "v", "time_field": "t"}
         daemon = Daemon(JSON | {"topic": "t", **keys})

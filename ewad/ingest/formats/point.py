@@ -48,7 +48,7 @@ class Format(NamedTuple):
     is; messages of one sender explain each other, and are read in one place.  quick: None, or (steps of a
     path, limit, most bytes, reader of all payloads) -> the quick reader of one plain number.  spells_numbers:
     whether a payload of digits is that number.  laid_out: whether payloads are documents of JSON, whose
-    layout can be learnt (layouts.py).
+    layout can be learnt (layouts.py).  remembers: whether earlier messages explain later ones.
     """
 
     open: Callable[[StreamSettings, int], ReadPoints]
@@ -60,3 +60,4 @@ class Format(NamedTuple):
     quick: Callable[[tuple[str, ...], float, int, Quick], Quick] | None = None
     spells_numbers: bool = False
     laid_out: bool = False
+    remembers: bool = False

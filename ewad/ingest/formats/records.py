@@ -95,6 +95,11 @@ class PayloadReader:
             return self._of_point(points[0], arrival)
         return [record for point in points for record in self._of_point(point, arrival)]
 
+    def go_on_from(self, other: PayloadReader) -> None:
+        """Know what messages have told another reader of the same format."""
+        if self._format.remembers and self._max_bytes == other._max_bytes:
+            self._points = other._points
+
     def layout(self, payload: bytes, values: Sequence[float]) -> ReadLayout | None:
         """Return what reads payloads laid out as this one, which gave these values; None: nothing does."""
         layouts = self._layouts

@@ -209,4 +209,4 @@ def _value(number: int, found: Any, data_type: int) -> Any:
     return None
 
 
-FORMAT = Format(open_points, fields=(("*", ""),), topics=topics, sender=sender)
+FORMAT = Format(open_points, fields=(("*", ""),), topics=topics, sender=sender, remembers=True)

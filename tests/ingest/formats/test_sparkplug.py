@@ -153,6 +153,18 @@ def test_a_block_that_takes_some_messages_of_a_node_misses_none(keys):
     assert len(daemon.values) == 1
 
 
+def test_births_and_numbers_outlast_a_reload_that_changes_something_else():
+    before = Daemon(BLOCK).feed((NODE.format("NBIRTH"), BIRTH))
+    after, other = Daemon(BLOCK | {"beta": 0.5}), Daemon(BLOCK | {"topic": "spBv1.0/{group_id}/+/+/#"})
+    data = payload(metric(alias=1, value=(10, 5)), sequence=3)
+    for daemon in (after, other):
+        daemon.intake.go_on_from(before.intake)
+        daemon.feed((NODE.format("NDATA"), data))
+    assert after.values == {NODE.format("NDATA") + "/Temperature": 5.0}
+    assert after.rejected == {"sequence_gap": 1}
+    assert other.rejected == {"unknown_alias": 1}
+
+
 @pytest.mark.parametrize("number", [17, 18])
 def test_templates_and_data_sets_are_no_numbers(number):
     daemon = Daemon(BLOCK | {"field": "T"})
