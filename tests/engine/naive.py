@@ -7,7 +7,7 @@ values of all samples are kept and summed anew each time.
 import math
 from itertools import accumulate
 
-from ewad.numeric.averages import ByCount
+from ewad.numeric.averages import ByCount, Held
 from ewad.numeric.optimizers import Adam, GradientDescent, Momentum, RMSprop
 
 NAN = math.nan
@@ -31,6 +31,26 @@ class NaiveAverage:
         older = [0.0, *accumulate(self.weights)]
         pairs = math.fsum(2.0 * w * past for w, past in zip(self.weights, older, strict=False))
         return mean, math.sqrt(scatter * total / pairs) if pairs > 0.0 else NAN  # pairs: W**2 - sum of w**2
+
+
+class NaiveHeld:
+    """sum of w * x / sum of w over the times for which values stood, and the deviation around it."""
+
+    def __init__(self, decay):
+        self.half_life, self.weights, self.values = decay.half_life_seconds, [], []
+
+    def add(self, elapsed, value):
+        """Return mean and standard deviation when the sample comes, which stands from then on."""
+        left = 0.5 ** (elapsed / self.half_life)
+        stood = [-math.expm1(-elapsed / self.half_life * math.log(2.0))] if self.values else []
+        self.weights = [w * left for w in self.weights] + stood
+        held = list(zip(self.weights, self.values, strict=True))
+        self.values.append(value)
+        total = math.fsum(self.weights)
+        if total == 0.0:
+            return value, NAN
+        mean = math.fsum(w * x for w, x in held) / total
+        return mean, math.sqrt(math.fsum(w * (x - mean) ** 2 for w, x in held) / total)
 
 
 class NaiveOptimizer:
@@ -116,7 +136,9 @@ class NaiveStream:
     """All samples of a stream, and every forecast ever made for it."""
 
     def __init__(self, settings):
-        self.averages = [NaiveAverage(decay) for decay in settings.decays]
+        self.averages = [
+            (NaiveHeld if isinstance(each, Held) else NaiveAverage)(each) for each in settings.decays
+        ]
         self.times, self.values, self.forecasts = [], [], []
         self.steady, self.expected, self.streak = [], NAN, 0
         self.recent, self.stayed, self.returned = 0.0, 0, 0

@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 from hypothesis import strategies as st
 
-from ewad.engine import Batch, ByCount, ByTime, Engine, GroupSettings, ModelSettings
+from ewad.engine import Batch, ByCount, ByTime, Engine, GroupSettings, Held, ModelSettings
 from ewad.numeric.optimizers import Adam, GradientDescent, Momentum, RMSprop
 from ewad.numeric.schedules import Constant, Exponential, InverseSqrt, InverseTime, Manual, Staircase
 
@@ -144,7 +144,9 @@ models = st.one_of(
 )
 decays = st.one_of(
     st.sampled_from([0.0, 0.5, 0.9, 0.98]).map(ByCount),
-    st.sampled_from([5.0, 60.0, 3600.0]).map(ByTime),
+    st.sampled_from([5.0, 60.0, 3600.0]).flatmap(
+        lambda half_life: st.sampled_from([ByTime(half_life), Held(half_life)])
+    ),
 )
 groups = st.builds(
     GroupSettings,

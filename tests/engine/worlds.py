@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ewad.engine import ByCount, ByTime, GroupSettings, ModelSettings
+from ewad.engine import ByCount, ByTime, GroupSettings, Held, ModelSettings
 from ewad.engine.settings import auto
 from tests.engine.scenarios import (
     Samples,
@@ -81,7 +81,10 @@ def world(seed):
     """Return the settings of a group, its samples and the number of its streams."""
     rng = np.random.default_rng(seed)
     model = any_model(rng, KINDS[seed % len(KINDS)])
-    decays, order = (ByCount(0.9), ByTime(30.0), ByCount(0.0)), str(rng.choice(["drop", "accept"]))
+    decays, order = (
+        (ByCount(0.9), ByTime(30.0), ByCount(0.0), Held(30.0)),
+        str(rng.choice(["drop", "accept"])),
+    )
     samples, n_streams = any_samples(rng, seed)
     samples.value[:] = shaped(rng, samples.value, n_streams)
     return GroupSettings("plant", decays, model=model, out_of_order=order), samples, n_streams
