@@ -21,6 +21,7 @@ MODULES = (
     "opentelemetry",
     "pyspark",
     "protobuf",
+    "holidays",
 )  # what the extras bring
 HIDDEN = f"import sys; sys.modules.update(dict.fromkeys({MODULES}))"
 SETTINGS = """

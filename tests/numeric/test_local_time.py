@@ -64,7 +64,6 @@ def test_a_holiday_is_forecast_as_a_sunday():
 
 
 def test_the_holidays_of_a_country_are_those_of_the_package():
-    pytest.importorskip("holidays", reason="the extra holidays is not installed")
     kernel = LocalCalendar(BERLIN, "DE-BY").kernel()
     shown = {
         day: bool(kernel.holiday_at(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp() + 12 * HOUR))
@@ -76,6 +75,5 @@ def test_the_holidays_of_a_country_are_those_of_the_package():
 
 
 def test_an_unknown_country_is_named():
-    pytest.importorskip("holidays", reason="the extra holidays is not installed")
     with pytest.raises(ValueError, match="expected a country such as DE"):
         LocalCalendar(BERLIN, "XQ").kernel()
