@@ -153,26 +153,27 @@ SIGN = '''
 class SignKernel(OptimizerKernel):
     """Each parameter moves by the rate, whatever its gradient's size."""
 
+    def __init__(self, n_params, damping):
+        OptimizerKernel.__init__(self, n_params)
+        self.kept = 1.0 - damping
+
     def step(self, row, theta, g, rate):
         o = row * self.n
         for i in range(self.n):
-            theta[o + i] -= rate * np.sign(g[o + i])
+            theta[o + i] -= rate * self.kept * np.sign(g[o + i])
 
 
 @dataclass(frozen=True, slots=True)
-class Sign(_OnCopies):
+class Sign(_ByKernel):
     """Steps of one size."""
 
     damping: Annotated[float, "[0, 1)", "What a step loses of its size."] = 0.0
 
     def kernel(self, n_params):
-        return SignKernel(n_params)
+        return SignKernel(n_params, self.damping)
 
     def init(self, theta):
         return ()
-
-    def update(self, theta, gradient, state, learning_rate):
-        theta -= (1.0 - self.damping) * _spread(learning_rate, theta) * np.sign(gradient)
 
 
 '''
