@@ -504,7 +504,7 @@ def test_openmetrics_has_the_names_and_labels_of_the_exposition(share: str) -> N
         source = FileSamples(run, file)
         for piece in source.pieces(math.inf):
             source.observe(piece)
-    live = b"".join(Exposition(run.engine, [math.inf]).render(0.0, openmetrics=False)).decode()
+    live = b"".join(Exposition(run.engine, [math.inf]).render(lambda: 0.0, openmetrics=False)).decode()
     expected = dict(line.rsplit(" ", 1) for line in live.splitlines() if not line.startswith("#"))
     found = series("out.om")
     wanted = ("ewad_value", "ewad_smoothed_", "ewad_forecast_value", "ewad_loss", "ewad_learning_rate")

@@ -101,7 +101,7 @@ def scrape(n):
     engine = new_engine(parse(document(n), "test", {}))
     for group in range(n):
         engine.add_stream(group, "a")
-    return lambda: [*Exposition(engine, [900.0] * n).render(1.0, False)]
+    return lambda: [*Exposition(engine, [900.0] * n).render(lambda: 1.0, False)]
 
 
 @pytest.mark.parametrize("work", [read, subscribe, compose, new_topics, scrape])
@@ -118,7 +118,7 @@ def test_a_message_costs_the_same_beside_however_many_other_blocks():
 def test_groups_that_have_none_of_a_family_do_not_make_a_slice_long():
     n = 2000
     engine = new_engine(parse(document(n), "test", {}))
-    assert len([*Exposition(engine, [900.0] * n).render(0.0, False)]) > 20
+    assert len([*Exposition(engine, [900.0] * n).render(lambda: 0.0, False)]) > 20
 
 
 async def test_a_reload_makes_what_is_large_in_a_thread(monkeypatch):

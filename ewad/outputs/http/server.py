@@ -236,7 +236,7 @@ class HttpServer:
     def _document(self, openmetrics: bool) -> Iterator[bytes]:
         """Yield the instruments, then the engine's series, which end the document."""
         yield self._instruments.render(openmetrics)
-        yield from self._exposition.render(self._clock(), openmetrics)
+        yield from self._exposition.render(self._clock, openmetrics)
 
 
 class Turns:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -101,11 +101,12 @@ class Exposition:
         self._stale_after = stale_after
         self._labels = [RowLabels(group.name, group.streams, constant) for group in engine.groups]
 
-    def render(self, now: float, openmetrics: bool) -> Iterator[bytes]:
+    def render(self, now: Callable[[], float], openmetrics: bool) -> Iterator[bytes]:
         """Yield the text in slices of a few ms' work each, some of them empty; OpenMetrics ends with # EOF.
 
         The engine may observe batches and add streams between two slices: each column of a group is as
-        it was when its turn came. now: Unix seconds.
+        it was when its turn came, and so is the time. now: Unix seconds by the clock of arrivals,
+        with which the times of all streams move when it follows the system clock.
         """
         pieces: list[str] = []
         work = 0
@@ -119,13 +120,13 @@ class Exposition:
         pieces.append("# EOF\n" if openmetrics else "")
         yield "".join(pieces).encode()
 
-    def _pieces(self, now: float, openmetrics: bool) -> Iterator[tuple[int, str]]:
+    def _pieces(self, now: Callable[[], float], openmetrics: bool) -> Iterator[tuple[int, str]]:
         """Yield (work in rows, text); a family's header comes with its first series."""
         for quantity in QUANTITIES:
             header = header_of(quantity, openmetrics)
             for index in range(len(self._engine.groups)):
                 yield LOOK_ROWS, ""
-                for rows, text in self._group_pieces(quantity, index, now):
+                for rows, text in self._group_pieces(quantity, index, now()):
                     yield PIECE_ROWS + rows, header + text if text else text
                     header = "" if text else header
 

@@ -19,7 +19,7 @@ def whole(engine, *, openmetrics=False, constant=CONSTANT, **options):
     """Return the whole document of /metrics."""
     exposition = Exposition(engine, [INF] * len(engine.groups), constant=constant, **options)
     own = instruments(engine, constant=lambda: constant, units=lambda: [("temperature", "celsius")])
-    return b"".join([own.render(openmetrics), *exposition.render(0.0, openmetrics)]).decode()
+    return b"".join([own.render(openmetrics), *exposition.render(lambda: 0.0, openmetrics)]).decode()
 
 
 @pytest.mark.parametrize("openmetrics", [False, True])
@@ -37,7 +37,7 @@ def test_every_series_has_the_constant_labels_but_a_stream_s_own_win(openmetrics
 def test_a_block_exposes_what_it_is_asked_to_alone():
     engine = mixture_engine()
     exposition = Exposition(engine, [INF], exposed=[("smoothed", "forecast_value", "loss")])
-    assert names(b"".join(exposition.render(0.0, False)).decode()) == {
+    assert names(b"".join(exposition.render(lambda: 0.0, False)).decode()) == {
         "ewad_smoothed_value",
         "ewad_smoothed_stddev",
         "ewad_forecast_value",
@@ -63,7 +63,7 @@ def test_the_settings_of_a_block_are_those_of_its_series():
     engine = new_engine(settings)
     feed(engine, 0, "t", [1.0])
     feed(engine, 1, "u", [2.0])
-    found = series(b"".join(exposition_of(engine, settings).render(0.0, False)).decode())
+    found = series(b"".join(exposition_of(engine, settings).render(lambda: 0.0, False)).decode())
     told = {(name, dict(labels).get("stream"), dict(labels)["site"]) for name, labels in found}
     assert {name for name, stream, _ in told if stream == "t"} == {"ewad_value"}
     assert ("ewad_samples_total", "u", "north") in told

@@ -19,7 +19,7 @@ from tests.outputs.engines import INF, feed, mixture_engine, model_engine, smoot
 
 def render(engine, *, stale_after=None, now=0.0, openmetrics=False):
     stale_after = stale_after or [INF] * len(engine.groups)
-    return b"".join(Exposition(engine, stale_after).render(now, openmetrics)).decode()
+    return b"".join(Exposition(engine, stale_after).render(lambda: now, openmetrics)).decode()
 
 
 def series(text, openmetrics=False):
@@ -313,13 +313,13 @@ def test_values_come_back_to_the_last_bit(values):
 
 
 def test_slices_stay_short():
-    slices = list(Exposition(wide_engine(3 * SLICE_ROWS), [INF]).render(0.0, False))
+    slices = list(Exposition(wide_engine(3 * SLICE_ROWS), [INF]).render(lambda: 0.0, False))
     assert len(slices) >= 18  # 6 columns of 3 times SLICE_ROWS
     assert max(part.count(b"\n") for part in slices) <= 2 * SLICE_ROWS
 
 
 def test_stale_streams_do_not_make_a_slice_long():
-    slices = list(Exposition(wide_engine(3 * SLICE_ROWS), [1.0]).render(1e9, True))
+    slices = list(Exposition(wide_engine(3 * SLICE_ROWS), [1.0]).render(lambda: 1e9, True))
     assert len(slices) >= 18
     assert b"".join(slices) == b"# EOF\n"
 
@@ -328,7 +328,7 @@ def test_streams_and_samples_may_come_between_slices():
     engine = wide_engine(SLICE_ROWS + 1)
     engine.max_streams = 10 * SLICE_ROWS
     parts = []
-    for index, part in enumerate(Exposition(engine, [INF]).render(0.0, True)):
+    for index, part in enumerate(Exposition(engine, [INF]).render(lambda: 0.0, True)):
         parts.append(part)
         for extra in range(SLICE_ROWS if index == 0 else 1):  # arrays grow and move
             feed(engine, 0, f"new{index}/{extra}", [1.0, 2.0])
@@ -339,11 +339,22 @@ def test_streams_and_samples_may_come_between_slices():
     assert len(times) > 2 * SLICE_ROWS
 
 
+def test_a_clock_that_is_followed_between_slices_makes_no_stream_stale():
+    engine = wide_engine(4 * SLICE_ROWS)
+    engine.groups[0].seen[:] = now = 1e9
+    slices = Exposition(engine, [60.0]).render(lambda: now, False)
+    first = next(slices)
+    engine.move_times(-3600.0, now := now - 3600.0)
+    found = series((first + b"".join(slices)).decode())
+    times = [labels for name, labels in found if name == "ewad_last_sample_timestamp_seconds"]
+    assert len(times) == 4 * SLICE_ROWS
+
+
 def test_a_column_is_as_it_was_when_its_turn_came():
     engine = wide_engine(4 * SLICE_ROWS)
     group = engine.groups[0]
     before = group.value[: 4 * SLICE_ROWS].tolist()
-    slices = Exposition(engine, [INF]).render(0.0, False)
+    slices = Exposition(engine, [INF]).render(lambda: 0.0, False)
     first = next(slices)
     group.value[:] = -1.0
     found = series((first + b"".join(slices)).decode())
@@ -355,10 +366,10 @@ def test_a_later_scrape_shows_new_streams_and_new_values():
     engine = smoothing_engine()
     exposition = Exposition(engine, [INF])
     feed(engine, 0, "a", [1.0])
-    list(exposition.render(0.0, False))
+    list(exposition.render(lambda: 0.0, False))
     feed(engine, 0, "a", [2.0], at=1.0)
     feed(engine, 0, "b", [3.0], at=1.0)
-    found = series(b"".join(exposition.render(1.0, False)).decode())
+    found = series(b"".join(exposition.render(lambda: 1.0, False)).decode())
     assert found[key("ewad_value", stream="a", group="temperature")] == 2.0
     assert found[key("ewad_value", stream="b", group="temperature")] == 3.0
 
@@ -367,10 +378,10 @@ def test_labels_follow_streams_that_are_replaced():
     engine, other = smoothing_engine(), smoothing_engine()
     exposition = Exposition(engine, [INF])
     feed(engine, 0, "a", [1.0])
-    list(exposition.render(0.0, False))
+    list(exposition.render(lambda: 0.0, False))
     feed(other, 0, "b", [1.0])
     engine.groups[0] = other.groups[0]
-    assert b'stream="b"' in b"".join(exposition.render(0.0, False))
+    assert b'stream="b"' in b"".join(exposition.render(lambda: 0.0, False))
 
 
 def test_a_loaded_state_is_shown():
@@ -438,7 +449,7 @@ def test_a_label_model_of_a_stream_stands_in_the_series_of_its_model():
         engine.observe(
             Batch(0, np.array([0], np.int32), np.array([float(i)]), np.array([20.0 + i]), float(i))
         )
-    text = b"".join(Exposition(engine, [1e9]).render(5.0, False)).decode()
+    text = b"".join(Exposition(engine, [1e9]).render(lambda: 5.0, False)).decode()
     series = [line for line in text.splitlines() if line.startswith("ewad_epoch{")]
     assert series
     assert all(line.count('model="') == 1 and 'model="Prologue"' in line for line in series)
