@@ -65,7 +65,7 @@ def compare(engine: Engine, n_streams: int) -> None:
     ]
     slices = []
     start = time.perf_counter()
-    for _ in ours.render(0.0, False):
+    for _ in ours.render(lambda: 0.0, False):
         slices.append(time.perf_counter() - start)
         start = time.perf_counter()
     exposition.QUANTITIES = all_quantities

@@ -24,7 +24,7 @@ def held_engine(*samples, **keys):
 
 
 def scraped(engine, seconds, metric="ewad_smoothed_value"):
-    text = b"".join(Exposition(engine, [np.inf]).render(NOW + seconds, openmetrics=False)).decode()
+    text = b"".join(Exposition(engine, [np.inf]).render(lambda: NOW + seconds, openmetrics=False)).decode()
     (line,) = (line for line in text.splitlines() if line.startswith(metric + "{"))
     return float(line.rsplit(" ", 1)[1])
 
