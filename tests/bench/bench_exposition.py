@@ -56,11 +56,11 @@ def compare(engine: Engine, n_streams: int) -> None:
     all_quantities = exposition.QUANTITIES
     exposition.QUANTITIES = tuple(each for each in all_quantities if each.metric in SERIES)
     ours = Exposition(engine, [INF])
-    first = cpu_seconds(lambda: sum(map(len, ours.render(0.0, False))))
+    first = cpu_seconds(lambda: sum(map(len, ours.render(lambda: 0.0, False))))
     theirs = gauges_of(engine)
     theirs()
     times = [
-        (cpu_seconds(lambda: sum(map(len, ours.render(0.0, False)))), cpu_seconds(theirs))
+        (cpu_seconds(lambda: sum(map(len, ours.render(lambda: 0.0, False)))), cpu_seconds(theirs))
         for _ in range(RUNS)
     ]
     slices = []
