@@ -48,6 +48,8 @@ def gateway(
 def opened(
     settings: Settings, target: str, keep_seconds: float | None = None, keep_bytes: int | None = None
 ) -> GatewayLog:
-    """Return the log that target names: a directory."""
+    """Return the log that target names: a directory. Raises ConfigError for an address."""
+    if "://" in target:
+        raise ConfigError(f'--log: expected a folder, got "{target}": a gateway writes files alone')
     session = session_of(settings)
     return FileLog(Path(target), session, keep_seconds=keep_seconds, keep_bytes=keep_bytes)
