@@ -11,9 +11,10 @@ from ewad import cli
 from ewad.scale import log_writer
 from ewad.scale.log_writer import LogWriter
 
-# half_written: half of a commit's frame.  before_sync, after_sync: of a commit with samples; after it nothing
-# has been acknowledged.  during_roll: a new segment is not in its place yet
-POINTS = ("half_written", "before_sync", "after_sync", "during_roll")
+# half_written: half of a commit's frame.  during_roll: a new segment is not in its place yet.  before_sync,
+# after_sync: of a commit with samples; after it nothing has been acknowledged, so that the next start, which
+# follows it, has redeliveries to recognise
+POINTS = ("half_written", "before_sync", "during_roll", "after_sync")
 
 
 def crash_at(point: str, count: int) -> None:
@@ -28,14 +29,16 @@ def crash_at(point: str, count: int) -> None:
     append, sync, sync_directory = LogWriter.append, LogWriter.sync, log_writer._sync_directory
 
     def noted(self, records, notes=b"", arrival=0.0):
-        samples[0] = len(records)
-        if point == "half_written" and samples[0] and self._file is not None:
+        samples[0] = 0  # a sync within append is of what came before
+        if point == "half_written" and records and self._file is not None:
             self._file.write(b"\xf5EW\n half of a frame")
             self._file.flush()
             reached()
             self._file.seek(self._written)
             self._file.truncate()
-        return append(self, records, notes, arrival)
+        written = append(self, records, notes, arrival)
+        samples[0] = len(records)
+        return written
 
     def synced(self):
         if point == "before_sync" and samples[0]:
