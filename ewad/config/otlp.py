@@ -86,7 +86,8 @@ class OtlpSettings(msgspec.Struct, frozen=True, kw_only=True):
         int,
         Option(
             integer(1, 2**40),
-            "How much compressed data waits while it can't be pushed; the oldest gives way.",
+            "How much compressed data waits while it can't be pushed; the oldest gives way."
+            " With [state] it waits on the disk, beside the state file.",
             since="0.2.0",
         ),
     ] = 64 * 2**20

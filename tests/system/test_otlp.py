@@ -63,6 +63,28 @@ def test_samples_are_pushed_with_the_times_of_their_payloads_over_an_outage(tmp_
         assert receiver.values("ewad_value", stream="plant/hall/t", room="hall", group="plant")
 
 
+def test_a_kill_during_an_outage_costs_no_sample(tmp_path, broker) -> None:
+    """Nor do two; and all that comes late has its own time."""
+    with receiving() as receiver:
+        settings = SETTINGS.format(port=receiver.port) + "[state]\n"
+        with daemons.running(tmp_path, f"mqtt://127.0.0.1:{broker.port}", settings) as daemon:
+            send(broker, (1.7e9, 1.0))
+            receiver.until_values("ewad_value", [1.0])
+            receiver.stop()
+            for n in range(2, 12):
+                send(broker, (1.7e9 + n, float(n)))
+                daemon.until_value("ewad_sink_waiting_samples", n - 1, sink="otlp")
+                if n in (6, 9):
+                    daemon.kill()
+                    daemon.start()
+                    daemon.until_ready()
+            assert daemon.value("ewad_sink_lost_samples_total", sink="otlp") == 0
+            assert "otlp: samples of an earlier process wait samples=8" in daemon.stderr
+            receiver.start()
+            receiver.until_values("ewad_value", [float(n) for n in range(1, 12)])
+        assert [time for time, _ in receiver.values("ewad_value")][1:] == [1.7e9 + n for n in range(2, 12)]
+
+
 def test_what_waits_is_pushed_when_the_daemon_ends(tmp_path, broker) -> None:
     with receiving() as receiver:
         settings = SETTINGS.format(port=receiver.port).replace("100ms", "1h")

@@ -7,12 +7,14 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
 from ewad import __version__
 from ewad.config import Settings
 from ewad.engine import GroupSettings
-from ewad.outputs.otlp.backlog import Backlog, delay_seconds
+from ewad.errors import ConfigError
+from ewad.outputs.otlp.backlog import Backlog, Draft, Waiting, delay_seconds
 from ewad.outputs.otlp.client import OtlpClient, Refused, Unsent
 from ewad.outputs.otlp.points import Attributes, DataPoints
 from ewad.outputs.registry import Labels
@@ -21,6 +23,7 @@ from ewad.outputs.sinks import Observed, Sink, Tally
 log = logging.getLogger("ewad.outputs.otlp")
 
 PENDING_SAMPLES: Final = 16_384  # packed early: what waits as Python numbers takes ten times the memory
+FOLDER: Final = ".otlp"  # behind the name of the state file: where samples wait
 CLOSE_SECONDS: Final = 0.8  # for a last push when the daemon ends
 
 
@@ -28,16 +31,18 @@ class Exporter(Sink):
     """Pushes what comes. It waits for nobody: past its bounds the oldest that waits gives way, counted.
 
     Samples come in by the sink's thread; another one pushes, so that a receiver that hangs holds up nothing.
+    Beside a state file they wait on the disk from when the sink has them until a receiver has: in a draft, to
+    which each flush adds, then in requests. Without one they wait in memory.
     """
 
     waits = False
 
     def __init__(
-        self, settings: Settings, clock: Callable[[], float] = time.monotonic, seed: int | None = None
+        self, settings: Settings, clock: Callable[[], float] = time.time, seed: int | None = None
     ) -> None:
         """Take settings that have [otlp]. Raises ConfigError where they can't work.
 
-        clock: seconds, monotonic.  seed: of the back-off's chance; None: the system's.
+        clock: Unix seconds.  seed: of the back-off's chance; None: the system's.
         """
         assert settings.otlp is not None  # noqa: S101 (who has none makes no sink)
         self._all = settings
@@ -49,8 +54,13 @@ class Exporter(Sink):
         self._points = DataPoints(
             _resource(settings), self._settings.samples == "last", settings.metrics.labels
         )
-        self._backlog = Backlog(self._settings.backlog_bytes, self._settings.backlog_age_seconds)
-        self._lock = threading.Lock()  # of both
+        self._folder = None if settings.state is None else Path(settings.state.path + FOLDER)
+        self._backlog = Backlog(
+            self._settings.backlog_bytes, self._settings.backlog_age_seconds, self._folder
+        )
+        self._draft = None if self._folder is None else Draft(self._folder / "draft")
+        self._recovered = False
+        self._lock = threading.Lock()  # of points, draft and backlog
         self._written = self._lost = self._failures = 0
         self._failed = 0  # attempts in a row
         self._ending = threading.Event()
@@ -59,7 +69,8 @@ class Exporter(Sink):
     @property
     def tally(self) -> Tally:
         """What it has sent and lost, and what waits."""
-        waiting = self._points.waiting + self._backlog.samples
+        draft = 0 if self._draft is None else self._draft.samples
+        waiting = self._points.waiting + draft + self._backlog.samples
         return Tally(written=self._written, lost=self._lost, waiting=waiting, failures=self._failures)
 
     def fits(self, settings: Settings) -> bool:
@@ -67,9 +78,27 @@ class Exporter(Sink):
         return _depends_on(settings) == _depends_on(self._all)
 
     def open(self, groups: Sequence[GroupSettings]) -> None:
-        """Begin to push at the first time."""
-        if not self._thread.is_alive() and not self._ending.is_set():
+        """Begin to push at the first time, with what an earlier process has left. Raises ConfigError."""
+        if not self._recovered:
+            self.recover()
             self._thread.start()
+
+    def recover(self) -> None:
+        """Go on with what an earlier process has left. Raises ConfigError where that can't be kept."""
+        self._recovered = True
+        if self._folder is None or self._draft is None:
+            return
+        try:
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+            self._backlog.recover()
+            self._draft.recover()
+        except (OSError, ValueError) as error:
+            expected = "expected a folder in which samples can wait"
+            raise ConfigError(f"otlp: {self._folder}: {expected}: {error}") from error
+        with self._lock:
+            self._pack()
+        if self._backlog.samples:
+            log.info("otlp: samples of an earlier process wait samples=%d", self._backlog.samples)
 
     def observed(self, observed: Observed) -> None:
         """Take the results of a batch."""
@@ -83,10 +112,21 @@ class Exporter(Sink):
             self._points.forget(settings.name, streams)
 
     def flush(self) -> None:
-        """Have much that waits take less memory."""
+        """Write down what has come; in memory, have much that waits take less of it."""
         with self._lock:
-            if self._points.waiting >= PENDING_SAMPLES:
+            if self._draft is not None and self._settings.samples == "all":
+                self._write_down(self._draft)
+            waiting = self._points.waiting if self._draft is None else self._draft.samples
+            if waiting >= PENDING_SAMPLES:
                 self._pack()
+
+    def _write_down(self, draft: Draft) -> None:
+        for packed in self._points.pack():
+            try:
+                draft.add(packed)
+            except OSError as error:
+                log.warning('otlp: samples wait in memory reason="%s"', error)
+                self._backlog.add(packed, self._clock())
 
     def close(self) -> None:
         """Push once more, within a bound. What is left then is lost, and told."""
@@ -94,16 +134,20 @@ class Exporter(Sink):
         if self._thread.is_alive():
             self._thread.join(CLOSE_SECONDS)
         with self._lock:
-            left = self._points.waiting + self._backlog.samples
+            self._pack()
+            left = self._backlog.volatile
+            kept = self._backlog.samples - left
             self._lost += left
         self._client.close()
         if left:
             log.warning("otlp: samples not sent at the end samples=%d", left)
+        if kept:
+            log.info("otlp: samples are kept for the next start samples=%d", kept)
 
     # ---- the thread that pushes
 
     def _run(self) -> None:
-        wait = self._settings.interval_seconds
+        wait = 0.0 if self._backlog.samples else self._settings.interval_seconds
         while not self._ending.wait(wait):
             pause = self.push()
             wait = pause if self._failed else self._settings.interval_seconds
@@ -118,8 +162,11 @@ class Exporter(Sink):
                 request = self._backlog.take()
             if request is None:
                 return 0.0
+            body = self._body(request)
+            if body is None:
+                continue
             try:
-                answer = self._client.post(request.body)
+                answer = self._client.post(body)
             except Unsent as error:
                 with self._lock:
                     self._backlog.put_back(request)
@@ -128,12 +175,23 @@ class Exporter(Sink):
                 log.warning('otlp: samples refused reason="%s" samples=%d', error, request.samples)
                 self._failures += 1
                 self._lost += request.samples
+                request.drop()
                 continue
+            request.drop()
             if answer.rejected:
                 told = answer.rejected, answer.message[:200]
                 log.warning('otlp: data points refused points=%d reason="%s"', *told)
             self._written += request.samples
             self._note_success()
+
+    def _body(self, request: Waiting) -> bytes | None:
+        """Return what to send; None, told, where its file has gone."""
+        try:
+            return request.read()
+        except OSError as error:
+            log.warning('otlp: samples lost samples=%d reason="%s"', request.samples, error)
+            self._lost += request.samples
+            return None
 
     def _note_failure(self, error: Unsent) -> float:
         self._failures += 1
@@ -151,11 +209,20 @@ class Exporter(Sink):
     def _pack(self) -> None:
         """Make requests of what waits, and let go of what is too much. Holds the lock."""
         now = self._clock()
+        lost = 0
+        if self._draft is not None and self._draft.samples:
+            lost = self._draft.samples
+            for packed in self._draft.requests():
+                self._backlog.add(packed, now)
+                lost -= packed.samples
+            self._draft.clear()
         for packed in self._points.pack():
             self._backlog.add(packed, now)
-        lost = self._backlog.shrink(now)
+        lost += self._backlog.shrink(now)
         if lost:
-            log.warning("otlp: samples lost, too many wait or for too long samples=%d", lost)
+            log.warning(
+                "otlp: samples lost, too many wait, for too long, or in a damaged file samples=%d", lost
+            )
         self._lost += lost
 
 

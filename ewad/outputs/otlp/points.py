@@ -80,6 +80,7 @@ class DataPoints:
         self._constant = constant
         self._columns: dict[str, list[Quantity]] = {}  # group -> what the numbers of its rows are
         self._streams: dict[tuple[str, str], _Stream] = {}  # group and name
+        self._waiting: dict[tuple[str, str], _Stream] = {}  # those with something that waits
 
     def take(self, observed: Observed) -> None:
         """Take the results of a batch."""
@@ -97,6 +98,7 @@ class DataPoints:
                 own = observed.streams.labels[row]
                 attributes = (("stream", name), *own, ("group", group), *besides(self._constant, own))
                 stream = self._streams[group, name] = _Stream(attributes, labels, time)
+            self._waiting[group, name] = stream
             self._add(stream, time, values)
 
     def _add(self, stream: _Stream, time: float, values: list[float]) -> None:
@@ -112,15 +114,15 @@ class DataPoints:
         """Let go of streams that are no more, and of what waits of them."""
         for name in names:
             stream = self._streams.pop((group, name), None)
+            self._waiting.pop((group, name), None)
             self.waiting -= 0 if stream is None else len(stream.rows)
 
     def pack(self) -> Iterator[Packed]:
         """Yield all that waits as requests, each small enough for a receiver."""
         points: dict[Quantity, list[bytes]] = defaultdict(list)
         samples = n = 0
-        for (group, _), stream in self._streams.items():
-            if not stream.rows:
-                continue
+        streams, self._waiting = self._waiting, {}
+        for (group, _), stream in streams.items():
             n += _put(points, self._columns[group], stream)
             samples += len(stream.rows)
             stream.rows, stream.sum = [], None

@@ -7,6 +7,7 @@ import pytest
 
 from ewad import config
 from ewad.engine import Batch, Engine
+from ewad.errors import ConfigError
 from ewad.outputs.otlp.backlog import delay_seconds
 from ewad.outputs.sinks import Observed
 from tests.system.receiver import receiving, require_otlp
@@ -25,11 +26,12 @@ def receiver():
 class World:
     """An exporter beside an engine, a clock that a test moves, and what it is fed with."""
 
-    def __init__(self, receiver, **otlp):
+    def __init__(self, receiver, state=None, **otlp):
         from ewad.outputs.otlp.exporter import Exporter
 
         endpoint = {"endpoint": f"http://127.0.0.1:{receiver.port}/v1/metrics"}
         raw = {"stream": [BLOCK], "model": {"m": MODEL}, "otlp": endpoint | otlp}
+        raw |= {} if state is None else {"state": {"path": str(state)}}
         self.settings = config.parse(raw, "test", {})
         self.engine = Engine(self.settings.engine_settings().groups)
         self.now = 0.0
@@ -241,6 +243,97 @@ def test_a_stream_that_is_forgotten_and_comes_back_begins_to_count_anew(receiver
         (2000.0, 2001.0, 2),
     ]
     assert [value for _, value in receiver.values("ewad_value")] == [1.0, 2.0, 3.0]
+
+
+@pytest.fixture
+def left(receiver, worlds, tmp_path):
+    """Return a state file beside which an earlier process has left samples 0 to 5: 4 and 5 as a draft."""
+    world = worlds(state=tmp_path / "ewad.db")
+    world.exporter.recover()
+    receiver.stop()
+    for second in range(4):
+        world.feed(float(second), start=1000.0 + second)
+        if second % 2:
+            world.exporter.push()
+    world.feed(4.0, start=1004.0)
+    world.feed(5.0, start=1005.0)
+    receiver.start()
+    return tmp_path / "ewad.db"
+
+
+def opened(worlds, state, **otlp):
+    world = worlds(state=state, **otlp)
+    world.exporter.recover()
+    return world
+
+
+def test_what_waits_outlives_the_process(receiver, worlds, left):
+    world = opened(worlds, left)
+    assert world.exporter.tally.waiting == 6
+    assert world.exporter.push() == 0.0
+    assert receiver.values("ewad_value") == [(1000.0 + n, float(n)) for n in range(6)]
+    assert world.exporter.tally == (0, 6, 0, 0, 0)
+    assert [path.name for path in left.parent.rglob("*") if path.is_file()] == []
+    assert opened(worlds, left).exporter.tally.waiting == 0
+
+
+def test_the_bounds_hold_over_a_restart(receiver, worlds, left):
+    world = worlds(state=left, backlog_age="1h")
+    world.now = 3601.0
+    world.exporter.recover()
+    assert (world.exporter.tally.waiting, world.exporter.tally.lost) == (
+        2,
+        4,
+    )  # the draft is no request before
+    world.exporter.push()
+    assert [value for _, value in receiver.values("ewad_value")] == [4.0, 5.0]
+
+
+def test_a_piece_that_a_kill_cut_off_is_left_out(receiver, worlds, left):
+    draft = left.parent / "ewad.db.otlp" / "draft"
+    draft.write_bytes(draft.read_bytes()[:-9])
+    world = opened(worlds, left)
+    world.exporter.push()
+    world.feed(6.0, start=1006.0)
+    world.exporter.push()
+    assert [value for _, value in receiver.values("ewad_value")] == [0.0, 1.0, 2.0, 3.0, 4.0, 6.0]
+
+
+def test_a_draft_becomes_requests_that_are_small_enough(receiver, worlds, left, monkeypatch):
+    from ewad.outputs.otlp.backlog import Draft
+
+    monkeypatch.setattr(Draft, "REQUEST_BYTES", 100)
+    world = opened(worlds, left)
+    world.exporter.push()
+    assert [len(list(_points(each))) > 0 for each in receiver.received] == [True] * 4
+    assert [value for _, value in receiver.values("ewad_value")] == [float(n) for n in range(6)]
+
+
+def test_without_room_on_the_disk_samples_wait_in_memory(receiver, worlds, tmp_path, caplog):
+    world = opened(worlds, tmp_path / "ewad.db")
+    (tmp_path / "ewad.db.otlp").rmdir()
+    receiver.stop()
+    world.feed(1.0)
+    world.exporter.push()
+    assert "wait in memory" in caplog.text
+    receiver.start()
+    world.exporter.push()
+    assert receiver.values("ewad_value") == [(1000.0, 1.0)]
+
+
+def test_what_the_end_leaves_on_the_disk_is_not_lost(receiver, worlds, left, caplog):
+    world = opened(worlds, left)
+    caplog.set_level("INFO")
+    world.exporter.close()
+    assert world.exporter.tally.lost == 0
+    assert "samples are kept for the next start samples=6" in caplog.text
+    assert opened(worlds, left).exporter.tally.waiting == 6
+
+
+def test_a_folder_that_can_not_be_is_one_line_naming_it(worlds, receiver, tmp_path):
+    (tmp_path / "ewad.db.otlp").write_text("")
+    with pytest.raises(ConfigError, match=r"otlp: .*ewad.db.otlp: expected a folder"):
+        opened(worlds, tmp_path / "ewad.db")
 
 
 def test_pauses_double_and_are_never_shorter_than_asked_for():
