@@ -1,4 +1,4 @@
-"""The long form: `python -m tests.fuzz [--inputs 10000000] [TARGET...]`, guided by coverage (atheris).
+"""The long form: `python -m tests.fuzz [--inputs 20000000] [TARGET...]`, guided by coverage (atheris).
 
 Each target runs in a process of its own, ends at the first fault and prints the input; the number of objects
 has to stay flat from the first tenth of the inputs to the last. `make fuzz` installs atheris.
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.fuzz.targets import TARGETS
 
-INPUTS = 10_000_000
+INPUTS = 20_000_000
 LONGEST_INPUT = 512
 
 

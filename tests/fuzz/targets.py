@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -55,31 +55,59 @@ class Target(NamedTuple):
     share: float
 
 
-BLOCKS = [
-    StreamSettings(name="number", topics=("a",)),
-    StreamSettings(name="scaled", topics=("a",), scale=1e90, offset=-1e90),
-    StreamSettings(name="trimmed", topics=("a",), decimal=",", strip_unit=True, states=(("on", 1.0),)),
-    StreamSettings(name="field", topics=("a",), format="json", fields=(("a.b", ""),), time_field="t"),
-    StreamSettings(name="several", topics=("a",), format="json", fields=(("/a/0", "x"), ("b", "y"))),
-    StreamSettings(name="one", topics=("a",), format="json", fields=(("b", ""),)),
-    StreamSettings(name="all", topics=("a",), format="json", fields=(("*", ""),), labels=(("id", "id"),)),
-    StreamSettings(name="records", topics=("a",), format="json", fields=(("*", ""),), records="{key}.{each}"),
-    *(StreamSettings(name=form, topics=("a",), format=form) for form in FORMATS),  # type: ignore[arg-type]
-]
-READERS = [PayloadReader(block, 200) for block in BLOCKS]
-SPARKPLUG = "spBv1.0/group/NBIRTH/node"
+# Blocks of each format that ask for all that it can be asked for; the first byte of an input chooses one.
+BLOCKS: dict[str, list[dict[str, Any]]] = {
+    "number": [
+        {},
+        {"scale": 1e90, "offset": -1e90},
+        {
+            "decimal": ",",
+            "strip_unit": True,
+            "states": (("on", 1.0),),
+            "valid": (-5.0, 5.0),
+            "ignore": (1.0,),
+        },
+    ],
+    "json": [
+        {"fields": (("a.b", ""),), "time_field": "t", "time_zone": "Europe/Berlin"},
+        {"fields": (("/a/0", "x"), ("b", "y"))},
+        {"fields": (("b", ""),)},
+        {"fields": (("*", ""),), "labels": (("id", "id"),), "exclude": ("b*",)},
+        {"fields": (("*", ""),), "records": "{key}.{each}"},
+        {"fields": (("a/{id}/b", ""),), "time_field": "t", "time_format": "%d.%m.%Y %H:%M:%S"},
+    ],
+    "csv": [{}, {"columns": ("id", "t", "b"), "fields": (("b", ""),), "delimiter": ";", "time_field": "t"}],
+    "keyvalue": [{}, {"fields": (("b", ""),), "decimal": ",", "strip_unit": True}],
+    "influx": [{}, {"fields": (("b", ""),)}],
+    "senml": [{}],
+    "sparkplug": [{}],
+}
+KINDS = "NBIRTH", "DBIRTH", "NDATA", "DDATA", "NDEATH", "DDEATH", "NCMD", "STATE"
+# What all of them may meet, whatever they read.
+ANYWHERE = b"1e308", b"nan", b"-", b'"', b"1_0", b"\x00", b"\xff", b"\xef\xbb\xbf", b"\x1f\x8b\x08", b"\n"
 
 
-def decoders(data: bytes) -> None:
-    """Any payload is finite numbers and times, or rejected for a known reason; the same twice."""
-    reader = READERS[data[0] % len(READERS) if data else 0]
-    found = [_outcome(reader, data[1:]) for _ in range(2)]
-    assert found[0] == found[1]
+def decoder(form: str) -> Callable[[bytes], None]:
+    """Return the target of a format: any payload is finite numbers and times, or rejected for a known reason.
+
+    And the same twice, but where earlier messages explain later ones.
+    """
+    settings = [StreamSettings(name=form, topics=("a",), format=form, **more) for more in BLOCKS[form]]
+    readers = [PayloadReader(block, 200) for block in settings]
+    times = 1 if FORMATS[form].remembers else 2
+
+    def decode(data: bytes) -> None:
+        first = data[0] if data else 0
+        topic = f"spBv1.0/group/{KINDS[first % len(KINDS)]}/node{first >> 4}/device"
+        found = [_outcome(readers[first % len(readers)], topic, data[1:]) for _ in range(times)]
+        assert found[0] == found[-1]
+
+    return decode
 
 
-def _outcome(reader: PayloadReader, payload: bytes) -> list[tuple[object, ...]]:
+def _outcome(reader: PayloadReader, topic: str, payload: bytes) -> list[tuple[object, ...]]:
     try:
-        records = reader.read(SPARKPLUG, payload, 1.0)
+        records = reader.read(topic, payload, 1.0)
     except DecodeError as error:
         assert error.reason in REASONS | ABSENT
         return [(error.reason,)]
@@ -311,32 +339,51 @@ TOML = (
     b'format = "json"\n', b'field = { "a.b" = "x" }\n', b'listen = "[::1]:1"\n', b"= 1\n", b'"', b"{}", b"[]",
     b"MQTT__URL=", b"STREAM__0__BETA=", b"STREAM__1__NAME=", b"MODEL__M__LAGS=", b"1e999", b"nan", b"-1",
 )  # fmt: skip
-TARGETS = {
-    "decoders": Target(
-        decoders,
-        (b'{"a": {"b": 1}, "t": 1}', b'{"a": [1], "b": 2}', b"1e308", b"nan", b"-", b'"', b"1_0", b"\x00"),
-        0.4,
+WORDS: dict[str, tuple[bytes, ...]] = {
+    "number": (b"on", b"21,5", "\u00b0C".encode(), b"1.234,5"),
+    "json": (
+        b'{"a": {"b": 1}, "t": 1}', b'{"a": [1], "b": 2}', b'{"b":', b"[", b"]", b"{", b"}", b":", b",",
+        b"true", b"null", b"-Infinity", b'"01.02.2026 03:04:05"', b'"2026-03-29T02:30:00"', b"\\u0000",
+        b"\\ud800",
     ),
-    "topics": Target(topics, (b"a/{b}/+", b"#", b"\n", b"/", b"$share/g/", b"$SYS", b"{", b"}", b"a"), 0.3),
+    "csv": (b"id;t;b", b";", b"2026-03-01T10:00:00Z", b'""', b"\r"),
+    "keyvalue": (b"b=21,5", b" ", b"=", b"b:", b";", b"temp=21.4 hum=44"),
+    "influx": (
+        b"weather,station=roof temp=21.4,hum=44i 1772359200000000000", b" ", b",", b"=", b"\\", b"b=1", b"#",
+        b"t", b"F", b"10u", b"-9223372036854775808",
+    ),
+    "senml": (
+        b'[{"bn":"urn:dev:1","bt":1772359200,"n":":t1","v":23.1},{"n":":t2","v":23.9,"t":-60}]', b'"bv":1',
+        b'"vb":true', b'"vs":"x"', b'"s":1', b'"bs":1', b"{", b"}", b"[", b"]", b",", b'"v":', b'"bt":',
+    ),
+    "sparkplug": (
+        b"\x08\x80\xa8\xd6\xb9\xcb3", b"\x12\x13\x0a\x04temp\x10\x05\x20\x0ai\x00\x00\x00\x00\x00@5@",
+        b"\x18\x01", b"\x12\x09\x10\x05\x20\x09e\x00\x00\xa8A", b"\x20\x10", b"\x20\x13", b"\x38\x01",
+        b"\x12\x04\x0a\x02ab",
+    ),
+}  # fmt: skip
+TARGETS = {
+    **{form: Target(decoder(form), (*WORDS[form], *ANYWHERE), 0.1) for form in FORMATS},
+    "topics": Target(topics, (b"a/{b}/+", b"#", b"\n", b"/", b"$share/g/", b"$SYS", b"{", b"}", b"a"), 0.15),
     "http": Target(
         http,
         (b"text/plain;q=0.5,", b"application/openmetrics-text; version=1.0.0", b"gzip", b"Basic ", b"YTpi",
          b"$scrypt$ln=14,r=8,p=5$c2FsdA$aGFzaA"),
-        0.1,
+        0.05,
     ),
     "packets": Target(
         packets,
         (CONNACK, SUBACKS, PUBLISH, b"\x32", b"\xd0\x00", b"\x62\x02\x00\x01", b"\xff\xff\xff\x7f"),
-        0.1,
+        0.05,
     ),
     "bulk": Target(
-        bulk, (PLAIN, PLAIN[:9], b"\x32\x0a\x00\x03a/1\x00\x01\x00", b"1.5", b"\x00\x01\x00", b"-.5"), 0.01
+        bulk, (PLAIN, PLAIN[:9], b"\x32\x0a\x00\x03a/1\x00\x01\x00", b"1.5", b"\x00\x01\x00", b"-.5"), 0.005
     ),
-    "configuration": Target(configuration, TOML, 0.07),
-    "state": Target(state, (b"\x00\x00\x00", b"\x00\x10[", b"\x00\x20\x39"), 0.007),
-    "file": Target(file, (b"\x01\x00", b"\x00\x10", b"\x00\x00\xff"), 0.002),
-    "model": Target(model, (b"\x00\x00\x00", b"\x00\x10[", b"\x00\x20\x39"), 0.009),
+    "configuration": Target(configuration, TOML, 0.035),
+    "state": Target(state, (b"\x00\x00\x00", b"\x00\x10[", b"\x00\x20\x39"), 0.0035),
+    "file": Target(file, (b"\x01\x00", b"\x00\x10", b"\x00\x00\xff"), 0.001),
+    "model": Target(model, (b"\x00\x00\x00", b"\x00\x10[", b"\x00\x20\x39"), 0.0045),
     "table": Target(
-        table, (b"time,stream,value\n", b"time,topic,payload\n", b"time,a\n", b"1,2\n", b'"'), 0.002
+        table, (b"time,stream,value\n", b"time,topic,payload\n", b"time,a\n", b"1,2\n", b'"'), 0.001
     ),
 }  # fmt: skip
