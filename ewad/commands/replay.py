@@ -6,8 +6,8 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ from ewad.outputs.files.pictures import check_picture
 from ewad.outputs.files.plot import PlotSink
 from ewad.outputs.files.report import ScoreReport
 from ewad.outputs.files.report_page import ReportPage, check_page
-from ewad.outputs.files.rows import FileSink, TableSink, columns, sink, table
+from ewad.outputs.files.rows import TIME_FORMS, FileSink, TableSink, columns, sink, table
 from ewad.outputs.sinks import replayed
 from ewad.store.seeding import Seeding
 
@@ -74,7 +74,13 @@ PATH = click.Path(path_type=Path)
     help="Skip this share of the samples (0 to 1) before scoring starts.",
 )
 @click.option("--with", "further", metavar="NAME,...", help="Add anomaly, skill or weights to the results.")
-@click.option("--iso-times", is_flag=True, help="Write times as dates instead of Unix seconds.")
+@click.option(
+    "--results-time-format",
+    type=click.Choice(TIME_FORMS),
+    default="iso",
+    show_default=True,
+    help="Write times of results as ISO 8601 (Parquet: timestamps) or as Unix seconds.",
+)
 @click.option("--state", type=PATH, help="Put the history into this state file.")
 @click.option("--from-prometheus", metavar="URL", help="Take the history from this Prometheus, by --query.")
 @click.option("--query", help="Ask for this PromQL, such as 'temperature{job=\"mqtt\"}'.")
@@ -84,7 +90,7 @@ PATH = click.Path(path_type=Path)
 )
 def command(files: tuple[Path, ...], config: Path | None, **options: Any) -> None:
     """Put files through the engine, as if their samples came in live; - is standard input."""
-    files_made = ("output", "plot", "html", "openmetrics", "jsonl", "state", "publish", "iso_times")
+    files_made = ("output", "plot", "html", "openmetrics", "jsonl", "state", "publish", "results_time_format")
     told = ("report", "report_json", "score_from", "speed")
     outputs = {name: options.pop(name) for name in (*files_made, *told)}
     outputs["further"] = further(options.pop("further"))
@@ -141,7 +147,7 @@ def replay(
     report_json: bool = False,
     score_from: float = 0.25,
     further: Sequence[str] = (),
-    iso_times: bool = False,
+    results_time_format: str = "iso",
     state: Path | None = None,
     jsonl: Path | None = None,
 ) -> tuple[str, str]:
@@ -149,7 +155,7 @@ def replay(
 
     html: a page with charts and the report.  report: on what the forecasts were worth, as text or JSON;
     score_from: the share of each stream that is left out of it.  further: columns of the results on request.
-    iso_times: results tell times as ISO 8601.
+    results_time_format: of TIME_FORMS.
     state: the state file of a daemon that does not run, which what was replayed goes into.
 
     Raises SourceError where a file can't be read, ConfigError where an output can't be or is one of the
@@ -165,9 +171,9 @@ def replay(
     sinks: list[TableSink] = []
     with ExitStack() as stack, asyncio.Runner() as runner:
         # the runner is made first: an interrupt in its making would end with a traceback
-        seeding = None if state is None else stack.enter_context(_seeding(state, settings))
+        seeding = None if state is None else stack.enter_context(closing(_seeding(state, settings)))
         run = Replay(settings, file_options, None if seeding is None else seeding.engine)
-        run.further, run.iso_times = further, iso_times
+        run.further, run.time_form = further, results_time_format
         scored = report or report_json or html is not None
         run.report = ScoreReport(run.engine, score_from) if scored else None
         # a mistake in the last file is told before the first is worked on
@@ -201,14 +207,9 @@ def replay(
     return run.summary(time.perf_counter() - started), said
 
 
-@contextmanager
-def _seeding(path: Path, settings: Settings) -> Iterator[Seeding]:
-    """Yield the state file, held against the daemon, with the engine that it has."""
-    seeding = Seeding(path, session_of(settings), partial(new_engine, settings), time.time())
-    try:
-        yield seeding
-    finally:
-        seeding.close()
+def _seeding(path: Path, settings: Settings) -> Seeding:
+    """Return the state file, held against the daemon, with the engine that it has."""
+    return Seeding(path, session_of(settings), partial(new_engine, settings), time.time())
 
 
 def _open_sinks(
@@ -217,7 +218,7 @@ def _open_sinks(
     """Add a sink for each of the outputs that are given."""
     groups = [group.settings for group in run.engine.groups]
     if output is not None:
-        sinks.append(sink(output, columns(run.engine, run.further), run.iso_times))
+        sinks.append(sink(output, columns(run.engine, run.further), run.time_form))
     if plot is not None:
         check_picture(plot)
         units = [block.unit for block in run.settings.streams]
@@ -252,7 +253,7 @@ class Replay:
         self.warm = engine is not None
         self.engine = new_engine(settings) if engine is None else engine
         self.further: Sequence[str] = ()
-        self.iso_times = False
+        self.time_form = "iso"
         self.known = 0  # samples that the state had
         self._until = [group.time.copy() for group in self.engine.groups]  # of each row, its last sample's
         self._topics: dict[str, float] = {}

@@ -76,14 +76,16 @@ def test_results_tell_anomaly_skill_and_weights_of_each_row_on_request():
     assert said == 'ewad: --with: expected anomaly, skill, weights, got "anomly"\n'
 
 
-def test_times_of_results_are_dates_on_request():
+def test_times_of_results_are_dates_unless_unix_seconds_are_asked_for():
     written(Path("in.csv"), wave(3, step=0.25))
-    assert ewad("replay", "in.csv", "--iso-times", "-o", "out.csv").returncode == 0
+    assert ewad("replay", "in.csv", "-o", "out.csv").returncode == 0
     assert [row["time"] for row in rows("out.csv")][1] == "2023-11-14T22:13:20.250000Z"
+    assert ewad("replay", "in.csv", "--results-time-format", "unix", "-o", "unix.csv").returncode == 0
+    assert [float(row["time"]) for row in rows("unix.csv")] == [1.7e9, 1.7e9 + 0.25, 1.7e9 + 0.5]
     pytest.importorskip("pyarrow")
     import pandas as pd
 
-    assert ewad("replay", "in.csv", "--iso-times", "-o", "out.parquet").returncode == 0
+    assert ewad("replay", "in.csv", "-o", "out.parquet").returncode == 0
     table = pd.read_parquet("out.parquet")
     assert table["time"].tolist() == list(
         pd.to_datetime([1.7e9, 1.7e9 + 0.25, 1.7e9 + 0.5], unit="s", utc=True)
@@ -206,6 +208,7 @@ def test_history_comes_from_a_real_prometheus(tmp_path):
             "replay", "-c", "ewad.toml", "--state", "ewad.db", "--from-prometheus", f"http://{prometheus._url}",
             "--query", "temperature", "--last", "3h", "--step", "1m",
             "--stream-column", "room", "--stream-name", "site/{room}/t", "-o", "out.csv",
+            "--results-time-format", "unix",
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         found = {float(row["time"]): float(row["value"]) for row in rows("out.csv")}

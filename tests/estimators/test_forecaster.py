@@ -39,7 +39,16 @@ def replayed(tmp_path, frame, model):
     head = '[[stream]]\nname = "s"\ntopic = "#"\nmodel = "m"\n[model.m]\n'
     (tmp_path / "ewad.toml").write_text(head + model)
     out = tmp_path / "out.csv"
-    done = ewad("replay", tmp_path / "table.csv", "-c", tmp_path / "ewad.toml", "-o", out)
+    done = ewad(
+        "replay",
+        tmp_path / "table.csv",
+        "-c",
+        tmp_path / "ewad.toml",
+        "-o",
+        out,
+        "--results-time-format",
+        "unix",
+    )
     assert done.returncode == 0, done.stderr
     with out.open() as file:
         rows = pd.DataFrame(csv.DictReader(file))

@@ -100,12 +100,15 @@ def _group_table(engine: Engine, batch: Batch, results: Results, further: Sequen
     }
 
 
+TIME_FORMS = "iso", "unix"  # ISO 8601 in CSV and timestamps in Parquet, UTC; seconds
+
+
 class CsvSink:
     """A CSV file: numbers in their shortest exact form, an empty cell where there is no value."""
 
-    def __init__(self, path: Path, columns: Sequence[str], iso: bool = False) -> None:
+    def __init__(self, path: Path, columns: Sequence[str], time_form: str = "iso") -> None:
         self._columns = columns
-        self._iso = iso
+        self._iso = time_form == "iso"
         self._file = path.open("w", newline="", encoding="utf-8")
         csv.writer(self._file, lineterminator="\n").writerow(columns)
 
@@ -129,15 +132,15 @@ class CsvSink:
 class ParquetSink:
     """A Parquet file, a row group a table. Needs the extra `parquet`."""
 
-    def __init__(self, path: Path, columns: Sequence[str], iso: bool = False) -> None:
+    def __init__(self, path: Path, columns: Sequence[str], time_form: str = "iso") -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         self._columns = columns
+        self._iso = time_form == "iso"
         self._table = pa.Table
         # fixed from the start: what a first table lacks must not decide the type of a column
-        kinds = {"stream": pa.string()} | ({"time": pa.timestamp("us", tz="UTC")} if iso else {})
-        self._iso = iso
+        kinds = {"stream": pa.string()} | ({"time": pa.timestamp("us", tz="UTC")} if self._iso else {})
         self._schema = pa.schema([(name, kinds.get(name, pa.float64())) for name in columns])
         self._writer: Any = pq.ParquetWriter(path, self._schema)
 
@@ -158,7 +161,7 @@ class ParquetSink:
             self._writer.close()
 
 
-SINKS: dict[str, Callable[[Path, Sequence[str], bool], TableSink]] = {
+SINKS: dict[str, Callable[[Path, Sequence[str], str], TableSink]] = {
     ".csv": CsvSink,
     ".parquet": ParquetSink,
 }
@@ -195,16 +198,16 @@ class FileSink:
         self._output.discard()
 
 
-def sink(path: Path, columns: Sequence[str], iso: bool = False) -> FileSink:
+def sink(path: Path, columns: Sequence[str], time_form: str = "iso") -> FileSink:
     """Return the sink that the file's ending asks for. Raises ConfigError for an unknown one.
 
-    iso: times as ISO 8601 in CSV and as timestamps in Parquet, UTC; else Unix seconds.
+    time_form: of TIME_FORMS.
     """
     if path.suffix not in SINKS:
         raise ConfigError(f"{path}: expected a name that ends in {' or '.join(SINKS)}")
     if path.suffix == ".parquet":
         needs("pyarrow", "parquet", f"{path}: Parquet")
-    return FileSink(path, lambda unfinished: SINKS[path.suffix](unfinished, columns, iso))
+    return FileSink(path, lambda unfinished: SINKS[path.suffix](unfinished, columns, time_form))
 
 
 def _moments(time: NDArray[Any]) -> NDArray[np.datetime64]:

@@ -32,7 +32,8 @@ def jsonl(path):
 
 
 def test_replay_writes_the_same_numbers_as_lines_and_as_rows(folder):
-    cli.main(["replay", "samples.csv", "-o", "rows.csv", "--jsonl", "lines.jsonl"], standalone_mode=False)
+    results = ["-o", "rows.csv", "--results-time-format", "unix"]
+    cli.main(["replay", "samples.csv", *results, "--jsonl", "lines.jsonl"], standalone_mode=False)
     lines = [json.loads(line) for line in (folder / "lines.jsonl").read_text().splitlines()]
     with (folder / "rows.csv").open() as file:
         rows = list(csv.DictReader(file))
