@@ -98,6 +98,7 @@ class Daemon:
             forgotten=lambda: self.engine.forgotten,
             connected=lambda: self.source.connected,
             reconnects=lambda: self.source.reconnects,
+            held_up=lambda: self.source.held_up_seconds,
             reload_successful=lambda: self.reload_successful,
             repeated=lambda: self.deliveries.repeated,
             state=lambda: self.store,
@@ -242,7 +243,7 @@ class Daemon:
             await asyncio.wait([self._source_task])
 
     def _begin_source(self, source: MqttSource, deliveries: Deliveries) -> None:
-        source.reconnects = self.source.reconnects
+        source.go_on_from(self.source)
         self.source, self.deliveries = source, deliveries
         self._source_task = self._tasks.create_task(source.run(), name="mqtt")
 

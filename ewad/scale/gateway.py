@@ -161,6 +161,7 @@ class Gateway:
             forgotten=lambda: 0,
             connected=lambda: self.source.connected,
             reconnects=lambda: self.source.reconnects,
+            held_up=lambda: self.source.held_up_seconds,
             reload_successful=lambda: True,
             repeated=lambda: deliveries.repeated,
         )

@@ -91,6 +91,7 @@ class Writer(threading.Thread):
 
     release: told of each record up to which all is kept, or let go.
     begun, finished, failed: the number of the last snapshot of which that is true.
+    covered: the last record that the newest complete snapshot of this run contains.
     appends: whether the next one may be of changed blocks only.  journal_bytes: added to the journal so far.
     taken_bytes: of blocks, so far, that are not in memory any more.
     log_bytes: of the present file.  file_bytes: of that and of the one before it, after the last snapshot.
@@ -113,7 +114,7 @@ class Writer(threading.Thread):
         self.appends = file.appends
         self.failing: dict[str, str] = {}
         self.snapshot_time = 0.0
-        self.begun = self.finished = self.failed = 0
+        self.begun = self.finished = self.failed = self.covered = 0
         self.journal_bytes = self.taken_bytes = 0
         self.log_bytes, self.file_bytes = file.length, file.size()
         self.working_since: float | None = None
@@ -314,6 +315,7 @@ class Writer(threading.Thread):
     def _covered(self, snapshot: Finish) -> None:
         """Release the commits that a complete snapshot contains."""
         self.snapshot_time, self.finished, self.appends = snapshot.manifest.time, snapshot.number, True
+        self.covered = snapshot.sequence
         self.log_bytes, self.file_bytes = self._open_file.length, self._open_file.size()
         self._release_first(sum(commit.sequence <= snapshot.sequence for commit in self._held))
         self.gap = snapshot.sequence < self._lacking

@@ -81,5 +81,6 @@ def instruments(engine: Engine, **changes: object) -> Instruments:
         "connected": lambda: True,
         "reconnects": lambda: 3,
         "reload_successful": lambda: True,
+        "held_up": lambda: 1.25,
     }
     return Instruments(**(sources | changes))

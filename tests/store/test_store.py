@@ -1,8 +1,10 @@
 """Records and snapshots on a real disk: what was kept comes back bit for bit, whatever befalls the file."""
 
+import asyncio
 import os
 import sqlite3
 import stat
+import threading
 
 import numpy as np
 import pytest
@@ -253,3 +255,39 @@ async def test_after_a_crash_a_changed_configuration_keeps_what_fits_journal_too
     assert "group works: anomaly dropped: errors of ByCount(beta=0.9)" in caplog.text
     again.start()
     await again.close()
+
+
+async def test_samples_that_nobody_waits_for_are_left_to_the_next_snapshot_when_too_many_wait(
+    tmp_path, monkeypatch, caplog
+):
+    monkeypatch.setattr("ewad.store.store.MOST_WAITING_SAMPLES", 150)  # three records
+    monkeypatch.setattr("ewad.store.store.RETRY_SECONDS", -60.0)
+    free, append = threading.Event(), StateFile.append
+
+    def held(self, entries):
+        assert free.wait(60)
+        return append(self, entries)
+
+    path = tmp_path / "ewad.db"
+    async with running(path) as store:
+        await snapshot(store)
+        monkeypatch.setattr(StateFile, "append", held)
+        waiting = [await keep(store, seed, wait=False) for seed in range(3)]
+        assert store.writable
+        assert (await keep(store, 3, wait=False)).is_set()  # at once: it would make too many
+        owed = await keep(store, 4, Acknowledgements(pubacks=[1]), wait=False)
+        assert not store.writable
+        assert not any(each.is_set() for each in [*waiting, owed])  # what is acknowledged is on the disk
+        assert caplog.text.count("150 samples wait for the disk") == 1
+        free.set()
+        while not store.writable:
+            if store.snapshot_due():
+                store.snapshot()
+            await asyncio.sleep(0.005)
+        assert all(each.is_set() for each in [*waiting, owed])
+        await keep(store, 5)  # in the journal again
+        copy = crashed(path)
+    for file in (copy, path):
+        async with running(file) as again:
+            assert again.engine.dump() == uninterrupted(range(6)).dump()
+            assert list(again.deliveries.taken) == [1]

@@ -26,6 +26,7 @@ from ewad.ingest.mqtt.consumer import Consumer
 from ewad.ingest.mqtt.deliveries import Deliveries
 from ewad.ingest.mqtt.ledger import AT_MOST_ONCE, EXACTLY_ONCE, Ledger
 from ewad.ingest.mqtt.mqtt5_packets import RECEIVE_MAXIMUM, subscription_id
+from ewad.ingest.mqtt.pacing import HeldUp
 from ewad.ingest.mqtt.session import (
     CLOSE_SECONDS,
     CONNECT_SECONDS,
@@ -71,6 +72,7 @@ class AiomqttSession:
         self.consumer = consumer
         self._ledger = Ledger(settings, consumer, clock, deliveries or Deliveries())
         self._connection: Client | None = None
+        self.held_up = HeldUp(settings.url)
         self.bytes_received = 0  # of payloads: aiomqtt doesn't tell more
         self._tls = tls_context(settings)
         self._v5 = settings.version == "5"
@@ -242,8 +244,10 @@ class AiomqttSession:
                     self._ledger.commit()
                 else:
                     self._ledger.commit_if_due(_now())
-                while self.consumer.busy:  # noqa: ASYNC110 (it works on in each turn of the loop)
+                while self.consumer.busy:
+                    self.held_up.note(True, _now())
                     await asyncio.sleep(0)
+                self.held_up.note(False, _now())
         except (SourceError, asyncio.CancelledError):
             self._take_rest()
             with suppress(TimeoutError):  # what isn't stored in time stays unacknowledged

@@ -62,7 +62,6 @@ class Uncommitted:
         """Whether enough messages wait, or the first has waited long enough."""
         return self.messages >= COMMIT_MESSAGES or (self.messages > 0 and now >= self._deadline)
 
-    def clear(self) -> int:
-        """Count from zero again, for a commit of the messages so far; return their number."""
-        messages, self.messages = self.messages, 0
-        return messages
+    def clear(self) -> None:
+        """Count from zero again: what came so far is being committed."""
+        self.messages = 0

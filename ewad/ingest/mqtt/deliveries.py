@@ -52,6 +52,11 @@ class Acknowledgements:
     pubcomps: list[int] = field(default_factory=list)
     session_lost: bool = False
 
+    @property
+    def number(self) -> int:
+        """How many acknowledgements they are."""
+        return len(self.pubacks) + len(self.repeated) + len(self.pubrecs) + len(self.pubcomps)
+
 
 # The checksums of topics; to look one up takes a third of the time.
 _STARTS = Remembered(lambda topic: crc32(topic.encode()) ^ BETWEEN)

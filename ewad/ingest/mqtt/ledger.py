@@ -40,7 +40,8 @@ class Ledger:
     broker sends again although it was taken before, as `deliveries` tells, what only filters of earlier
     configurations brought, and further copies of a message that several filters take.
 
-    unstored: messages whose commit has begun and is not stored.  stored: set while there are none.
+    unstored: acknowledgements whose commit has begun and is not stored.  stored: set while there are none.
+    Messages of QoS 0 have none: they wait for no disk, since a broker would drop what is not read meanwhile.
     """
 
     def __init__(
@@ -73,8 +74,7 @@ class Ledger:
     @property
     def owed(self) -> int:
         """How many acknowledgements the next commit allows."""
-        notes = self._notes
-        return len(notes.pubacks) + len(notes.repeated) + len(notes.pubrecs) + len(notes.pubcomps)
+        return self._notes.number
 
     def connected(self, session_present: bool, acknowledge: Acknowledge, now: float) -> None:
         """Begin a connection. acknowledge: sends what may be acknowledged, until `disconnected`."""
@@ -135,19 +135,20 @@ class Ledger:
         if not self._uncommitted.messages:
             return
         notes, self._notes = self._notes, Acknowledgements()
-        number = self._uncommitted.clear()
-        self.unstored += number
-        self.stored.clear()
-        self._consumer.commit(notes, partial(self._keep, notes, number, self._acknowledge))
+        self._uncommitted.clear()
+        if notes.number:
+            self.unstored += notes.number
+            self.stored.clear()
+        self._consumer.commit(notes, partial(self._keep, notes, self._acknowledge))
 
     def commit_if_due(self, now: float) -> None:
         """Commit if enough waits, or for long enough."""
         if self._uncommitted.due(now):
             self.commit()
 
-    def _keep(self, notes: Acknowledgements, number: int, acknowledge: Acknowledge | None) -> None:
+    def _keep(self, notes: Acknowledgements, acknowledge: Acknowledge | None) -> None:
         """Acknowledge what is stored: the only place from which acknowledgements come."""
-        self.unstored -= number
+        self.unstored -= notes.number
         if acknowledge is not None and acknowledge == self._acknowledge:
             acknowledge(notes)
         if not self.unstored:

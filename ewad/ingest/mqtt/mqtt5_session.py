@@ -9,7 +9,7 @@ from ewad.ingest.mqtt.consumer import Consumer
 from ewad.ingest.mqtt.deliveries import Deliveries
 from ewad.ingest.mqtt.ledger import Ledger
 from ewad.ingest.mqtt.mqtt5_core import Accepted, ConnectionState, Ended, Event, Mqtt5Core
-from ewad.ingest.mqtt.pacing import BUSY_PACE_SECONDS, Pacing
+from ewad.ingest.mqtt.pacing import BUSY_PACE_SECONDS, HeldUp, Pacing
 from ewad.ingest.mqtt.session import (
     CLOSE_SECONDS,
     CONNECT_SECONDS,
@@ -20,8 +20,8 @@ from ewad.ingest.mqtt.session import (
 from ewad.ingest.mqtt.settings import ConnectionSettings, tls_context
 
 IDLE_SECONDS = 0.002  # no data for so long: the broker may be waiting for acknowledgements
-# Messages that may wait for the disk: as many as a broker has in flight at most, so that at QoS 1 it never
-# holds up the reading. At QoS 0 nothing else bounds them.
+# Acknowledgements that may wait for the disk: as many messages as a broker has in flight at most, so that
+# only one that sends more than was agreed holds up the reading. What needs none does not wait (Store.record).
 MAX_UNSTORED = 65535
 
 
@@ -38,6 +38,7 @@ class Mqtt5Session:
         self.settings = settings
         self.consumer = consumer
         self.bytes_received = 0
+        self.held_up = HeldUp(settings.url)
         self.ledger = Ledger(settings, consumer, clock, deliveries or Deliveries())
         self._tls = tls_context(settings)
         self._speaks_mqtt5 = False  # the broker has once accepted a connection
@@ -143,8 +144,10 @@ class Connection(asyncio.BufferedProtocol):
             return False
 
     def _resume(self) -> None:
-        if self._held_up():
-            self.core.not_reading(self._loop.time())
+        held_up, now = self._held_up(), self._loop.time()
+        self._session.held_up.note(held_up, now)
+        if held_up:
+            self.core.not_reading(now)
             self._resume_timer = self._loop.call_later(BUSY_PACE_SECONDS, self._resume)
         elif self.core.state is not ConnectionState.OVER:
             self._open_transport.resume_reading()
@@ -179,6 +182,7 @@ class Connection(asyncio.BufferedProtocol):
             case Subscribed():
                 self.subscribed.set_result(event)
             case Ended(error):
+                self._session.held_up.note(False, self._loop.time())
                 self._cancel_timers()
                 for future in (self.subscribed, self.ended):
                     if not future.done():

@@ -1,5 +1,9 @@
 """How long a connection rests after a read, so that messages gather and yet no broker waits in vain."""
 
+import logging
+
+log = logging.getLogger("ewad.ingest.mqtt")
+
 # A rest after each read gathers messages; without it a fast broker wakes the process per message (EWA + parse
 # cost 2.7 us per message instead of 1.3).
 QUIET_PACE_SECONDS = (
@@ -7,6 +11,8 @@ QUIET_PACE_SECONDS = (
 )
 BUSY_PACE_SECONDS = 0.002  # after reads this large a wake-up's cost is spread enough, and the kernel's
 BUSY_READ_BYTES = 64 * 1024  # receive buffer (128 KiB by default) mustn't fill during the rest
+HELD_UP_SECONDS = 1.0  # brokers' queues hold some 1,000 messages
+TOLD_AGAIN_SECONDS = 60.0
 # Data so soon after an acknowledgement are an answer to it.
 PROMPT_SECONDS = 0.010
 # Messages in flight: with as many for each rest of 12 ms a broker sends 2,600 messages/s. That a faster one
@@ -57,3 +63,39 @@ class Pacing:
             return 0.0
         busy = min(nbytes / BUSY_READ_BYTES, 1.0)
         return QUIET_PACE_SECONDS + busy * (BUSY_PACE_SECONDS - QUIET_PACE_SECONDS)
+
+
+class HeldUp:
+    """For how long nothing was read because the engine, the disk or a sink did not follow: `seconds`.
+
+    A broker keeps meanwhile what its queue holds, and drops the rest in silence: a warning tells of it, at
+    most once a minute. Times are seconds of one monotonic clock.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.seconds = 0.0
+        self._url = url
+        self._since: float | None = None  # of the present one
+        self._counted = 0.0  # up to when it is in `seconds`
+        self._told = float("-inf")
+
+    def note(self, held_up: bool, now: float) -> None:
+        """Note whether reading is held up at the moment."""
+        if self._since is not None:
+            self.seconds += now - self._counted
+        elif held_up:
+            self._since = now
+        self._counted = now
+        if not held_up:
+            self._since = None
+        elif self._since is not None and now - self._since >= HELD_UP_SECONDS:
+            self._tell(now)
+
+    def _tell(self, now: float) -> None:
+        if now - self._told >= TOLD_AGAIN_SECONDS:
+            self._told = now
+            log.warning(
+                'reading held up url=%s reason="the engine, the disk or a sink does not follow": '
+                "the broker may drop messages, and does at QoS 0",
+                self._url,
+            )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ewad.errors import SourceError
+from ewad.ingest.mqtt.pacing import HeldUp
 from ewad.ingest.mqtt.settings import ConnectionSettings
 
 CONNECT_SECONDS = 10.0  # name look-up, TCP, TLS, CONNACK and SUBACK together; a healthy broker needs < 1
@@ -39,6 +40,7 @@ class MqttSession(Protocol):
     """One client at one broker over many connections."""
 
     bytes_received: int
+    held_up: HeldUp
 
     async def receive(self, on_subscribed: Callable[[Subscribed], None]) -> None:
         """Connect, subscribe, hand messages on until the connection ends.

@@ -67,6 +67,7 @@ class MqttSource:
     ) -> None:
         self.connected = False
         self.reconnects = 0
+        self._held_up_before = 0.0  # seconds, of a source before this one
         self.status = f"connecting to {settings.url}"
         self._settings = settings
         self._tls_digests = tls_digests(settings)  # first: a file changed since differs
@@ -90,6 +91,16 @@ class MqttSource:
     def bytes_received(self) -> int:
         """Bytes read from the broker so far."""
         return self._session.bytes_received
+
+    @property
+    def held_up_seconds(self) -> float:
+        """For how long nothing was read because the engine, the disk or a sink did not follow."""
+        return self._held_up_before + self._session.held_up.seconds
+
+    def go_on_from(self, former: "MqttSource") -> None:
+        """Go on counting where another source of the same daemon ended."""
+        self.reconnects = former.reconnects
+        self._held_up_before = former.held_up_seconds
 
     async def run(self) -> None:
         """Hand messages to the consumer until cancelled; then commit, acknowledge and disconnect.

@@ -68,6 +68,7 @@ class Instruments:
         connected: Callable[[], bool],
         reconnects: Callable[[], int],
         reload_successful: Callable[[], bool],
+        held_up: Callable[[], float] = lambda: 0.0,
         repeated: Callable[[], int] = lambda: 0,
         examples: Callable[[], Mapping[str, Rejection]] = dict,
         absent: Callable[[], int] = lambda: 0,
@@ -91,6 +92,7 @@ class Instruments:
         self._forgotten = forgotten
         self._reconnects = reconnects
         self._reload_successful = reload_successful
+        self._held_up = held_up
         self._repeated = repeated
         self._examples = examples
         self._absent = absent
@@ -171,6 +173,12 @@ class Instruments:
         )
         yield GaugeMetricFamily("ewad_mqtt_connected", "Whether the broker is connected.", self.connected())
         yield CounterMetricFamily("ewad_mqtt_reconnects", "Connections after the first.", self._reconnects())
+        yield CounterMetricFamily(
+            "ewad_mqtt_held_up_seconds",
+            "Time in which nothing was read from the broker because the engine, the disk or a sink did not "
+            "follow: the broker drops what its queue does not hold.",
+            self._held_up(),
+        )
         yield CounterMetricFamily(
             "ewad_messages_redelivered",
             "Messages that the broker sent again and that had been counted before: not counted again.",

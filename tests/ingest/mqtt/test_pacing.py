@@ -2,7 +2,14 @@
 
 import pytest
 
-from ewad.ingest.mqtt.pacing import BUSY_PACE_SECONDS, MOST_UNRESTED, QUIET_PACE_SECONDS, SMALL_WINDOW, Pacing
+from ewad.ingest.mqtt.pacing import (
+    BUSY_PACE_SECONDS,
+    MOST_UNRESTED,
+    QUIET_PACE_SECONDS,
+    SMALL_WINDOW,
+    HeldUp,
+    Pacing,
+)
 
 IDLE, ANSWER = 0.002, 0.0005  # until a rest is known to have been in vain; from acknowledgement to data
 
@@ -67,3 +74,29 @@ def test_nothing_owed_or_more_to_read_means_a_rest():
     of_a_window_of_one(pacing, 100)
     pacing.acknowledged(5.0)
     assert pacing.seconds(30, 0, 5.0) > 0
+
+
+def test_the_time_in_which_reading_was_held_up_adds_up():
+    held_up = HeldUp("mqtt://a")
+    for now, held in [(0.0, False), (5.0, True), (5.5, True), (6.0, False), (9.0, False), (10.0, True)]:
+        held_up.note(held, now)
+    assert held_up.seconds == 1.0
+    held_up.note(True, 10.25)
+    assert held_up.seconds == 1.25
+
+
+def test_a_long_hold_up_is_told_at_most_once_a_minute(caplog):
+    held_up = HeldUp("mqtt://a")
+    told = []
+    for now, held in [
+        (0.0, True),
+        (0.9, True),
+        (1.1, True),
+        (5.0, True),
+        (6.0, False),
+        (50.0, True),
+        (62.0, True),
+    ]:
+        held_up.note(held, now)
+        told.append(caplog.text.count("reading held up url=mqtt://a"))
+    assert told == [0, 0, 1, 1, 1, 1, 2]

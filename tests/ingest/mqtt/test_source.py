@@ -4,7 +4,7 @@ import asyncio
 import logging
 import socket
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from random import Random
 from types import SimpleNamespace
@@ -24,6 +24,7 @@ from ewad.ingest.mqtt.source import (
     Subscription,
 )
 from tests.ingest.mqtt.peer import (
+    LIMIT_SECONDS,
     QOS1,
     QOS2,
     NoJitter,
@@ -608,3 +609,44 @@ async def test_nothing_listening_is_one_clear_sentence(keys: dict[str, str], unu
         await failed.wait()
     assert source.status == f"connection refused (127.0.0.1:{unused_tcp_port})"
     await stop(task)
+
+
+async def test_messages_of_qos_0_do_not_wait_for_the_disk_and_those_to_be_acknowledged_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(mqtt5_session, "MAX_UNSTORED", 10)
+    kept: list[Callable[[], None]] = []  # what is to be called when it is on the disk
+
+    async def script(peer: Peer) -> None:
+        await peer.accept()
+        for first in (0, 100):
+            await peer.send(*(publish(i, qos=mqtt5.QoS.AT_MOST_ONCE) for i in range(first, first + 100)))
+            await run.consumer.until_received(first + 100)
+        assert run.source.held_up_seconds == 0.0
+        await peer.send(*(publish(i) for i in range(200, 220)))
+        await run.consumer.until_received(220)
+        await peer.send(publish(220))  # after which the source looks at what waits
+        await until_held_up(0.0)
+        await peer.send(publish(221))
+        await until_held_up(run.source.held_up_seconds)
+        assert len(run.consumer.messages) == 221
+        released = len(kept)
+        for done in kept[:released]:
+            done()
+        assert [(await peer.receive()).packet_id for _ in range(20)] == list(range(201, 221))
+        await run.consumer.until_received(222)
+        for done in kept[released:]:  # a stop waits for them
+            done()
+
+    async def until_held_up(before: float) -> None:
+        """Wait until reading has been held up once more."""
+        async with asyncio.timeout(LIMIT_SECONDS):
+            while run.source.held_up_seconds <= before:  # noqa: ASYNC110 (it adds up a little at a time)
+                await asyncio.sleep(0.001)
+
+    async with session(script) as run:
+        take = run.consumer.commit
+        monkeypatch.setattr(
+            run.consumer, "commit", lambda notes, done: take(notes, lambda: kept.append(done))
+        )
+        await run.done()

@@ -27,6 +27,7 @@ def test_counts_are_read_where_they_live(openmetrics):
     assert found[("ewad_streams_forgotten_total",)] == 0
     assert found[("ewad_mqtt_connected",)] == 1
     assert found[("ewad_mqtt_reconnects_total",)] == 3
+    assert found[("ewad_mqtt_held_up_seconds_total",)] == 1.25
     assert found[("ewad_build_info", kernels.HOW, "1.2.3")] == 1
 
 
