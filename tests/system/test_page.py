@@ -150,18 +150,33 @@ async def test_the_forecast_is_drawn_beyond_now():
         assert f"forecast ahead {ahead[-1]['value']:.2f} °C" in said
 
 
-async def test_who_has_the_say_is_drawn_while_one_watches():
-    fragment = "#stream=site%2Foffice%2Ftemperature&group=temperature"
-    async with opened(fragment) as (world, page):
-        label = await page.until(
-            "[...document.querySelectorAll('canvas')].map((each) => each.getAttribute('aria-label'))"
-            ".find((text) => text?.startsWith('Chart: Who has the say'))"
-        )
+LABEL = (
+    "[...document.querySelectorAll('canvas')].filter((each) => each.clientHeight)"
+    ".map((each) => each.getAttribute('aria-label')).find((text) => text?.startsWith('Chart: {}'))"
+)
+
+
+async def test_how_a_model_learned_is_drawn_from_the_streams_first_sample_on():
+    """Before the page was opened: its first chart has what the API has kept since then."""
+    async with World(wave_engine(), ["celsius", None]) as world, browser() as page:
+        for start in range(0, 200, 20):
+            world.observe(WAVE[start : start + 20], at=1000.0 + start)
+            world.server.learning.look(world.engine, world.history.watched)
+        await page.open(f"{world.url}/#stream=site%2Foffice%2Ftemperature&group=temperature", 1200, 900)
+        label = await page.until(LABEL.format("Who has the say"))
         weights = world.engine.groups[0].forecaster.weights()[0, 0]
         experts = world.engine.groups[0].forecaster.settings.experts
         said = dict(part.rsplit(" ", 1) for part in label.split(". ", 1)[1].split(", "))
         assert list(said) == list(experts)
         np.testing.assert_allclose([float(said[name]) for name in experts], weights, atol=0.006)
+        for chart in ("Loss", "Learning rate", "Values inside their interval"):
+            assert await page.until(LABEL.format(chart))
+        await page.evaluate("document.querySelector('.quarters canvas').focus()")
+        for _ in range(12):
+            await page.call("Input.dispatchKeyEvent", type="keyDown", key="ArrowLeft")
+        expected = await page.evaluate("new Date(1019000).toLocaleString('en-GB')")
+        await page.until(f"document.querySelector('.quarters .readout').innerText.endsWith({expected!r})")
+        assert page.complaints == []
 
 
 async def test_an_anomaly_is_told_in_words():

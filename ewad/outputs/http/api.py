@@ -86,6 +86,12 @@ OPERATIONS: Final = (
         documents.History,
         (GROUP, _whole("points", "How many at the most.", 1, POINTS, POINTS)),
     ),
+    Operation(
+        "/streams/{stream}/learning",
+        "How the model of a stream has learned since the stream's first sample. Kept of the same streams.",
+        documents.Learning,
+        (GROUP,),
+    ),
     Operation("/streams/{stream}/forecast", "What is forecast of a stream.", documents.Curve, (GROUP,)),
     Operation(
         "/events",
@@ -121,6 +127,9 @@ class Api:
             "/streams": self._get_streams,
             "/streams/{stream}": partial(self._of_stream, lambda view, found, request: view.detail(found)),
             "/streams/{stream}/history": partial(self._of_stream, _history),
+            "/streams/{stream}/learning": partial(
+                self._of_stream, lambda view, found, request: view.learning(found)
+            ),
             "/streams/{stream}/forecast": partial(
                 self._of_stream, lambda view, found, request: view.curve(found)
             ),

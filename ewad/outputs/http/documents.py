@@ -141,6 +141,32 @@ class History(msgspec.Struct):
     anomaly: list[Number]
 
 
+class ExpertLearning(msgspec.Struct):
+    """One expert over time: lists as long as the times, empty where it has none.
+
+    weight: at the nearest horizon.  plateau: 1 where the loss had stopped falling.
+    """
+
+    name: str
+    weight: list[Number]
+    loss: list[Number]
+    learning_rate: list[Number]
+    plateau: list[Number]
+
+
+class Learning(msgspec.Struct):
+    """How the model of a stream has learned, from the stream's first sample in this process on.
+
+    time: of the stream's last sample before each record.  coverage: at the nearest horizon.
+    """
+
+    stream: str
+    group: str
+    time: list[float]
+    coverage: list[Number]
+    experts: list[ExpertLearning]
+
+
 class Ahead(msgspec.Struct):
     """One point of a forecast curve. time: null while the typical interval of the samples is not known."""
 

@@ -148,6 +148,11 @@ class PointHistory:
         self._looked.pop(key, None)
         self._looked[key] = None
 
+    @property
+    def watched(self) -> list[tuple[int, str]]:
+        """Group and name of all streams whose points are kept."""
+        return list(self._looked)
+
     def points(self, group: int, name: str) -> Points | None:
         """Return the points of a stream, None if it is not watched."""
         if group >= len(self._watches) or name not in self._watches[group].rings:

@@ -25,6 +25,7 @@ from ewad.outputs.http.access import Gate, TooManyGuesses
 from ewad.outputs.http.actions import BODY_BYTES, Actor, Allowed, Desk
 from ewad.outputs.http.api import Api
 from ewad.outputs.http.history import PointHistory
+from ewad.outputs.http.learning import LOOK_SECONDS, LearningHistory
 from ewad.outputs.http.listening import Listener
 from ewad.outputs.http.readers import Readers
 from ewad.outputs.http.view import View
@@ -108,7 +109,8 @@ class HttpServer:
         self._runner: web.AppRunner | None = None
         self._listener: Listener | None = None
         self._readers = Readers()
-        self._watching: asyncio.Task[None] | None = None
+        self.learning = LearningHistory()
+        self._watching: list[asyncio.Task[None]] = []
 
     async def start(self) -> list[tuple[str, int]]:
         """Listen; return the actual addresses (host, port). Raises ConfigError when that can't be."""
@@ -132,11 +134,15 @@ class HttpServer:
             await runner.cleanup()
             raise ConfigError(f"http.listen: {_why_not(error, *self._listen)}") from error
         self._runner, self._listener = runner, listener
-        self._watching = asyncio.create_task(self._readers.run(), name="http readers")
+        self._watching = [
+            asyncio.create_task(self._readers.run(), name="http readers"),
+            asyncio.create_task(self._learn(), name="http learning"),
+        ]
         return addresses
 
     def go_on_from(self, earlier: HttpServer) -> None:
-        """Know who was known to another server."""
+        """Know who and what was known to another server."""
+        self.learning = earlier.learning
         if self._gate is not None and earlier._gate is not None:
             self._gate.go_on_from(earlier._gate)
 
@@ -147,9 +153,10 @@ class HttpServer:
     async def stop(self) -> None:
         """Stop listening and end all connections, at once or nearly so."""
         runner, self._runner = self._runner, None
-        if runner is None or self._listener is None or self._watching is None:
+        if runner is None or self._listener is None:
             return
-        self._watching.cancel()
+        for task in self._watching:
+            task.cancel()
         self._desk.end()
         await self._listener.stop()
         await runner.cleanup()
@@ -203,7 +210,14 @@ class HttpServer:
             units,
             self._history,
             self._clock,
+            self.learning,
         )
+
+    async def _learn(self) -> None:
+        """Look again and again at how the models of watched streams stand."""
+        while True:
+            self.learning.look(self._engine, self._history.watched)
+            await asyncio.sleep(LOOK_SECONDS)
 
     def _status(self) -> documents.Status:
         return self._instruments.status(self._not_ready())

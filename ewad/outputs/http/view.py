@@ -15,6 +15,7 @@ from ewad.outputs.ahead import times_ahead, usual
 from ewad.outputs.http import documents
 from ewad.outputs.http.documents import Number
 from ewad.outputs.http.history import PointHistory, Points
+from ewad.outputs.http.learning import LearningHistory
 from ewad.outputs.registry import QUANTITIES, Labels
 from ewad.outputs.text import utf8
 
@@ -51,8 +52,10 @@ class View:
         units: Sequence[str | None],
         history: PointHistory,
         clock: Callable[[], float],
+        learning: LearningHistory | None = None,
     ) -> None:
         self._clock = clock
+        self._learning = learning or LearningHistory()
         self._engine = engine
         self._shown = shown
         self._units = units
@@ -154,6 +157,10 @@ class View:
             upper=_numbers(upper[tail]),
             anomaly=_numbers(_anomaly(value, forecast, lower, upper)[tail]),
         )
+
+    def learning(self, found: FoundStream) -> documents.Learning:
+        """Return how the model of a stream has learned."""
+        return self._learning.of(self._engine.groups[found.group].name, found.name)
 
     def curve(self, found: FoundStream) -> documents.Curve:
         """Return what is forecast of a stream, with the times that the forecasts are for."""

@@ -2,11 +2,12 @@
 
 import { follow, get, pathOf } from "./api.js";
 import { breakable, facts, make, say, table } from "./dom.js";
+import { Learned } from "./learned.js";
 import { Panel } from "./panel.js";
-import { COLOURS, seriesOf, tail } from "./series.js";
+import { seriesOf, tail } from "./series.js";
 import { ago, crossing, number, span, story, unitOf, unusual, window, worth, worthAlone } from "./text.js";
 
-const POINTS = 720, DETAIL_MS = 5000, SOON_MS = 1500;
+const POINTS = 720, DETAIL_MS = 5000;
 const SPANS = [60, 240, POINTS]; // points that the chart shows, unless zoomed
 
 /** Show a stream in an element; return what ends that. */
@@ -26,11 +27,13 @@ export function showStream(main, name, group) {
 
   async function load() {
     try {
-      const [detail, points, ahead] = await Promise.all([
-        get(pathOf(name), where), get(pathOf(name, "/history"), { ...where, points: POINTS }), get(pathOf(name, "/forecast"), where)]);
+      const [detail, points, ahead, learning] = await Promise.all([
+        get(pathOf(name), where), get(pathOf(name, "/history"), { ...where, points: POINTS }), get(pathOf(name, "/forecast"), where),
+        get(pathOf(name, "/learning"), where)]);
       if (closed) return;
       history = points;
       curve = ahead;
+      learned.begin(learning, detail.model?.interval ?? null);
       showDetail(detail);
       draw();
       unfollow();
@@ -39,7 +42,7 @@ export function showStream(main, name, group) {
       if (!closed) { numbers.replaceChildren(make("p", {}, `This stream can't be read: ${error.message}`)); timer = setTimeout(load, DETAIL_MS); }
       return;
     }
-    timer = setTimeout(refresh, SOON_MS); // what is drawn while one watches wants two points
+    timer = setTimeout(refresh, DETAIL_MS);
   }
 
   async function refresh() {
@@ -113,7 +116,7 @@ export function showStream(main, name, group) {
     interval = of?.interval ?? null;
     showNumbers(detail.now);
     if (!of) { model.replaceChildren(); return; }
-    learned.add(of);
+    learned.add(detail.now, of);
     const nearest = String(of.horizons[0]);
     const bars = of.experts.filter((each) => nearest in each.weights).flatMap((each) => bar(each.name, each.weights[nearest] ?? 0));
     const learning = of.experts.filter((each) => each.learning_rate !== null);
@@ -138,40 +141,6 @@ function bar(name, share) {
   const filled = make("span");
   filled.style.width = `${100 * share}%`;
   return [make("span", {}, name), make("span", { class: "bar", role: "meter", "aria-label": `Weight of ${name}`, "aria-valuemin": 0, "aria-valuemax": 1, "aria-valuenow": share.toFixed(3) }, filled), make("span", { class: "small number" }, `${Math.round(share * 100)} %`)];
-}
-
-/** Who had the say, and what learning cost, since the page of a stream was opened: the daemon keeps neither. */
-class Learned {
-  constructor() {
-    this.time = [];
-    this.weights = new Map();
-    this.losses = new Map();
-    this.element = make("div", { class: "card", hidden: true });
-    this.charts = [["Who has the say, while you watch", this.weights], ["Loss, while you watch", this.losses]].map(([title, kept]) => {
-      const panel = new Panel({ low: true, write: number, hint: "" });
-      this.element.append(make("h3", {}, title), panel.element);
-      return [title, kept, panel];
-    });
-  }
-
-  add(model) {
-    const nearest = String(model.horizons[0]);
-    this.time = [...this.time, Date.now() / 1000].slice(-POINTS);
-    const keep = (kept, name, value) => kept.set(name, [...(kept.get(name) ?? []), value].slice(-POINTS));
-    for (const each of model.experts) {
-      if (nearest in each.weights) keep(this.weights, each.name, each.weights[nearest]);
-      if (each.loss !== null || this.losses.has(each.name)) keep(this.losses, each.name, each.loss);
-    }
-    this.element.hidden = this.time.length < 2;
-    if (!this.element.hidden) for (const each of this.charts) this.draw(...each);
-  }
-
-  draw(title, kept, panel) {
-    const series = [...kept].map(([name, value], i) => ({ name, time: this.time.slice(-value.length), value, colour: COLOURS[i % COLOURS.length], width: 2 }));
-    panel.show(series, `Chart: ${title}. ${series.map((each) => `${each.name} ${number(each.value[each.value.length - 1])}`).join(", ")}`);
-  }
-
-  close() { for (const [, , panel] of this.charts) panel.close(); }
 }
 
 function explanation() {
