@@ -52,8 +52,9 @@ package: $(INSTALLED)
 demo: $(RUNNING)
 	@$(BIN)/ewad demo $(ARGS)
 
-# worksteal: the longest tests are in a few files
-PARALLEL := -n auto --maxprocesses 8 --dist worksteal
+# Twice as many as cores: tests of the system wait half of their time. worksteal: the longest are in a few files
+CORES := $(shell getconf _NPROCESSORS_ONLN)
+PARALLEL := -n $(shell expr 2 '*' $(CORES)) --maxprocesses 8 --dist worksteal
 
 test: $(INSTALLED)
 	$(BIN)/python $(MEASURED) -m pytest $(PARALLEL) -m "not slow" $(ARGS)

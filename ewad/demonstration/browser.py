@@ -121,31 +121,52 @@ class Tab:
 
 @asynccontextmanager
 async def browser() -> AsyncIterator[Tab]:
-    """Start Chromium with one empty tab; end it afterwards. Raises ConfigError where it is not installed."""
-    path = chromium()
-    if path is None:
-        raise ConfigError("pictures of the page need Chromium, which is not installed")
+    """Yield an empty tab of a Chromium started for it. Raises ConfigError where there is none."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        process = await asyncio.create_subprocess_exec(
-            *(path, *FLAGS, f"--user-data-dir={folder}", "about:blank"),
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-        )
+        quiet = asyncio.subprocess.DEVNULL
+        process = await asyncio.create_subprocess_exec(*command(folder), stdout=quiet, stderr=quiet)
         try:
-            async with aiohttp.ClientSession() as session:
-                words = process.stderr
-                assert words is not None  # noqa: S101 (it is a pipe)
-                async with asyncio.timeout(START_SECONDS):
-                    address = await _tab(session, words)
-                drain = asyncio.create_task(words.read(), name="chromium's words")
-                async with session.ws_connect(address, max_msg_size=0) as socket:
-                    tab = Tab(socket)
-                    yield tab
-                    tab.close()
-                drain.cancel()
+            async with asyncio.timeout(START_SECONDS):
+                while (port := listening(folder)) is None:
+                    if process.returncode is not None:
+                        raise SourceError("chromium ended at its start")
+                    await asyncio.sleep(POLL_SECONDS)
+            async with new_tab(port) as tab:
+                yield tab
         finally:
-            process.terminate()
+            if process.returncode is None:
+                process.terminate()
             await process.wait()
+
+
+def command(folder: str) -> tuple[str, ...]:
+    """Return what starts Chromium with a folder of its own. Raises ConfigError where it is not installed."""
+    if (path := chromium()) is None:
+        raise ConfigError("pictures of the page need Chromium, which is not installed")
+    return path, *FLAGS, f"--user-data-dir={folder}", "about:blank"
+
+
+def listening(folder: str) -> int | None:
+    """Return the port of the debugging protocol, None until Chromium has written it into its folder."""
+    try:
+        return int((Path(folder) / "DevToolsActivePort").read_text().split()[0])
+    except (FileNotFoundError, IndexError):  # not there, or empty
+        return None
+
+
+@asynccontextmanager
+async def new_tab(port: int) -> AsyncIterator[Tab]:
+    """Open an empty tab of a running Chromium, and close it afterwards."""
+    here = f"http://127.0.0.1:{port}/json"
+    async with aiohttp.ClientSession() as session:
+        async with session.put(f"{here}/new?about:blank") as response:
+            target: dict[str, str] = await response.json()
+        async with session.ws_connect(target["webSocketDebuggerUrl"], max_msg_size=0) as socket:
+            tab = Tab(socket)
+            yield tab
+            tab.close()
+        async with session.get(f"{here}/close/{target['id']}"):
+            pass
 
 
 async def record(page: str, folder: Path, pictures: dict[str, tuple[str, str, int, int]]) -> list[Path]:
@@ -167,14 +188,3 @@ async def record(page: str, folder: Path, pictures: dict[str, tuple[str, str, in
             drawn.append(folder / f"{name}.png")
             await asyncio.to_thread(drawn[-1].write_bytes, await tab.screenshot())
     return drawn
-
-
-async def _tab(session: aiohttp.ClientSession, words: asyncio.StreamReader) -> str:
-    """Return the address of the one tab, once Chromium has said where it listens."""
-    while b"DevTools listening on" not in (line := await words.readline()):
-        if not line:
-            raise SourceError("chromium ended at its start")
-    port = line.decode().split("://")[1].split("/")[0].split(":")[1]
-    async with session.get(f"http://127.0.0.1:{port}/json/list") as response:
-        tabs: list[dict[str, str]] = await response.json()
-    return next(tab["webSocketDebuggerUrl"] for tab in tabs if tab["type"] == "page")

@@ -179,6 +179,7 @@ def test_the_demo_shows_loss_and_learning_rate_at_work_and_serves_them() -> None
         assert gone(broker)
 
 
+@pytest.mark.slow
 def test_the_demo_draws_pictures_of_the_page_and_ends(tmp_path) -> None:
     require_chromium()
     with demo("--record", str(tmp_path / "pictures")) as process:

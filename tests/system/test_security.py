@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.console import ewad
 from tests.system import daemon as daemons
 from tests.system import mosquitto
 from tests.system.certificates import make_certificates
-from tests.system.daemon import ewad
 from tests.system.polling import until
 from tests.system.prometheus import scraping
 

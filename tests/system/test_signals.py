@@ -34,7 +34,7 @@ level = "debug"
 """
 # The first line that the interpreter says after the signals are taken, and a late one.
 TAKEN, RUNNING = "ewad.daemon.signals", "INFO ewad.ingest.mqtt connected"
-MOMENTS = 12  # for each signal
+FEW, MANY = 3, pytest.param(20, marks=pytest.mark.slow)  # moments of a signal
 SEED = 20260
 
 
@@ -99,7 +99,7 @@ def config(tmp_path: Path) -> Iterator[Path]:
         yield path
 
 
-def moments(config: Path, number: signal.Signals) -> list[int]:
+def moments(config: Path, number: signal.Signals, count: int) -> list[int]:
     """Return how many lines after TAKEN the signal is to come: spread over all that a start says."""
     with starting(config) as daemon:
         taken = daemon.wait_for(TAKEN)
@@ -107,12 +107,13 @@ def moments(config: Path, number: signal.Signals) -> list[int]:
         daemon.process.send_signal(signal.SIGTERM)
         assert daemon.end() == 0
     random_number = random.Random(f"{SEED} {number.name}")
-    return [1, running - taken, *random_number.choices(range(1, running - taken), k=MOMENTS - 2)]
+    return [1, running - taken, *random_number.choices(range(1, running - taken), k=count - 2)]
 
 
+@pytest.mark.parametrize("count", [FEW, MANY])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_stop_at_any_moment_ends_with_status_0(config: Path, number: signal.Signals) -> None:
-    for moment in moments(config, number):
+def test_a_stop_at_any_moment_ends_with_status_0(config: Path, number: signal.Signals, count: int) -> None:
+    for moment in moments(config, number, count):
         with starting(config) as daemon:
             daemon.wait_for(TAKEN, moment)
             daemon.process.send_signal(number)
@@ -121,8 +122,9 @@ def test_a_stop_at_any_moment_ends_with_status_0(config: Path, number: signal.Si
             assert "rror" not in daemon.said
 
 
-def test_a_hangup_at_any_moment_ends_nothing(config: Path) -> None:
-    for moment in moments(config, signal.SIGHUP):
+@pytest.mark.parametrize("count", [FEW, MANY])
+def test_a_hangup_at_any_moment_ends_nothing(config: Path, count: int) -> None:
+    for moment in moments(config, signal.SIGHUP, count):
         with starting(config) as daemon:
             daemon.wait_for(TAKEN, moment)
             daemon.process.send_signal(signal.SIGHUP)
