@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ewad import config
 from ewad.commands.file_options import explain_files, file_options, further, history, taken, with_section
 from ewad.commands.options import CONFIG, JSONL, default_config, settings_of, stream_options
-from ewad.commands.sources import FileSamples, Messages, check_topics
+from ewad.commands.sources import FileSamples, Messages, check_topics, missing_inputs
 from ewad.config import Settings
 from ewad.config.syntax import counted, mask_url, parse_url
 from ewad.daemon.parts import new_engine, session_of
@@ -314,6 +314,7 @@ class Replay:
         left_out = {"out of order": late, "past limits.max_streams": self.refused}
         left_out |= {"that the state file has already": self.known}
         left_out |= {reason: n for reason, n in self.intake.rejected.items() if n}
+        lines += missing_inputs(engine)
         return lines + [f"left out: {n:,} {reason}" for reason, n in left_out.items() if n]
 
 

@@ -151,12 +151,14 @@ def checked(parse: Callable[[str], Any], words: str) -> Kind:
     return Kind(take, words, {"type": "string", "minLength": 1})
 
 
-def list_of(kind: Kind, *, repeats: bool = False) -> Kind:
-    """Take a list of one or more values, different ones unless it may have repeats, as a tuple."""
+def list_of(kind: Kind, *, repeats: bool = False, most: int | None = None) -> Kind:
+    """Take a list of one or more values, at most so many, as a tuple: each once unless it may repeat."""
 
     def take(value: Any) -> tuple[Any, ...]:
         if not isinstance(value, list) or not value:
             raise fail(f"expected a list of one or more, got {shown(value) if value else 'an empty list'}")
+        if most is not None and len(value) > most:
+            raise fail(f"expected at most {most}, got {len(value)}")
         items = each((index, partial(kind, item)) for index, item in enumerate(value))
         seen: set[Any] = set()
         for index, item in enumerate(items):
@@ -166,6 +168,7 @@ def list_of(kind: Kind, *, repeats: bool = False) -> Kind:
         return tuple(items)
 
     schema = {"type": "array", "items": kind.schema, "minItems": 1}
+    schema |= {} if most is None else {"maxItems": most}
 
     def written(items: tuple[Any, ...]) -> list[Any] | None:
         return [kind.write(item) for item in items] or None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -12,13 +13,15 @@ from ewad.config.checks import fail
 from ewad.config.kinds import Kind
 from ewad.config.options import DocumentPlace, Option, Table, options_of
 from ewad.config.payloads import TIME_ZONE
+from ewad.config.syntax import quoted
 from ewad.engine import MAX_HELD, ModelSettings
-from ewad.engine.settings import auto
-from ewad.numeric.experts import EXPERTS, STACK
+from ewad.engine.settings import auto, with_inputs
+from ewad.numeric.experts import EXPERTS, INPUTS, STACK
 from ewad.numeric.local_time import LocalCalendar, holidays_of
 from ewad.numeric.optimizers import OPTIMIZERS, Optimizer
 from ewad.numeric.schedules import SCHEDULES, Schedule
 
+MOST_INPUTS = 8  # each costs ten features, whose regression takes the square of their number
 AUTO = "auto"  # a model that every [[stream]] block may name
 
 
@@ -62,6 +65,14 @@ def _seasons(value: Any) -> tuple[float, ...]:
     return seasons
 
 
+def _input(name: str) -> None:
+    """Raise ValueError unless it is a name of a stream."""
+    rest = re.sub(r"\{[a-zA-Z_][a-zA-Z0-9_]*\}", "x", name)
+    if not name or set(rest) & set("+#{}\0"):
+        expected = 'expected the name of a stream, such as "weather/{room}/outdoor", without + and #'
+        raise ValueError(f"{expected}, got {quoted(name)}")
+
+
 def _calendar(value: Any) -> LocalCalendar:
     if not isinstance(value, dict):
         raise fail(f'expected a table such as {{ time_zone = "Europe/Berlin" }}, got {checks.shown(value)}')
@@ -98,8 +109,10 @@ CALENDAR = Kind(
     },
     _written_calendar,
 )
+INPUT = kinds.checked(_input, "name of a stream, which may have labels in braces")
 SEASON_LIST = kinds.list_of(kinds.duration("1s", "3660d"))
 SEASONS = dataclasses.replace(SEASON_LIST, take=_seasons)
+INPUT_LIST = kinds.list_of(INPUT, most=MOST_INPUTS)
 HORIZON_LIST = kinds.one_or_list_of(kinds.integer(1, 1000))
 HORIZONS = dataclasses.replace(HORIZON_LIST, take=_horizons)
 SCHEDULE = Kind(_schedule, 'table { kind = "...", ... }', _schedule_schema(), _written_schedule)
@@ -161,6 +174,15 @@ FURTHER: dict[str, list[Option]] = {
             "The place whose local time, with its changes, days and weeks follow; a holiday there is like a"
             " Sunday. Without it they are those of UTC.",
             example={"time_zone": "Europe/Berlin", "holidays": "DE"},
+            since="0.2.0",
+        )
+    ],
+    "inputs": [
+        Option(
+            INPUT_LIST,
+            "Streams of the same block whose last values help to forecast the others, by name, which may have"
+            " labels in braces.",
+            example=["weather/{room}/outdoor"],
             since="0.2.0",
         )
     ],
@@ -227,9 +249,13 @@ def _model(name: str, place: DocumentPlace, values: dict[str, Any]) -> ModelSett
     own = {field.name for field in dataclasses.fields(optimizer)}
     used = {key: value for key, value in constants.items() if key in own}
     values["optimizer"] = dataclasses.replace(optimizer, **used)
+    if "inputs" in values and "experts" in values:
+        values["experts"] = with_inputs(values["experts"])
     model = ModelSettings(name, **values) if "experts" in values else auto(name, **values)
     if "seasonal" in model.experts and model.features != "full":
         raise fail('expected features = "full" beside "seasonal", got "lags"', "experts")
+    if INPUTS in model.experts and not model.inputs:
+        raise fail('needs inputs in the same table, such as inputs = ["outdoor/temperature"]', "experts")
     if model.season is not None and model.seasons:
         raise fail("expected season or seasons, got both", "seasons")
     if STACK in model.experts[:-1]:

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ewad.engine.inputs import LAGS, N_OF_INPUT
 from ewad.engine.settings import ModelSettings
 from ewad.kernels.features import FeaturesKernel
 from ewad.kernels.memory import Floats, Integers
 from ewad.kernels.sample import Sample
+from ewad.numeric.experts import INPUTS, SEASONAL
 from ewad.numeric.rows import Part, RowState
 from ewad.numeric.seasons import Seasons
 
@@ -46,17 +48,25 @@ def n_features(lags: int, features: str) -> int:
     return lags if features == "lags" else lags + _N_SEEN
 
 
-def columns(settings: ModelSettings, seasonal: bool) -> Columns:
-    """Return the columns of the seasonal expert, or of the others."""
-    if seasonal:
-        return Columns(2 + max(0, settings.lags - _SEASONAL_LAGS), settings.lags + _N_CONTEXT + _N_CROSSED)
+def columns(settings: ModelSettings, expert: str) -> Columns:
+    """Return the columns that an expert sees."""
+    behind = first_input(settings)
+    first = 2 if settings.features == "full" else 0  # of the lags
+    if expert == SEASONAL:
+        return Columns(first + max(0, settings.lags - _SEASONAL_LAGS), behind)
+    if expert == INPUTS:  # of its own lags the newest, and all that stands behind them
+        return Columns(first + max(0, settings.lags - LAGS), behind + N_OF_INPUT * len(settings.inputs))
     return Columns(0, n_features(settings.lags, settings.features))
+
+
+def first_input(settings: ModelSettings) -> int:
+    """Return the first column of the inputs: behind all that is the stream's own."""
+    return settings.lags + (_N_CONTEXT + _N_CROSSED if settings.features == "full" else 0)
 
 
 def sample_of(settings: ModelSettings) -> Sample:
     """Return room for a sample of such a model."""
-    full = settings.features == "full"
-    n_features = settings.lags + (_N_CONTEXT + _N_CROSSED if full else 0)
+    n_features = first_input(settings) + N_OF_INPUT * len(settings.inputs)
     return Sample(n_features, len(settings.horizons), len(settings.experts))
 
 

@@ -7,7 +7,8 @@ import math
 import numpy as np
 
 from ewad.engine.batch import Forecasts
-from ewad.engine.features import Columns, Features, columns, sample_of
+from ewad.engine.features import Features, columns, first_input, sample_of
+from ewad.engine.inputs import Inputs
 from ewad.engine.learner import Learner
 from ewad.engine.recursive_learner import RecursiveLearner, StreamExpert
 from ewad.engine.settings import ModelSettings
@@ -65,6 +66,10 @@ class GroupForecaster(RowState):
         self.calendar = None if settings.calendar is None else settings.calendar.kernel()
         self.scale = RobustScale(n_streams)
         self.features = Features(settings, n_streams)
+        self.inputs: Inputs | None = None
+        if settings.inputs:
+            first, ahead = first_input(settings), max(settings.horizons)
+            self.inputs = Inputs(settings.inputs, first, ahead, n_streams)
         self.hedge: Hedge | None = None
         self.calibration: Calibration | None = None
         if len(settings.experts) > 1:
@@ -86,7 +91,7 @@ class GroupForecaster(RowState):
     def _expert(self, name: str) -> Expert:
         """Return the kernel of an expert; what owns rows becomes one of the learners."""
         settings, n = self.settings, len(self.horizons)
-        n_models, sees = 1 if self.shared else self.n_rows, self._columns(name)
+        n_models, sees = 1 if self.shared else self.n_rows, columns(settings, name)
         if name == "persistence":
             return PersistenceKernel(n)
         if name == "seasonal_naive" and self.features.seasons is not None:
@@ -120,6 +125,7 @@ class GroupForecaster(RowState):
             None if self.intervals is None else self.intervals.step,
             None if grid is None else grid.step,
             self.calendar,
+            None if self.inputs is None else self.inputs.step,
         )
         max_gap = self.settings.max_gap_seconds
         return ForecasterKernel(
@@ -139,6 +145,8 @@ class GroupForecaster(RowState):
         parts += [self.pending.part("pending", layout, n_rows, "forecasts")]
         if self.slots is not None:
             parts += self.slots.parts(self.settings.periods, self.settings.grid, layout, n_rows)
+        if self.inputs is not None:
+            parts += self.inputs.parts(f"{self.settings.inputs}, {self.settings.grid}", n_rows)
         if self.hedge is not None:
             parts += [self.hedge.part("track record", layout, n_rows)]
         if self.calibration is not None:
@@ -183,7 +191,14 @@ class GroupForecaster(RowState):
 
     def _owners(self) -> list[RowState]:
         """Return all other owners of rows that are streams."""
-        others = (self.slots, self.features.seasons, self.hedge, self.calibration, self.intervals)
+        others = (
+            self.slots,
+            self.inputs,
+            self.features.seasons,
+            self.hedge,
+            self.calibration,
+            self.intervals,
+        )
         owners: list[RowState] = [self.scale, self.features, self.pending]
         owners += [owner for owner in others if owner is not None]
         return owners + [learner for learner in self.learners.values() if self._of_streams(learner)]
@@ -224,6 +239,3 @@ class GroupForecaster(RowState):
     def coverage(self) -> Floats:
         """Return the share of values inside their intervals, (n_streams, n_horizons); NaN without any."""
         return np.full_like(self.lower, np.nan) if self.intervals is None else self.intervals.coverage()
-
-    def _columns(self, name: str) -> Columns:
-        return columns(self.settings, seasonal=name == "seasonal")

@@ -24,6 +24,8 @@ from ewad.numeric.rows import MIN_ROWS, Part, Removal, RowState
 
 # Squares of values must not overflow; the kernel has the same limit.
 VALUE_LIMIT = 1e150
+# After so many samples of a stream an input that has not come yet is told of.
+PATIENCE = 100
 UNKNOWN_ROW = -2  # what the kernel says
 
 Labels = tuple[tuple[str, str], ...]
@@ -202,6 +204,18 @@ class Group(RowState):
         seconds = self.rests.usual_step()[rows] if model.every_seconds is None else model.every_seconds
         return Crossing(*(steps * seconds for steps in found))
 
+    def missing_inputs(self) -> list[str]:
+        """Return the inputs that no stream of the group is, though others have waited for some samples."""
+        inputs = None if self.forecaster is None else self.forecaster.inputs
+        if inputs is None:
+            return []
+        inputs.link(self.streams)
+        return [
+            name
+            for name, waiting in inputs.missing.items()
+            if any(self.count[row] >= PATIENCE for row, _ in waiting)
+        ]
+
     def mark_normal(self, row: int) -> None:
         """End the anomaly of a stream: its score is 0 until its next sample."""
         self.anomalies.end(row)
@@ -230,6 +244,8 @@ class Group(RowState):
         return value if self.settings.period is None else value % self.settings.period
 
     def _take(self, batch: Batch) -> Results:
+        if self.forecaster is not None and self.forecaster.inputs is not None:
+            self.forecaster.inputs.link(self.streams)
         n, width = len(batch), self._width
         accepted, found = np.empty(n, dtype=np.int64), np.empty((n, width))
         arrival = math.nan if batch.arrival is None else batch.arrival

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from ewad.numeric.anomaly import AnomalyPolicy
 from ewad.numeric.averages import ByCount, Decay
 from ewad.numeric.crossing import Threshold
-from ewad.numeric.experts import GRADIENT_EXPERTS, NEAR, STACK
+from ewad.numeric.experts import GRADIENT_EXPERTS, INPUTS, NEAR, STACK
 from ewad.numeric.local_time import LocalCalendar
 from ewad.numeric.optimizers import Adam, Optimizer
 from ewad.numeric.schedules import Constant, InverseTime, Schedule
@@ -28,6 +28,7 @@ class ModelSettings:
     features: what they see: "lags" alone, or "full": averages, level and calendar too (engine/features.py).
     season: samples a season, for the seasonal experts; None: a day's, or of daily samples a week's.
     seasons: what the stack remembers, in seconds, ascending; (): the season, or what is found.
+    inputs: names of streams of the same block, which may hold labels of the stream that they are inputs of.
     calendar: of the place whose days and weeks count; None: UTC's, without holidays.
     interval: the coverage of prediction intervals; None: there are none.
     every_seconds, resample: lags and horizons count intervals of a regular grid, see ewad.numeric.grid.
@@ -56,6 +57,7 @@ class ModelSettings:
         "Samples a season, for the seasonal experts; without it a day's, or a week's of daily values.",
     ] = None
     seasons: tuple[float, ...] = ()
+    inputs: tuple[str, ...] = ()
     calendar: LocalCalendar | None = None
     interval: Annotated[
         float | None, "(0, 1)", "The coverage of the prediction intervals; without it there are none."
@@ -111,6 +113,7 @@ class ModelSettings:
         layout += f", features={self.features}" if self.features != "lags" else ""
         layout += "" if self.season is None else f", season={self.season}"
         layout += f", seasons={self.seasons}" if self.seasons else ""
+        layout += f", inputs={self.inputs}" if INPUTS in expert else ""
         return layout if self.calendar is None else f"{layout}, {self.calendar}"
 
     @property
@@ -135,6 +138,8 @@ def auto(name: str, **chosen: Any) -> ModelSettings:
     experts.append("seasonal_naive")
     if len(chosen.get("horizons", (1,))) > 1:
         experts.append(NEAR)
+    if chosen.get("inputs"):
+        experts.append(INPUTS)
     experts.append(STACK)
     own: dict[str, Any] = {
         "share": "stream",
@@ -147,6 +152,14 @@ def auto(name: str, **chosen: Any) -> ModelSettings:
         "schedule": Constant(),
     }
     return ModelSettings(name, **{**own, **chosen})
+
+
+def with_inputs(experts: tuple[str, ...]) -> tuple[str, ...]:
+    """Return experts with the one that sees other streams: last, but for the stack, which hears it."""
+    if INPUTS in experts:
+        return experts
+    end = len(experts) - (experts[-1] == STACK)
+    return (*experts[:end], INPUTS, *experts[end:])
 
 
 @dataclass(frozen=True, slots=True)

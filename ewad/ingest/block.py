@@ -8,6 +8,7 @@ import numpy as np
 
 from ewad.config.settings import StreamSettings
 from ewad.engine import Batch
+from ewad.engine.group import Group
 from ewad.ingest.counters import Counters
 from ewad.ingest.formats.records import Key, PayloadReader
 from ewad.ingest.formats.table import FORMATS
@@ -153,6 +154,17 @@ class StreamBlock:
             self.spans[:1] = [(count - taken, arrival)] if taken < count else []
             n -= taken
             yield taken, arrival
+
+    def is_copy(self, group: Group, row: int, value: float, time: float | None) -> bool:
+        """Return whether the stream's last sample is this one, sent again from the broker's store."""
+        last = self.latest(row)
+        if last is None:
+            if not group.count[row]:
+                return False
+            last = group.told(row), float(group.time[row])
+            value = group.on_circle(self.scaled(value))
+        same_time = time is None or last[1] is None or time <= last[1]
+        return value == last[0] and same_time
 
     def latest(self, row: int) -> tuple[float, float | None] | None:
         """Return value and time of the stream's last sample that waits, None if none does.

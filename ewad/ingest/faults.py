@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from ewad.config.syntax import quoted
+from ewad.engine.group import Group
 from ewad.errors import DecodeError
 from ewad.ingest.block import StreamBlock
 from ewad.ingest.formats.reasons import REASONS
@@ -36,6 +38,7 @@ class Faults:
         self.last: dict[str, Rejection] = {}
         self._absent_logged: set[str] = set()
         self._late_logged: set[str] = set()
+        self._inputs_logged: set[tuple[str, str]] = set()
         self._limits_logged: set[str] = set()
 
     def go_on_from(self, other: Faults) -> None:
@@ -44,6 +47,7 @@ class Faults:
         self.last.update(other.last)
         self._absent_logged |= other._absent_logged
         self._late_logged |= other._late_logged
+        self._inputs_logged |= other._inputs_logged
 
     def reject(self, topic: str, block: StreamBlock | None, error: DecodeError) -> None:
         """Count a message under its reason; the first one is a warning without the payload."""
@@ -102,6 +106,19 @@ class Faults:
             ),
             extra=BOUNDED,
         )
+
+    def note_missing_inputs(self, groups: Sequence[Group]) -> None:
+        """Say once of each input that no stream of its group has its name."""
+        missing = ((group.name, name) for group in groups for name in group.missing_inputs())
+        for block, name in (each for each in missing if each not in self._inputs_logged):
+            self._inputs_logged.add((block, name))
+            log.warning(
+                "input missing block=%s input=%s why=%s",
+                quoted(block),
+                quoted(name, LOGGED_TOPIC),
+                quoted("no stream of this block has that name: does one of its topics take it?"),
+                extra=BOUNDED,
+            )
 
     def note_limit(self, topic: str, block: StreamBlock, limit: int) -> None:
         """Say once for each limit that a stream was refused."""

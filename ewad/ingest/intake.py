@@ -218,6 +218,7 @@ class Intake:
         """
         if self.waiting:
             raise ValueError("intake: expected to forget right after a commit, got samples that wait")
+        self._faults.note_missing_inputs(self._engine.groups)
         return self._forgotten(self._engine.forget(now))
 
     def forget_stream(self, group: int, name: str) -> list[Forgotten]:
@@ -358,7 +359,7 @@ class Intake:
             row = target.rows[record.key] = self._find_or_add(target, record, message.topic)
         if row == REFUSED:
             return DecodeError("stream_limit", f"expected at most {self._limit(block)} streams")
-        if message.retain and self._is_copy(block, row, value, record.time):
+        if message.retain and block.is_copy(self._engine.groups[block.group], row, value, record.time):
             return DecodeError("retained", "expected a new value in a retained message")
         block.add(row, value, time)
         if message.retain:
@@ -386,15 +387,3 @@ class Intake:
         else:
             self._new_streams.append((block.group, name, labels))
         return row
-
-    def _is_copy(self, block: StreamBlock, row: int, value: float, time: float | None) -> bool:
-        """Return whether the stream's last sample is this one, sent again from the broker's store."""
-        last = block.latest(row)
-        if last is None:
-            group = self._engine.groups[block.group]
-            if not group.count[row]:
-                return False
-            last = group.told(row), float(group.time[row])
-            value = group.on_circle(block.scaled(value))
-        same_time = time is None or last[1] is None or time <= last[1]
-        return value == last[0] and same_time

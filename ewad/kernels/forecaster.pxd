@@ -10,6 +10,7 @@ from ewad.kernels.experts.stack cimport StackKernel
 from ewad.kernels.features cimport FeaturesKernel
 from ewad.kernels.grid cimport GridKernel
 from ewad.kernels.hedge cimport HedgeKernel
+from ewad.kernels.inputs cimport InputsKernel
 from ewad.kernels.intervals cimport IntervalsKernel
 from ewad.kernels.sample cimport Sample
 from ewad.kernels.scale cimport ScaleKernel
@@ -29,11 +30,13 @@ cdef class ForecasterKernel:
     cdef GradientExpert leader
     cdef StackKernel stack
     cdef CalendarKernel calendar
+    cdef InputsKernel inputs
     cdef HedgeKernel hedge
     cdef CalibrationKernel calibration
     cdef IntervalsKernel intervals
     cdef GridKernel grid
-    cdef int has_seasons, has_leader, has_stack, has_calendar, mixes, calibrates, has_intervals, on_grid, shared
+    cdef int has_seasons, has_leader, has_stack, has_calendar, has_inputs, mixes, calibrates, has_intervals
+    cdef int on_grid, shared
     cdef double max_gap
     cdef Py_ssize_t n_horizons, n_experts, places
     cdef readonly Py_ssize_t width, columns

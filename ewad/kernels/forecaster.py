@@ -16,6 +16,7 @@ from ewad.kernels.experts.stack import StackKernel
 from ewad.kernels.features import FeaturesKernel
 from ewad.kernels.grid import GridKernel
 from ewad.kernels.hedge import HedgeKernel
+from ewad.kernels.inputs import InputsKernel
 from ewad.kernels.intervals import IntervalsKernel
 from ewad.kernels.memory import Floats
 from ewad.kernels.sample import Sample
@@ -53,12 +54,13 @@ class Parts:
         intervals: IntervalsKernel | None,
         grid: GridKernel | None,
         calendar: CalendarKernel | None,
+        inputs: InputsKernel | None,
     ) -> None:
         """leader: the expert whose loss and learning rate stand for the model."""
         self.scale, self.features, self.seasons = scale, features, seasons
         self.experts, self.leader, self.stack = experts, leader, stack
         self.hedge, self.calibration, self.intervals, self.grid = hedge, calibration, intervals, grid
-        self.calendar = calendar
+        self.calendar, self.inputs = calendar, inputs
 
 
 class ForecasterKernel:
@@ -103,6 +105,8 @@ class ForecasterKernel:
         self.grid = parts.grid
         self.has_calendar = 0 if parts.calendar is None else 1
         self.calendar = parts.calendar
+        self.has_inputs = 0 if parts.inputs is None else 1
+        self.inputs = parts.inputs
         self.shared, self.max_gap = 1 if shared else 0, max_gap
         self.n_horizons, self.n_experts = len(horizons), n_experts
         self.width = SAID + n_experts if self.mixes else MIXED
@@ -147,6 +151,8 @@ class ForecasterKernel:
         forecasts, lower and upper ends (n_horizons each; the ends only where there are intervals), the
         model's loss and learning rate.
         """
+        if self.has_inputs:
+            self.inputs.note(row, x)
         if self.on_grid:
             closed = self.grid.take(row, time, x)
             for k in range(closed):
@@ -187,6 +193,8 @@ class ForecasterKernel:
         self.features.place(s, restart)
         self.scale.take(s)
         self.features.take(s)
+        if self.has_inputs:
+            self.inputs.take(s)
         if self.has_seasons:
             self.seasons.take(s)
         for k in range(self.n_experts * self.n_horizons):

@@ -113,10 +113,14 @@ GRADIENT_EXPERTS: dict[str, Callable[[int, int, tuple[int, ...]], Shape]] = {
     "network": NetworkExpert,
     NEAR: lambda n_x, n_y, hidden: NetworkExpert(n_x, 1, hidden),
 }
+SEASONAL = "seasonal"
+# What sees other streams too: of a model with inputs.
+INPUTS = "inputs"
 # name -> what the squared parameters of a linear model by recursive least squares cost it
 RECURSIVE_EXPERTS: dict[str, float] = {
     "rls": 100.0,  # many features: held back firmly, or it learns the noise of the first thousand samples
-    "seasonal": 3.0,  # a handful of features, averages and calendar: it has to be quick
+    SEASONAL: 3.0,  # a handful of features, averages and calendar: it has to be quick
+    INPUTS: 10.0,  # those, some lags more, and ten features of each input
 }
 # name -> the kernel, made from the horizons, of what follows each stream by a few numbers of its own
 STREAM_EXPERTS: dict[str, type[SesKernel] | type[HoltKernel]] = {

@@ -195,7 +195,7 @@ def examples_of(times: Floats, values: Floats, model: ModelSettings, every: int 
     """
     ahead = max(model.horizons)
     depth, n = model.lags + ahead, len(values)
-    n_x, n_y = columns(model, seasonal=False).n, len(model.horizons)
+    n_x, n_y = columns(model, model.expert).n, len(model.horizons)
     features, scale, sample = Features(model, 1), RobustScale(1), sample_of(model)
     X, Y, places = [np.zeros((0, n_x))], [np.zeros((0, n_y))], [np.zeros(0, np.int64)]
     place = depth  # of the sample that completes the next example
@@ -238,7 +238,7 @@ def _all_examples(
             f"{_names(paths)}: expected a stream of {depth + 1} samples or more "
             f"({model.lags} lags, {max(model.horizons)} ahead), the longest has {max(lengths, default=0)}"
         )
-    size = 8 * (columns(model, seasonal=False).n + len(model.horizons) + 2)
+    size = 8 * (columns(model, model.expert).n + len(model.horizons) + 2)
     every = math.ceil(total * size / MOST_EXAMPLE_BYTES)
     parts = [examples_of(times, values, model, every) for times, values in history.values()]
     whole = Examples(
@@ -266,7 +266,7 @@ def _train(
 ) -> Result:
     model = settings.model
     hidden = model.hidden if model.expert == "network" else ()
-    network = Network([columns(model, seasonal=False).n, *hidden, len(model.horizons)])
+    network = Network([columns(model, model.expert).n, *hidden, len(model.horizons)])
     training = _training(name, network, settings)
     train_costs, validation_costs, seconds = [], [], 0.0
     rng = np.random.default_rng(settings.seed)
@@ -357,7 +357,7 @@ def _start(model: ModelSettings, network: Network) -> Floats:
     """Return theta as the engine's own model starts."""
     if model.expert == "linear":
         return np.zeros(network.n_params)
-    n_x = columns(model, seasonal=False).n
+    n_x = columns(model, model.expert).n
     return GRADIENT_EXPERTS[model.expert](n_x, len(model.horizons), model.hidden).initial()
 
 

@@ -63,6 +63,16 @@ def test_an_empty_model_and_model_auto_are_the_model_that_needs_no_tuning():
     assert (named.model.share, named.model.features, named.model.interval) == ("stream", "full", 0.9)
 
 
+def test_inputs_bring_the_expert_that_sees_them():
+    (chosen,) = parse(
+        MODEL + 'experts = ["linear", "stack"]\ninputs = ["a/{b}"]', "ewad.toml", {}
+    ).group_settings()
+    (own,) = parse(MODEL + 'inputs = ["a/{b}"]', "ewad.toml", {}).group_settings()
+    assert chosen.model.experts == ("linear", "inputs", "stack")
+    assert own.model.experts[-2:] == ("inputs", "stack")
+    assert own.model.inputs == ("a/{b}",)
+
+
 def test_a_model_without_experts_takes_those_that_apply():
     (group,) = parse(MODEL + 'season = 24\nfeatures = "lags"', "ewad.toml", {}).group_settings()
     assert group.model.experts == ("persistence", "linear", "rls", "network", "seasonal_naive", "stack")
@@ -185,6 +195,10 @@ def test_every_schedule_is_known_and_survives_the_effective_text(kind):
         (MODEL + "learning_rate = 0", "ewad.toml: model.m.learning_rate: must be in (0, inf), got 0"),
         (MODEL + 'experts = ["linear", "linear"]', 'ewad.toml: model.m.experts[1]: expected different values, got "linear" twice'),
         (MODEL + 'experts = ["seasonal"]', 'ewad.toml: model.m.experts: expected features = "full" beside "seasonal", got "lags"'),
+        (MODEL + 'experts = ["linear", "inputs"]', 'ewad.toml: model.m.experts: needs inputs in the same table, such as inputs = ["outdoor/temperature"]'),
+        (MODEL + 'inputs = "outdoor"', 'ewad.toml: model.m.inputs: expected a list of one or more, got "outdoor"'),
+        (MODEL + 'inputs = ["outdoor/+"]', 'ewad.toml: model.m.inputs[0]: expected the name of a stream, such as "weather/{room}/outdoor", without + and #, got "outdoor/+"'),
+        (MODEL + "inputs = [" + '"x",' * 9 + "]", "ewad.toml: model.m.inputs: expected at most 8, got 9"),
         (MODEL + 'interval = 1.0', "ewad.toml: model.m.interval: must be in (0, 1), got 1.0"),
         (MODEL + 'schedule = { kind = "inverse_tme" }', 'ewad.toml: model.m.schedule.kind: unknown "inverse_tme"; did you mean "inverse_time"?'),
         (MODEL + 'schedule = { kind = "constant", base = 1 }', 'ewad.toml: model.m.schedule.base: unknown key "base"; known: kind'),
