@@ -163,13 +163,12 @@ async def test_how_a_model_learned_is_drawn_from_the_streams_first_sample_on():
             world.observe(WAVE[start : start + 20], at=1000.0 + start)
             world.server.learning.look(world.engine, world.history.watched)
         await page.open(f"{world.url}/#stream=site%2Foffice%2Ftemperature&group=temperature", 1200, 900)
-        label = await page.until(LABEL.format("Who has the say"))
+        label = await page.until(LABEL.format("Who had the say"))
         weights = world.engine.groups[0].forecaster.weights()[0, 0]
         experts = world.engine.groups[0].forecaster.settings.experts
-        said = dict(part.rsplit(" ", 1) for part in label.split(". ", 1)[1].split(", "))
-        assert list(said) == list(experts)
-        np.testing.assert_allclose([float(said[name]) for name in experts], weights, atol=0.006)
-        for chart in ("Loss", "Learning rate", "Values inside their interval"):
+        said = dict(part.split(" ", 1) for part in label.split(". ", 1)[1].split(", "))
+        assert said == {name: f"{100 * each:.0f} %" for name, each in zip(experts, weights, strict=True)}
+        for chart in ("Loss over time", "Learning rate over time", "Values inside their interval"):
             assert await page.until(LABEL.format(chart))
         await page.evaluate("document.querySelector('.quarters canvas').focus()")
         for _ in range(12):
@@ -196,6 +195,8 @@ async def test_an_anomaly_is_told_in_words():
         assert "_" not in words
         await page.evaluate(f"{row}.querySelector('a.name').click()")
         await page.until(f"document.querySelector('.story')?.innerText.startsWith('This stream {words}.')")
+        legend = "[...document.querySelectorAll('.legend li')].map((each) => each.innerText)"
+        assert "anomaly" in await page.until(f"{legend}.length && {legend}")
 
 
 async def test_a_threshold_is_told_and_when_it_is_crossed():

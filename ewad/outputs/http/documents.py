@@ -126,7 +126,8 @@ class History(msgspec.Struct):
     """The last points of a stream, the oldest first; all lists are of one length.
 
     forecast, lower, upper: what had been forecast for each point, at the nearest horizon.  anomaly: how far
-    outside of its interval the value fell, in half-widths, above 1: outside.
+    outside of its interval the value fell, in half-widths, above 1: outside.  score: how rare it was, as
+    `ewad_anomaly_score`; an anomaly begins above 1.
     """
 
     stream: str
@@ -139,6 +140,7 @@ class History(msgspec.Struct):
     lower: list[Number]
     upper: list[Number]
     anomaly: list[Number]
+    score: list[Number]
 
 
 class ExpertLearning(msgspec.Struct):

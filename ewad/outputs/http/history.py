@@ -13,6 +13,7 @@ from ewad.engine.group import Streams
 POINTS: Final = 720  # a stream: two hours at a sample each ten seconds
 STREAMS: Final = 256  # 40 KB each at two betas: 10 MB at the most
 UNWATCHED: Final = -1
+OWN: Final = 4  # columns of each point before its averages: number, time, value, score
 
 Floats = NDArray[np.float64]
 
@@ -20,13 +21,15 @@ Floats = NDArray[np.float64]
 class Points(NamedTuple):
     """Points of one stream, the oldest first; all arrays are (n,), NaN where there was nothing.
 
-    number: of each point among all points of this process, ascending.  smoothed: a column a beta.
+    number: of each point among all points of this process, ascending.  score: of its anomaly.
+    smoothed: a column a beta.
     forecast, lower, upper: made right after each point, for the nearest horizon; None without a model.
     """
 
     number: Floats
     time: Floats
     value: Floats
+    score: Floats
     smoothed: dict[str, Floats]
     forecast: Floats | None
     lower: Floats | None
@@ -41,7 +44,7 @@ class _WatchedStreams:
         model = settings.model
         self.name, self.betas = settings.name, settings.beta_labels
         self.n_forecasts = 0 if model is None else 1 if model.interval is None else 3
-        self.width = 3 + len(self.betas) + self.n_forecasts
+        self.width = OWN + len(self.betas) + self.n_forecasts
         self.rings: dict[str, int] = {}
         self._free: list[int] = []
         self._table = np.empty((0, POINTS, self.width))
@@ -158,11 +161,11 @@ class PointHistory:
         if group >= len(self._watches) or name not in self._watches[group].rings:
             return None
         watch = self._watches[group]
-        number, time, value, *columns = watch.read(name).T
+        number, time, value, score, *columns = watch.read(name).T
         n = len(watch.betas)
         forecast, lower, upper = [*columns[n:], None, None, None][:3]
         smoothed = dict(zip(watch.betas, columns[:n], strict=True))
-        return Points(number, time, value, smoothed, forecast, lower, upper)
+        return Points(number, time, value, score, smoothed, forecast, lower, upper)
 
     def _go_on_with(self, engine: Engine) -> None:
         """Go on with another engine, and with the points of those of its groups that are as before."""
@@ -184,7 +187,8 @@ class PointHistory:
         if ring != UNWATCHED:
             self.number += 1
             at = results.accepted.item(0)
-            point = [float(self.number), batch.time.item(at), batch.value.item(at), *results.mean[0].tolist()]
+            own = float(self.number), batch.time.item(at), batch.value.item(at), results.anomaly.item(0)
+            point = [*own, *results.mean[0].tolist()]
             told = (results.forecast, results.lower, results.upper)[: watch.n_forecasts]
             watch.append(ring, point + [np.nan if each is None else each.item(0, 0) for each in told])
 
@@ -200,10 +204,11 @@ class PointHistory:
     ) -> Floats:
         """Return the points of the watched ones of a batch, (n, width)."""
         points = np.empty((len(watched), watch.width))
-        accepted, n = results.accepted[watched], 3 + len(watch.betas)
+        accepted, n = results.accepted[watched], OWN + len(watch.betas)
         points[:, 0] = self.number + 1.0 + np.arange(len(watched))
         points[:, 1], points[:, 2] = batch.time[accepted], batch.value[accepted]
-        points[:, 3:n] = results.mean[watched]
+        points[:, 3] = results.anomaly[watched]
+        points[:, OWN:n] = results.mean[watched]
         told = (results.forecast, results.lower, results.upper)[: watch.n_forecasts]
         for column, values in enumerate(told, start=n):
             points[:, column] = np.nan if values is None else values[watched, 0]

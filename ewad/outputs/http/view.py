@@ -156,6 +156,7 @@ class View:
             lower=_numbers(lower[tail]),
             upper=_numbers(upper[tail]),
             anomaly=_numbers(_anomaly(value, forecast, lower, upper)[tail]),
+            score=[] if kept is None else _numbers(kept.score[tail]),
         )
 
     def learning(self, found: FoundStream) -> documents.Learning:

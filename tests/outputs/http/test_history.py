@@ -27,6 +27,7 @@ def test_points_are_what_results_had_in_the_order_of_the_samples():
     assert points.time.tolist() == [1000.0, 1002.0]
     assert points.number.tolist() == [1.0, 3.0]
     np.testing.assert_array_equal(points.smoothed["0.9"], told["smoothed_0.9"][[0, 2]])
+    np.testing.assert_array_equal(points.score, results.anomaly[[0, 2]])
     np.testing.assert_array_equal(points.forecast, told["forecast_1"][[0, 2]])
     np.testing.assert_array_equal(points.upper, told["upper_1"][[0, 2]])
     assert history.points(0, "b").value.tolist() == [5.0]

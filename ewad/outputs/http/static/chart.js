@@ -17,6 +17,7 @@ export class Chart {
     this.view = null; // [from, to] when zoomed, else all
     this.cursor = null; // a time
     this.drag = null;
+    this.size = 1;
     this.pending = false;
     this.resizing = new ResizeObserver(() => this.draw());
     this.resizing.observe(element);
@@ -24,7 +25,7 @@ export class Chart {
   }
 
   /**
-   * series: {name, time, value, colour, width, dash, dots, band: [lower, upper], fill, inRange, marks, hidden}.
+   * series: {name, time, value, colour, width, dash, dots, band: [lower, upper], fill, inRange, marks, filled, hidden}.
    * options: now: a time, after which is the future, and nowName, what it is called; unit: above the numbers; levels: {name, value, colour}, lines across;
    * plain: x is a number, not a time; logarithmic: y is.
    */
@@ -80,12 +81,13 @@ export class Chart {
 
   paint() {
     const ratio = window.devicePixelRatio || 1;
-    const width = this.element.clientWidth, height = this.element.clientHeight;
-    this.canvas.width = Math.round(width * ratio);
-    this.canvas.height = Math.round(height * ratio);
-    const pen = this.canvas.getContext("2d");
-    pen.scale(ratio, ratio);
     const style = getComputedStyle(document.documentElement);
+    this.size = parseFloat(style.fontSize) / 16; // everything is as much larger as the page's text
+    const width = this.element.clientWidth / this.size, height = this.element.clientHeight / this.size;
+    this.canvas.width = Math.round(this.element.clientWidth * ratio);
+    this.canvas.height = Math.round(this.element.clientHeight * ratio);
+    const pen = this.canvas.getContext("2d");
+    pen.scale(ratio * this.size, ratio * this.size);
     this.colour = (name) => style.getPropertyValue(name).trim() || name;
     const x = this.view ?? this.extent();
     const y = x && this.range(x);
@@ -96,7 +98,7 @@ export class Chart {
       pen.fillText(this.view ? "Nothing here: double-click for all." : "Waiting for samples.", 16, height / 2);
       return;
     }
-    const [ticks, text] = valueTicks(y, Math.max(2, Math.floor((height - TOP - BOTTOM) / 56)), this.options.logarithmic);
+    const [ticks, text] = valueTicks(y, Math.max(3, Math.floor((height - TOP - BOTTOM) / 56)), this.options.logarithmic);
     const left = 14 + DIGIT * Math.max(2, ...ticks.map((value) => text(value).length));
     this.box = { x, y, left, width: width - left - RIGHT, height: height - TOP - BOTTOM };
     this.future(pen);
@@ -183,7 +185,7 @@ export class Chart {
       if (dots) { pen.moveTo(px + 1.5, py); pen.arc(px, py, 1.5, 0, 7); pen.moveTo(px, py); }
       down = true;
     }
-    pen.stroke();
+    if (each.filled) pen.fill(); else pen.stroke();
     pen.setLineDash([]);
   }
 
@@ -218,7 +220,7 @@ export class Chart {
     pen.setLineDash([]);
     pen.font = FONT;
     pen.textAlign = "left";
-    pen.fillText(name, left + 6, at - 5);
+    pen.fillText(name, left + 6, at < TOP + 16 ? at + 14 : at - 5);
   }
 
   crosshair(pen) {
@@ -241,7 +243,7 @@ export class Chart {
 
   listen() {
     const canvas = this.canvas;
-    const pixel = (event) => event.clientX - canvas.getBoundingClientRect().left;
+    const pixel = (event) => (event.clientX - canvas.getBoundingClientRect().left) / this.size;
     canvas.addEventListener("pointerdown", (event) => {
       if (event.pointerType === "touch" || !this.box) return;
       this.drag = { from: pixel(event), to: null };

@@ -2,11 +2,12 @@
 
 import { make } from "./dom.js";
 import { Panel } from "./panel.js";
-import { COLOURS } from "./series.js";
+import { styleOf } from "./series.js";
 import { number } from "./text.js";
 
 const MOST = 720; // points of each chart: what the daemon kept, and what comes while one watches
-const CHARTS = [["weight", "Who has the say"], ["loss", "Loss"], ["learning_rate", "Learning rate"], ["coverage", "Values inside their interval"]];
+const CHARTS = [["weight", "Who had the say"], ["loss", "Loss over time"], ["learning_rate", "Learning rate over time"], ["coverage", "Values inside their interval"]];
+const WRITTEN = { weight: percent, loss: number, learning_rate: short, coverage: percent };
 
 export class Learned {
   constructor() {
@@ -16,7 +17,7 @@ export class Learned {
     this.asked = null;
     this.element = make("div", { class: "card quarters", hidden: true });
     this.panels = CHARTS.map(([key, title]) => {
-      const panel = new Panel({ low: true, write: key === "learning_rate" ? short : number, hint: "" });
+      const panel = new Panel({ low: true, write: WRITTEN[key], hint: "" });
       const box = make("section", {}, make("h3", {}, title), panel.element);
       this.element.append(box);
       return { key, title, panel, box };
@@ -63,13 +64,15 @@ export class Learned {
   }
 
   seriesOf(key) {
-    const lines = [...this.kept[key]].map(([name, value], i) => ({ name, time: this.time, value, colour: COLOURS[i % COLOURS.length], width: 2, dots: true }));
+    const lines = [...this.kept[key]].map(([name, value], i) => ({ name, time: this.time, value, ...styleOf(i), width: 2, dots: true }));
     if (key !== "loss") return lines;
-    const flat = lines.map((each) => ({ ...each, name: `${each.name}: a plateau`, value: each.value.map((value, i) => (this.plateau.get(each.name)?.[i] ? value : null)), dots: false, marks: true, kind: "ring" }));
+    const flat = lines.map((each) => ({ ...each, name: `${each.name}: a plateau`, value: each.value.map((value, i) => (this.plateau.get(each.name)?.[i] ? value : null)), dots: false, dash: [], marks: true, kind: "ring" }));
     return [...lines, ...flat.filter((each) => each.value.some((value) => value !== null))];
   }
 
   close() { for (const { panel } of this.panels) panel.close(); }
 }
+
+function percent(value) { return value === null ? "–" : `${Math.round(100 * value)} %`; }
 
 function short(value) { return value === null ? "–" : value.toPrecision(3); }

@@ -5,8 +5,16 @@ import { uncorrected } from "./text.js";
 const AVERAGES = ["--smooth0", "--smooth1", "--smooth2"];
 export const COLOURS = ["--smooth0", "--smooth1", "--forecast", "--smooth2", "--value", "--mark"];
 
+/** How the i-th of many lines is told from the others: by its colour, then by dashes. */
+export function styleOf(i) {
+  const colour = COLOURS[i % COLOURS.length];
+  return i < COLOURS.length ? { colour, kind: "line" } : { colour, kind: "dashed", dash: [5, 3] };
+}
+
+
 /**
- * history: lists of one length: time, value, smoothed (by beta), and forecast, lower, upper as made for each point.
+ * history: lists of one length: time, value, smoothed (by beta), forecast, lower, upper as made for each point, and
+ * its score, if there is one: above 1 it is an anomaly.
  * ahead: {time, value, lower, upper}, the nearest first.  samples: null, or to show averages without bias correction:
  * how many samples the stream has had.
  */
@@ -29,12 +37,14 @@ export function seriesOf(history, ahead, samples = null) {
   }
   const outside = value.map((each, i) => (history.lower[i] !== null && (each < history.lower[i] || each > history.upper[i]) ? each : null));
   if (outside.some((each) => each !== null)) found.push({ name: "outside its interval", time, value: outside, colour: "--mark", width: 2, marks: true, kind: "ring" });
+  const rare = (history.score ?? []).map((each, i) => (each !== null && each > 1 ? value[i] : null));
+  if (rare.some((each) => each !== null)) found.push({ name: "anomaly", time, value: rare, colour: "--mark", marks: true, filled: true, kind: "dot" });
   return found;
 }
 
 /** The last n points of a history. */
 export function tail(history, n) {
   const cut = (values) => values.slice(-n);
-  return { ...Object.fromEntries(["time", "value", "forecast", "lower", "upper"].map((key) => [key, cut(history[key])])),
+  return { ...Object.fromEntries(["time", "value", "forecast", "lower", "upper", "score"].map((key) => [key, cut(history[key] ?? [])])),
     smoothed: Object.fromEntries(Object.entries(history.smoothed).map(([beta, values]) => [beta, cut(values)])) };
 }

@@ -69,7 +69,7 @@ export function showStream(main, name, group) {
     const first = points.number.findIndex((each) => each > last);
     if (first < 0) return;
     const join = (old, young) => [...old, ...young.slice(first)].slice(-POINTS);
-    for (const key of ["number", "time", "value", "forecast", "lower", "upper", "anomaly"]) history[key] = join(history[key], points[key]);
+    for (const key of ["number", "time", "value", "forecast", "lower", "upper", "anomaly", "score"]) history[key] = join(history[key], points[key]);
     for (const beta of Object.keys(history.smoothed)) history.smoothed[beta] = join(history.smoothed[beta], points.smoothed[beta]);
   }
 
@@ -152,7 +152,7 @@ const MEANINGS = [
   ["Smoothed", "The exponentially weighted average v = beta v + (1 - beta) x. It looks back over about 1 / (1 - beta) samples: a larger beta is smoother, and later. Divided by 1 - beta^t (bias correction) it is right from the first sample on; without that it starts at 0."],
   ["Forecast and interval", "What the model expects so many samples ahead, and the range that holds the value as often as was asked for. The interval widens when values fall outside, and narrows when not."],
   ["Worth", "How much smaller the squared error is than that of “nothing changes”, over about the last 200 forecasts."],
-  ["Anomaly score", "How rarely this stream does what it has just done: 1 is once in 1,000 quiet samples, 2 once in a million. An anomaly begins above 1, and ends when it has been quiet for some samples and a minute. Circles mark something more usual: values outside their interval, one in ten at 90 %."],
+  ["Anomaly score", "How rarely this stream does what it has just done: 1 is once in 1,000 quiet samples, 2 once in a million. An anomaly begins above 1, and ends when it has been quiet for some samples and a minute. The chart marks those with dots. Circles mark something more usual: values outside their interval, one in ten at 90 %."],
   ["Threshold", "When the forecast crosses it, and when the first bound of the interval does."],
   ["Stuck", "The stream reports the same value for longer than stuck_after, or than it ever did."],
   ["Who has the say", "The forecast is a mixture of experts. Each has a weight by how good its forecasts were; whoever was right more often than chance allows gets more of it."],

@@ -143,7 +143,7 @@ class Row {
     const what = unusual(stream);
     say(this.cells.anomaly, what ? `${what}${stream.anomalous ? `, ${number(stream.anomaly)}` : ""}` : stream.anomaly === null ? "–" : stream.anomaly.toFixed(1));
     this.cells.anomaly.className = what ? "alarm small" : stream.anomaly === null ? "quiet" : "";
-    say(this.cells.seen, ago(stream.time, Date.now() / 1000));
+    say(this.cells.seen, `${ago(stream.time, Date.now() / 1000)}${stream.stale ? ", silent" : ""}`);
     this.element.className = stream.stale ? "stale" : "";
     const paths = sparkline(this.recent, WIDE, HIGH, stream.forecasts);
     for (const [name, path] of Object.entries(this.paths)) path.setAttribute("d", paths[name]);
