@@ -15,6 +15,7 @@ from ewad.config import Settings
 from ewad.config.syntax import parse_listen
 from ewad.daemon import logs
 from ewad.errors import ConfigError, needs
+from ewad.scale.kafka_topic import SCHEME, kafka_topic, read_properties
 
 if TYPE_CHECKING:
     from ewad.scale.spark.sinks import BatchSink
@@ -27,9 +28,14 @@ LOOK_SECONDS = 1.0  # between looks at whether a signal has come
 @CONFIG
 @click.option(
     "--log",
-    "directory",
+    "source",
+    metavar="DIR",
+    help="Read the log of a gateway, or of several, in this folder or topic: kafka://host:9092/topic.",
+)
+@click.option(
+    "--kafka-properties",
     type=click.Path(path_type=Path),
-    help="Read the log of a gateway, or of several, in this folder.",
+    help="Read the properties of Kafka's client, that of Java, from this file: name=value, a line each.",
 )
 @click.option(
     "--checkpoint", required=True, help="Let Spark keep the shards in this folder, which may be s3a://... ."
@@ -48,7 +54,9 @@ LOOK_SECONDS = 1.0  # between looks at whether a signal has come
 )
 @click.option("--trigger", default="1 second", show_default=True, help="Begin a batch so often.")
 @click.option(
-    "--max-commits", type=click.IntRange(1), help="Take no more than so many commits of each log in a batch."
+    "--max-commits",
+    type=click.IntRange(1),
+    help="Take no more than so many commits of each log, or records of a topic, in a batch.",
 )
 @click.option("--once", is_flag=True, help="Take what is in the log, and end.")
 @click.option("--repartition", type=click.IntRange(1), help="Only deal shards out to so many partitions.")
@@ -60,7 +68,7 @@ LOOK_SECONDS = 1.0  # between looks at whether a signal has come
 )
 def command(
     config: Path | None,
-    directory: Path | None,
+    source: str | None,
     checkpoint: str,
     repartition: int | None,
     target: Path | None,
@@ -77,29 +85,39 @@ def command(
     if target is not None:
         click.echo(dump(settings, checkpoint, target))
         return
-    if directory is None:
-        raise ConfigError("--log: expected the folder of a gateway's log, got none")
-    run(settings, directory, checkpoint, trigger=None if once else trigger, **options)
+    if source is None:
+        raise ConfigError("--log: expected the folder of a gateway's log, or a topic of Kafka, got none")
+    run(settings, source, checkpoint, trigger=None if once else trigger, **options)
 
 
 def run(
     settings: Settings,
-    directory: Path,
+    source: str,
     checkpoint: str,
     sinks: Sequence[str],
     *,
+    kafka_properties: Path | None,
     partitions: int | None,
     trigger: str | None,
     max_commits: int | None,
 ) -> None:
     """Run until a signal ends it, or all that is there has been taken in. trigger None: the latter."""
     query = _query()
+    found = kafka_topic(source) if source.startswith(SCHEME) else Path(source)
+    properties = {} if kafka_properties is None else read_properties(kafka_properties)
     with_sinks = [_sink(settings, text) for text in sinks]
     spark = query.session(partitions)
     running = query.start(
-        spark, settings, directory, checkpoint, with_sinks, trigger=trigger, max_commits=max_commits
+        spark,
+        settings,
+        found,
+        checkpoint,
+        with_sinks,
+        trigger=trigger,
+        max_commits=max_commits,
+        properties=properties,
     )
-    log.info("running log=%s checkpoint=%s sinks=%s", directory, checkpoint, ",".join(sinks) or "none")
+    log.info("running log=%s checkpoint=%s sinks=%s", source, checkpoint, ",".join(sinks) or "none")
     ended: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda which, _: ended.append(which))

@@ -11,11 +11,9 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
-import numpy as np
-
 from ewad.engine import EngineSettings
 from ewad.scale.record import Record
-from ewad.scale.shard import Rows, Shard, merged
+from ewad.scale.shard import Rows, Shard, all_rows, merged
 
 # A snapshot is written when the records since weigh as much as the one before, and at least so much: what is
 # written is at most twice what came, and what is read back at most twice the state.
@@ -94,7 +92,7 @@ def apply(
     shard, changed = at_hand.take(key, at.chain), Rows()
     if shard is None:
         shard = _read_back(settings, store)
-        changed = {i: np.arange(len(group.streams)) for i, group in enumerate(shard.engine.groups)}
+        changed = all_rows(shard.engine)
     chain = hashlib.blake2b(at.chain, digest_size=16)
     for data in records:
         chain.update(data)

@@ -113,7 +113,12 @@ class Record:
     def cut(self, start: int, end: int) -> Record:
         """Return the record of the samples from start up to end; the last of them has tick and moved too."""
         part = slice(start, end)
-        columns = {name: getattr(self, name)[part] for name in ("stream", "time", "value", "flags")}
+        columns: dict[str, Any] = {name: getattr(self, name)[part] for name in ("time", "value", "flags")}
+        named, stream = np.unique(self.stream[part], return_inverse=True)
+        columns["stream"] = stream.astype(STREAMS)
+        columns["names"] = [self.names[at] for at in named.tolist()]
+        labels = msgspec.msgpack.decode(self.labels, type=list[msgspec.Raw])
+        columns["labels"] = msgspec.msgpack.encode([labels[at] for at in named.tolist()])
         last: dict[str, Any] = {} if end >= len(self) else {"tick": None, "moved": None}
         return replace(self, **columns, **last)
 

@@ -57,7 +57,7 @@ class Shard:
                 changed = merged(changed, {index: rows})
         if record.moved is not None:
             self.engine.move_times(*record.moved)
-            changed = {i: np.arange(len(group.streams)) for i, group in enumerate(self.engine.groups)}
+            changed = all_rows(self.engine)
         self.engine.refusals.take_new()  # nobody keeps a journal of them here
         return self._present(changed)
 
@@ -114,6 +114,11 @@ class Shard:
             stream = int(record.stream[at])
             rows[at] = self.engine.add_stream(index, record.names[stream], labels[stream])
         return rows
+
+
+def all_rows(engine: Engine) -> Rows:
+    """Return all rows of an engine."""
+    return {index: np.arange(len(group.streams)) for index, group in enumerate(engine.groups)}
 
 
 def merged(one: Mapping[int, Integers], other: Mapping[int, Integers]) -> Rows:

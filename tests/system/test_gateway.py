@@ -107,11 +107,14 @@ def killed(daemon, random):
     return redelivered
 
 
-def assert_shards_are_what_one_engine_is(directory, sent):
-    """Compare the rows of all shards, bit for bit, with those of one engine that saw every sample."""
+def assert_shards_are_what_one_engine_is(directory, sent, records=None):
+    """Compare the rows of all shards, bit for bit, with those of one engine that saw every sample.
+
+    records: by default those of the log of files.
+    """
     settings = config.load(directory / "ewad.toml", {}).engine_settings()
     shards = [Shard(settings) for _ in range(3)]
-    for record in LogReader(directory / "log"):
+    for record in LogReader(directory / "log") if records is None else records:
         shards[record.shard].apply(record)
     whole = undisturbed(Shard(settings).engine, sent)
     rows = {name: row for row, name in enumerate(whole.groups[0].streams.names)}

@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pyspark.errors import StreamingQueryException
+from pyspark.errors import AnalysisException, StreamingQueryException
 from pyspark.sql import DataFrame, SparkSession
 
 from ewad.config import Settings
 from ewad.engine import EngineSettings
 from ewad.errors import ConfigError, StateError
+from ewad.scale.kafka_topic import KafkaTopic, Properties
 from ewad.scale.record import Record
 from ewad.scale.shard import Shard
 from ewad.scale.spark.processor import ShardProcessor, output_schema
@@ -52,25 +53,25 @@ def session(partitions: int | None = None) -> SparkSession:
 def start(
     spark: SparkSession,
     settings: Settings,
-    log: Path,
+    log: Path | KafkaTopic,
     checkpoint: str,
     sinks: Sequence[BatchSink] = (),
     *,
     trigger: str | None = "1 second",
     max_commits: int | None = None,
+    properties: Properties | None = None,
 ) -> Any:
-    """Start the query and return it. trigger: how often a batch begins; None: take what is there, and end."""
-    spark.dataSource.register(EwadLog)
+    """Start the query and return it. trigger: how often a batch begins; None: take what is there, and end.
+
+    properties: of Kafka's client in Java. Raises ConfigError where Spark has no connector to Kafka.
+    """
     engine = settings.engine_settings()
-    source = spark.readStream.format(NAME).option("path", str(log))
-    if max_commits is not None:
-        source = source.option("maxCommits", max_commits)
-    changed = (
-        source.load()
-        .groupBy("shard")
-        .transformWithStateInPandas(
-            ShardProcessor(engine.to_json(), checkpoint, bool(sinks)), output_schema(engine), "Update", "None"
-        )
+    if isinstance(log, KafkaTopic):
+        source = kafka_records(spark, log, properties or {}, max_commits)
+    else:
+        source = log_records(spark, log, max_commits)
+    changed = source.groupBy("shard").transformWithStateInPandas(
+        ShardProcessor(engine.to_json(), checkpoint, bool(sinks)), output_schema(engine), "Update", "None"
     )
 
     def told(batch: DataFrame, number: int) -> None:
@@ -87,6 +88,41 @@ def start(
     return (
         writer.trigger(availableNow=True) if trigger is None else writer.trigger(processingTime=trigger)
     ).start()
+
+
+def log_records(spark: SparkSession, log: Path, max_commits: int | None) -> DataFrame:
+    """Return the stream of records in a log of files."""
+    spark.dataSource.register(EwadLog)
+    source = spark.readStream.format(NAME).option("path", str(log))
+    return (source if max_commits is None else source.option("maxCommits", max_commits)).load()
+
+
+def kafka_records(
+    spark: SparkSession, topic: KafkaTopic, properties: Properties, most: int | None
+) -> DataFrame:
+    """Return the stream of records in a topic, by Spark's own connector. most: records a batch."""
+    source = spark.readStream.format("kafka").option("subscribe", topic.name)
+    source = source.option("startingOffsets", "earliest")
+    client = {**properties, "bootstrap.servers": topic.servers, "isolation.level": "read_committed"}
+    for name, value in client.items():
+        source = source.option(f"kafka.{name}", value)
+    if most is not None:
+        source = source.option("maxOffsetsPerTrigger", most)
+    try:
+        return of_kafka(source.load())
+    except AnalysisException as error:
+        version = spark.version
+        raise ConfigError(
+            f"ewad spark: --log {topic} needs Spark's connector to Kafka: start it with --packages "
+            f"org.apache.spark:spark-sql-kafka-0-10_2.13:{version} ({str(error).splitlines()[0]})"
+        ) from error
+
+
+def of_kafka(messages: DataFrame) -> DataFrame:
+    """Return the columns of SCHEMA from those of Spark's connector: a partition is a shard."""
+    return messages.selectExpr(
+        "partition AS shard", "'' AS log", "offset AS sequence", "0 AS place", "value AS record"
+    )
 
 
 def has_ended(running: Any, seconds: float) -> bool:
