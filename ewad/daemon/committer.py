@@ -211,11 +211,15 @@ class Committer:
 
     def _mark_normal(self, group: int, name: str, kept: Callable[[], None]) -> None:
         row = self._find(group, name)
-        if self._store is not None:  # a snapshot shall have it
-            one = np.array([row], dtype=np.int32)
-            self._store.touch(Batch(group, one, np.zeros(1), np.zeros(1)))
+        self._touch(group, [row])
         self._engine.groups[group].mark_normal(row)
         kept()
+
+    def _touch(self, group: int, rows: Sequence[int]) -> None:
+        """Tell the store that rows are about to change: a snapshot shall have that."""
+        if self._store is not None:
+            none = np.zeros(len(rows))
+            self._store.touch(Batch(group, np.array(rows, dtype=np.int32), none, none))
 
     def _find(self, group: int, name: str) -> int:
         """Return the row of a stream. Raises LookupError."""
@@ -334,5 +338,10 @@ class Committer:
             self._pieces[batch.group] = min(2 * size, LARGEST_PIECE)
 
     def _keep(self, job: _Job) -> None:
-        self._record(job.batches, job.notes, job.done)
+        ended = self._intake.take_ended()
+        for ending in ended:
+            find = self._engine.groups[ending.group].streams.find
+            self._touch(ending.group, [row for name in ending.streams if (row := find(name)) is not None])
+            self._engine.end_streams(ending)
+        self._record(job.batches, job.notes, job.done, ended=ended)
         self._act()

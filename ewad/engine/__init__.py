@@ -3,7 +3,7 @@
 from ewad.engine.batch import Batch, Results
 from ewad.engine.blocks import BlockKey
 from ewad.engine.cut import Cut
-from ewad.engine.engine import REFUSED, Engine, Forgotten
+from ewad.engine.engine import REFUSED, Ending, Engine, Forgotten
 from ewad.engine.group import VALUE_LIMIT
 from ewad.engine.settings import MAX_HELD, GroupSettings, ModelSettings
 from ewad.engine.settings_json import EngineSettings
@@ -19,6 +19,7 @@ __all__ = [
     "ByCount",
     "ByTime",
     "Cut",
+    "Ending",
     "Engine",
     "EngineSettings",
     "Forgotten",

@@ -31,6 +31,14 @@ class Forgotten(NamedTuple):
     moved: list[str]
 
 
+class Ending(NamedTuple):
+    """Streams of a group whose sender said at a time, Unix seconds, that it is gone."""
+
+    group: int
+    streams: list[str]
+    time: float
+
+
 class Engine:
     """All groups of streams. It has no clock and does no I/O: its state depends on its samples alone.
 
@@ -113,6 +121,10 @@ class Engine:
         self._room = 0
         self.refusals.clear()
         return Forgotten(group, *self.groups[group].forget(rows))
+
+    def end_streams(self, ending: Ending) -> Integers:
+        """Let streams be stale until their next samples; return their rows. Unknown names are left out."""
+        return self.groups[ending.group].end(ending.streams, ending.time)
 
     def newest_arrival(self, limit: float = math.inf) -> float | None:
         """Return the latest time of arrival up to the limit, Unix seconds; None if there is none."""

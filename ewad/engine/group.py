@@ -166,6 +166,14 @@ class Group(RowState):
             for owner in {id(part.owner): part.owner for part in self.parts()}.values():
                 owner.move_with_streams(seconds, now, self.time)
 
+    def end(self, names: Sequence[str], now: float) -> Integers:
+        """Let streams be as if silent for a second longer than stale_after; return their rows."""
+        found = [row for name in names if (row := self.streams.find(name)) is not None]
+        rows = np.array(found, dtype=np.int64)
+        silent_since = now - self.settings.stale_after_seconds - 1.0
+        self.seen[rows] = np.minimum(self.seen[rows], silent_since)
+        return rows
+
     def forget(self, rows: Integers) -> tuple[list[str], list[str]]:
         """Forget the streams of these rows, ascending; return their names, and those of streams that moved.
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ewad.config.settings import StreamSettings
 from ewad.engine import Batch
-from ewad.engine.group import Group
+from ewad.engine.group import Group, Streams
 from ewad.ingest.counters import Counters
 from ewad.ingest.formats.records import Key, PayloadReader
 from ewad.ingest.formats.table import FORMATS
@@ -49,6 +49,9 @@ class StreamBlock:
         # For who asks: of each waiting sample that was retained, whether its payload told its time.
         self.retained: dict[int, bool] | None = None
         self.taken_retained: dict[int, bool] = {}  # likewise, of the batch taken last
+        self._owned: dict[str, list[str]] | None = None  # owner -> its streams, as far as was asked
+        self._owned_of: Streams | None = None
+        self._n_owned = 0
         self._latest: dict[int, int] = {}  # row -> index of its last sample among the first _known
         self._known = 0
 
@@ -99,6 +102,18 @@ class StreamBlock:
     def stream_name(self, topic: str, key: Key) -> str:
         """Return the name of the stream that a record of a topic belongs to."""
         return self.naming.name(self._topics(topic)[0], *key)
+
+    def owned_by(self, topic: str, streams: Streams) -> list[str]:
+        """Return those of the block's streams whose owner is that of a topic. streams: all of the block."""
+        form = FORMATS[self.settings.format]
+        if self._owned is None or self._owned_of is not streams:
+            self._owned, self._owned_of, self._n_owned = {}, streams, 0
+        for name in streams.names[self._n_owned :]:
+            home = self.topic_of_stream(name)
+            for owner in () if home is None else {form.sender(home), form.owner(home)}:
+                self._owned.setdefault(owner, []).append(name)
+        self._n_owned = len(streams)
+        return self._owned.get(form.owner(topic), [])
 
     def scaled(self, value: float) -> float:
         """Return a value as the engine sees it."""

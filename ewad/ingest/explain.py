@@ -11,6 +11,7 @@ from ewad.errors import DecodeError
 from ewad.ingest.block import Target, joined
 from ewad.ingest.faults import LOGGED_TOPIC
 from ewad.ingest.formats.hints import hints
+from ewad.ingest.formats.point import EndedError
 from ewad.ingest.formats.reasons import ABSENT
 from ewad.ingest.formats.records import PayloadRecord
 from ewad.ingest.intake import Intake
@@ -39,7 +40,7 @@ def explain(intake: Intake, topic: str, payload: bytes, now: float) -> Explanati
         for line, error in _explained(target, topic, payload, now):
             explanation.lines.append(line)
             explanation.rejected |= error is not None and error.reason not in ABSENT
-            taken |= line.startswith("stream: ") and error is None
+            taken |= isinstance(error, EndedError) or (line.startswith("stream: ") and error is None)
     explanation.rejected |= not taken
     return explanation
 
@@ -55,6 +56,9 @@ def _explained(
     yield f"labels: {labels or 'none'}", None
     try:
         records = block.reader.read(topic, payload, now)
+    except EndedError as error:
+        yield f"ends: {error}", error
+        return
     except DecodeError as error:
         yield f"rejected: {error.reason}: {error}", error
         yield from ((line, None) for line in hints(settings, topic, payload))
@@ -80,6 +84,8 @@ def _record(target: Target, topic: str, record: PayloadRecord) -> tuple[str, Dec
             f" (a counter: its growth per {block.settings.per_seconds:g} s counts)" if block.counters else ""
         )
         return f"{stream} value: {block.scaled(value)!r}{rate}", None
+    if isinstance(value, EndedError):
+        return f"ends: {value}", value
     if value.reason in ABSENT:
         path = quoted(record.path) if record.path else "value"
         return f"{stream} left alone: field {path}: got no such field, or null", value

@@ -14,10 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ewad.config.settings import StreamSettings
-from ewad.engine import REFUSED, Batch, Engine, Forgotten, Results
+from ewad.engine import REFUSED, Batch, Ending, Engine, Forgotten, Results
 from ewad.errors import DecodeError
 from ewad.ingest.block import StreamBlock, Target, joined
+from ewad.ingest.endings import Endings
 from ewad.ingest.faults import Faults
+from ewad.ingest.formats.point import EndedError
 from ewad.ingest.formats.reasons import ABSENT
 from ewad.ingest.formats.records import PayloadRecord
 from ewad.ingest.mqtt.consumer import Message
@@ -79,6 +81,7 @@ class Intake:
         self._cold: dict[str, list[Target]] = {}  # the others
         self._refused: set[str] = set()  # topics with a stream, of which another one was refused
         self._new_streams: list[NewStream] = []
+        self._endings = Endings()
 
     def consume(self, messages: Sequence[Message], arrival: float) -> None:
         """Decode messages that arrived at the Unix time arrival; their samples wait for commit."""
@@ -141,6 +144,8 @@ class Intake:
             results = self._engine.observe(batch)
             self.note_late(batch, results)
             observed.append((batch, results))
+        for ending in self.take_ended():
+            self._engine.end_streams(ending)
         return observed
 
     def note_late(self, batch: Batch, results: Results) -> None:
@@ -178,6 +183,10 @@ class Intake:
         """Return the streams that were added since the last call: group, name, labels."""
         new, self._new_streams = self._new_streams, []
         return new
+
+    def take_ended(self) -> list[Ending]:
+        """Return the streams that ended since the last call, for `end_streams` once no sample waits."""
+        return self._endings.take(self.arrival)
 
     def adopt(self) -> list[Forgotten]:
         """Fit streams that another configuration left to this one: their labels, and whether they stay.
@@ -267,11 +276,8 @@ class Intake:
                 topic, None, DecodeError("topic_too_long", f"expected at most {MAX_TOPIC_BYTES} bytes")
             )
             return
-        targets = self._targets.get(topic)
-        if targets is None:
-            targets = self._cold.get(topic)
-        if targets is None:
-            targets = self._remember(topic)
+        targets = self._targets.get(topic) or self._cold.get(topic)
+        targets = self._remember(topic) if targets is None else targets
         if not targets:
             self._faults.reject(
                 topic, None, DecodeError("unknown_topic", "expected a topic of a [[stream]] block")
@@ -288,6 +294,8 @@ class Intake:
 
     def _tell(self, topic: str, faults: Sequence[tuple[StreamBlock, DecodeError]], taken: bool) -> None:
         """Count a message of which something is no sample: once, for its first fault, or as absent."""
+        for ended in [block for block, error in faults if isinstance(error, EndedError)]:
+            self._endings.add(ended.group, ended.owned_by(topic, self._engine.groups[ended.group].streams))
         block, error = next(((b, e) for b, e in faults if e.reason not in ABSENT), (None, None))
         if error is not None:
             self._faults.reject(topic, block, error)
@@ -359,12 +367,15 @@ class Intake:
             row = target.rows[record.key] = self._find_or_add(target, record, message.topic)
         if row == REFUSED:
             return DecodeError("stream_limit", f"expected at most {self._limit(block)} streams")
-        if message.retain and block.is_copy(self._engine.groups[block.group], row, value, record.time):
+        group = self._engine.groups[block.group]
+        if message.retain and block.is_copy(group, row, value, record.time):
             return DecodeError("retained", "expected a new value in a retained message")
         block.add(row, value, time)
         if message.retain:
             block.mark_retained(record.time is not None)
         self._read.add(block.group)
+        if self._endings:
+            self._endings.go_on(block.group, group.streams.names[row])
         return fault
 
     def _limit(self, block: StreamBlock) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ewad.config import Settings, ShardSettings
-from ewad.engine import Batch, Engine, GroupSettings
+from ewad.engine import Batch, Ending, Engine, GroupSettings
 from ewad.ingest.intake import Intake
 from ewad.ingest.mqtt.consumer import Message
 from ewad.ingest.sharding import sharding
@@ -18,6 +18,7 @@ from ewad.scale.record import RETAINED, RETAINED_WITH_TIME, Record
 
 # Names that are kept, some 300 MB: with more streams than these they are found anew now and then.
 MOST_STREAMS = 1_000_000
+MOST_ENDED = 1000  # streams that a record ends: it shall not grow too large for the log
 NO_LIMIT = 2**62  # of streams: the shards' engines refuse, not the gateway
 
 
@@ -77,6 +78,8 @@ class Collector:
         records: list[Record] = []
         while (batch := self.intake.take_batch()) is not None:
             records += self._records(batch)
+        for ending in self.intake.take_ended():
+            records += self._ended(ending)
         if self.engine.n_streams > MOST_STREAMS:
             before = self.intake
             self._begin()
@@ -114,6 +117,18 @@ class Collector:
             batch.value[part],
             flags,
         )
+
+    def _ended(self, ending: Ending) -> Iterator[Record]:
+        """Yield a record for each shard of streams whose sender is gone."""
+        group, known = self.engine.groups[ending.group], self._known[ending.group]
+        names: dict[int, list[str]] = {}
+        for name in ending.streams:
+            if (row := group.streams.find(name)) is not None:
+                names.setdefault(int(known.shards[row]), []).append(name)
+        for shard, its in names.items():
+            for start in range(0, len(its), MOST_ENDED):
+                ended = its[start : start + MOST_ENDED]
+                yield Record(shard, self.count, group.name, ending.time, ended=ended)
 
     def of_all(self, *, tick: float | None = None, moved: tuple[float, float] | None = None) -> list[Record]:
         """Return a record without samples for each shard."""

@@ -37,6 +37,7 @@ class _Fields(msgspec.Struct, frozen=True, array_like=True):
     flags: bytes
     tick: float | None
     moved: tuple[float, float] | None
+    ended: list[str] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class Record:
     flags: (n,) LIVE, RETAINED or RETAINED_WITH_TIME; empty: all are live.
     tick: after the samples, forget what is silent for too long by this time, Unix seconds.
     moved: after all else, the arguments of `Engine.move_times`.
+    ended: right after the samples, streams of the block whose sender is gone, at the time of arrival.
     """
 
     shard: int
@@ -62,6 +64,7 @@ class Record:
     flags: NDArray[np.uint8] = field(default_factory=lambda: NO_FLAGS)
     tick: float | None = None
     moved: tuple[float, float] | None = None
+    ended: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.stream)
@@ -86,6 +89,7 @@ class Record:
                 self.flags.tobytes(),
                 self.tick,
                 self.moved,
+                self.ended,
             )
         )
         return _HEAD.pack(MAGIC, VERSION, crc32(body)) + body
@@ -111,7 +115,7 @@ class Record:
         return cls(**values)
 
     def cut(self, start: int, end: int) -> Record:
-        """Return the record of the samples from start up to end; the last of them has tick and moved too."""
+        """Return the record of the samples from start up to end; the last has what comes after, too."""
         part = slice(start, end)
         columns: dict[str, Any] = {name: getattr(self, name)[part] for name in ("time", "value", "flags")}
         named, stream = np.unique(self.stream[part], return_inverse=True)
@@ -119,7 +123,7 @@ class Record:
         columns["names"] = [self.names[at] for at in named.tolist()]
         labels = msgspec.msgpack.decode(self.labels, type=list[msgspec.Raw])
         columns["labels"] = msgspec.msgpack.encode([labels[at] for at in named.tolist()])
-        last: dict[str, Any] = {} if end >= len(self) else {"tick": None, "moved": None}
+        last: dict[str, Any] = {} if end >= len(self) else {"tick": None, "moved": None, "ended": []}
         return replace(self, **columns, **last)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from ewad.engine import REFUSED, Batch, Engine, EngineSettings, Results
+from ewad.engine import REFUSED, Batch, Ending, Engine, EngineSettings, Results
 from ewad.engine.group import Group
 from ewad.errors import StateError
 from ewad.kernels.memory import Integers
@@ -42,7 +42,7 @@ class Shard:
     def apply(self, record: Record) -> Rows:
         """Take in a record; return the rows that it has changed. Raises StateError if no block takes it."""
         changed: Rows = {}
-        if len(record):
+        if len(record) or record.ended:
             index = self._index.get(record.block)
             if index is None:
                 raise StateError(
@@ -50,6 +50,9 @@ class Shard:
                     f"gateway and shards need the same configuration"
                 )
             changed[index] = self._observe(index, record)
+            if record.ended:
+                ending = Ending(index, record.ended, record.arrival or 0.0)
+                changed = merged(changed, {index: np.sort(self.engine.end_streams(ending))})
         if record.tick is not None:
             for index, _, moved in self.engine.forget(record.tick):
                 find = self.engine.groups[index].streams.find

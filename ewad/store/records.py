@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ewad.engine import Batch, Engine, Forgotten
+from ewad.engine import Batch, Ending, Engine, Forgotten
 from ewad.engine.refusals import KEY
 from ewad.errors import StateError
 from ewad.ingest.mqtt.deliveries import Acknowledgements, Deliveries
@@ -46,6 +46,7 @@ class Change:
     refusals: what `Engine.refusals.take_new` returned, before the batches.
     groups: their names from here on, before all else, if the configuration may have changed; else empty.
     moved: the arguments of `Engine.move_times`, if that came after all else.
+    ended: streams whose sender is gone, right after the batches.
     """
 
     streams: Sequence[NewStream]
@@ -54,15 +55,16 @@ class Change:
     groups: Sequence[str] = ()
     moved: tuple[float, float] | None = None
     refusals: Sequence[int] = ()
+    ended: Sequence[Ending] = ()
 
 
 class CommitRecord(msgspec.Struct, frozen=True, array_like=True):
     """What one commit made of the engine and of the broker's session. It is the journal's unit.
 
-    streams, batches, forgotten, groups, moved, refusals (uint32): see Change; of the forgotten, group and
-    names.  refused, answered: the engine's counts afterwards.  pubacks, pubrec_tags, pubcomps, session_lost:
-    see Acknowledgements; the first three uint64, uint64, uint16.  pubrecs: what ewad 0.1.0 wrote for
-    pubrec_tags, packet ids (uint16).
+    streams, batches, forgotten, groups, moved, refusals (uint32), ended: see Change; of the forgotten, group
+    and names.  refused, answered: the engine's counts afterwards.  pubacks, pubrec_tags, pubcomps,
+    session_lost: see Acknowledgements; the first three uint64, uint64, uint16.  pubrecs: what ewad 0.1.0
+    wrote for pubrec_tags, packet ids (uint16).
     """
 
     streams: list[NewStream]
@@ -78,6 +80,7 @@ class CommitRecord(msgspec.Struct, frozen=True, array_like=True):
     pubrec_tags: bytes = b""
     moved: tuple[float, float] | None = None
     refusals: bytes = b""
+    ended: list[Ending] = []
 
     @classmethod
     def of(cls, change: Change, refused: int, answered: int, notes: Acknowledgements) -> CommitRecord:
@@ -97,7 +100,7 @@ class CommitRecord(msgspec.Struct, frozen=True, array_like=True):
         streams, groups = list(change.streams), list(change.groups)
         rest = (*ids, groups, notes.session_lost, _bytes(notes.pubrecs, TAGS))
         last = change.moved, _bytes(change.refusals, KEY)
-        return cls(streams, columns, forgotten, refused, answered, *rest, *last)
+        return cls(streams, columns, forgotten, refused, answered, *rest, *last, list(change.ended))
 
     @property
     def samples(self) -> int:
@@ -134,6 +137,10 @@ class CommitRecord(msgspec.Struct, frozen=True, array_like=True):
                 batch = each.batch(now)
                 changes.touch(batch)
                 engine.observe(batch)
+        for ending in self.ended:
+            if (now := groups[ending.group]) is not None:
+                rows = engine.end_streams(ending._replace(group=now))
+                changes.touch(Batch(now, rows.astype(np.int32), *np.zeros((2, len(rows)))))
         for group, names in self.forgotten:
             if (now := groups[group]) is not None:
                 known = engine.groups[now].streams.find

@@ -12,6 +12,7 @@ from ewad.ingest.intake import Intake
 from ewad.ingest.sharding import sharding
 from ewad.scale import Record, Shard
 from ewad.scale.collector import Collector
+from tests.ingest.formats.test_sparkplug import metric, payload
 
 SETTINGS = config.parse(
     {
@@ -99,3 +100,30 @@ def test_time_passes_in_every_shard():
         (1, 3, 5.0),
         (2, 3, 5.0),
     ]
+
+
+def test_a_death_reaches_the_shard_of_its_node():
+    settings = config.parse(
+        {"stream": [{"name": "p", "topic": "spBv1.0/{group_id}/+/{node}/#", "format": "sparkplug"}]},
+        "test",
+        {},
+    )
+    shards = ShardSettings(count=3)
+    engine = Engine(settings.group_settings())
+    intake, collector = Intake(engine, settings.streams), Collector(settings, shards)
+    parts = [Shard(engine.settings) for _ in range(shards.count)]
+    for kind, content in (("NBIRTH", payload(metric(name="v", value=(10, 1)))), ("NDEATH", payload())):
+        for node in range(0, 20, 1 if kind == "NBIRTH" else 4):
+            for each in (collector, intake):
+                each.consume([message(f"spBv1.0/plant/{kind}/{node}", content)], 2e9)
+    intake.observe()
+    for record in collector.take():
+        parts[record.shard].apply(Record.decode(record.encode()))
+    expected = dict(zip(engine.groups[0].streams.names, engine.groups[0].seen.tolist(), strict=False))
+    found = {
+        name: float(part.engine.groups[0].seen[row])
+        for part in parts
+        for row, name in enumerate(part.engine.groups[0].streams.names)
+    }
+    assert found == expected
+    assert len(set(found.values())) == 2

@@ -10,6 +10,13 @@ from ewad.errors import DecodeError
 from ewad.ingest.topics import Labels
 
 
+class EndedError(DecodeError):
+    """The sender says that it, or a device of it, is gone: no measurement, and no fault."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("missing_field", message)
+
+
 class Point(NamedTuple):
     """A document that fields are read from.
 
@@ -45,10 +52,11 @@ class Format(NamedTuple):
     open: the reader of a block's payloads, of so many bytes at most.  fields, labels: (path, name) and (name,
     path) where the block names none.  dynamic: whether each point tells labels of its own.  topics: topic ->
     all topics that carry the same streams; the first one gives them their names.  sender: topic -> whose it
-    is; messages of one sender explain each other, and are read in one place.  quick: None, or (steps of a
-    path, limit, most bytes, reader of all payloads) -> the quick reader of one plain number.  spells_numbers:
-    whether a payload of digits is that number.  laid_out: whether payloads are documents of JSON, whose
-    layout can be learnt (layouts.py).  remembers: whether earlier messages explain later ones.
+    is; messages of one sender explain each other, and are read in one place.  owner: topic -> the sender, or
+    the device of it, whose streams an EndedError ends.  quick: None, or (steps of a path, limit, most bytes,
+    reader of all payloads) -> the quick reader of one plain number.  spells_numbers: whether a payload of
+    digits is that number.  laid_out: whether payloads are documents of JSON, whose layout can be learnt
+    (layouts.py).  remembers: whether earlier messages explain later ones.
     """
 
     open: Callable[[StreamSettings, int], ReadPoints]
@@ -57,6 +65,7 @@ class Format(NamedTuple):
     dynamic: bool = False
     topics: Callable[[str], Sequence[str]] = one_topic
     sender: Callable[[str], str] = itself
+    owner: Callable[[str], str] = itself
     quick: Callable[[tuple[str, ...], float, int, Quick], Quick] | None = None
     spells_numbers: bool = False
     laid_out: bool = False

@@ -3,7 +3,8 @@
 Source: Eclipse Sparkplug 3.0.0, chapters 4 to 6. A certificate of birth names the metrics, later payloads may
 name them by its aliases alone. Values of the past (`is_historical`) are samples with their own times. Node
 control metrics, templates and data sets are no measurements. All messages of an edge node and its devices but
-NDEATH are numbered in turn: a number that is left out is a message that was lost.
+NDEATH are numbered in turn: a number that is left out is a message that was lost. A death ends the streams of
+its node or device until the next values; an NDEATH has the bdSeq of the birth whose life it ends.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple
 
 from ewad.config.settings import StreamSettings
 from ewad.errors import DecodeError
-from ewad.ingest.formats.point import Format, Point, ReadPoints
+from ewad.ingest.formats.point import EndedError, Format, Point, ReadPoints
 from ewad.ingest.formats.protobuf import double, fields, float32, signed
 from ewad.ingest.formats.reasons import too_large
 
@@ -38,29 +39,34 @@ class _Metric(NamedTuple):
 
 def open_points(block: StreamSettings, max_bytes: int) -> ReadPoints:
     """Return what reads payloads as points, one for each metric, {name: value}."""
-    aliases: dict[tuple[str, ...], dict[int, str]] = {}  # (group, node, device) -> alias -> name
+    # (group, node) -> (group, node, device) -> alias -> name
+    aliases: dict[tuple[str, ...], dict[tuple[str, ...], dict[int, str]]] = {}
     sequences = _Sequences(takes_all(block.topics) and not block.exclude_topics)
 
     def points(topic: str, payload: bytes) -> Sequence[Point]:
         if len(payload) > max_bytes:
             raise too_large(len(payload), max_bytes)
-        kind, owner = _owner(topic)
+        kind, whose = _owner(topic)
+        node = whose[:2]
         if kind in _COMMANDS:
             raise _no_measurement(kind)
-        if kind == "NDEATH":
-            sequences.end(owner[:2])
-            for gone in [key for key in aliases if key[:2] == owner[:2]]:
-                del aliases[gone]
-            raise _no_measurement(kind)
         time, sequence, metrics = _payload(payload)
-        gap = sequences.gap(kind, owner[:2], sequence)
-        if kind in _DEATHS:
-            raise gap or _no_measurement(kind)
+        if kind == "NDEATH":
+            if not sequences.end(node, _life(metrics)):
+                raise _no_measurement(kind)
+            aliases.pop(node, None)
+            raise EndedError(f"{kind}: the edge node is gone, its streams are stale until their next values")
+        gap = sequences.gap(kind, node, sequence)
+        if kind == "DDEATH":
+            ended = Point(None, fault=EndedError(f"{kind}: the device is gone, its streams are stale"))
+            return [ended] if gap is None else [ended, Point(None, fault=gap)]
+        if kind == "NBIRTH":
+            sequences.begin(node, _life(metrics))
         if kind in _BIRTHS:
             if len(aliases) >= _MOST_NODES:
                 aliases.clear()
-            aliases[owner] = {m.alias: m.name for m in metrics if m.alias is not None}
-        known = aliases.get(owner, {})
+            aliases.setdefault(node, {})[whose] = {m.alias: m.name for m in metrics if m.alias is not None}
+        known = aliases.get(node, {}).get(whose, {})
         found = []
         for metric in metrics:
             name = metric.name or known.get(-1 if metric.alias is None else metric.alias, "")
@@ -80,7 +86,7 @@ def open_points(block: StreamSettings, max_bytes: int) -> ReadPoints:
 
 
 class _Sequences:
-    """The number of each edge node's last message, from its birth on.
+    """The numbers of each edge node's life and of its last message, from its birth on.
 
     complete: whether every message of a node comes here; where it may not, none is missed.
     """
@@ -88,10 +94,21 @@ class _Sequences:
     def __init__(self, complete: bool) -> None:
         self._complete = complete
         self._last: dict[tuple[str, ...], int] = {}
+        self._lives: dict[tuple[str, ...], int | None] = {}  # the bdSeq of each node's last birth
 
-    def end(self, node: tuple[str, ...]) -> None:
-        """Forget a node: a birth of its own comes next."""
+    def begin(self, node: tuple[str, ...], life: int | None) -> None:
+        """Note the number of the life that a node begins, if it tells one."""
+        if len(self._lives) >= _MOST_NODES:
+            self._lives.clear()
+        self._lives[node] = life
+
+    def end(self, node: tuple[str, ...], life: int | None) -> bool:
+        """Forget a node: a birth of its own comes next. Return False if it is in another life already."""
+        if life is not None and self._lives.get(node, life) not in (None, life):
+            return False
         self._last.pop(node, None)
+        self._lives.pop(node, None)
+        return True
 
     def gap(self, kind: str, node: tuple[str, ...], number: int | None) -> DecodeError | None:
         """Note a message; return what is wrong if it is neither the one after the last nor that one again."""
@@ -119,6 +136,11 @@ def takes_all(templates: Sequence[str]) -> bool:
     return last == "#" and len(above) <= _LEVELS and all(each[0] in "+{" for each in above[_TYPE:_NODE])
 
 
+def _life(metrics: Sequence[_Metric]) -> int | None:
+    """Return the number of its node's life that a birth or a death tells."""
+    return next((each.value for each in metrics if each.name == "bdSeq" and type(each.value) is int), None)
+
+
 def _no_measurement(kind: str) -> DecodeError:
     return DecodeError("missing_field", f"{kind} holds no measurement")
 
@@ -136,10 +158,19 @@ def topics(topic: str) -> Sequence[str]:
 def sender(topic: str) -> str:
     """Return the node whose message it is, its devices' too."""
     try:
-        _, owner = _owner(topic)
+        _, names = _owner(topic)
     except DecodeError:
         return topic
-    return "/".join(owner[:2]) or topic
+    return "/".join(names[:2]) or topic
+
+
+def owner(topic: str) -> str:
+    """Return the node, or the device of it, whose message it is."""
+    try:
+        _, names = _owner(topic)
+    except DecodeError:
+        return topic
+    return "/".join(names) or topic
 
 
 def _owner(topic: str) -> tuple[str, tuple[str, ...]]:
@@ -209,4 +240,4 @@ def _value(number: int, found: Any, data_type: int) -> Any:
     return None
 
 
-FORMAT = Format(open_points, fields=(("*", ""),), topics=topics, sender=sender, remembers=True)
+FORMAT = Format(open_points, fields=(("*", ""),), topics=topics, sender=sender, owner=owner, remembers=True)

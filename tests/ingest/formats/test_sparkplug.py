@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from ewad.errors import DecodeError
 from ewad.ingest.formats.protobuf import fields, float32, signed
+from tests.ingest.test_intake import Message
 from tests.ingest.test_live_messages import NOW, Daemon
 
 BLOCK = {"name": "s", "topic": "spBv1.0/{group_id}/+/{node}/#", "format": "sparkplug"}
@@ -95,6 +96,68 @@ def test_data_before_any_birth_say_what_is_missing_and_so_do_those_after_a_death
         (NODE.format("NBIRTH"), BIRTH), (NODE.format("NDEATH"), payload()), (NODE.format("NDATA"), data)
     )
     assert daemon.rejected == {"unknown_alias": 2}
+
+
+def stale(daemon):
+    """Return the names of the streams that /metrics leaves out."""
+    settings, group = daemon.settings.streams[0], daemon.engine.groups[0]
+    return {
+        name
+        for row, name in enumerate(group.streams.names)
+        if daemon.now - group.seen[row] > settings.stale_after_seconds
+    }
+
+
+SPEED = metric(name="Speed", value=(10, 7))
+DEVICES = [NODE.format("DBIRTH") + f"/{name}" for name in ("a", "b")]
+
+
+def life(number):
+    return metric(name="bdSeq", kind=4, value=(11, number))
+
+
+def born():
+    other = "spBv1.0/plant/NBIRTH/saw"
+    births = [(topic, payload(SPEED, sequence=n)) for n, topic in enumerate(DEVICES, 1)]
+    return Daemon(BLOCK).feed(
+        (NODE.format("NBIRTH"), payload(SPEED, life(3))), *births, (other, payload(SPEED))
+    )
+
+
+def test_a_death_of_a_node_makes_it_and_its_devices_stale_until_their_next_values():
+    daemon = born()
+    assert stale(daemon) == set()
+    daemon.feed((NODE.format("NDEATH"), payload(life(3))))
+    mine = {f"{NODE.format('DDATA')}/{name}/Speed" for name in "ab"} | {NODE.format("NDATA") + "/Speed"}
+    assert stale(daemon) == mine
+    assert daemon.rejected == {}
+    daemon.feed((NODE.format("NBIRTH"), payload(SPEED, life(4))))
+    assert stale(daemon) == mine - {NODE.format("NDATA") + "/Speed"}
+
+
+def test_a_death_of_a_device_makes_it_alone_stale():
+    death = DEVICES[0].replace("DBIRTH", "DDEATH")
+    daemon = born().feed((death, payload(sequence=3)))
+    assert stale(daemon) == {NODE.format("DDATA") + "/a/Speed"}
+    assert str(daemon.explained(death, payload(sequence=4))).endswith(
+        "ends: DDEATH: the device is gone, its streams are stale"
+    )
+    assert not daemon.explained(NODE.format("NDEATH"), payload(life(3))).rejected
+
+
+def test_a_death_of_an_earlier_life_changes_nothing():
+    daemon = born().feed((NODE.format("NDEATH"), payload(life(2))))
+    assert stale(daemon) == set()
+    daemon.feed((NODE.format("NDEATH"), payload()))  # which life is not told
+    assert len(stale(daemon)) == 3
+
+
+def test_a_birth_right_behind_a_death_keeps_its_streams():
+    daemon = born()
+    messages = [Message(NODE.format("NDEATH"), payload()), Message(NODE.format("NBIRTH"), payload(SPEED))]
+    daemon.intake.consume(messages, daemon.now)
+    daemon.intake.observe()
+    assert stale(daemon) == {f"{NODE.format('DDATA')}/{name}/Speed" for name in "ab"}
 
 
 def numbered(sequence, *metrics):
