@@ -3,28 +3,19 @@
 import asyncio
 import csv
 import itertools
-import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ewad.demonstration import story
 from ewad.demonstration.samples import sample_path
 from ewad.demonstration.story import Trouble
 from ewad.errors import SourceError
+from ewad.ingest.mqtt.settings import BrokerSettings
+from ewad.outputs.mqtt.client import publishing
 
-if TYPE_CHECKING:
-    import aiomqtt
-
-_unheard = logging.getLogger(f"{__name__}.paho")
-_unheard.disabled = True  # it would report, once more, what comes as an exception, and how connections end
-
-KEEP_ALIVE_SECONDS = 30  # the embedded broker refuses zero
 LONGEST_LAG_SECONDS = 1.0  # a machine that can't keep up makes up for no more
-TIMEOUT_SECONDS = 2.0  # on loopback; how soon a broker that went away is noticed
 
 
 @dataclass(frozen=True)
@@ -89,41 +80,20 @@ async def publish_samples(
     After each round `pace` is awaited with the seconds until the next is due by the clock. Raises SourceError
     if the broker is gone.
     """
-    import aiomqtt  # 0.1 s: only when it is used
-
     address = urlsplit(url)
+    host, port = address.hostname or "localhost", address.port or 1883
+    settings = BrokerSettings(host=host, port=port, client_id="", qos=0)
     series = [(stream.topic, payloads(stream)) for stream in SAMPLE_STREAMS]
     try:
-        client = aiomqtt.Client(
-            address.hostname or "localhost",
-            address.port or 1883,
-            protocol=aiomqtt.ProtocolVersion.V5,
-            keepalive=KEEP_ALIVE_SECONDS,
-            timeout=TIMEOUT_SECONDS,
-            logger=_unheard,
-        )
-        async with _connected(client):
+        async with publishing(settings) as publish:
             due = clock()
             while True:
                 for topic, texts in series:
                     text = next(texts)
                     if text is not None:
-                        await client.publish(topic, text)
+                        await publish(topic, text.encode())
                 now, due = clock(), due + 1.0 / samples_per_second
                 due = max(due, now - LONGEST_LAG_SECONDS)
                 await pace(max(0.0, due - now))
-    except aiomqtt.MqttError as error:
+    except SourceError as error:
         raise SourceError(f"sample publisher: expected a broker at {url}: {error}") from error
-
-
-@asynccontextmanager
-async def _connected(client: "aiomqtt.Client") -> AsyncIterator[None]:
-    """Be connected in the block. Even when cancelled, connecting is waited for: else its callbacks fail."""
-    connecting = asyncio.ensure_future(client.__aenter__())
-    try:
-        await asyncio.shield(connecting)
-        yield
-    finally:
-        await asyncio.wait([connecting])  # TIMEOUT_SECONDS at most
-        if connecting.exception() is None:
-            await client.__aexit__(None, None, None)

@@ -17,6 +17,8 @@ MOST_BETWEEN = 64  # packets read between two attempts
 PUBLISH = mqtt5.PublishPacket
 # (bytes, start, end) -> messages that are taken in bulk, and where they end; None: none can be
 TakePlain = Callable[[NDArray[np.uint8], int, int], tuple[Plain, int] | None]
+# bytes -> their first packet, and its size; raises IndexError if it is not whole, ValueError if it is none
+Read = Callable[[memoryview], tuple[mqtt5.Packet, int]]
 Reason = mqtt5.DisconnectReasonCode
 
 
@@ -38,7 +40,9 @@ def _none(data: NDArray[np.uint8], start: int, end: int) -> None:
 class PacketBuffer:
     """The bytes of one connection. Write into `free`, then ask for the packets of what was written."""
 
-    def __init__(self) -> None:
+    def __init__(self, read: Read = mqtt5.read) -> None:
+        """read: takes the first packet of bytes."""
+        self._read = read
         self._view = memoryview(bytearray(READ_BYTES))
         self._between = 1  # packets read one by one before the next attempt to take some in bulk
         self._filled = 0  # bytes of the view that hold data: always the start of one incomplete packet
@@ -57,7 +61,7 @@ class PacketBuffer:
         Raises ProtocolError where the bytes are no packet, once what came before has been yielded.
         """
         end = self._filled + nbytes
-        view, read, start = self._view[:end], mqtt5.read, 0
+        view, read, start = self._view[:end], self._read, 0
         violation: ProtocolError | None = None
         messages: list[mqtt5.PublishPacket] = []
         data, left = np.frombuffer(view, dtype=np.uint8), 0

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from ewad.config.syntax import quoted
 from ewad.errors import SourceError
 from ewad.ingest.mqtt.deliveries import Acknowledgements
+from ewad.ingest.mqtt.keep_alive import KeepAlive
 from ewad.ingest.mqtt.ledger import Ledger
 from ewad.ingest.mqtt.mqtt5_buffer import PacketBuffer, ProtocolError, Reason
 from ewad.ingest.mqtt.mqtt5_packets import PUBACK, PUBCOMP, PUBREC, acknowledgements, connect, subscribe
@@ -85,21 +86,21 @@ class Mqtt5Core:
         self._tell = tell
         self._session_present = False
         self._granted: dict[int, mqtt5.SubAckPacket] = {}  # by the packet id of their SUBSCRIBE: 1, 2, ...
-        self._keep_alive_seconds = settings.keep_alive_seconds
-        self._now = self._last_sent = self._last_received = 0.0
+        self._silence = KeepAlive(settings.keep_alive_seconds)
+        self._now = 0.0
 
     # ---- what happens to it
 
     def open(self, now: float) -> None:
         """Begin, once there is a connection to send on."""
-        self._now = self._last_received = now
+        self._now = self._silence.last_received = now
         self._send(connect(self._settings))
 
     def received(self, nbytes: int, now: float) -> None:
         """Take all packets that are whole with the nbytes that were written to the buffer."""
         if self.state is ConnectionState.OVER:
             return
-        self._now = self._last_received = now
+        self._now = self._silence.last_received = now
         try:
             for packets in self.buffer.packets(nbytes, self._plain):
                 if isinstance(packets, list):
@@ -122,25 +123,21 @@ class Mqtt5Core:
 
     def not_reading(self, now: float) -> None:
         """Note that the silence is ours: nothing is being read."""
-        self._last_received = now
+        self._silence.last_received = now
 
     def keep_alive(self, now: float) -> float | None:
         """Ping before the keep-alive ends; end the connection if nothing came for one and a half of it.
 
         Return after how many seconds to call this again, None for never.
         """
-        seconds = self._keep_alive_seconds
-        if seconds == 0 or self.state is ConnectionState.OVER:  # 0: the broker wants none
+        if self.state is ConnectionState.OVER:
             return None
         self._now = now
-        received, sent = now - self._last_received, now - self._last_sent
-        if received >= 1.5 * seconds:
-            text = f"nothing received for {received:.0f} s, half-open ({self._settings.peer})"
-            self.end(SourceError(text))
+        try:
+            return self._silence.look(now, self._settings.peer, self._send)
+        except SourceError as error:  # Ended carries it
+            self.end(error)
             return None
-        if max(received, sent) >= 0.75 * seconds:
-            self._send(mqtt5.PingReqPacket().write())
-        return seconds / 4
 
     def end(self, error: Exception) -> None:
         """Take nothing more and tell why. The consumer's faults leave all unacknowledged."""
@@ -191,7 +188,7 @@ class Mqtt5Core:
             self._send(data)
 
     def _send(self, data: bytes) -> None:
-        self._last_sent = self._now
+        self._silence.last_sent = self._now
         self._put(data)
 
     # ---- control packets
@@ -206,12 +203,12 @@ class Mqtt5Core:
 
     def _on_connack(self, connack: mqtt5.ConnAckPacket) -> None:
         if connack.reason_code != mqtt5.ConnAckReasonCode.SUCCESS:
-            raise self._refused(_reason(connack.reason_code.name, connack.reason_str))
+            raise self._refused(reason_of(connack.reason_code.name, connack.reason_str))
         self.state, self.accepted = ConnectionState.SUBSCRIBING, True
         self._session_present = connack.session_present
         self._ledger.connected(connack.session_present, self._acknowledge, self._now)
         if connack.server_keep_alive is not None:
-            self._keep_alive_seconds = connack.server_keep_alive
+            self._silence.seconds = connack.server_keep_alive
         self._tell(Accepted())
         self._subscribe(identified=connack.subscription_id_available)
 
@@ -235,7 +232,7 @@ class Mqtt5Core:
         for packet_id, subscription in enumerate(self._settings.subscriptions, start=1):
             (code,) = self._granted[packet_id].reason_codes
             if int(code) >= 0x80:  # failures, MQTT 5, 3.9.3
-                reason = _reason(code.name, self._granted[packet_id].reason_str)
+                reason = reason_of(code.name, self._granted[packet_id].reason_str)
                 refused.append(refusal(subscription.filter, reason))
             elif int(code) < self._settings.qos:
                 log.warning('lower qos granted filter="%s" qos=%d', subscription.filter, int(code))
@@ -251,7 +248,7 @@ class Mqtt5Core:
         """Nothing to do: that bytes came has been noted."""
 
     def _on_disconnect(self, packet: mqtt5.DisconnectPacket) -> None:
-        reason = _reason(packet.reason_code.name, packet.reason_str)
+        reason = reason_of(packet.reason_code.name, packet.reason_str)
         raise SourceError(f"the broker disconnected: {reason}")
 
     def _explained(self, error: Exception) -> Exception:
@@ -281,6 +278,6 @@ TAKEN: Mapping[ConnectionState, Mapping[type, Handler]] = {
 }
 
 
-def _reason(name: str, text: str | None) -> str:
+def reason_of(name: str, text: str | None) -> str:
     """Return a reason code in words, with what the broker adds to it, in one line of bounded length."""
     return f"{as_words(name)}: {quoted(text, REASON_CHARACTERS)}" if text else as_words(name)

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from ewad.errors import SourceError
 from ewad.ingest.mqtt.pacing import HeldUp
-from ewad.ingest.mqtt.settings import ConnectionSettings
+from ewad.ingest.mqtt.settings import BrokerSettings
 
 CONNECT_SECONDS = 10.0  # name look-up, TCP, TLS, CONNACK and SUBACK together; a healthy broker needs < 1
 CLOSE_SECONDS = 1.0  # for a clean end of the connection; a stop has to be over within 2
@@ -60,7 +60,7 @@ def as_words(name: str) -> str:
     return name.replace("_", " ").lower()
 
 
-def failure(error: BaseException, settings: ConnectionSettings) -> SourceError:
+def failure(error: BaseException, settings: BrokerSettings) -> SourceError:
     """Return the error as one sentence for a person: what failed and at which address."""
     if isinstance(error, SourceError):
         return error

@@ -10,6 +10,7 @@ from ewad.config import Secret
 from ewad.config.syntax import SCHEMES, Transport, mask_url
 from ewad.errors import ConfigError
 
+Version = Literal["5", "3.1.1"]
 TLS_FILES = ("ca_file", "cert_file", "key_file")
 SCHEME_OF: dict[Transport, str] = {transport: scheme for scheme, (transport, _) in SCHEMES.items()}
 
@@ -23,29 +24,24 @@ class Subscription:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConnectionSettings:
-    """Everything that one connection to a broker needs. Raises ConfigError if it can't work."""
+class BrokerSettings:
+    """What any connection to a broker needs. Raises ConfigError if it can't work."""
 
     host: str
-    subscriptions: tuple[Subscription, ...]
     port: int = 1883
     transport: Transport = "tcp"
     path: str = ""
-    version: Literal["5", "3.1.1"] = "5"
+    version: Version = "5"
     client_id: str = "ewad"
     qos: Literal[0, 1, 2] = 1
-    session_expiry_seconds: float = 3600.0
     username: str | None = None
     password: Secret | None = None
     ca_file: str | None = None
     cert_file: str | None = None
     key_file: str | None = None
     keep_alive_seconds: int = 30
-    commit_interval_seconds: float = 0.05
 
     def __post_init__(self) -> None:
-        if not self.subscriptions:
-            raise ConfigError("mqtt: nothing to subscribe to: expected at least one topic filter")
         if self.encrypted:
             return
         for key in TLS_FILES:
@@ -69,7 +65,21 @@ class ConnectionSettings:
         return f"{host}:{self.port}"
 
 
-def tls_context(settings: ConnectionSettings) -> ssl.SSLContext | None:
+@dataclass(frozen=True, kw_only=True)
+class ConnectionSettings(BrokerSettings):
+    """What a connection that receives needs. Raises ConfigError if it can't work."""
+
+    subscriptions: tuple[Subscription, ...]
+    session_expiry_seconds: float = 3600.0
+    commit_interval_seconds: float = 0.05
+
+    def __post_init__(self) -> None:
+        if not self.subscriptions:
+            raise ConfigError("mqtt: nothing to subscribe to: expected at least one topic filter")
+        super().__post_init__()
+
+
+def tls_context(settings: BrokerSettings) -> ssl.SSLContext | None:
     """Return the connection's TLS settings, None without TLS. Raises ConfigError for unfit files."""
     if not settings.encrypted:
         return None
@@ -93,7 +103,7 @@ def tls_context(settings: ConnectionSettings) -> ssl.SSLContext | None:
     return context
 
 
-def tls_digests(settings: ConnectionSettings) -> dict[str, bytes]:
+def tls_digests(settings: BrokerSettings) -> dict[str, bytes]:
     """Return the SHA-256 of each TLS file, by its key. Raises ConfigError for one that can't be read."""
     files = {key: getattr(settings, key) for key in TLS_FILES}
     return {key: sha256(_content(key, file)).digest() for key, file in files.items() if file is not None}

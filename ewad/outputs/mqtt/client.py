@@ -1,160 +1,241 @@
-"""A client that publishes: the latest payload of each topic, over as many connections as it takes.
+"""The client that publishes: over as many connections as it takes, or over one.
 
-paho does the protocol, in a thread of its own; it comes with aiomqtt. Another thread hands it what waits, so
-that at most IN_FLIGHT messages are on their way and a slow broker costs no memory.
+[publish], `ewad spark`, `ewad replay --publish` and the demo send by it. It speaks the version of MQTT that
+the settings name, or the other one where the broker knows only that.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from random import Random
+from typing import Final
 
-import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion
-
-from ewad.ingest.mqtt.settings import ConnectionSettings, tls_context
+from ewad.errors import SourceError
+from ewad.ingest.mqtt.mqtt5_core import Accepted, Ended
+from ewad.ingest.mqtt.session import CONNECT_SECONDS, failure
+from ewad.ingest.mqtt.settings import BrokerSettings, Version, tls_context
+from ewad.ingest.mqtt.source import STEADY_SECONDS, Backoff
+from ewad.outputs.mqtt.connection import PublishingConnection, linked
+from ewad.outputs.mqtt.core import Listen, PublishingCore
+from ewad.outputs.mqtt.outbox import Outbox, Outgoing
 
 log = logging.getLogger("ewad.outputs.mqtt")
 
-IN_FLIGHT: Final = 200  # mosquitto takes 20 at a time; more only wait here instead of in `_waiting`
-FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS = 1, 60
 CLOSE_SECONDS: Final = 0.8  # for what waits when the daemon ends
-KEEP_ALIVE_SECONDS: Final = 30
+JOIN_SECONDS: Final = 2.0  # for the thread, after that
+MOST_WAITING: Final = 1000  # messages of a client that keeps their order
+OTHER: Final[dict[Version, Version]] = {"5": "3.1.1", "3.1.1": "5"}
 
 
-def _handing_on(take: Callable[[str, bytes, bool], None]) -> Callable[[Any, Any, Any], None]:
-    return lambda client, userdata, message: take(message.topic, message.payload, message.retain)
+class Publication:
+    """Sends what is put into an outbox, in the event loop that runs it.
 
-
-class PublishingClient:
-    """Publishes to one broker; `availability` has "online" while it is connected, retained.
-
-    superseded: payloads that a later one of their topic replaced before they were sent.
+    here, gone: published first on each connection, and last; gone also by the broker when the client is gone.
+    refused: messages that the broker did not take.
     """
 
     def __init__(
         self,
-        settings: ConnectionSettings,
-        availability: str,
-        listen: Sequence[tuple[str, Callable[[str, bytes, bool], None]]] = (),
+        settings: BrokerSettings,
+        outbox: Outbox,
+        here: Outgoing | None = None,
+        gone: Outgoing | None = None,
+        listen: Sequence[Listen] = (),
     ) -> None:
+        """Take the connection's settings. Raises ConfigError if its TLS files are unfit."""
+        self._settings, self._outbox = settings, outbox
+        self._here, self._gone, self._listen = here, gone, listen
+        self._tls = tls_context(settings)
+        self._version = settings.version
+        self._refused = 0  # by earlier connections
+        self._connection: PublishingConnection | None = None
+
+    @property
+    def refused(self) -> int:
+        """Messages that the broker did not take."""
+        connection = self._connection
+        return self._refused + (0 if connection is None else connection.core.refused)
+
+    def pump(self) -> None:
+        """Send what waits, if there is a connection."""
+        if self._connection is not None:
+            self._connection.pump()
+
+    async def drained(self) -> None:
+        """Wait until the broker has all. Raises SourceError if there is no connection, or it ends before."""
+        if self._connection is None:
+            raise SourceError(f"not connected ({self._settings.peer})")
+        await self._connection.until(lambda: self._outbox.empty)
+
+    async def run(self, backoff: Backoff) -> None:
+        """Publish until cancelled, whatever the network does."""
+        loop, failed = asyncio.get_running_loop(), False
+        while True:
+            since = None
+            try:
+                async with self.connected() as connection:
+                    since = loop.time()
+                    log.info("publishing url=%s", self._settings.url)
+                    failed = False
+                    await connection.ended
+            except SourceError as error:
+                if not failed:
+                    url = self._settings.url
+                    log.warning('publishing failed url=%s reason="%s": trying again', url, error)
+                failed = True
+            if since is not None and loop.time() - since >= STEADY_SECONDS:
+                backoff.reset()
+            await asyncio.sleep(backoff.next_seconds())
+
+    @asynccontextmanager
+    async def connected(self) -> AsyncIterator[PublishingConnection]:
+        """Be connected in the block, and say farewell after it. Raises SourceError."""
+        async with AsyncExitStack() as stack:
+            connection = await self._open(stack)
+            self._connection = connection
+            connection.pump()
+            try:
+                yield connection
+            finally:
+                self._connection = None
+                self._refused += connection.core.refused
+                await connection.finish(self._gone)
+
+    async def _open(self, stack: AsyncExitStack) -> PublishingConnection:
+        """Connect, by the other version of MQTT if the broker may know only that."""
+        connection = self._new_connection(self._version)
+        try:
+            await self._accepted(connection, stack)
+        except SourceError as error:
+            if not connection.opened or not connection.core.strange:
+                raise
+            other = self._new_connection(OTHER[self._version])
+            try:
+                await self._accepted(other, stack)
+            except SourceError as error_of_other:
+                raise (error_of_other if other.core.answered else error) from error_of_other
+            self._version = OTHER[self._version]
+            return other
+        return connection
+
+    async def _accepted(self, connection: PublishingConnection, stack: AsyncExitStack) -> None:
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await stack.enter_async_context(linked(self._settings, self._tls, connection))
+                await connection.accepted
+        except (OSError, UnicodeError) as error:
+            raise failure(error, self._settings) from error
+
+    def _new_connection(self, version: Version) -> PublishingConnection:
+        def make(send: Callable[[bytes], None], tell: Callable[[Accepted | Ended], None]) -> PublishingCore:
+            parts = self._settings, version, self._outbox, send, tell
+            return PublishingCore(*parts, here=self._here, will=self._gone, listen=self._listen)
+
+        return PublishingConnection(self._settings, make)
+
+
+Publish = Callable[[str, bytes], Awaitable[None]]
+
+
+@asynccontextmanager
+async def publishing(settings: BrokerSettings) -> AsyncIterator[Publish]:
+    """Yield what publishes a payload on a topic, in order, over one connection; at the end all are answered.
+
+    Raises SourceError where the connection can't be made, or is lost.
+    """
+    outbox = Outbox(latest=False)
+    publication, loop = Publication(settings, outbox), asyncio.get_running_loop()
+    async with publication.connected() as connection:
+
+        async def publish(topic: str, payload: bytes) -> None:
+            await connection.until(lambda: outbox.waiting < MOST_WAITING)
+            if not outbox.waiting:  # one piece for all that come before the loop's next turn
+                loop.call_soon(publication.pump)
+            outbox.put([Outgoing(topic, payload, settings.qos, retain=False)])
+
+        yield publish
+        await publication.drained()
+
+
+class PublishingClient:
+    """Publishes the latest payload of each topic, from a thread of its own; it never waits for the broker.
+
+    `availability` has "online" while it is connected, retained.
+    """
+
+    def __init__(self, settings: BrokerSettings, availability: str, listen: Sequence[Listen] = ()) -> None:
         """Take the connection's settings. Raises ConfigError if its TLS files are unfit.
 
         listen: filters to subscribe to before anything is published, and what takes topics and payloads, and
         whether they were retained.
         """
-        self.superseded = 0
-        self._settings = settings
-        self._availability = availability
-        self._listen = listen
-        self._waiting: dict[str, tuple[bytes, bool]] = {}  # topic -> payload, retained
-        self._lock = threading.Lock()  # of _waiting
-        self._wake = threading.Event()
-        self._idle = threading.Event()  # nothing waits or is on its way
-        self._idle.set()
-        self._ending = False
-        self._open = False  # connected, and subscribed
-        self._sent = self._answered = 0  # by the thread, and by paho's
-        self._failed = False
-        self._client = self._new_client(settings)
+        self._qos = settings.qos
+        self._outbox = Outbox(latest=True)
+        here, gone = (Outgoing(availability, word, 1, True) for word in (b"online", b"offline"))
+        self._publication = Publication(settings, self._outbox, here, gone, listen)
         self._thread = threading.Thread(target=self._run, name="publish", daemon=True)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ending = asyncio.Event()
+        self._begun = threading.Event()
+        self._woken = False
 
-    def _new_client(self, settings: ConnectionSettings) -> paho.Client:
-        transport: Any = "websockets" if settings.transport in ("ws", "wss") else "tcp"
-        client = paho.Client(
-            CallbackAPIVersion.VERSION2, client_id=settings.client_id, clean_session=True, transport=transport
-        )
-        client.will_set(self._availability, "offline", qos=1, retain=True)
-        password = None if settings.password is None else settings.password.reveal()
-        client.username_pw_set(settings.username, password)
-        if (context := tls_context(settings)) is not None:
-            client.tls_set_context(context)
-        if settings.path:
-            client.ws_set_options(path=settings.path)
-        client.max_inflight_messages_set(IN_FLIGHT)  # of those that we let it have
-        client.reconnect_delay_set(FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS)
-        client.on_connect = self._connected
-        client.on_connect_fail = lambda *_: self._trouble("no connection")
-        client.on_disconnect = self._disconnected
-        client.on_publish = self._published
-        for topic_filter, take in self._listen:
-            client.message_callback_add(topic_filter, _handing_on(take))
-        return client
+    @property
+    def superseded(self) -> int:
+        """Payloads that a later one of their topic replaced before they were sent."""
+        return self._outbox.superseded
+
+    @property
+    def refused(self) -> int:
+        """Payloads that the broker did not take."""
+        return self._publication.refused
 
     def start(self) -> None:
         """Connect, and publish from now on."""
-        self._client.connect_async(self._settings.host, self._settings.port, KEEP_ALIVE_SECONDS)
-        self._client.loop_start()
         self._thread.start()
+        self._begun.wait()
 
     def publish(self, topic: str, payload: bytes, retain: bool) -> None:
         """Publish this, unless a later payload of the topic comes before it can be sent."""
-        with self._lock:
-            self.superseded += topic in self._waiting
-            self._waiting[topic] = payload, retain
-            self._idle.clear()
-        self._wake.set()
+        self.publish_all([(topic, payload)], retain)
+
+    def publish_all(self, payloads: Iterable[tuple[str, bytes]], retain: bool) -> None:
+        """Publish payloads, each on its topic."""
+        self._outbox.put(Outgoing(topic, payload, self._qos, retain) for topic, payload in payloads)
+        if self._loop is not None and not self._woken:
+            self._woken = True  # one wake-up does for all that comes before it
+            self._loop.call_soon_threadsafe(self._wake)
 
     def close(self) -> None:
         """Send what waits, within a bound, then say "offline" and disconnect."""
-        if self._client.is_connected():
-            self._idle.wait(CLOSE_SECONDS)
-            self._client.publish(self._availability, "offline", qos=1, retain=True).wait_for_publish(0.2)
-        self._ending = True
-        self._wake.set()
-        self._client.disconnect()
-        self._client.loop_stop()
+        if self._loop is not None and self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._ending.set)
+            self._thread.join(CLOSE_SECONDS + JOIN_SECONDS)
 
     # ---- the thread
 
     def _run(self) -> None:
-        while not self._ending:
-            self._wake.wait()
-            self._wake.clear()
-            while self._open and self._client.is_connected() and self._sent - self._answered < IN_FLIGHT:
-                with self._lock:
-                    if not self._waiting:
-                        break
-                    topic = next(iter(self._waiting))
-                    payload, retain = self._waiting.pop(topic)
-                self._client.publish(topic, payload, qos=self._settings.qos, retain=retain)
-                self._sent += 1
-            self._note_idle()
+        asyncio.run(self._publish())
 
-    def _note_idle(self) -> None:
-        with self._lock:
-            if not self._waiting and self._sent == self._answered:
-                self._idle.set()
+    async def _publish(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._begun.set()
+        backoff = Backoff(Random())  # noqa: S311 (jitter is no secret)
+        running = asyncio.create_task(self._publication.run(backoff), name="publishing")
+        ending = asyncio.create_task(self._ending.wait(), name="ending")
+        await asyncio.wait([running, ending], return_when=asyncio.FIRST_COMPLETED)
+        if running.done():  # a fault of ours, which the next to publish hears of: the loop is closed
+            running.result()
+        with suppress(SourceError, TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._publication.drained()
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
 
-    # ---- what paho calls, in its thread
-
-    def _connected(self, client: Any, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
-        if reason.is_failure:
-            self._trouble(str(reason))
-            return
-        self._failed = False
-        log.info("publishing url=%s", self._settings.url)
-        client.publish(self._availability, "online", qos=1, retain=True)
-        self._sent += 1
-        for topic_filter, _ in self._listen:
-            client.subscribe(topic_filter)
-        self._open = True
-        self._wake.set()
-
-    def _disconnected(self, client: Any, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
-        self._open = False
-        if not self._ending:
-            self._trouble(str(reason))
-
-    def _published(self, *_: Any) -> None:
-        self._answered += 1
-        on_their_way = self._sent - self._answered
-        if on_their_way == IN_FLIGHT // 2 or not on_their_way:  # a wake-up costs as much as a message
-            self._wake.set()
-
-    def _trouble(self, reason: str) -> None:
-        if not self._failed:
-            log.warning('publishing failed url=%s reason="%s": trying again', self._settings.url, reason)
-        self._failed = True
+    def _wake(self) -> None:
+        self._woken = False
+        self._publication.pump()

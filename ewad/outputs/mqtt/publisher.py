@@ -14,7 +14,7 @@ import msgspec
 from ewad.config import Settings
 from ewad.engine import GroupSettings
 from ewad.ingest.mqtt.from_configuration import connection_settings
-from ewad.ingest.mqtt.settings import ConnectionSettings
+from ewad.ingest.mqtt.settings import BrokerSettings
 from ewad.outputs.mqtt.client import PublishingClient
 from ewad.outputs.mqtt.devices import Devices
 from ewad.outputs.mqtt.home_assistant import Discovery
@@ -69,8 +69,8 @@ class Publisher(Sink):
 
     @property
     def tally(self) -> Tally:
-        """States that a later one of their stream replaced before they were sent."""
-        return Tally(superseded=self._client.superseded)
+        """States that a later one of their stream replaced before they were sent, or the broker refused."""
+        return Tally(superseded=self._client.superseded, failures=self._client.refused)
 
     def fits(self, settings: Settings) -> bool:
         """Whether nothing that it depends on differs."""
@@ -193,8 +193,9 @@ class Publisher(Sink):
         """Hand on what is due."""
         with self._lock:
             fresh, self._fresh = self._fresh, {}
-            for topic, document in fresh.items():
-                self._client.publish(topic, self._encode(document), self._settings.retain)
+            encode = self._encode
+            payloads = [(topic, encode(document)) for topic, document in fresh.items()]
+            self._client.publish_all(payloads, self._settings.retain)
 
     def _release(self) -> None:
         """Publish what was held back, at the end of an interval."""
@@ -215,16 +216,17 @@ def _depends_on(settings: Settings) -> object:
     return settings.publish, settings.mqtt, settings.streams, settings.models, settings.secrets
 
 
-def _same_broker(mine: ConnectionSettings, other: ConnectionSettings) -> bool:
+def _same_broker(mine: BrokerSettings, other: BrokerSettings) -> bool:
     return (mine.host, mine.port) == (other.host, other.port)
 
 
-def publishing_settings(settings: Settings) -> ConnectionSettings:
+def publishing_settings(settings: Settings) -> BrokerSettings:
     """Return the settings of the connection that publishes: those of [mqtt], or of another broker."""
     publish, mqtt = settings.publish, connection_settings(settings)
     assert publish is not None  # noqa: S101 (as above)
     named = publish.client_id or f"{mqtt.client_id}-publish"
-    own = dataclasses.replace(mqtt, client_id=named, qos=publish.qos)
+    shared = {field.name: getattr(mqtt, field.name) for field in dataclasses.fields(BrokerSettings)}
+    own = BrokerSettings(**shared | {"client_id": named, "qos": publish.qos})
     if publish.address is None:
         return own
     address = publish.address
