@@ -1,0 +1,153 @@
+"""What payloads cost: documents of several fields, and formats beside the fastest Python package for each.
+
+kpn-senml reads SenML, too; it took 1.4 times as long as senml.
+"""
+
+from __future__ import annotations
+
+from tests.bench.measure import at_least, at_most, medians, peer  # isort: skip (before numpy)
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import mqtt5
+
+from ewad.config import parse
+from ewad.engine import Engine
+from ewad.ingest.formats.records import PayloadReader
+from ewad.ingest.intake import Intake
+from ewad.ingest.mqtt.consumer import Message
+from ewad.ingest.mqtt.deliveries import Acknowledgements, Deliveries
+from ewad.ingest.mqtt.ledger import Ledger
+from ewad.ingest.mqtt.mqtt5_core import Mqtt5Core
+from ewad.ingest.mqtt.settings import ConnectionSettings, Subscription
+
+MESSAGES = 512
+TOPICS = 16
+NAMES = [
+    "temperature",
+    "humidity",
+    "pressure",
+    "battery",
+    "voltage",
+    "power",
+    "energy",
+    "current",
+    "light",
+    "noise",
+]
+
+
+class Taker:
+    """A consumer that decodes and smooths as the daemon does."""
+
+    busy = False
+
+    def __init__(self, field: Any) -> None:
+        block = {"name": "d", "topic": "d/{device}", "format": "json", "field": field}
+        settings = parse({"stream": [block]}, "bench", {})
+        self.intake = Intake(Engine(settings.group_settings()), settings.streams)
+        self.bulk = self.intake.bulk
+
+    def consume(self, messages: Sequence[Message], arrival: float) -> None:
+        """Take messages."""
+        self.intake.consume(messages, arrival)
+
+    def commit(self, notes: Acknowledgements, done: Callable[[], None]) -> None:
+        """Let the engine observe them."""
+        self.intake.observe()
+        done()
+
+
+def receiving(field: Any, n: int) -> Callable[[], None]:
+    """Return what takes in messages of n fields, from the bytes of the connection to the averages."""
+    clock = [1.7e9]
+    options = ConnectionSettings(host="h", qos=0, subscriptions=(Subscription("d/+"),))
+    ledger = Ledger(options, Taker(field), lambda: clock[0], Deliveries())
+    core = Mqtt5Core(options, ledger, lambda data: None, lambda event: None)
+
+    def receive(data: bytes) -> None:
+        clock[0] += 1.0
+        core.buffer.free[: len(data)] = data
+        core.received(len(data), clock[0])
+        core.commit(clock[0])
+
+    core.open(0.0)
+    receive(mqtt5.ConnAckPacket().write())
+    receive(mqtt5.SubAckPacket(1, [mqtt5.SubAckReasonCode.GRANTED_QOS_AT_MOST_ONCE]).write())
+    read = b"".join(
+        mqtt5.PublishPacket(f"d/{at % TOPICS}", payload=json.dumps(document(at, n)).encode()).write()
+        for at in range(MESSAGES)
+    )
+    for _ in range(3):  # layouts are learnt
+        receive(read)
+    return lambda: receive(read)
+
+
+def document(at: int, n: int) -> dict[str, float]:
+    """Return what a device with n sensors says."""
+    return {name: round(20.0 + at / 7 + place, 2) for place, name in enumerate(NAMES[:n])}
+
+
+def documents() -> None:
+    """Print what a message of one, three and ten fields costs."""
+    works = {"one": receiving("temperature", 1), "three": receiving("*", 3), "ten": receiving("*", 10)}
+    seconds = medians(works)
+    for name, taken in seconds.items():
+        print(f"  {name:6s} {taken / MESSAGES * 1e6:6.2f} us a message")
+    at_most('ten fields by "*" to one field', seconds["ten"] / seconds["one"], 3.0)
+
+
+def reader(form: str) -> PayloadReader:
+    """Return the reader of a plain block of a format."""
+    block = parse({"stream": [{"name": "b", "topic": "t", "format": form}]}, "bench", {}).streams[0]
+    return PayloadReader(block, 1 << 20)
+
+
+def beside(name: str, own: Callable[[], object], other: Callable[[], object]) -> float:
+    """Print what both take; return how many times as long the other takes."""
+    seconds = medians({"ewad": own, "peer": other})
+    print(f"  {name}: ewad {seconds['ewad'] * 1e6:.2f} us, peer {seconds['peer'] * 1e6:.2f} us")
+    return seconds["peer"] / seconds["ewad"]
+
+
+def influx() -> None:
+    """Read a line of two tags and three fields."""
+    package = peer("line_protocol_parser")
+    if package is None:
+        return
+    line = "weather,site=hall,station=roof temp=21.4,hum=44i,wind=3.25 1772359200000000000"
+    payload, read = line.encode(), reader("influx").read
+    found = beside("a line", lambda: read("t", payload, 0.0), lambda: package.parse_line(line))
+    at_least("influx: times as fast as line-protocol-parser (C)", found, 10.0)
+
+
+def senml() -> None:
+    """Read a pack of ten records."""
+    package = peer("senml")
+    if package is None:
+        return
+    records = [{"n": f":t{at}", "v": 20.5 + at, "t": -60 * at} for at in range(10)]
+    text = json.dumps(
+        [{"bn": "urn:dev:ow:10e2073a", "bt": 1772359200, "bu": "Cel", **records[0]}, *records[1:]]
+    )
+    payload, read = text.encode(), reader("senml").read
+
+    def other() -> list[Any]:
+        document = package.SenMLDocument.from_json(json.loads(text))
+        return [each.to_absolute(document.base) for each in document.measurements]
+
+    found = beside("ten records", lambda: read("t", payload, 0.0), other)
+    at_least("senml: times as fast as senml (Python)", found, 10.0)
+
+
+def main() -> None:
+    """Measure."""
+    documents()
+    influx()
+    senml()
+
+
+if __name__ == "__main__":
+    main()
