@@ -7,11 +7,12 @@ INSTALLED := $(VENV)/.installed
 PEERS := $(VENV)/.peers
 SPARK := $(VENV)/.spark
 RELEASE := $(VENV)/.release
+ADAPTERS := build/adapters
 HASS := build/home-assistant/bin/hass
 HASS_PYTHON ?= $(firstword $(wildcard $(HOME)/.pyenv/versions/3.13.*/bin/python) $(shell command -v python3.13))
 KERNELS := $(shell find ewad/kernels -name '*.py' -o -name '*.pxd')
 
-.PHONY: help demo docs package reference test test-slow test-all coverage fresh lint pictures bench chaos simulate brokers home-assistant soak scale fuzz
+.PHONY: help demo docs package reference adapters test test-slow test-all coverage fresh lint pictures bench chaos simulate brokers home-assistant soak scale fuzz
 .DELETE_ON_ERROR:
 
 help:
@@ -20,6 +21,7 @@ help:
 	@echo "make test-all run all tests, the slow ones too"
 	@echo "make coverage make test, with the lines and branches counted that it runs, in subprocesses too"
 	@echo "make fresh    run the property tests with examples of a fresh seed, which is printed"
+	@echo "make adapters hold the adapters for river and sktime to the checks of those libraries"
 	@echo "make lint     check style and types"
 	@echo "make reference  write the reference pages and the dashboards anew, of what the code knows"
 	@echo "make docs     build the documentation as a site, build/site/index.html"
@@ -72,6 +74,10 @@ coverage: $(INSTALLED)
 
 fresh: $(INSTALLED)
 	EWAD_SEED=$${EWAD_SEED:-fresh} $(BIN)/python -m pytest $(PARALLEL) -m "hypothesis and not slow" $(ARGS)
+
+# In an environment of its own: sktime wants another pandas. The kernels are those of $(VENV).
+adapters: $(ADAPTERS)/.installed
+	PYTHONPATH=. $(ADAPTERS)/bin/python -m pytest $(PARALLEL) tests/estimators/test_adapters.py $(ARGS)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check
@@ -143,6 +149,12 @@ $(PEERS): $(INSTALLED) requirements-bench.txt
 $(SPARK): $(INSTALLED) requirements-scale.txt
 	@echo "Installing Spark, 456 MB ..."
 	@$(BIN)/pip install --quiet --require-hashes -r requirements-dev.txt -r requirements-scale.txt
+	@touch $@
+
+$(ADAPTERS)/.installed: $(INSTALLED) requirements-adapters.txt
+	@echo "installing river and sktime into $(ADAPTERS): about a minute" >&2
+	@$(BIN)/python -m venv $(ADAPTERS)
+	@$(ADAPTERS)/bin/pip install --quiet --require-hashes -r requirements-adapters.txt
 	@touch $@
 
 $(RELEASE): $(INSTALLED) requirements-release.txt

@@ -2,7 +2,6 @@
 
 import os
 import secrets
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from hypothesis import core, settings
 
 import hatch_build
 from ewad.cli import THREADS
+from tests import components
 
 for _variable in THREADS:  # as ewad has it, here before anything loads numpy
     os.environ.setdefault(_variable, "1")
@@ -49,11 +49,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.fixture(scope="session")
 def promtool_check() -> Callable[[str], str]:
     """Return a function that runs `promtool check metrics` on a text and returns its complaints."""
-    promtool = shutil.which("promtool")
-    if promtool is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("promtool is missing: CI installs prometheus")
-        pytest.skip("promtool is not installed (it comes with prometheus)")
+    promtool = components.program("promtool", "Debian's prometheus")
 
     def check(text: str) -> str:
         command = [promtool, "check", "metrics"]

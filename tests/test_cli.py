@@ -7,7 +7,6 @@ import csv
 import inspect
 import math
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 
 from ewad.cli import COMMANDS, THREADS, cli
 from ewad.config.passwords import PasswordHash
+from tests import components
 from tests.console import ewad
 from tests.system import mosquitto
 from tests.system.daemon import environment, failed
@@ -360,7 +360,7 @@ def test_a_model_too_large_for_the_memory_ends_in_a_line() -> None:
 
 
 def test_parquet_has_what_csv_has() -> None:
-    pytest.importorskip("pyarrow")
+    components.module("pyarrow")
     import pandas as pd
 
     outputs = "out.csv", "out.parquet"
@@ -374,12 +374,11 @@ def test_parquet_has_what_csv_has() -> None:
 
 
 def test_openmetrics_goes_into_a_prometheus_as_blocks() -> None:
-    if shutil.which("promtool") is None:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("promtool isn't installed")
     Path("wide.csv").write_text(WIDE)
     assert ewad("replay", "wide.csv", "--openmetrics", "out.om").returncode == 0
+    promtool = components.program("promtool", "Debian's prometheus")
     made = subprocess.run(
-        ["promtool", "tsdb", "create-blocks-from", "openmetrics", "out.om", "blocks"],
+        [promtool, "tsdb", "create-blocks-from", "openmetrics", "out.om", "blocks"],
         capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert made.returncode == 0, made.stdout + made.stderr
@@ -388,7 +387,7 @@ def test_openmetrics_goes_into_a_prometheus_as_blocks() -> None:
 
 
 def test_parquet_keeps_its_columns_where_the_first_messages_are_rejected() -> None:
-    pytest.importorskip("pyarrow")
+    components.module("pyarrow")
     import pandas as pd
 
     bad, good = [f"{i},t,oops" for i in range(5000)], [f"{i},t,2.5" for i in range(5000, 5010)]
@@ -445,7 +444,7 @@ def test_a_replay_that_fails_leaves_earlier_results_and_nothing_else() -> None:
 @pytest.mark.parametrize("suffix", [".csv", ".parquet", ".png", ".om"])
 def test_a_full_disk_is_one_line_and_status_1(suffix: str) -> None:
     if suffix == ".parquet":
-        pytest.importorskip("pyarrow")
+        components.module("pyarrow")
     Path("wide.csv").write_text(WIDE)
     output = Path(f"full{suffix}")
     output.symlink_to("/dev/full")
@@ -541,7 +540,7 @@ def test_report_is_printed_and_the_summary_stays_on_stderr() -> None:
 
 
 def test_plot_makes_a_picture() -> None:
-    pytest.importorskip("matplotlib")
+    components.module("matplotlib")
     Path("wide.csv").write_text(WIDE)
     done = ewad("replay", "wide.csv", "--plot", "out.png")
     assert done.returncode == 0, done.stderr

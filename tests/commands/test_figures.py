@@ -12,6 +12,7 @@ from ewad.commands.figures import DAYS, ENLARGED, FIGURES, draw_all, temperature
 from ewad.errors import ConfigError
 from ewad.numeric.schedules import SCHEDULES
 from ewad.outputs.files.pictures import figure_of
+from tests import components
 
 ROOT = Path(__file__).parents[2]
 README_BYTES = 80_000
@@ -31,7 +32,7 @@ def test_the_temperatures_are_a_year_of_the_sample():
 
 
 def test_all_are_drawn_at_readme_size_and_named_as_they_come(tmp_path):
-    image = pytest.importorskip("PIL.Image")
+    image = components.module("PIL.Image")
     paths = list(draw_all(tmp_path / "new" / "folder"))
     assert [path.stem for path in paths] == list(FIGURES)
     for path in paths:
@@ -43,7 +44,7 @@ def test_all_are_drawn_at_readme_size_and_named_as_they_come(tmp_path):
 @pytest.fixture(params=FIGURES)
 def figure(request):
     """Each figure, as matplotlib has it."""
-    pytest.importorskip("matplotlib")
+    components.module("matplotlib")
     plot, columns = FIGURES[request.param]
     return figure_of(plot, columns=columns, enlarged=ENLARGED.get(request.param, 1.0))
 
@@ -75,14 +76,14 @@ def test_no_line_leaves_its_panel(figure):
 
 
 def test_every_schedule_is_drawn():
-    pytest.importorskip("matplotlib")
+    components.module("matplotlib")
     plot, columns = FIGURES["schedules"]
     names = legend_texts(axes.get_legend() for axes in figure_of(plot, columns=columns).axes)
     assert len(names) == len(SCHEDULES) + 1  # the inverse square root per epoch, and per mini-batch
 
 
 def test_optimizers_are_told_with_their_settings():
-    pytest.importorskip("matplotlib")
+    components.module("matplotlib")
     legend = figure_of(FIGURES["optimizers"][0]).axes[0].get_legend()
     assert legend.get_title().get_text() == "by learning rate and β"
     assert "RMSprop 0.25, β₂ = 0.9" in legend_texts([legend])  # not its default
@@ -96,7 +97,7 @@ def pinned(package):
 
 @pytest.mark.parametrize("shown", SHOWN)
 def test_the_pictures_of_the_pages_are_those_that_the_command_draws(shown, tmp_path, monkeypatch):
-    pytest.importorskip("matplotlib")
+    components.module("matplotlib")
     for package in ("matplotlib", "pillow", "numpy"):
         if version(package) != pinned(package):
             pytest.skip(f"drawn with {package} {pinned(package)}, this is {version(package)}")
@@ -107,7 +108,7 @@ def test_the_pictures_of_the_pages_are_those_that_the_command_draws(shown, tmp_p
 
 
 def test_a_figure_is_the_same_file_each_time(tmp_path, monkeypatch):
-    pytest.importorskip("matplotlib")
+    components.module("matplotlib")
     monkeypatch.setattr("ewad.commands.figures.FIGURES", {"saddle": FIGURES["saddle"]})
     (a,), (b,) = draw_all(tmp_path / "a"), draw_all(tmp_path / "b")
     assert a.read_bytes() == b.read_bytes()

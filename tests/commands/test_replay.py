@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import components
 from tests.system import daemon as daemons
 from tests.system import mosquitto
 from tests.system.daemon import ewad, failed
@@ -82,7 +83,7 @@ def test_times_of_results_are_dates_unless_unix_seconds_are_asked_for():
     assert [row["time"] for row in rows("out.csv")][1] == "2023-11-14T22:13:20.250000Z"
     assert ewad("replay", "in.csv", "--results-time-format", "unix", "-o", "unix.csv").returncode == 0
     assert [float(row["time"]) for row in rows("unix.csv")] == [1.7e9, 1.7e9 + 0.25, 1.7e9 + 0.5]
-    pytest.importorskip("pyarrow")
+    components.module("pyarrow")
     import pandas as pd
 
     assert ewad("replay", "in.csv", "-o", "out.parquet").returncode == 0
@@ -185,11 +186,10 @@ def test_history_comes_from_a_real_prometheus(tmp_path):
     import shutil
     import subprocess
 
-    if shutil.which("promtool") is None:
-        pytest.skip("promtool isn't installed")
+    promtool = components.program("promtool", "Debian's prometheus")
     blocks = tmp_path / "prometheus" / "data"
     subprocess.run(
-        ["promtool", "tsdb", "create-blocks-from", "openmetrics", "in.om", "made"],
+        [promtool, "tsdb", "create-blocks-from", "openmetrics", "in.om", "made"],
         check=True,
         capture_output=True,
     )

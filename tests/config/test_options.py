@@ -1,7 +1,6 @@
 """The table of options: what is said of a key is true of it, wherever it is said."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -13,6 +12,7 @@ import pytest
 from ewad.config import effective, parse
 from ewad.config.document import SECTIONS
 from ewad.config.schema import json_schema
+from tests import components
 
 ROOT = Path(__file__).parents[2]
 OPTIONS = [(section.table, option) for section in SECTIONS.values() for option in section.table.options]
@@ -64,11 +64,7 @@ every = "1m"
 
 def lint(text, folder):
     """Return what an editor's TOML checker has against a document, by the schema."""
-    taplo = shutil.which("taplo", path=Path(sys.executable).parent)
-    if taplo is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("taplo is missing: CI installs it")
-        pytest.skip("taplo is not installed (it is on PyPI)")
+    taplo = components.program("taplo", "make test")
     schema, document = folder / "schema.json", folder / "ewad.toml"
     schema.write_text(json.dumps(json_schema()))
     document.write_text(text)

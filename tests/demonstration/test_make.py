@@ -1,18 +1,16 @@
 """make demo: what it installs is what running needs."""
 
-import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
+from tests import components
 
 ROOT = Path(__file__).parents[2]
 
 
 def commands(target):
     """Return what make would do for a target where nothing is installed."""
-    if shutil.which("make") is None:
-        pytest.skip("make isn't installed")
+    components.program("make", "Debian's package of that name")
     command = ["make", "--dry-run", "--always-make", "VENV=/nowhere", target]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
 

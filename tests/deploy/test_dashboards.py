@@ -1,8 +1,6 @@
 """Grafana's dashboards: what the script makes, by the rules of good dashboards, and every query has data."""
 
-import importlib.util
 import json
-import os
 import re
 from pathlib import Path
 
@@ -10,6 +8,7 @@ import pytest
 import yaml
 
 from ewad.outputs.registry import QUANTITIES
+from tests import components
 from tests.system import daemon as daemons
 from tests.system import mosquitto
 from tests.system.polling import until
@@ -35,9 +34,7 @@ def expressions(panel):
 
 
 def test_the_files_are_what_the_script_makes():
-    if importlib.util.find_spec("grafana_foundation_sdk") is None:
-        missing = "grafana-foundation-sdk isn't installed"
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(missing)
+    components.module("grafana_foundation_sdk")
     from deploy.grafana.generate import dashboards, text
 
     made = dashboards()

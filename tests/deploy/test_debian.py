@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from ewad import __version__
+from tests import components
 from tests.deploy.building import ROOT
 from tests.system.daemon import environment
 
@@ -115,11 +116,16 @@ def test_it_is_installed_used_removed_and_purged(package, tmp_path):
     assert not (root / "var" / "lib" / "ewad").exists()
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
 def test_the_unit_of_the_package_is_as_confined(builder, tmp_path):
     unit = tmp_path / "ewad.service"
     unit.write_text(builder.unit())
-    result = told("systemd-analyze", "security", "--offline=true", "--no-pager", str(unit))
+    result = told(
+        components.program("systemd-analyze", "Debian's systemd"),
+        "security",
+        "--offline=true",
+        "--no-pager",
+        str(unit),
+    )
     assert float(result.rsplit("ewad.service: ", 1)[1].split()[0]) <= 1.5
 
 

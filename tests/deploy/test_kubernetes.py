@@ -1,8 +1,6 @@
 """The manifests for Kubernetes: of its schemas, confined, and in agreement with the image and the daemon."""
 
-import os
 import re
-import shutil
 import subprocess
 
 import pytest
@@ -10,6 +8,7 @@ import yaml
 
 from docs.make_reference import kubernetes_rules
 from ewad import config
+from tests import components
 from tests.deploy.building import ROOT
 
 FOLDER = ROOT / "deploy" / "kubernetes"
@@ -37,18 +36,14 @@ def test_every_manifest_of_the_folder_is_listed():
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("kind", sorted(set(RESOURCES) - CUSTOM))
 def test_a_manifest_is_of_the_schema_of_kubernetes(kind, version):
-    if "CI" not in os.environ:
-        pytest.importorskip("kubernetes_validate", reason="make docs installs kubernetes-validate")
-    import kubernetes_validate
-
+    kubernetes_validate = components.module("kubernetes_validate", "make docs")
     kubernetes_validate.validate(RESOURCES[kind], version, strict=True)
 
 
 @pytest.mark.parametrize("folder", KUSTOMIZATIONS, ids=lambda folder: folder.name)
 def test_kustomize_builds_them(folder):
-    if shutil.which("kubectl") is None:
-        pytest.skip("needs kubectl of this day, which Debian does not have")
-    done = subprocess.run(["kubectl", "kustomize", folder], capture_output=True, text=True, timeout=60)
+    kubectl = components.program("kubectl", "make docs")
+    done = subprocess.run([kubectl, "kustomize", folder], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     built = list(yaml.safe_load_all(done.stdout))
     assert {each["metadata"].get("namespace", "ewad") for each in built} == {"ewad"}

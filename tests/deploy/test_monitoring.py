@@ -1,6 +1,5 @@
 """Prometheus' configuration and alerts: valid, about metrics that exist, and led on to what to do."""
 
-import os
 import re
 import shutil
 import subprocess
@@ -8,6 +7,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+
+from tests import components
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 PROMETHEUS = DEPLOY / "prometheus"
@@ -51,11 +52,7 @@ METRICS = {
 
 
 def promtool(*arguments: str | Path) -> str:
-    if shutil.which("promtool") is None:
-        if "CI" in os.environ:
-            pytest.fail("promtool is missing: Debian's package prometheus has it")
-        pytest.skip("needs promtool")
-    command = ["promtool", *map(str, arguments)]
+    command = [components.program("promtool", "Debian's prometheus"), *map(str, arguments)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout

@@ -1,15 +1,14 @@
 """The workflows: of their schema, without what lets others in, and in agreement with the project."""
 
-import os
 import re
 import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
 
+from tests import components
 from tests.deploy.building import ROOT
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -18,9 +17,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 def tool(name, *arguments):
     """Run a tool of the extra `release`, which `make docs` installs."""
-    command = Path(sys.executable).with_name(name)
-    if not command.exists() and "CI" not in os.environ:
-        pytest.skip(f"make docs installs {name}")
+    command = components.program(name, "make docs")
     done = subprocess.run([command, *arguments], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
 

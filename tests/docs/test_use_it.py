@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import components
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -27,7 +29,7 @@ def test_there_is_a_list_for_those_without_a_broker_and_one_for_those_with():
 
 @pytest.mark.slow
 def test_the_commands_without_a_broker_work_in_their_order(tmp_path):
-    pytest.importorskip("matplotlib")
+    components.module("matplotlib")
     shutil.copytree(ROOT / "samples", tmp_path / "samples")
     (tmp_path / "docs").mkdir()
     environ = {name: value for name, value in os.environ.items() if not name.startswith("EWAD_")}

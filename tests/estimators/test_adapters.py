@@ -8,6 +8,7 @@ from ewad import Forecaster
 from ewad.estimators.nixtla import forecast
 
 N = 200
+ELSEWHERE = "make adapters installs it, and runs this"
 # what other libraries warn of is theirs
 quietly = pytest.mark.filterwarnings("ignore")
 
@@ -22,7 +23,7 @@ def walk(n=N, seed=0):
 
 @quietly
 def test_river_finds_nothing_wrong():
-    checks = pytest.importorskip("river.checks")
+    checks = pytest.importorskip("river.checks", reason=ELSEWHERE)
     from ewad.estimators.river import RiverForecaster
 
     for check in checks.yield_checks(RiverForecaster(lags=6)):
@@ -31,7 +32,7 @@ def test_river_finds_nothing_wrong():
 
 @quietly
 def test_river_gets_the_engines_own_forecasts():
-    pytest.importorskip("river")
+    pytest.importorskip("river", reason=ELSEWHERE)
     from ewad.estimators.river import RiverForecaster
 
     mine, theirs = Forecaster(range(1, 4), lags=6).fit(walk()), RiverForecaster(horizon=3, lags=6)
@@ -52,7 +53,7 @@ def test_river_gets_the_engines_own_forecasts():
 @quietly
 @pytest.mark.slow
 def test_sktime_finds_nothing_wrong():
-    checks = pytest.importorskip("sktime.utils.estimator_checks")
+    checks = pytest.importorskip("sktime.utils.estimator_checks", reason=ELSEWHERE)
     from ewad.estimators.sktime import SktimeForecaster
 
     found = checks.check_estimator(SktimeForecaster, raise_exceptions=False, verbose=False)
@@ -62,7 +63,7 @@ def test_sktime_finds_nothing_wrong():
 
 @quietly
 def test_sktime_gets_the_engines_own_forecasts():
-    pytest.importorskip("sktime")
+    pytest.importorskip("sktime", reason=ELSEWHERE)
     from ewad.estimators.sktime import SktimeForecaster
 
     y = pd.Series(walk(), index=pd.date_range("2026-01-01", periods=N, freq="1h"))

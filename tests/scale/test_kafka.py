@@ -4,9 +4,6 @@ from dataclasses import replace
 
 import msgspec
 import pytest
-
-pytest.importorskip("confluent_kafka", reason="confluent_kafka isn't installed: pip install 'ewad[kafka]'")
-
 from confluent_kafka import KafkaException, Producer
 
 from ewad.errors import ConfigError, StateError

@@ -5,21 +5,19 @@ One process serves all tests of a worker: to start it costs more than most of th
 
 import atexit
 import functools
-import os
 import subprocess
 import tempfile
 from contextlib import asynccontextmanager
 
-import pytest
-
 from ewad.demonstration.browser import chromium, command, listening, new_tab
+from tests import components
 from tests.system.polling import until
 
 
 def require_chromium():
     """Skip the test where there is no Chromium, or fail it where CI=true."""
     if chromium() is None:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("chromium isn't installed")
+        components.missing("chromium isn't installed")
 
 
 @asynccontextmanager

@@ -1,11 +1,10 @@
 """A throw-away certificate authority for tests, made with the openssl command."""
 
-import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
+from tests import components
 
 
 @dataclass(frozen=True)
@@ -22,8 +21,7 @@ class Certificates:
 
 def make_certificates(directory: Path) -> Certificates:
     """Return fresh certificates in the directory. Skips the test without openssl."""
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl isn't installed")
+    components.program("openssl", "Debian's package of that name")
     for name in ("ca", "other_ca"):
         _openssl(directory, "req", "-x509", *_key(name), "-out", f"{name}.pem", "-subj", f"/CN={name}")
     _signed(directory, "server", "subjectAltName=DNS:localhost,IP:127.0.0.1")

@@ -6,17 +6,14 @@ wrong (0.2.3): a fetch that begins behind an aborted transaction is told of it a
 leaves out what its producer has committed since. So where one has been aborted, tests read from the start.
 """
 
-import importlib.util
-import os
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 
-import pytest
-
 from ewad.scale import Record
+from tests import components
 from tests.system.mosquitto import accepts, free_port
 from tests.system.polling import until
 
@@ -27,8 +24,7 @@ SECONDS = 30.0
 def running(directory: Path) -> Iterator[str]:
     """Yield host:port of a broker."""
     for module in ("noida_db", "confluent_kafka"):
-        if importlib.util.find_spec(module) is None:
-            (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"{module} isn't installed")
+        components.module(module)
     directory.mkdir(parents=True, exist_ok=True)
     binary = Path(str(files("noida_db").joinpath("noida-db")))
     binary.chmod(0o755)

@@ -1,8 +1,6 @@
 """A real Prometheus for tests: its own configuration, free loopback port, data folder and process."""
 
 import json
-import os
-import shutil
 import subprocess
 import urllib.error
 import urllib.parse
@@ -11,8 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
+from tests import components
 from tests.system.mosquitto import free_port
 from tests.system.polling import until
 
@@ -23,9 +20,7 @@ class Prometheus:
     """Scrapes one target each 200 ms. options: further ones of the scrape configuration."""
 
     def __init__(self, directory: Path, target: str, options: Mapping[str, object]) -> None:
-        program = shutil.which("prometheus")
-        if program is None:
-            (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("prometheus isn't installed")
+        program = components.program("prometheus", "Debian's package of that name")
         directory.mkdir(exist_ok=True)  # with data already, perhaps
         config = directory / "prometheus.yml"
         scrape = {"job_name": "ewad", "static_configs": [{"targets": [target]}], **options}

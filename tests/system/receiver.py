@@ -1,7 +1,6 @@
 """An OTLP receiver for tests: HTTP on a free port, the published messages, answers as they are told."""
 
 import gzip
-import os
 import socket
 import ssl
 import threading
@@ -11,8 +10,7 @@ from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import NamedTuple
 
-import pytest
-
+from tests import components
 from tests.system.polling import until
 
 Labels = tuple[tuple[str, str], ...]
@@ -20,12 +18,7 @@ Labels = tuple[tuple[str, str], ...]
 
 def require_otlp():
     """Return the published messages; without them skip the test, or fail it where CI=true."""
-    try:
-        from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2
-    except ModuleNotFoundError:
-        fail = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
-        fail("opentelemetry-proto isn't installed")
-    return metrics_service_pb2
+    return components.module("opentelemetry.proto.collector.metrics.v1.metrics_service_pb2")
 
 
 class Point(NamedTuple):

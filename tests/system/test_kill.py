@@ -3,11 +3,11 @@
 import os
 import socket
 from pathlib import Path
-from typing import NoReturn
 
 import mqtt5
 import pytest
 
+from tests import components
 from tests.system.brokers import KINDS, MissingError
 from tests.system.kills import count, survive
 from tests.system.numbered import BURST, NumberedPublisher, same
@@ -63,7 +63,7 @@ def test_rumqttd_sends_again_in_order_but_under_other_identifiers_and_without_du
             assert publisher.sent >= 3 * BURST
             again = taken(place.port, BURST, answered=0)
     except MissingError as reason:
-        missing("rumqttd", reason)
+        components.missing(f"rumqttd is not installed: {reason}")
     unanswered = first[2 * BURST :]
     assert [each.topic for each in again] == [each.topic for each in unanswered]
     assert [each.packet_id for each in unanswered] == [*range(2 * BURST + 1, 3 * BURST + 1)]
@@ -104,11 +104,6 @@ def kill_with(name: str, directory: Path, kills: int) -> None:
     try:
         row = count(directory, KINDS[name], kills, seed=6)
     except MissingError as reason:
-        missing(name, reason)
+        components.missing(f"{name} is not installed: {reason}")
     print(row)
     assert (row.lost, 0 if name in MAY_DOUBLE else row.doubled) == (0, 0), row
-
-
-def missing(name: str, reason: MissingError) -> NoReturn:
-    """Skip; in CI, fail."""
-    (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"{name} is not installed: {reason}")

@@ -3,8 +3,6 @@
 import asyncio
 import hashlib
 import json
-import os
-import shutil
 import subprocess
 import tarfile
 from contextlib import asynccontextmanager
@@ -16,6 +14,7 @@ import pytest
 from ewad.engine import ByCount, Engine, GroupSettings
 from ewad.engine.settings import auto
 from ewad.numeric.crossing import Threshold
+from tests import components
 from tests.outputs.engines import feed
 from tests.outputs.http.test_api import HOSTILE, World
 from tests.system.browser import browser, require_chromium
@@ -292,12 +291,10 @@ async def test_axe_finds_no_fault(tmp_path, fragment):
 
 def axe_script(folder):
     """Return axe-core, fetched from the npm registry and checked by its digest."""
-    npm = shutil.which("npm")
-    if npm is None:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("npm isn't installed")
+    npm = components.program("npm", "Debian's package of that name")
     done = subprocess.run([npm, "pack", "--silent", AXE], cwd=folder, capture_output=True, timeout=120)
     if done.returncode:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"{AXE} can't be fetched")
+        components.missing(f"{AXE} can't be fetched")
     (package,) = folder.glob("*.tgz")
     assert hashlib.sha512(package.read_bytes()).hexdigest() == AXE_SHA512
     with tarfile.open(package) as files:

@@ -1,15 +1,14 @@
 """Time to a threshold on saw-teeth, beside what Prometheus extrapolates from the same numbers."""
 
-import shutil
 import subprocess
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from ewad.engine import Batch, Engine, GroupSettings
 from ewad.engine.settings import auto
 from ewad.numeric.crossing import Threshold
+from tests import components
 from tests.system.prometheus import scraping
 
 STEP = 600.0  # seconds between samples
@@ -40,9 +39,7 @@ def told(level, threshold):
 
 def stored(directory: Path, level):
     """Write the samples as blocks of a Prometheus' data."""
-    promtool = shutil.which("promtool")
-    if promtool is None:
-        pytest.skip("promtool isn't installed")
+    promtool = components.program("promtool", "Debian's prometheus")
     lines = [f"tank {value} {START + i * STEP:.0f}" for i, value in enumerate(level.tolist())]
     text = directory / "tank.om"
     text.write_text("\n".join(["# TYPE tank gauge", *lines, "# EOF\n"]))

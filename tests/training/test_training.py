@@ -23,6 +23,7 @@ from ewad.training.training import (
     split,
     train_files,
 )
+from tests import components
 
 
 def walk(n, seed=0):
@@ -369,12 +370,12 @@ class TestRejects:
 
 class TestPlot:
     def test_draws_a_picture(self, path, tmp_path):
-        pytest.importorskip("matplotlib")
+        components.module("matplotlib")
         draw_costs(train_files([path], settings(epochs=2)), tmp_path / "cost.png")
         assert (tmp_path / "cost.png").read_bytes().startswith(b"\x89PNG")
 
     def test_to_a_suffix_that_is_no_picture_is_told(self, path, tmp_path):
-        pytest.importorskip("matplotlib")
+        components.module("matplotlib")
         with pytest.raises(ConfigError, match="can't draw"):
             draw_costs(train_files([path], settings(epochs=1)), tmp_path / "cost.xyz")
 

@@ -14,6 +14,7 @@ import pytest
 
 from ewad.errors import SourceError
 from ewad.ingest.files import FileOptions, read
+from tests import components
 from tests.ingest.files.reading import at, samples
 
 NOON = at("2026-01-01 12:00")
@@ -133,7 +134,7 @@ def test_the_recorder_of_home_assistant_is_read_and_not_written(tmp_path):
 
 @pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
 def test_parquet_keeps_the_zone_of_its_times(tmp_path, zone):
-    pytest.importorskip("pyarrow")
+    components.module("pyarrow")
     import pandas as pd
 
     stamps = pd.date_range("2026-01-01 12:00", periods=3, freq="min", tz=zone)
@@ -149,7 +150,7 @@ def test_parquet_keeps_the_zone_of_its_times(tmp_path, zone):
 
 
 def test_a_parquet_file_with_its_times_as_index_is_read(tmp_path):
-    pytest.importorskip("pyarrow")
+    components.module("pyarrow")
     import pandas as pd
 
     path = tmp_path / "samples.parquet"
@@ -173,7 +174,7 @@ def test_packed_files_are_unpacked(write, pack):
 
 
 def test_zstd_is_unpacked_where_its_library_is(write):
-    zstandard = pytest.importorskip("zstandard")
+    zstandard = components.module("zstandard")
     assert samples(write(zstandard.compress(b"time,a\n0,1\n")))[0] == [(0.0, "a", 1.0)]
 
 

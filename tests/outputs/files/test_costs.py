@@ -6,8 +6,9 @@ import pytest
 
 from ewad.outputs.files.costs import CostCurve, draw_curves, plot_curves
 from ewad.outputs.files.pictures import figure_of
+from tests import components
 
-pytest.importorskip("matplotlib")
+components.module("matplotlib")
 
 ADAM = CostCurve("adam", (3.0, 2.0, 1.0), (4.0, 3.0, 2.0))
 MOMENTUM = CostCurve("momentum", (3.0, 2.0, 1.0), (4.0, 3.0, 2.0))

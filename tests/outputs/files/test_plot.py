@@ -6,6 +6,7 @@ import pytest
 from ewad.engine.settings import GroupSettings, ModelSettings
 from ewad.numeric.averages import ByCount
 from ewad.outputs.files.plot import PlotSink, forecast_of, limits
+from tests import components
 
 NAN = np.nan
 COLUMNS = {
@@ -41,7 +42,7 @@ def test_without_a_forecast_that_came_true_there_is_nothing_to_say(n):
 
 
 def test_values_stand_at_an_axis_of_their_unit(tmp_path):
-    pytest.importorskip("matplotlib")
+    components.module("matplotlib")
     groups = [GroupSettings(name=name, topics=("t",)) for name in ("indoors", "flow")]
     sink = PlotSink(tmp_path / "two.svg", groups, ["celsius", None])
     smoothed = {f"smoothed_{label}": np.ones(4) for label in groups[0].beta_labels}
@@ -82,7 +83,7 @@ def linear_group(**model):
 
 def drawn(group, columns):
     """Return the axes of a stream `a` of the group with these results."""
-    pytest.importorskip("matplotlib")
+    components.module("matplotlib")
     sink = PlotSink("unused.png", [group], ["celsius"])
     n = len(columns["time"])
     sink.write({"stream": np.full(n, "a", object), "group": np.zeros(n, np.int64)} | columns)
@@ -142,7 +143,7 @@ def test_a_skill_that_rounds_to_zero_has_no_sign():
 
 
 def test_the_axis_says_its_zone(tmp_path):
-    pytest.importorskip("matplotlib")
+    components.module("matplotlib")
     sink = PlotSink(tmp_path / "one.svg", [GroupSettings(name="t", topics=("t",))], [None], "Europe/Berlin")
     assert sink.figure().axes[-1].get_xlabel() == "time, Europe/Berlin"
     sink.close()
