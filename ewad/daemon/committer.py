@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ewad.daemon.clock import ArrivalClock
+from ewad.daemon.forgetting import Forgetting
 from ewad.engine import Batch, Engine, Forgotten, Results
 from ewad.ingest.intake import Intake
 from ewad.ingest.mqtt.consumer import Message
@@ -77,6 +78,7 @@ class Committer:
         self._fault: Exception | None = None
         self._at_rest: list[Callable[[], None]] = []
         self._held: list[Callable[[], None]] | None = None  # while resting: what came
+        self._forgetting = Forgetting(clock)
         self._look: asyncio.TimerHandle | None = None
 
     @property
@@ -162,6 +164,7 @@ class Committer:
     def take_over(self, engine: Engine, intake: Intake) -> None:
         """Go on with another engine and intake. Only at rest."""
         self._engine, self._intake = engine, intake
+        self._forgetting.drop()
         self._pieces = [FIRST_PIECE] * len(engine.groups)
 
     def _act(self) -> None:
@@ -208,6 +211,7 @@ class Committer:
     def _forget_stream(self, group: int, name: str, kept: Callable[[], None]) -> None:
         self._find(group, name)
         self._tell_forgotten(self._intake.forget_stream(group, name), kept)
+        log.info("streams forgotten group=%s streams=1", self._engine.groups[group].name)
 
     def _mark_normal(self, group: int, name: str, kept: Callable[[], None]) -> None:
         row = self._find(group, name)
@@ -229,15 +233,23 @@ class Committer:
         return row
 
     def _forget(self, now: float) -> None:
+        if not self._forgetting.more:  # else the last time goes on still
+            self._forgetting.begin(self._intake.leaving(now))
+            self._forget_some()
+
+    def _forget_some(self) -> None:
+        """Forget for a turn; if that isn't all, again after the event loop's other work."""
         answered = self._engine.answered
-        forgotten = self._intake.forget(now)
+        forgotten = self._forgetting.some(self._intake)
         self._tell_forgotten(forgotten)
         if not forgotten and self._engine.answered != answered:
             self._record([])
+        if self._forgetting.more:
+            asyncio.get_running_loop().call_soon(self.at_rest, self._forget_some)
+        else:
+            self._forgetting.tell([group.name for group in self._engine.groups])
 
     def _tell_forgotten(self, forgotten: Sequence[Forgotten], kept: Callable[[], None] = _nothing) -> None:
-        for group, streams, _ in forgotten:
-            log.info("streams forgotten group=%s streams=%d", self._engine.groups[group].name, len(streams))
         if self._sinks is not None:
             self._sinks.forgotten(self._engine, forgotten, self._intake.labels_of)
         if forgotten:

@@ -3,7 +3,7 @@
 from ewad.engine.batch import Batch, Results
 from ewad.engine.blocks import BlockKey
 from ewad.engine.cut import Cut
-from ewad.engine.engine import REFUSED, Ending, Engine, Forgotten
+from ewad.engine.engine import REFUSED, Ending, Engine, Forgotten, Leaving
 from ewad.engine.group import VALUE_LIMIT
 from ewad.engine.settings import MAX_HELD, GroupSettings, ModelSettings
 from ewad.engine.settings_json import EngineSettings
@@ -25,6 +25,7 @@ __all__ = [
     "Forgotten",
     "GroupSettings",
     "Held",
+    "Leaving",
     "Loaded",
     "ModelSettings",
     "Results",

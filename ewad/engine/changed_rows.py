@@ -111,7 +111,7 @@ def _apply(group: Group, found: GroupRows) -> None:
     if found.n_streams > group.n_rows:
         group.grow(found.n_streams)
     elif found.n_streams < n:
-        group.remove(Removal(NOTHING, NOTHING, found.n_streams, group.n_rows))
+        group.remove(Removal(NOTHING, NOTHING, found.n_streams, n, group.n_rows))
     columns = [(part, name) for part in group.parts() for name in part.names]
     for (part, name), data in zip(columns, found.data, strict=True):
         _put(part, name, rows, data)

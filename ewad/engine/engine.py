@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +21,7 @@ from ewad.errors import StateError
 from ewad.kernels.memory import Floats, Integers
 
 REFUSED = -1
+GROUPS_AT_A_TIME = 256  # whose silent streams are looked for: less than a millisecond
 
 
 class Forgotten(NamedTuple):
@@ -37,6 +38,21 @@ class Ending(NamedTuple):
     group: int
     streams: list[str]
     time: float
+
+
+class Leaving(NamedTuple):
+    """Streams of a group that are to be forgotten, and when each was seen last, Unix seconds."""
+
+    group: int
+    streams: list[str]
+    seen: Floats
+
+    def split(self, n: int) -> tuple[Leaving, Leaving]:
+        """Return the first n of them and the others."""
+        return (
+            Leaving(self.group, self.streams[:n], self.seen[:n]),
+            Leaving(self.group, self.streams[n:], self.seen[n:]),
+        )
 
 
 class Engine:
@@ -83,29 +99,60 @@ class Engine:
     def forget(self, now: float) -> list[Forgotten]:
         """Forget the streams that have been silent for longer than forget_after; return what was done.
 
-        If streams were refused since the last call, stale ones make room for as many, the least recently
-        seen first. Rows change: no batch that was made before may be observed afterwards.
+        Rows change: no batch that was made before may be observed afterwards.
         now: Unix seconds. Like `observe`, it gives the same state for the same calls.
+        """
+        leaving = [each for each in self.leaving(now) if each is not None]
+        return [done for each in leaving if (done := self.let_go(each)) is not None]
+
+    def leaving(self, now: float) -> Iterator[Leaving | None]:
+        """Yield the streams that have been silent for longer than forget_after, for `let_go`; a group at a
+        time, and None now and then where there are none.
+
+        If streams were refused since the last call, stale ones make room for as many, the least recently
+        seen first. now: Unix seconds.
         """
         crowded = self.refused - self.answered > self.max_streams - self.n_streams
         limits = [group.settings.forget_after_seconds for group in self.groups]
         groups = [index for index, limit in enumerate(limits) if crowded or limit < math.inf]
-        if not groups:
-            self.answered = self.refused
-            return []
+        first = GROUPS_AT_A_TIME if not crowded else len(groups)  # who makes room is decided among all
+        found = self._leaving_of(groups[:first], now, crowded=crowded) if groups else []
+        self.answered = self.refused
+        yield from found
+        for start in range(first, len(groups), GROUPS_AT_A_TIME):
+            yield None
+            yield from self._leaving_of(groups[start : start + GROUPS_AT_A_TIME], now)
+
+    def _leaving_of(self, groups: Sequence[int], now: float, *, crowded: bool = False) -> list[Leaving]:
+        """Return the streams of these groups that are to leave."""
+        limits = [self.groups[index].settings.forget_after_seconds for index in groups]
         # all streams of these groups, one group after the other: thousands of groups have few streams each
         sizes = [len(self.groups[index].streams) for index in groups]
         of = np.repeat(np.arange(len(groups)), sizes)
         silent = silence([self.groups[index] for index in groups], sizes, now)
-        leaving = silent > np.array(limits)[groups][of]
+        leaving = silent > np.array(limits)[of]
         if crowded:
             self._make_room(groups, of, silent, leaving)
-        self.answered = self.refused
         ends = np.cumsum(sizes)
         return [
-            self._forget_rows(groups[k], np.flatnonzero(leaving[ends[k] - sizes[k] : ends[k]]))
+            self._leaving(groups[k], np.flatnonzero(leaving[ends[k] - sizes[k] : ends[k]]))
             for k in np.unique(of[leaving]).tolist()
         ]
+
+    def _leaving(self, group: int, rows: Integers) -> Leaving:
+        names = self.groups[group].streams.names
+        return Leaving(group, [names[row] for row in rows.tolist()], self.groups[group].seen[rows])
+
+    def let_go(self, leaving: Leaving) -> Forgotten | None:
+        """Forget these streams but for those that were seen since; return what was done, None if nothing."""
+        group = self.groups[leaving.group]
+        found = [group.streams.find(name) for name in leaving.streams]
+        rows = [
+            row
+            for row, seen in zip(found, leaving.seen.tolist(), strict=True)
+            if row is not None and group.seen[row] == seen
+        ]
+        return self._forget_rows(leaving.group, np.sort(np.array(rows, dtype=np.int64))) if rows else None
 
     def forget_streams(self, group: int, names: Sequence[str]) -> Forgotten:
         """Forget these streams of a group; return what was done. Raises ValueError if one is unknown."""

@@ -7,14 +7,14 @@ up to a bound; with its first stream a topic is established, and max_streams bou
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ewad.config.settings import StreamSettings
-from ewad.engine import REFUSED, Batch, Ending, Engine, Forgotten, Results
+from ewad.engine import REFUSED, Batch, Ending, Engine, Forgotten, Leaving, Results
 from ewad.errors import DecodeError
 from ewad.ingest.block import StreamBlock, Target, joined
 from ewad.ingest.endings import Endings
@@ -220,18 +220,23 @@ class Intake:
         self.received, self.absent, self.foreign = other.received, other.absent, other.foreign
         self._faults.go_on_from(other._faults)
 
-    def forget(self, now: float) -> list[Forgotten]:
-        """Let the engine forget what is silent for too long; return what it did.
+    def leaving(self, now: float) -> Iterator[Leaving | None]:
+        """Return what is to be forgotten: see Engine.leaving. Tells of inputs that no stream is, too."""
+        self._faults.note_missing_inputs(self._engine.groups)
+        return self._engine.leaving(now)
+
+    def let_go(self, leaving: Leaving) -> list[Forgotten]:
+        """Let the engine forget these, but for those that were seen since; return what it did.
 
         Raises ValueError if samples wait: their rows would no longer be those of their streams.
         """
         if self.waiting:
             raise ValueError("intake: expected to forget right after a commit, got samples that wait")
-        self._faults.note_missing_inputs(self._engine.groups)
-        return self._forgotten(self._engine.forget(now))
+        forgotten = self._engine.let_go(leaving)
+        return [] if forgotten is None else self._forgotten([forgotten])
 
     def forget_stream(self, group: int, name: str) -> list[Forgotten]:
-        """Let the engine forget this one; as `forget`. Raises ValueError too if it is unknown."""
+        """Let the engine forget this one; as `let_go`. Raises ValueError too if it is unknown."""
         if self.waiting:
             raise ValueError("intake: expected to forget right after a commit, got samples that wait")
         return self._forgotten([self._engine.forget_streams(group, [name])])

@@ -40,7 +40,7 @@ class RowState:
     def add_rows(self, name: str, *shape: int, dtype: DTypeLike = np.float64, fill: ArrayLike = 0) -> None:
         """Add the array `name` of rows of the given shape; new rows hold `fill`, a number or a row."""
         self._fills[name] = fill
-        setattr(self, name, np.full((self.n_rows, *shape), fill, dtype=dtype))
+        setattr(self, name, _filled((self.n_rows, *shape), fill, dtype))
 
     def set_fill(self, name: str, fill: ArrayLike) -> None:
         """Let new rows of the array `name` hold `fill`."""
@@ -50,7 +50,7 @@ class RowState:
         """Make room for n_rows rows, keeping those that are there."""
         for name, fill in self._fills.items():
             old = getattr(self, name)
-            new = np.full((n_rows, *old.shape[1:]), fill, dtype=old.dtype)
+            new = _filled((n_rows, *old.shape[1:]), fill, old.dtype)
             new[: self.n_rows] = old
             setattr(self, name, new)
         self.n_rows = n_rows
@@ -61,9 +61,12 @@ class RowState:
         for name, fill in self._fills.items():
             old = getattr(self, name)
             old[removal.holes] = old[removal.movers]
-            old[removal.left :] = fill
             if removal.room < self.n_rows:
-                setattr(self, name, old[: removal.room].copy())
+                new = _filled((removal.room, *old.shape[1:]), fill, old.dtype)
+                new[: removal.left] = old[: removal.left]
+                setattr(self, name, new)
+            else:
+                old[removal.left : removal.used] = fill
         self.n_rows = removal.room
         self._bind()
 
@@ -86,8 +89,16 @@ class RowState:
         return Part(kind, meaning, self, n_rows, names or tuple(self._fills))
 
 
+def _filled(shape: tuple[int, ...], fill: ArrayLike, dtype: DTypeLike) -> NDArray[Any]:
+    """Return new rows. Zeros take no memory before they are written to."""
+    if np.ndim(fill) == 0 and not fill:
+        return np.zeros(shape, dtype)
+    return np.full(shape, fill, dtype)
+
+
 class Removal(NamedTuple):
-    """How rows leave: each of movers takes the place of one of holes, and the first `left` rows stay in use.
+    """How rows leave: each of movers takes the place of one of holes, and of the `used` rows the first `left`
+    stay in use.
 
     room: for how many rows there is memory then.
     """
@@ -95,6 +106,7 @@ class Removal(NamedTuple):
     holes: NDArray[np.int64]
     movers: NDArray[np.int64]
     left: int
+    used: int
     room: int
 
     @classmethod
@@ -103,7 +115,7 @@ class Removal(NamedTuple):
         left = used - len(rows)
         tail = np.setdiff1d(np.arange(left, used), rows, assume_unique=True)
         room = max(MIN_ROWS, 2 * left) if 4 * left < n_rows else n_rows
-        return cls(rows[rows < left], tail, left, min(room, n_rows))
+        return cls(rows[rows < left], tail, left, used, min(room, n_rows))
 
 
 class Part(NamedTuple):

@@ -106,3 +106,78 @@ async def test_what_fails_after_a_rest_is_heard_where_the_source_asks():
         taker.consume([SimpleNamespace(topic="plant/a", payload=None, retain=False)], 1000.0)
     with pytest.raises(TypeError):
         _ = taker.busy
+
+
+class ForgetClock:
+    """Time that passes by a millisecond for each stream that is forgotten."""
+
+    def __init__(self, engine):
+        self.engine = engine
+
+    def __call__(self):
+        return self.engine.forgotten / 1000
+
+
+def forgetting(*blocks, streams):
+    """Return an engine with so many streams in each block, seen at 100, and a committer."""
+    stream = [{"name": name, "topic": f"{name}/{{s}}", "forget_after": "60s"} for name in blocks]
+    settings = config.parse({"stream": stream}, "test", {})
+    engine = Engine(settings.group_settings())
+    intake = Intake(engine, settings.streams)
+    topics = [f"{name}/{i}" for i in range(streams) for name in blocks]
+    intake.consume([SimpleNamespace(topic=topic, payload=b"1", retain=False) for topic in topics], 100.0)
+    intake.observe()
+    return engine, intake, Committer(engine, intake, None, lambda seconds: None, clock=ForgetClock(engine))
+
+
+async def test_many_streams_are_forgotten_in_turns_of_the_loop_and_told_once(caplog):
+    caplog.set_level("INFO")
+    engine, _, taker = forgetting("plant", "lab", streams=300)
+    taker.forget(SimpleNamespace(now=lambda: 200.0))
+    left = [engine.n_streams]
+    while left[-1]:
+        await asyncio.sleep(0)
+        left.append(engine.n_streams)
+    assert max(before - after for before, after in pairwise([600, *left])) <= 16  # a turn ends with a piece
+    await asyncio.sleep(0)
+    told = [line.message for line in caplog.records if line.message.startswith("streams forgotten")]
+    assert told == ["streams forgotten group=plant streams=300", "streams forgotten group=lab streams=300"]
+
+
+async def test_forgetting_many_blocks_is_told_in_one_line(caplog):
+    caplog.set_level("INFO")
+    engine, _, taker = forgetting(*(f"b{i}" for i in range(600)), streams=1)
+    taker.forget(SimpleNamespace(now=lambda: 200.0))
+    while engine.n_streams:  # noqa: ASYNC110 (the loop itself forgets)
+        await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert caplog.text.count("streams forgotten") == 1
+    assert "streams forgotten groups=600 streams=600" in caplog.text
+
+
+async def test_a_stream_that_speaks_while_others_are_forgotten_stays():
+    engine, _, taker = forgetting("plant", streams=300)
+    taker.forget(SimpleNamespace(now=lambda: 200.0))
+    assert 0 < engine.n_streams < 300
+    last, first = "plant/299", "plant/0"
+    for topic in (last, first):
+        taker.consume([SimpleNamespace(topic=topic, payload=b"7", retain=False)], 210.0)
+    taker.commit(Acknowledgements(), lambda: None)
+    for _ in range(300):
+        await asyncio.sleep(0)
+    group = engine.groups[0]
+    assert sorted(group.streams.names) == [first, last]
+    assert [int(group.count[group.streams.find(name)]) for name in (first, last)] == [1, 2]  # first is new
+
+
+async def test_what_is_left_to_be_forgotten_is_dropped_with_its_engine_and_found_again():
+    engine, intake, taker = forgetting("plant", streams=300)
+    taker.forget(SimpleNamespace(now=lambda: 200.0))
+    left = engine.n_streams
+    taker.take_over(engine, intake)
+    for _ in range(300):
+        await asyncio.sleep(0)
+    assert engine.n_streams == left > 0
+    taker.forget(SimpleNamespace(now=lambda: 200.0))
+    while engine.n_streams:  # noqa: ASYNC110 (the loop itself forgets)
+        await asyncio.sleep(0)

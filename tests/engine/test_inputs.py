@@ -206,7 +206,7 @@ def test_an_input_that_does_not_come_is_told_once(caplog):
         intake.consume([RecordedMessage(1.7e9 + i, "house/attic", b"%d" % i)], 1.7e9 + i)
         intake.observe()
     assert engine.groups[0].missing_inputs() == ["weather"]
-    intake.forget(1.7e9 + 200)
-    intake.forget(1.7e9 + 300)
+    list(intake.leaving(1.7e9 + 200))
+    list(intake.leaving(1.7e9 + 300))
     told = [record.getMessage() for record in caplog.records]
     assert [line[: line.index(" why")] for line in told] == ['input missing block="house" input="weather"']

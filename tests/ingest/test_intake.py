@@ -315,6 +315,10 @@ def test_long_topics_are_refused_before_anything_of_them_is_remembered():
     assert not any(len(topic) > 1024 for topic in take._cold)
 
 
+def forget(take, now):
+    return [done for each in take.leaving(now) if each is not None for done in take.let_go(each)]
+
+
 class TestForget:
     def test_topics_of_forgotten_and_of_moved_streams_find_their_rows_anew(self):
         engine, take = intake(TEMPERATURE | {"forget_after": "60s"})
@@ -323,7 +327,7 @@ class TestForget:
         take.observe()
         take.consume([Message(topics[2], b"2"), Message(topics[3], b"3")], 150.0)
         take.observe()
-        (forgotten,) = take.forget(170.0)
+        (forgotten,) = forget(take, 170.0)
         assert forgotten.streams == topics[:2]
         take.consume([Message(topic, b"9") for topic in reversed(topics)], 180.0)
         take.observe()
@@ -338,7 +342,7 @@ class TestForget:
             payload = b'{"t": 1, "h": 2, "ts": %d}' % at
             take.consume([Message(f"climate/{room}", payload)], at)
             take.observe()
-        assert [f.streams for f in take.forget(170.0)] == [["climate/a/temp", "climate/a/hum"]]
+        assert [f.streams for f in forget(take, 170.0)] == [["climate/a/temp", "climate/a/hum"]]
         for room in "ba":
             take.consume([Message(f"climate/{room}", b'{"t": 5, "h": 6, "ts": 190}')], 190.0)
             take.observe()
@@ -355,7 +359,7 @@ class TestForget:
         take.consume([Message(new, b"2")], 120.0)
         take.observe()
         assert counts(engine.groups[0]) == {old: 1}
-        take.forget(120.0)
+        forget(take, 120.0)
         take.consume([Message(new, b"2")], 121.0)
         take.observe()
         assert counts(engine.groups[0]) == {new: 1}
@@ -368,13 +372,13 @@ class TestForget:
         take.consume([Message("climate/a", payload)], 120.0)
         take.observe()
         assert list(counts(engine.groups[0])) == ["climate/a/temp"]
-        take.forget(120.0)
+        forget(take, 120.0)
         take.consume([Message("climate/a", payload)], 121.0)
         take.observe()
         assert list(counts(engine.groups[0])) == ["climate/a/temp", "climate/a/hum"]
 
     def test_is_refused_while_samples_wait(self):
-        _, take = intake(TEMPERATURE)
+        _, take = intake(TEMPERATURE | {"forget_after": "60s"})
         take.consume([Message("site/a/temperature", b"1")], 100.0)
         with pytest.raises(ValueError, match="samples that wait"):
-            take.forget(200.0)
+            forget(take, 200.0)
