@@ -119,7 +119,7 @@ def rows_of(shown: Shown) -> table.Panel:
 
 def variable(name: str, query: str, multi: bool, everything: str = ".+", regex: str = "") -> Any:
     """Return a variable of the values that Prometheus knows."""
-    made = dashboard.QueryVariable(name).label(name).datasource(SOURCE).query({"query": query, "refId": name})
+    made = dashboard.QueryVariable(name).label(name.capitalize()).datasource(SOURCE).query({"query": query, "refId": name})
     made.refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED).sort(models.VariableSort.ALPHABETICAL_ASC)
     if regex:
         made.regex(regex)
@@ -141,7 +141,7 @@ def build(uid: str, title: str, description: str, rows: Sequence[Any], one: bool
     made.time("now-1h", "now").refresh("10s").timezone("browser").tooltip(
         models.DashboardCursorSync.CROSSHAIR
     )
-    source = dashboard.DatasourceVariable("datasource").label("data source").type("prometheus")
+    source = dashboard.DatasourceVariable("datasource").label("Data source").type("prometheus")
     made.with_variable(source)
     groups, many = f"ewad_samples_total{{{DAEMON}}}", not one
     made.with_variable(variable("job", "label_values(ewad_samples_total, job)", True))
@@ -175,7 +175,7 @@ def ahead() -> Any:
     interval = f"rate(ewad_samples_total{{{STREAMS}}}[$__range])"
     query = f"query_result(clamp_max(ceil($horizon / max({interval})), 31536000))"
     made = variable("ahead", query, False, regex=r"/\} ([0-9]+) /")
-    return made.label("seconds ahead").description(
+    return made.label("Seconds ahead").description(
         "How long the horizon is, at the typical interval of samples."
     )
 

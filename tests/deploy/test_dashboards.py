@@ -9,6 +9,7 @@ import yaml
 
 from ewad.outputs.registry import QUANTITIES
 from tests import components
+from tests.deploy.test_monitoring import promtool
 from tests.system import daemon as daemons
 from tests.system import mosquitto
 from tests.system.polling import until
@@ -56,8 +57,10 @@ def test_template_variables(dashboard):
     """template-datasource-rule, template-job-rule, template-instance-rule, template-on-time-change-reload."""
     first, *others = dashboard["templating"]["list"]
     assert (first["type"], first["name"], first["query"]) == ("datasource", "datasource", "prometheus")
+    assert first["label"] == "Data source"
     told = {variable["name"]: variable for variable in others}
     for name in ("job", "instance"):
+        assert told[name]["label"] == name.capitalize()
         assert told[name]["multi"]
         assert told[name]["allValue"] == ".+"
         assert told[name]["datasource"]["uid"] == "$datasource"
@@ -95,7 +98,7 @@ def test_a_panel_says_what_it_shows_and_in_which_unit(panel):
     assert panel["datasource"]["uid"] == "$datasource"
     assert panel["title"]
     assert panel["description"].endswith(".")
-    assert panel["fieldConfig"]["defaults"]["unit"]
+    assert panel["fieldConfig"]["defaults"]["unit"] in {"s", "percentunit", "short"}  # Grafana's names
     assert panel["targets"]
 
 
@@ -108,6 +111,22 @@ def test_a_query_is_of_the_chosen_daemons_and_counters_are_rates(panel):
             assert 'instance=~"$instance"' in selector, metric
             if metric.endswith("_total"):
                 assert re.search(rf"(rate|increase)\({metric}\{{[^}}]*\}}\[\$__rate_interval\]", expression)
+
+
+def test_every_query_and_every_query_of_a_variable_is_promql(tmp_path):
+    """target-promql-rule, template-label-promql-rule."""
+    expressions_of = [expression for panel in PANELS for expression in expressions(panel.values[0])]
+    for dashboard in DASHBOARDS.values():
+        asked = [each["query"]["query"] for each in dashboard["templating"]["list"][1:]]
+        inner = [re.fullmatch(r"(label_values|query_result)\((.+?)(, \w+)?\)", query) for query in asked]
+        expressions_of += [found[2] for found in inner]
+        expressions_of += [each["expr"] for each in dashboard["annotations"]["list"]]
+    rules = [
+        {"record": f"query:{number}", "expr": chosen(expression)}
+        for number, expression in enumerate(expressions_of)
+    ]
+    (tmp_path / "rules.yml").write_text(yaml.safe_dump({"groups": [{"name": "all", "rules": rules}]}))
+    assert f"{len(rules)} rules found" in promtool("check", "rules", tmp_path / "rules.yml")
 
 
 def test_bands_are_filled_between_series_that_are_there():
