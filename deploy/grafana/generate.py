@@ -119,7 +119,12 @@ def rows_of(shown: Shown) -> table.Panel:
 
 def variable(name: str, query: str, multi: bool, everything: str = ".+", regex: str = "") -> Any:
     """Return a variable of the values that Prometheus knows."""
-    made = dashboard.QueryVariable(name).label(name.capitalize()).datasource(SOURCE).query({"query": query, "refId": name})
+    made = (
+        dashboard.QueryVariable(name)
+        .label(name.capitalize())
+        .datasource(SOURCE)
+        .query({"query": query, "refId": name})
+    )
     made.refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED).sort(models.VariableSort.ALPHABETICAL_ASC)
     if regex:
         made.regex(regex)

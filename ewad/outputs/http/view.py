@@ -16,7 +16,7 @@ from ewad.outputs.http import documents
 from ewad.outputs.http.documents import Number
 from ewad.outputs.http.history import PointHistory, Points
 from ewad.outputs.http.learning import LearningHistory
-from ewad.outputs.registry import QUANTITIES, Labels
+from ewad.outputs.registry import QUANTITIES
 from ewad.outputs.text import utf8
 
 COLUMNS: Final = {
@@ -104,6 +104,10 @@ class View:
         rows = ((each, self._engine.groups[each.group].streams.find(each.name)) for each in found)
         return [each._replace(row=row) for each, row in rows if row is not None]
 
+    def samples(self, found: FoundStream) -> int:
+        """Return how many samples a stream has had."""
+        return int(self._engine.groups[found.group].count[found.row])
+
     def ordered(self, found: list[FoundStream], sort: str) -> list[FoundStream]:
         """Return the streams in order: by name, or the largest first; a "-" before the key turns that round.
 
@@ -119,9 +123,14 @@ class View:
     def streams(self, found: Sequence[FoundStream], recent: int = 0) -> list[documents.Stream]:
         """Return how these streams stand, with their last values if asked for. They count as looked at."""
         now = self._clock()
-        told = {index: _Told(self._engine.groups[index], now) for index in {each.group for each in found}}
+        rows: dict[int, list[int]] = {}
+        places = [_placed(rows.setdefault(each.group, []), each.row) for each in found]
+        told = {index: _Told(self._engine.groups[index], now, np.array(of)) for index, of in rows.items()}
         shown = {index: self._shown(index) for index in told}
-        return [self._stream(each, told[each.group], shown[each.group], recent) for each in found]
+        return [
+            self._stream(each, told[each.group], at, shown[each.group], recent)
+            for each, at in zip(found, places, strict=True)
+        ]
 
     def detail(self, found: FoundStream) -> documents.StreamDetail:
         """Return one stream with what is configured for it."""
@@ -197,8 +206,9 @@ class View:
             yield math.nan if column is None else float(column[each.row])
 
     def _stream(
-        self, found: FoundStream, told: _Told, shown: NDArray[np.bool_], recent: int
+        self, found: FoundStream, told: _Told, at: int, shown: NDArray[np.bool_], recent: int
     ) -> documents.Stream:
+        """Return how a stream stands. at: its place among those that are told of."""
         group, row = self._engine.groups[found.group], found.row
         name = found.name
         last: list[Number] = []
@@ -215,43 +225,54 @@ class View:
             time=_number(group.time[row]),
             value=_number(group.told(row)),
             stale=not bool(shown[row]),
-            smoothed=told.by("beta", "smoothed_value", row),
-            deviation=told.by("beta", "smoothed_stddev", row),
-            forecasts=told.forecasts(row),
-            anomaly=told.one("anomaly_score", row),
-            anomalous=told.one("anomaly", row) == 1,
-            reasons=[part for part, one in told.by("part", "anomaly_reason", row).items() if one],
-            stuck=told.one("stream_stuck", row) == 1,
+            smoothed=told.by("smoothed_value", at),
+            deviation=told.by("smoothed_stddev", at),
+            forecasts=told.forecasts(at),
+            anomaly=told.one("anomaly_score", at),
+            anomalous=told.one("anomaly", at) == 1,
+            reasons=[part for part, one in told.by("anomaly_reason", at).items() if one],
+            stuck=told.one("stream_stuck", at) == 1,
             thresholds=_thresholds(group, row),
             recent=last,
         )
 
 
 class _Told:
-    """The columns of a group's streams, each read from the registry once."""
+    """What is told of some rows of a group, each column read from the registry once, and only there."""
 
-    def __init__(self, group: Group, now: float) -> None:
-        self._group, self._now = group, now
-        self._columns: dict[str, list[tuple[Labels, Floats]]] = {}
+    def __init__(self, group: Group, now: float, rows: NDArray[np.int64]) -> None:
+        self._group, self._now, self._rows = group, now, rows
+        self._columns: dict[str, list[tuple[str, list[Number]]]] = {}
 
-    def columns(self, name: str) -> list[tuple[Labels, Floats]]:
-        if name not in self._columns:
-            self._columns[name] = list(TOLD[name].at(self._group, self._now))
-        return self._columns[name]
+    def columns(self, name: str) -> list[tuple[str, list[Number]]]:
+        """Return the columns of a quantity, each with the value of its label, "" without one."""
+        found = self._columns.get(name)
+        if found is None:
+            columns = TOLD[name].at(self._group, self._now)
+            found = self._columns[name] = [
+                (labels[0][1] if labels else "", _numbers(values[self._rows])) for labels, values in columns
+            ]
+        return found
 
-    def by(self, axis: str, name: str, row: int) -> dict[str, Number]:
-        return {dict(labels)[axis]: _number(values[row]) for labels, values in self.columns(name)}
+    def by(self, name: str, at: int) -> dict[str, Number]:
+        return {label: values[at] for label, values in self.columns(name)}
 
-    def one(self, name: str, row: int) -> Number:
-        return next((_number(values[row]) for _, values in self.columns(name)), None)
+    def one(self, name: str, at: int) -> Number:
+        return next((values[at] for _, values in self.columns(name)), None)
 
-    def forecasts(self, row: int) -> list[documents.Forecast]:
+    def forecasts(self, at: int) -> list[documents.Forecast]:
         names = ("value", "lower_value", "upper_value", "skill_ratio", "coverage_ratio")
-        value, *others = (self.by("horizon", f"forecast_{name}", row) for name in names)
+        value, *others = (self.by(f"forecast_{name}", at) for name in names)
         return [
-            documents.Forecast(int(horizon), at, *(other.get(horizon) for other in others))
-            for horizon, at in value.items()
+            documents.Forecast(int(horizon), each, *[other.get(horizon) for other in others])
+            for horizon, each in value.items()
         ]
+
+
+def _placed(rows: list[int], row: int) -> int:
+    """Add a row to some, and return its place among them."""
+    rows.append(row)
+    return len(rows) - 1
 
 
 def _labelled(group: Group, row: int, text: str) -> bool:
@@ -330,9 +351,9 @@ def _anomaly(value: Floats, forecast: Floats, lower: Floats, upper: Floats) -> F
 def _thresholds(group: Group, row: int) -> list[documents.ThresholdCrossing]:
     """Return when a stream is expected to cross each of its thresholds."""
     found: list[documents.ThresholdCrossing] = []
-    made, at = float(group.time[row]), np.array([row])
+    made = float(group.time[row])
     for each in group.settings.thresholds:
-        crossed = group.crossings(each, at)
+        crossed = group.crossings(each, np.array([row]))
         seconds = (math.nan,) * 3 if crossed is None else tuple(float(ahead[0]) for ahead in crossed)
         expected, earliest, latest = (_number(made + ahead) for ahead in seconds)
         told = each.name, each.above, each.value, expected, earliest, latest
@@ -345,4 +366,7 @@ def _number(value: float) -> Number:
 
 
 def _numbers(values: Floats) -> list[Number]:
-    return [value if math.isfinite(value) else None for value in values.tolist()]
+    numbers: list[Number] = values.tolist()
+    for at in np.flatnonzero(~np.isfinite(values)).tolist():
+        numbers[at] = None
+    return numbers
