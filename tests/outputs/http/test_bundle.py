@@ -33,3 +33,10 @@ def test_nothing_is_loaded_from_elsewhere():
     page = self_contained("report", "t", {})
     assert not re.search(r"""(?:src|href)=["'](?!data:)""", page.split('<script type="application')[0])
     assert "default-src 'none'" in page
+
+
+def test_the_page_asks_for_all_modules_at_once():
+    """A browser finds an import when it has what imports it: three round trips, one behind the other."""
+    script, page = script_of("app"), (FOLDER / "index.html").read_text()
+    imported = set(re.findall(r"^const module_(\w+) = ", script, re.MULTILINE)) - {"app"}
+    assert set(re.findall(r'modulepreload" href="/page/(\w+)\.js"', page)) == imported
