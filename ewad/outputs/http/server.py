@@ -283,7 +283,8 @@ async def _paced(
     while True:
         async with turn():
             part = next(slices, None)
-            packed = packer.compress(part) if packer and part else part
+            # In a thread: it takes longer than the text does, and lets the event loop run meanwhile.
+            packed = await asyncio.to_thread(packer.compress, part) if packer and part else part
             await asyncio.sleep(PAUSE_SECONDS)
         if part is None:
             break

@@ -2,8 +2,10 @@ import asyncio
 import gzip
 import re
 import socket
+import threading
 import time
 import tracemalloc
+import zlib
 
 import aiohttp
 import pytest
@@ -354,6 +356,26 @@ async def test_other_tasks_run_during_a_scrape(serve, client):
         await response.read()
         assert ticks - before > 100
     ticking.cancel()
+
+
+async def test_a_scrape_is_compressed_off_the_event_loop(serve, client, monkeypatch):
+    threads = set()
+    make = zlib.compressobj
+
+    class Watched:
+        def __init__(self, *options):
+            self._packer = make(*options)
+            self.flush = self._packer.flush
+
+        def compress(self, part):
+            threads.add(threading.get_ident())
+            return self._packer.compress(part)
+
+    monkeypatch.setattr(zlib, "compressobj", Watched)
+    url = await serve(wide_engine(WIDE))
+    async with client.get(url + "/metrics", headers={"Accept-Encoding": "gzip"}) as response:
+        await response.read()
+    assert threads and threading.get_ident() not in threads
 
 
 async def test_a_scrape_is_streamed_not_held(serve, client):
