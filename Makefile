@@ -26,7 +26,7 @@ help:
 	@echo "make reference  write the reference pages and the dashboards anew, of what the code knows"
 	@echo "make docs     build the documentation as a site, build/site/index.html"
 	@echo "make package  build what is shipped into dist: source package, wheel, Debian package"
-	@echo "make pictures  draw the pictures of the README anew, those of the page by chromium"
+	@echo "make pictures  draw the pictures of the README anew, those of pages by chromium; that of Home Assistant where it is installed"
 	@echo "make bench    measure ewad beside its peers; torch only where it is installed: $(BIN)/pip install torch==2.13.0"
 	@echo "make chaos    do 500 faults to the network and kill the daemon 800 times: nothing may be lost or doubled"
 	@echo "make simulate try the session against a model broker in 100,000 worlds; ARGS='--seed 7' replays one"
@@ -87,6 +87,8 @@ lint: $(INSTALLED)
 pictures: $(INSTALLED)
 	$(BIN)/ewad demo --listen 127.0.0.1:0 --record docs/pictures
 	$(BIN)/ewad replay samples/ambient_temperature.csv --model auto --horizons 1,24 --plot docs/pictures/replay.png
+	@if test -x $(HASS); then $(BIN)/python -m tests.home_assistant.picture docs/pictures; \
+	  else echo "left out, without Home Assistant (make home-assistant): docs/pictures/home_assistant.png"; fi
 
 bench: $(PEERS)
 	$(BIN)/python -m tests.bench $(ARGS)

@@ -49,18 +49,28 @@ ENTRY = {
     "version": 1,
 }
 
+ONBOARDING = {
+    "version": 4,
+    "minor_version": 1,
+    "key": "onboarding",
+    "data": {"done": ["core_config", "analytics", "integration"]},
+}
+
 
 class HomeAssistant:
     """One instance, which is connected to the broker on that port."""
 
-    def __init__(self, directory: Path, broker_port: int) -> None:
+    def __init__(self, directory: Path, broker_port: int, frontend: bool = False) -> None:
+        """frontend: with its pages, which need more than its API does."""
         if not PROGRAM.exists():
             pytest.skip(f"Home Assistant isn't installed at {PROGRAM}: make home-assistant")
         storage = directory / ".storage"
         storage.mkdir(parents=True)
         self.port = free_port()
         self.directory = directory
-        (directory / "configuration.yaml").write_text(CONFIGURATION.format(port=self.port))
+        (directory / "configuration.yaml").write_text(
+            CONFIGURATION.format(port=self.port) + ("frontend:\n" if frontend else "")
+        )
         entry = ENTRY | {"data": {"broker": "127.0.0.1", "port": broker_port}}
         entries = {
             "version": 1,
@@ -69,8 +79,12 @@ class HomeAssistant:
             "data": {"entries": [entry]},
         }
         (storage / "core.config_entries").write_text(json.dumps(entries))
+        if (
+            frontend
+        ):  # its pages are there once all steps of a first visit are taken: the last one is the owner
+            (storage / "onboarding").write_text(json.dumps(ONBOARDING))
         self.process: subprocess.Popen[bytes] | None = None
-        self._token = ""
+        self.token = ""
 
     def start(self) -> None:
         """Start it; on return it answers."""
@@ -79,8 +93,8 @@ class HomeAssistant:
                 [PROGRAM, "-c", self.directory, "--skip-pip"], stdout=log, stderr=log
             )
         self.until(self._answers, "an answer")
-        if not self._token:
-            self._token = self._new_token()
+        if not self.token:
+            self.token = self._new_token()
 
     def end(self) -> None:
         """End it."""
@@ -95,7 +109,7 @@ class HomeAssistant:
 
     def states(self) -> dict[str, dict[str, Any]]:
         """Return all entities of devices: entity id -> its state and attributes, as the API has them."""
-        found = self._get("/api/states", {"Authorization": f"Bearer {self._token}"})
+        found = self._get("/api/states", {"Authorization": f"Bearer {self.token}"})
         return {
             each["entity_id"]: each
             for each in found
@@ -125,7 +139,7 @@ class HomeAssistant:
         client = f"http://127.0.0.1:{self.port}/"
         user = {
             "client_id": client,
-            "name": "t",
+            "name": "Owner",
             "username": "t",
             "password": "not a secret",
             "language": "en",
@@ -144,9 +158,9 @@ class HomeAssistant:
 
 
 @contextmanager
-def running(directory: Path, broker_port: int) -> Iterator[HomeAssistant]:
+def running(directory: Path, broker_port: int, frontend: bool = False) -> Iterator[HomeAssistant]:
     """Yield one that has started; end it afterwards."""
-    started = HomeAssistant(directory, broker_port)
+    started = HomeAssistant(directory, broker_port, frontend)
     try:
         started.start()
         yield started

@@ -17,6 +17,7 @@ from ewad.engine import GroupSettings
 Entity = dict[str, Any]
 
 PREFIX: Final = "ewad_"  # of the names of devices
+DIGITS: Final = 2  # behind the point, of quantities that it knows: an average has sixteen otherwise
 
 # unit -> as Home Assistant writes it, and its device class; other units are shown as they are
 UNITS: Final[dict[str, tuple[str, str | None]]] = {
@@ -139,6 +140,7 @@ def _sensor(name: str, path: str, unit: str | None) -> Entity:
         found["unit_of_measurement"] = written
         if device_class is not None:
             found["device_class"] = device_class
+            found["suggested_display_precision"] = DIGITS
     return found
 
 

@@ -32,6 +32,7 @@ def test_a_stream_is_a_device_of_one_message_with_an_entity_for_each_number():
     smoothed = entities["smoothed_0_9"]
     assert smoothed["value_template"] == "{{ value_json.smoothed['0.9'] }}"
     assert (smoothed["unit_of_measurement"], smoothed["device_class"]) == ("°C", "temperature")
+    assert smoothed["suggested_display_precision"] == 2
     assert smoothed["state_topic"] == TOPIC
     assert smoothed["availability_topic"] == "ewad/availability"
     assert smoothed["expire_after"] == 900
@@ -67,6 +68,7 @@ def test_a_unit_that_home_assistant_does_not_know_is_shown_as_it_is():
     ((_, document),) = told(DEVICE, unit="furlong").items()
     assert document["components"]["value"]["unit_of_measurement"] == "furlong"
     assert "device_class" not in document["components"]["value"]
+    assert "suggested_display_precision" not in document["components"]["value"]  # it may be of any size
     ((_, document),) = told(DEVICE, unit=None).items()
     assert "unit_of_measurement" not in document["components"]["value"]
 
