@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import importlib
+import io
 import lzma
 import os
 import shutil
@@ -122,15 +123,52 @@ def _zipped(raw: IO[bytes]) -> IO[bytes]:
     return archive.open(members[0])
 
 
-def _zstandard(raw: IO[bytes]) -> IO[bytes]:
-    for module in ("compression.zstd", "zstandard"):
+class _Zstandard(io.RawIOBase):
+    """What zstd has packed, in all its frames: the own reader of its library ends with the first one."""
+
+    def __init__(self, raw: IO[bytes]) -> None:
         try:
-            return cast("IO[bytes]", importlib.import_module(module).open(raw, "rb"))
+            self._library = importlib.import_module("zstandard")
         except ImportError:
-            continue
-    raise ImportError(
-        "a file packed by zstd needs zstandard, which is not installed: pip install 'ewad[zstd]'"
-    )
+            why = "a file packed by zstd needs zstandard, which is not installed: pip install 'ewad[zstd]'"
+            raise ImportError(why) from None
+        self._raw = raw
+        self._frame: Any = None
+        self._packed = self._waiting = b""
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Put the next bytes into the buffer; return how many."""
+        while not self._waiting:
+            packed = self._packed or self._raw.read(_PACKED_BYTES)
+            if not packed and self._frame is not None:
+                raise EOFError("the file ends in the middle of what zstd has packed")
+            if not packed:
+                return 0
+            self._unpack(packed)
+        n = min(len(buffer), len(self._waiting))
+        buffer[:n], self._waiting = self._waiting[:n], self._waiting[n:]
+        return n
+
+    def _unpack(self, packed: bytes) -> None:
+        self._frame = self._frame or self._library.ZstdDecompressor().decompressobj()
+        try:
+            self._waiting = self._frame.decompress(packed)
+        except self._library.ZstdError as error:
+            raise OSError(0, str(error)) from error
+        self._packed = b""
+        if self._frame.eof:
+            self._packed, self._frame = self._frame.unused_data, None
+
+
+_PACKED_BYTES = 1 << 14  # a step's: what they unpack to is in memory
+
+
+def _zstandard(raw: IO[bytes]) -> IO[bytes]:
+    return cast("IO[bytes]", io.BufferedReader(_Zstandard(raw)))
 
 
 UNPACKERS: dict[bytes, tuple[str, Unpack]] = {

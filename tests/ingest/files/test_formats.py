@@ -173,9 +173,14 @@ def test_packed_files_are_unpacked(write, pack):
     assert file.bytes_read == file.size_bytes
 
 
-def test_zstd_is_unpacked_where_its_library_is(write):
+def test_zstd_is_unpacked_in_all_its_frames_or_refused(write):
     zstandard = components.module("zstandard")
-    assert samples(write(zstandard.compress(b"time,a\n0,1\n")))[0] == [(0.0, "a", 1.0)]
+    rows = b"".join(b"%d,1\n" % (60 * at) for at in range(30_000))
+    packed = zstandard.compress(b"time,a\n") + zstandard.compress(rows)
+    assert samples(write(packed))[0] == [(60.0 * at, "a", 1.0) for at in range(30_000)]
+    for broken in (packed[:-9], packed[:40] + b"?" + packed[41:]):
+        with pytest.raises(SourceError, match="can't read the file: "):
+            samples(write(broken))
 
 
 def test_an_archive_of_several_files_is_refused_with_their_names(tmp_path):
