@@ -195,6 +195,8 @@ REMEDIES = {
     "retained": "none needed",
     "topic_too_long": "a shorter one",
     "unknown_topic": "narrow what is subscribed to, or add a block",
+    "unknown_stream": "none needed while streams are new, or of other shards; else the topic of `external`",
+    "too_many_points": "fewer points, or fewer days",
     "stream_limit": "raise the limit, or narrow `topic` and `labels`",
     "out_of_order": '`out_of_order = "accept"`; the device\'s clock',
 }

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
+import msgspec
+
 from ewad.config import checks
 from ewad.config.blocks import streams
 from ewad.config.checks import Check, Invalid, Problem
@@ -95,6 +97,13 @@ def settings_of(raw: Mapping[str, Any], place: DocumentPlace) -> Settings:
     settings = {SECTIONS[name].attribute: value for name, value in values.items()}
     if any(block.model == AUTO for block in settings["streams"]):
         settings["models"] = {AUTO: auto(AUTO)} | settings.get("models", {})
+    models_by_name = settings.get("models", {})
+    settings["streams"] = tuple(
+        msgspec.structs.replace(block, external=models_by_name[block.model].external)
+        if block.model
+        else block
+        for block in settings["streams"]
+    )
     return Settings(**settings, secrets=Secrets(**place.secrets), deprecated=tuple(deprecated(raw)))
 
 

@@ -13,10 +13,10 @@ from ewad.config.checks import fail
 from ewad.config.kinds import Kind
 from ewad.config.options import DocumentPlace, Option, Table, options_of
 from ewad.config.payloads import TIME_ZONE
-from ewad.config.syntax import quoted
+from ewad.config.syntax import parse_external, quoted
 from ewad.engine import MAX_HELD, ModelSettings
-from ewad.engine.settings import auto, with_inputs
-from ewad.numeric.experts import EXPERTS, INPUTS, STACK
+from ewad.engine.settings import auto, with_others
+from ewad.numeric.experts import EXPERTS, EXTERNAL_EXPERTS, INPUTS, STACK
 from ewad.numeric.local_time import LocalCalendar, holidays_of
 from ewad.numeric.optimizers import OPTIMIZERS, Optimizer
 from ewad.numeric.schedules import SCHEDULES, Schedule
@@ -112,6 +112,9 @@ CALENDAR = Kind(
 INPUT = kinds.checked(_input, "name of a stream, which may have labels in braces")
 SEASON_LIST = kinds.list_of(kinds.duration("1s", "3660d"))
 SEASONS = dataclasses.replace(SEASON_LIST, take=_seasons)
+EXTERNAL_LIST = kinds.list_of(
+    kinds.checked(parse_external, "topic with {stream}, or labels of the stream"), most=len(EXTERNAL_EXPERTS)
+)
 INPUT_LIST = kinds.list_of(INPUT, most=MOST_INPUTS)
 HORIZON_LIST = kinds.one_or_list_of(kinds.integer(1, 1000))
 HORIZONS = dataclasses.replace(HORIZON_LIST, take=_horizons)
@@ -186,6 +189,15 @@ FURTHER: dict[str, list[Option]] = {
             since="0.2.0",
         )
     ],
+    "external": [
+        Option(
+            EXTERNAL_LIST,
+            "Topics of forecasts that others make, a list of `{time, value}` each: they are scored and mixed"
+            " like those of an expert. `{stream}` is the name of a stream.",
+            example=["forecast/{stream}"],
+            since="0.2.0",
+        )
+    ],
     "optimizer": [
         Option(OPTIMIZER.into(lambda name: OPTIMIZERS[name](), _name), "What moves the parameters."),
         *_constants(),
@@ -249,11 +261,14 @@ def _model(name: str, place: DocumentPlace, values: dict[str, Any]) -> ModelSett
     own = {field.name for field in dataclasses.fields(optimizer)}
     used = {key: value for key, value in constants.items() if key in own}
     values["optimizer"] = dataclasses.replace(optimizer, **used)
-    if "inputs" in values and "experts" in values:
-        values["experts"] = with_inputs(values["experts"])
+    if "experts" in values:
+        values["experts"] = with_others(values["experts"], values)
     model = ModelSettings(name, **values) if "experts" in values else auto(name, **values)
     if "seasonal" in model.experts and model.features != "full":
         raise fail('expected features = "full" beside "seasonal", got "lags"', "experts")
+    others = [name for name in EXTERNAL_EXPERTS if name in model.experts]
+    if len(others) != len(model.external) or others != [*EXTERNAL_EXPERTS[: len(others)]]:
+        raise fail('needs external in the same table, such as external = ["forecast/{stream}"]', "experts")
     if INPUTS in model.experts and not model.inputs:
         raise fail('needs inputs in the same table, such as inputs = ["outdoor/temperature"]', "experts")
     if model.season is not None and model.seasons:

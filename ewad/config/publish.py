@@ -145,19 +145,25 @@ def own_messages(raw: Mapping[str, Any]) -> Iterator[Problem]:
     defaults = {"topic": "ewad/{stream}", "availability_topic": "ewad/availability", "forecast_topic": None}
     for key, default in defaults.items():
         topic = publish.get(key, default)
-        for index, taken in _taken(raw.get("stream")):
+        for where, taken in _taken(raw):
             if isinstance(topic, str) and _meet(topic, taken):
-                got = f"but stream[{index}] takes {shown(taken)}"
+                got = f"but {where} takes {shown(taken)}"
                 yield ("publish", key), f"expected a topic that no [[stream]] block takes, {got}"
 
 
-def _taken(blocks: Any) -> Iterator[tuple[int, str]]:
-    """Yield the topics of raw blocks, each with the block's number."""
+def _taken(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the topics of raw blocks and models, each with where it stands."""
+    blocks, models = raw.get("stream"), raw.get("model")
+    for name, model in models.items() if isinstance(models, dict) else ():
+        external = model.get("external") if isinstance(model, dict) else None
+        for each in external if isinstance(external, list) else ():
+            if isinstance(each, str):
+                yield f"model.{name}.external", each.partition("{stream}")[0] + "#" * ("{stream}" in each)
     for index, block in enumerate(blocks if isinstance(blocks, list) else []):
         taken = block.get("topic") if isinstance(block, dict) else None
         for each in taken if isinstance(taken, list) else [taken]:
             if isinstance(each, str):
-                yield index, each
+                yield f"stream[{index}]", each
 
 
 def _another_broker(publish: Mapping[str, Any], mqtt: Any) -> bool:

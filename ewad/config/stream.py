@@ -353,6 +353,7 @@ class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
         str | None,
         Option(text, 'The [model.NAME] that forecasts, or "auto", which needs no tuning.', example="auto"),
     ] = None
+    external: tuple[str, ...] = ()  # of its model
 
     @property
     def averaged(self) -> tuple[Decay, ...]:

@@ -178,6 +178,22 @@ def parse_topic(text: str) -> TopicSyntax:
     return TopicSyntax(prefix + "/".join(plain), plain, names)
 
 
+def parse_external(text: str) -> TopicSyntax:
+    """Return what to subscribe to for a topic template of external forecasts, such as "forecast/{stream}".
+
+    {stream} is the name of a stream, which may be several levels; another {name} is one of its labels.
+    """
+    found = parse_topic(text.replace("{stream}", "{_name}"))  # which no label of a block is called
+    if text.startswith("$") or set(text) & set("+#"):
+        raise ValueError(
+            f'expected a topic such as "forecast/{{stream}}", without + and #, got {quoted(text)}'
+        )
+    if "_name" not in found.names:
+        return found
+    levels = (*found.levels[: found.names.index("_name")], "#")
+    return TopicSyntax("/".join(levels), levels, found.names)
+
+
 def _split_share(text: str) -> tuple[str, str]:
     if not text.startswith("$share/"):
         return "", text

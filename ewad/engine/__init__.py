@@ -9,9 +9,11 @@ from ewad.engine.settings import MAX_HELD, GroupSettings, ModelSettings
 from ewad.engine.settings_json import EngineSettings
 from ewad.engine.state import Loaded
 from ewad.numeric.averages import ByCount, ByTime, Held
+from ewad.numeric.external import MOST_POINTS
 
 __all__ = [
     "MAX_HELD",
+    "MOST_POINTS",
     "REFUSED",
     "VALUE_LIMIT",
     "Batch",

@@ -20,6 +20,9 @@ class Batch:
 
     group: index of the group.  stream: (n,) rows given out by `Engine.add_stream`.
     time: (n,) event time, Unix seconds.  value: (n,) finite.
+    origin: (n,) where each comes from: 0: it is a sample; 2 k + 1: it is the first point of a forecast for
+    the stream by the k-th external source of the model, 2 k + 2: a further one, later than those before;
+    there time and value are what is forecast, and count from the next sample on.  None: all are samples.
     arrival: when the batch was received, Unix seconds; None where only event time has a meaning (replay).
     """
 
@@ -28,9 +31,20 @@ class Batch:
     time: Floats
     value: Floats
     arrival: float | None = None
+    origin: NDArray[np.int32] | None = None
 
     def __len__(self) -> int:
         return len(self.stream)
+
+    @property
+    def samples(self) -> int:
+        """How many of the entries are samples."""
+        return len(self) if self.origin is None else int(np.count_nonzero(self.origin == 0))
+
+    @property
+    def sample_places(self) -> Integers:
+        """The places of its samples, ascending."""
+        return np.arange(len(self)) if self.origin is None else np.flatnonzero(self.origin == 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,10 @@ def observe_on_circle(group: Group, batch: Batch, observe: Callable[[Batch], Res
         known = 0 <= row < len(group.count) and group.count[row] > 0 and math.isfinite(value)
         turned = nearest(value, float(group.value[row]), period) if known else value
         one = slice(i, i + 1)
-        part = Batch(batch.group, batch.stream[one], batch.time[one], np.array([turned]), batch.arrival)
+        origin = None if batch.origin is None else batch.origin[one]
+        part = Batch(
+            batch.group, batch.stream[one], batch.time[one], np.array([turned]), batch.arrival, origin
+        )
         results = observe(part)
         accepted.append(results.accepted + i)
         found.append(results.found)

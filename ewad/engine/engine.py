@@ -215,6 +215,8 @@ class Engine:
             raise ValueError(
                 f"batch: expected {n} times and values, got {len(batch.time)}, {len(batch.value)}"
             )
+        if batch.origin is not None and len(batch.origin) != n:
+            raise ValueError(f"batch: expected {n} origins, got {len(batch.origin)}")
         return self.groups[batch.group].observe(batch)
 
     def dump(self) -> bytes:

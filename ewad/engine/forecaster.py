@@ -14,11 +14,20 @@ from ewad.engine.recursive_learner import RecursiveLearner, StreamExpert
 from ewad.engine.settings import ModelSettings
 from ewad.engine.stack import Stack
 from ewad.kernels.experts.base import Expert
+from ewad.kernels.experts.external import ExternalExpert
 from ewad.kernels.experts.fixed import PersistenceKernel, SeasonalNaiveKernel
 from ewad.kernels.forecaster import ForecasterKernel, Parts
 from ewad.kernels.memory import Floats, Integers
 from ewad.numeric.calibration import Calibration
-from ewad.numeric.experts import GRADIENT_EXPERTS, NEAR, RECURSIVE_EXPERTS, STACK, STREAM_EXPERTS
+from ewad.numeric.experts import (
+    EXTERNAL_EXPERTS,
+    GRADIENT_EXPERTS,
+    NEAR,
+    RECURSIVE_EXPERTS,
+    STACK,
+    STREAM_EXPERTS,
+)
+from ewad.numeric.external import External
 from ewad.numeric.grid import Grid
 from ewad.numeric.intervals import ConformalIntervals
 from ewad.numeric.mixture import Hedge
@@ -70,6 +79,10 @@ class GroupForecaster(RowState):
         if settings.inputs:
             first, ahead = first_input(settings), max(settings.horizons)
             self.inputs = Inputs(settings.inputs, first, ahead, n_streams)
+        self.external: External | None = None
+        n_sources = len(set(EXTERNAL_EXPERTS) & set(settings.experts))
+        if n_sources:
+            self.external = External(n_sources, settings.every_seconds, n_streams)
         self.hedge: Hedge | None = None
         self.calibration: Calibration | None = None
         if len(settings.experts) > 1:
@@ -96,6 +109,8 @@ class GroupForecaster(RowState):
             return PersistenceKernel(n)
         if name == "seasonal_naive" and self.features.seasons is not None:
             return SeasonalNaiveKernel(n, self.features.seasons.step)
+        if name in EXTERNAL_EXPERTS and self.external is not None:
+            return self._external(name, self.external)
         learner: AnyLearner
         if name in RECURSIVE_EXPERTS:
             ridge = RECURSIVE_EXPERTS[name]
@@ -110,6 +125,13 @@ class GroupForecaster(RowState):
             learner = Learner(settings, shape, sees.start, 1 if name == NEAR else n, n_models)
         self.learners[name] = learner
         return learner.step
+
+    def _external(self, name: str, external: External) -> Expert:
+        """Return the expert that says what the source of that name has forecast."""
+        sources = [each for each in EXTERNAL_EXPERTS if each in self.settings.experts]
+        learns = GRADIENT_EXPERTS.keys() | RECURSIVE_EXPERTS.keys()
+        learners = [at for at, each in enumerate(self.settings.hears(name)) if each in learns - {NEAR}]
+        return ExternalExpert(sources.index(name), external.step, self.horizons, learners)
 
     def _kernel(self, experts: list[Expert], grid: Grid | None) -> ForecasterKernel:
         leader = self.gradient_learners.get(self.settings.expert)
@@ -126,6 +148,7 @@ class GroupForecaster(RowState):
             None if grid is None else grid.step,
             self.calendar,
             None if self.inputs is None else self.inputs.step,
+            None if self.external is None else self.external.step,
         )
         max_gap = self.settings.max_gap_seconds
         return ForecasterKernel(
@@ -147,6 +170,8 @@ class GroupForecaster(RowState):
             parts += self.slots.parts(self.settings.periods, self.settings.grid, layout, n_rows)
         if self.inputs is not None:
             parts += self.inputs.parts(f"{self.settings.inputs}, {self.settings.grid}", n_rows)
+        if self.external is not None:
+            parts += [self.external.part("external", f"{self.settings.external}", n_rows)]
         if self.hedge is not None:
             parts += [self.hedge.part("track record", layout, n_rows)]
         if self.calibration is not None:
@@ -194,6 +219,7 @@ class GroupForecaster(RowState):
         others = (
             self.slots,
             self.inputs,
+            self.external,
             self.features.seasons,
             self.hedge,
             self.calibration,

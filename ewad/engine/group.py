@@ -259,11 +259,12 @@ class Group(RowState):
         arrival = math.nan if batch.arrival is None else batch.arrival
         told = arrival, len(self.streams), accepted, found, width
         try:
-            m = self._observe(batch.stream, batch.time, batch.value, *told)
+            m = self._observe(batch.stream, batch.time, batch.value, batch.origin, *told)
         except ValueError:  # arrays whose numbers lie apart in memory, or of another type
             stream = np.ascontiguousarray(batch.stream, dtype=np.int32)
             time, value = (np.ascontiguousarray(x, dtype=np.float64) for x in (batch.time, batch.value))
-            m = self._observe(stream, time, value, *told)
+            origin = None if batch.origin is None else np.ascontiguousarray(batch.origin, dtype=np.int32)
+            m = self._observe(stream, time, value, origin, *told)
         if m < 0:
             self._refuse(m)
         self.out_of_order += self.step.dropped
@@ -272,7 +273,8 @@ class Group(RowState):
     def _refuse(self, reason: int) -> NoReturn:
         if reason == UNKNOWN_ROW:
             raise ValueError(f"batch: streams of {self.name} are rows 0 to {len(self.streams) - 1}")
-        raise ValueError(f"batch: expected finite times, and values within {VALUE_LIMIT:g}")
+        expected = f"finite times, values within {VALUE_LIMIT:g}, and origins that are sources of the model"
+        raise ValueError(f"batch: expected {expected}")
 
 
 def _quietly(observe: Callable[..., int]) -> Callable[..., int]:

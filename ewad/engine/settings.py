@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from ewad.numeric.anomaly import AnomalyPolicy
 from ewad.numeric.averages import ByCount, Decay
 from ewad.numeric.crossing import Threshold
-from ewad.numeric.experts import GRADIENT_EXPERTS, INPUTS, NEAR, STACK
+from ewad.numeric.experts import EXTERNAL_EXPERTS, GRADIENT_EXPERTS, INPUTS, NEAR, STACK
 from ewad.numeric.local_time import LocalCalendar
 from ewad.numeric.optimizers import Adam, Optimizer
 from ewad.numeric.schedules import Constant, InverseTime, Schedule
@@ -29,6 +30,7 @@ class ModelSettings:
     season: samples a season, for the seasonal experts; None: a day's, or of daily samples a week's.
     seasons: what the stack remembers, in seconds, ascending; (): the season, or what is found.
     inputs: names of streams of the same block, which may hold labels of the stream that they are inputs of.
+    external: topics of forecasts that others make, one for each external expert.
     calendar: of the place whose days and weeks count; None: UTC's, without holidays.
     interval: the coverage of prediction intervals; None: there are none.
     every_seconds, resample: lags and horizons count intervals of a regular grid, see ewad.numeric.grid.
@@ -58,6 +60,7 @@ class ModelSettings:
     ] = None
     seasons: tuple[float, ...] = ()
     inputs: tuple[str, ...] = ()
+    external: tuple[str, ...] = ()
     calendar: LocalCalendar | None = None
     interval: Annotated[
         float | None, "(0, 1)", "The coverage of the prediction intervals; without it there are none."
@@ -138,12 +141,10 @@ def auto(name: str, **chosen: Any) -> ModelSettings:
     experts.append("seasonal_naive")
     if len(chosen.get("horizons", (1,))) > 1:
         experts.append(NEAR)
-    if chosen.get("inputs"):
-        experts.append(INPUTS)
     experts.append(STACK)
     own: dict[str, Any] = {
         "share": "stream",
-        "experts": tuple(experts),
+        "experts": with_others(tuple(experts), chosen),
         "features": "full",
         "lags": 60,
         "interval": 0.9,
@@ -154,12 +155,14 @@ def auto(name: str, **chosen: Any) -> ModelSettings:
     return ModelSettings(name, **{**own, **chosen})
 
 
-def with_inputs(experts: tuple[str, ...]) -> tuple[str, ...]:
-    """Return experts with the one that sees other streams: last, but for the stack, which hears it."""
-    if INPUTS in experts:
-        return experts
+def with_others(experts: tuple[str, ...], chosen: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return experts with those of other streams and programs that attributes of ModelSettings ask for.
+
+    They stand last, but for the stack, which hears them.
+    """
+    own = [INPUTS] * bool(chosen.get("inputs")) + [*EXTERNAL_EXPERTS[: len(chosen.get("external", ()))]]
     end = len(experts) - (experts[-1] == STACK)
-    return (*experts[:end], INPUTS, *experts[end:])
+    return (*experts[:end], *(name for name in own if name not in experts), *experts[end:])
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+import math
+from collections.abc import Hashable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ewad.config.settings import StreamSettings
 from ewad.engine import Batch
@@ -14,6 +17,7 @@ from ewad.ingest.formats.records import Key, PayloadReader
 from ewad.ingest.formats.table import FORMATS
 from ewad.ingest.naming import FIELD, Naming
 from ewad.ingest.topics import Labels, TopicTemplate
+from ewad.kernels.memory import Floats
 
 
 class Target:
@@ -25,6 +29,14 @@ class Target:
         self.block = block
         self.labels = labels
         self.rows: dict[Key, int] = {}
+
+
+class WaitingPoint(NamedTuple):
+    """A point of an external forecast that waits; origin: see `Batch`."""
+
+    origin: int
+    time: float
+    value: float
 
 
 class StreamBlock:
@@ -52,6 +64,7 @@ class StreamBlock:
         self._owned: dict[str, list[str]] | None = None  # owner -> its streams, as far as was asked
         self._owned_of: Streams | None = None
         self._n_owned = 0
+        self.points: dict[int, WaitingPoint] = {}  # of forecasts, by their places among the rows
         self._latest: dict[int, int] = {}  # row -> index of its last sample among the first _known
         self._known = 0
 
@@ -134,6 +147,26 @@ class StreamBlock:
         if self.timed:
             self.times.append(time)
 
+    def add_points(
+        self, row: int, number: int, points: Sequence[tuple[float, float]], arrival: float
+    ) -> None:
+        """Let a forecast by an external source of this number wait, before the samples to come."""
+        for k, (time, value) in enumerate(points):
+            self.points[len(self.rows)] = WaitingPoint(2 * number + (2 if k else 1), time, value)
+            self.add(row, math.nan, arrival)
+
+    def _place_points(self, time: Floats, value: Floats) -> NDArray[np.int32] | None:
+        """Put the points among the entries of a batch into their places; return where each comes from."""
+        n = len(time)
+        mine = {at: point for at, point in self.points.items() if at < n}
+        self.points = {at - n: point for at, point in self.points.items() if at >= n}
+        if not mine:
+            return None
+        origin = np.zeros(n, dtype=np.int32)
+        for at, point in mine.items():
+            origin[at], time[at], value[at] = point
+        return origin
+
     def mark_retained(self, has_time: bool) -> None:
         """Note that the sample added last was retained; has_time: its payload told its time."""
         if self.retained is not None:
@@ -159,7 +192,8 @@ class StreamBlock:
         self._latest.clear()
         self._known = 0
         self._marked = len(self.rows)
-        return Batch(self.group, np.array(rows, dtype=np.int32), time, value, arrival)
+        origin = self._place_points(time, value) if self.points else None
+        return Batch(self.group, np.array(rows, dtype=np.int32), time, value, arrival, origin)
 
     def _take_spans(self, n: int) -> Iterator[tuple[int, float]]:
         """Yield the spans of the first n samples, which leave."""
@@ -169,6 +203,17 @@ class StreamBlock:
             self.spans[:1] = [(count - taken, arrival)] if taken < count else []
             n -= taken
             yield taken, arrival
+
+    def adopt(self, group: Group) -> list[str]:
+        """Give the streams of a group their labels; return those that can't be ones of this block."""
+        homeless = []
+        for row, name in enumerate(group.streams.names):
+            labels = self.labels_of_stream(name)
+            if labels is None:
+                homeless.append(name)
+            else:
+                group.streams.labels[row] = labels
+        return homeless
 
     def is_copy(self, group: Group, row: int, value: float, time: float | None) -> bool:
         """Return whether the stream's last sample is this one, sent again from the broker's store."""
@@ -188,7 +233,9 @@ class StreamBlock:
         message for every topic.
         """
         n = len(self.rows)
-        self._latest.update(zip(self.rows[self._known :], range(self._known, n), strict=True))
+        for at in range(self._known, n):
+            if at not in self.points:
+                self._latest[self.rows[at]] = at
         self._known = n
         index = self._latest.get(row)
         if index is None:

@@ -31,6 +31,10 @@ class Explanation:
 def explain(intake: Intake, topic: str, payload: bytes, now: float) -> Explanation:
     """Return which blocks take the message, and its labels and values or the reason of its rejection."""
     explanation = Explanation()
+    if intake.external.takes(topic):
+        explanation.lines += _forecast(intake, topic, payload, now)
+        explanation.rejected = explanation.lines[-1].startswith("rejected: ")
+        return explanation
     targets = intake.match(topic)
     if not targets:
         explanation.rejected = True
@@ -90,6 +94,21 @@ def _record(target: Target, topic: str, record: PayloadRecord) -> tuple[str, Dec
         path = quoted(record.path) if record.path else "value"
         return f"{stream} left alone: field {path}: got no such field, or null", value
     return f"{stream} rejected: {value.reason}: {value}", value
+
+
+def _forecast(intake: Intake, topic: str, payload: bytes, now: float) -> Iterator[str]:
+    """Yield what becomes of a forecast that another program has made."""
+    for block, template, labels in intake.external.explained(topic):
+        told = ", ".join(f"{name}={quoted(value)}" for name, value in labels.items())
+        yield f"forecast from outside: block {block}: {template} ({told or 'of all its streams'})"
+    try:
+        points = intake.external.points(payload, now)
+    except DecodeError as error:
+        yield f"rejected: {error.reason}: {error}"
+        return
+    ahead = [time - now for time, _ in points]
+    reach = f", from {ahead[0]:+.0f} s to {ahead[-1]:+.0f} s from now" if ahead else ""
+    yield f"points: {len(points)}{reach}"
 
 
 def _mismatch(intake: Intake, topic: str) -> list[str]:

@@ -18,6 +18,7 @@ from ewad.engine import REFUSED, Batch, Ending, Engine, Forgotten, Leaving, Resu
 from ewad.errors import DecodeError
 from ewad.ingest.block import StreamBlock, Target, joined
 from ewad.ingest.endings import Endings
+from ewad.ingest.external import ExternalTopics
 from ewad.ingest.faults import Faults
 from ewad.ingest.formats.point import EndedError
 from ewad.ingest.formats.reasons import ABSENT
@@ -66,6 +67,7 @@ class Intake:
         self.last_rejected = self._faults.last
         self._engine = engine
         self.blocks = [StreamBlock(group, block, max_payload_bytes) for group, block in enumerate(blocks)]
+        self.external = ExternalTopics(blocks, max_payload_bytes)
         self._templates: TopicTree[tuple[int, int]] = TopicTree()  # the place of a block, of its template
         for block in self.blocks:
             for place, template in enumerate(block.templates):
@@ -86,7 +88,7 @@ class Intake:
     def consume(self, messages: Sequence[Message], arrival: float) -> None:
         """Decode messages that arrived at the Unix time arrival; their samples wait for commit."""
         if (belongs := self._belongs) is not None:
-            own = [message for message in messages if belongs(message.topic)]
+            own = [each for each in messages if belongs(each.topic) or self.external.takes(each.topic)]
             self.foreign += len(messages) - len(own)
             messages = own
         route_of, got_samples = self._routes.get, self._read.add
@@ -150,13 +152,11 @@ class Intake:
 
     def note_late(self, batch: Batch, results: Results) -> None:
         """Say once for each block that a sample came late and was dropped; the engine counts them."""
-        block = self.blocks[batch.group]
-        if len(results.accepted) < len(batch) and self._faults.may_note_late(block):
-            late = np.setdiff1d(np.arange(len(batch)), results.accepted)[0]
+        block, group = self.blocks[batch.group], self._engine.groups[batch.group]
+        if len(results.accepted) < batch.samples and self._faults.may_note_late(block):
+            late = np.setdiff1d(batch.sample_places, results.accepted)[0]
             row = int(batch.stream[late])
-            group = self._engine.groups[batch.group]
-            name = group.streams.names[row]
-            self._faults.note_late(block, name, float(group.time[row] - batch.time[late]))
+            self._faults.note_late(block, group.streams.names[row], float(group.time[row] - batch.time[late]))
 
     @property
     def waiting(self) -> bool:
@@ -193,19 +193,8 @@ class Intake:
 
         Streams whose topic no longer matches their block are forgotten; return them.
         """
-        forgotten = []
-        for block in self.blocks:
-            streams = self._engine.groups[block.group].streams
-            homeless = []
-            for row, name in enumerate(streams.names):
-                labels = block.labels_of_stream(name)
-                if labels is None:
-                    homeless.append(name)
-                else:
-                    streams.labels[row] = labels
-            if homeless:
-                forgotten.append(self._engine.forget_streams(block.group, homeless))
-        return forgotten
+        homeless = [(block.group, block.adopt(self._engine.groups[block.group])) for block in self.blocks]
+        return [self._engine.forget_streams(group, names) for group, names in homeless if names]
 
     def labels_of(self, group: int, stream: str) -> Labels | None:
         """Return the labels of a stream of that name in a group, None if none of its topics takes it."""
@@ -281,8 +270,14 @@ class Intake:
                 topic, None, DecodeError("topic_too_long", f"expected at most {MAX_TOPIC_BYTES} bytes")
             )
             return
+        if topic not in self._targets and self.external.takes(topic):
+            self._read |= self.external.hand_on(message, arrival, self._engine, self.blocks, self._faults)
+            return
         targets = self._targets.get(topic) or self._cold.get(topic)
         targets = self._remember(topic) if targets is None else targets
+        if not targets and self.external.near(topic):
+            self.absent += 1
+            return
         if not targets:
             self._faults.reject(
                 topic, None, DecodeError("unknown_topic", "expected a topic of a [[stream]] block")

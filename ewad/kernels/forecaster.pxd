@@ -7,6 +7,7 @@ from ewad.kernels.calibration cimport CalibrationKernel
 from ewad.kernels.experts.base cimport Expert
 from ewad.kernels.experts.gradient cimport GradientExpert
 from ewad.kernels.experts.stack cimport StackKernel
+from ewad.kernels.external cimport ExternalKernel
 from ewad.kernels.features cimport FeaturesKernel
 from ewad.kernels.grid cimport GridKernel
 from ewad.kernels.hedge cimport HedgeKernel
@@ -31,6 +32,8 @@ cdef class ForecasterKernel:
     cdef StackKernel stack
     cdef CalendarKernel calendar
     cdef InputsKernel inputs
+    cdef ExternalKernel external
+    cdef Py_ssize_t n_sources
     cdef HedgeKernel hedge
     cdef CalibrationKernel calibration
     cdef IntervalsKernel intervals
@@ -54,6 +57,8 @@ cdef class ForecasterKernel:
     cdef double* forecasts
     cdef double* widths
     cdef double expects(self, Py_ssize_t row) noexcept nogil
+    cdef void give(self, Py_ssize_t row, Py_ssize_t origin, double time, double value) noexcept nogil
+    cdef void keep_step(self, double seconds) noexcept nogil
     cdef void take(
         self, Py_ssize_t row, double time, double x, double elapsed, double* out, Py_ssize_t at,
     ) noexcept nogil

@@ -13,6 +13,7 @@ from ewad.kernels.calibration import CalibrationKernel
 from ewad.kernels.experts.base import Expert
 from ewad.kernels.experts.gradient import GradientExpert
 from ewad.kernels.experts.stack import StackKernel
+from ewad.kernels.external import ExternalKernel
 from ewad.kernels.features import FeaturesKernel
 from ewad.kernels.grid import GridKernel
 from ewad.kernels.hedge import HedgeKernel
@@ -55,12 +56,13 @@ class Parts:
         grid: GridKernel | None,
         calendar: CalendarKernel | None,
         inputs: InputsKernel | None,
+        external: ExternalKernel | None,
     ) -> None:
         """leader: the expert whose loss and learning rate stand for the model."""
         self.scale, self.features, self.seasons = scale, features, seasons
         self.experts, self.leader, self.stack = experts, leader, stack
         self.hedge, self.calibration, self.intervals, self.grid = hedge, calibration, intervals, grid
-        self.calendar, self.inputs = calendar, inputs
+        self.calendar, self.inputs, self.external = calendar, inputs, external
 
 
 class ForecasterKernel:
@@ -107,6 +109,8 @@ class ForecasterKernel:
         self.calendar = parts.calendar
         self.has_inputs = 0 if parts.inputs is None else 1
         self.inputs = parts.inputs
+        self.n_sources = 0 if parts.external is None else parts.external.n
+        self.external = parts.external
         self.shared, self.max_gap = 1 if shared else 0, max_gap
         self.n_horizons, self.n_experts = len(horizons), n_experts
         self.width = SAID + n_experts if self.mixes else MIXED
@@ -144,6 +148,15 @@ class ForecasterKernel:
     def expects(self, row: int) -> float:
         """Return the forecast of the next sample; NaN while there is none, or none of one step."""
         return self.forecast[row * self.n_horizons] if self.horizons[0] == 1 else NAN
+
+    def give(self, row: int, origin: int, time: float, value: float) -> None:
+        """Take in a point of a forecast that another program has made; origin: see `Batch`."""
+        self.external.give(row, (origin - 1) >> 1, origin & 1, time, value)
+
+    def keep_step(self, seconds: float) -> None:
+        """Note how often the stream at hand has samples, as a rule."""
+        if self.n_sources:
+            self.external.step = seconds
 
     def take(self, row: int, time: float, x: float, elapsed: float, out: Floats, at: int) -> None:
         """Take in a sample of a stream, and write what stands after it to out[at:].

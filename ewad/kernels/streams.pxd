@@ -12,7 +12,8 @@ cdef Py_ssize_t RELEASED, COLUMNS, UNKNOWN_ROW, IMPOSSIBLE
 @cython.final
 cdef class StreamsKernel:
     cdef AverageKernel first
-    cdef int drops, forecasts
+    cdef int drops, forecasts, has_points
+    cdef int32_t* origin
     cdef ForecasterKernel forecaster
     cdef AnomalyKernel anomaly
     cdef StuckKernel stuck
@@ -29,9 +30,10 @@ cdef class StreamsKernel:
     cdef double* out
     cdef Py_ssize_t width
     cpdef Py_ssize_t observe(
-        self, object stream, object time, object value, double arrival, Py_ssize_t n_streams, object accepted,
+        self, object stream, object time, object value, object origin, double arrival, Py_ssize_t n_streams, object accepted,
         object out, Py_ssize_t width,
     ) except? -1
     cdef int check(self, Py_ssize_t n, Py_ssize_t n_streams) noexcept nogil
+    cdef Py_ssize_t most_origin(self) noexcept nogil
     cdef Py_ssize_t take_all(self, Py_ssize_t n, double arrival) noexcept nogil
     cdef int take(self, Py_ssize_t row, double time, double x, double arrival, Py_ssize_t at) noexcept nogil

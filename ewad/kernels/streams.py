@@ -59,6 +59,7 @@ class StreamsKernel:
         stream: NDArray[np.int32],
         time: Floats,
         value: Floats,
+        origin: NDArray[np.int32] | None,
         arrival: float,
         n_streams: int,
         accepted: Integers,
@@ -69,6 +70,7 @@ class StreamsKernel:
 
         Of an unknown row, a time that is not finite, a value that is not within VALUE_LIMIT nothing is taken
         in: returns UNKNOWN_ROW or IMPOSSIBLE.
+        origin: (n,) see `Batch`; None: all are samples.
         arrival: NaN where event time is all that there is.  accepted: (n,), out: (n, width), of which as many
         entries are written.
         """
@@ -78,6 +80,9 @@ class StreamsKernel:
             memory.readable(time),
             memory.readable(value),
         )
+        self.has_points = 0 if origin is None else 1
+        if origin is not None:
+            self.origin = memory.rows(origin)
         wrong = self.check(n, n_streams)
         if wrong:
             return wrong
@@ -95,15 +100,23 @@ class StreamsKernel:
         for i in range(n):
             if self.stream[i] < 0 or self.stream[i] >= n_streams:
                 return UNKNOWN_ROW
+            if self.has_points and not 0 <= self.origin[i] <= self.most_origin():
+                return IMPOSSIBLE
             if not (abs(self.values[i]) < VALUE_LIMIT and self.times[i] - self.times[i] == 0.0):
                 return IMPOSSIBLE
         return 0
+
+    def most_origin(self) -> int:
+        """Return the greatest number that tells where an entry of a batch comes from."""
+        return 2 * self.forecaster.n_sources if self.forecasts else 0
 
     def take_all(self, n: int, arrival: float) -> int:
         """Take in the samples one by one."""
         m = 0
         for i in range(n):
-            if self.take(self.stream[i], self.times[i], self.values[i], arrival, m * self.width):
+            if self.has_points and self.origin[i] > 0:
+                self.forecaster.give(self.stream[i], self.origin[i], self.times[i], self.values[i])
+            elif self.take(self.stream[i], self.times[i], self.values[i], arrival, m * self.width):
                 self.accepted[m] = i
                 m += 1
         return m
@@ -127,10 +140,11 @@ class StreamsKernel:
         if expected != expected:
             expected = self.first.expects(row)
         self.first.take(row, elapsed, x, self.out, at + COLUMNS)
+        self.stuck.take(row, x, elapsed)
         if self.forecasts:
+            self.forecaster.keep_step(self.stuck.usual(row))
             self.forecaster.take(row, time, x, elapsed, self.out, at + self.behind)
         self.out[at + 2] = self.anomaly.take(row, x, expected, elapsed)
-        self.stuck.take(row, x, elapsed)
         self.count[row] += 1
         self.time[row] = time
         self.value[row] = x

@@ -13,4 +13,5 @@ cdef class StuckKernel:
     cdef int64_t* stuck
     cpdef void observe(self, Py_ssize_t row, double x, double elapsed) noexcept
     cdef void take(self, Py_ssize_t row, double x, double elapsed) noexcept nogil
+    cdef double usual(self, Py_ssize_t row) noexcept nogil
     cdef int rests_anew(self, Py_ssize_t o, Py_ssize_t n) noexcept nogil

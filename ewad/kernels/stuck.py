@@ -74,6 +74,10 @@ class StuckKernel:
         if r[o + SECONDS] >= self.after or self.rests_anew(o, n):
             self.stuck[row] = 1
 
+    def usual(self, row: int) -> float:
+        """Return the seconds between samples of a stream as they usually come; 0 before the second."""
+        return self.rest[row * COLUMNS + STEP]
+
     def rests_anew(self, o: int, n: int) -> int:
         """Return whether a stream rests as it never has."""
         r = self.rest

@@ -129,5 +129,14 @@ STREAM_EXPERTS: dict[str, type[SesKernel] | type[HoltKernel]] = {
 }
 # What needs no learning.
 FIXED_EXPERTS = ("persistence", "seasonal_naive")
+# What other programs have forecast, by the place of its source among those of the model.
+EXTERNAL_EXPERTS = ("external", "external_2", "external_3", "external_4")
 STACK = "stack"
-EXPERTS: tuple[str, ...] = (*FIXED_EXPERTS, *GRADIENT_EXPERTS, *RECURSIVE_EXPERTS, *STREAM_EXPERTS, STACK)
+EXPERTS: tuple[str, ...] = (
+    *FIXED_EXPERTS,
+    *GRADIENT_EXPERTS,
+    *RECURSIVE_EXPERTS,
+    *STREAM_EXPERTS,
+    *EXTERNAL_EXPERTS,
+    STACK,
+)

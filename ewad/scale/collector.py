@@ -14,7 +14,7 @@ from ewad.engine import Batch, Ending, Engine, GroupSettings
 from ewad.ingest.intake import Intake
 from ewad.ingest.mqtt.consumer import Message
 from ewad.ingest.sharding import sharding
-from ewad.scale.record import RETAINED, RETAINED_WITH_TIME, Record
+from ewad.scale.record import ALL_SAMPLES, RETAINED, RETAINED_WITH_TIME, Record
 
 # Names that are kept, some 300 MB: with more streams than these they are found anew now and then.
 MOST_STREAMS = 1_000_000
@@ -116,6 +116,7 @@ class Collector:
             batch.time[part],
             batch.value[part],
             flags,
+            origin=ALL_SAMPLES if batch.origin is None else batch.origin[part],
         )
 
     def _ended(self, ending: Ending) -> Iterator[Record]:

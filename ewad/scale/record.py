@@ -20,6 +20,8 @@ _HEAD = struct.Struct("<3sBI")
 STREAMS, NUMBERS = np.dtype("<u4"), np.dtype("<f8")
 LIVE, RETAINED, RETAINED_WITH_TIME = range(3)  # how a sample came; with a time of its own in the payload
 NO_FLAGS = np.empty(0, dtype=np.uint8)
+ORIGINS = np.dtype("<i4")
+ALL_SAMPLES = np.empty(0, dtype=ORIGINS)
 
 
 class _Fields(msgspec.Struct, frozen=True, array_like=True):
@@ -38,6 +40,7 @@ class _Fields(msgspec.Struct, frozen=True, array_like=True):
     tick: float | None
     moved: tuple[float, float] | None
     ended: list[str] = []
+    origin: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,7 @@ class Record:
     shard, shards: which one of how many.  arrival: Unix seconds.  labels: MessagePack, see `labels_of`.
     stream: (n,) the index of each sample's stream in names.  time: (n,) Unix seconds.  value: (n,), scaled.
     flags: (n,) LIVE, RETAINED or RETAINED_WITH_TIME; empty: all are live.
+    origin: (n,) where each comes from, see `Batch`; empty: all are samples.
     tick: after the samples, forget what is silent for too long by this time, Unix seconds.
     moved: after all else, the arguments of `Engine.move_times`.
     ended: right after the samples, streams of the block whose sender is gone, at the time of arrival.
@@ -65,6 +69,7 @@ class Record:
     tick: float | None = None
     moved: tuple[float, float] | None = None
     ended: list[str] = field(default_factory=list)
+    origin: NDArray[np.int32] = field(default_factory=lambda: ALL_SAMPLES)
 
     def __len__(self) -> int:
         return len(self.stream)
@@ -90,6 +95,7 @@ class Record:
                 self.tick,
                 self.moved,
                 self.ended,
+                _bytes(self.origin, ORIGINS),
             )
         )
         return _HEAD.pack(MAGIC, VERSION, crc32(body)) + body
@@ -112,12 +118,15 @@ class Record:
         values["stream"] = np.frombuffer(found.stream, STREAMS)
         values["time"], values["value"] = (np.frombuffer(x, NUMBERS) for x in (found.time, found.value))
         values["flags"] = np.frombuffer(found.flags, np.uint8)
+        values["origin"] = np.frombuffer(found.origin, ORIGINS)
         return cls(**values)
 
     def cut(self, start: int, end: int) -> Record:
         """Return the record of the samples from start up to end; the last has what comes after, too."""
         part = slice(start, end)
-        columns: dict[str, Any] = {name: getattr(self, name)[part] for name in ("time", "value", "flags")}
+        columns: dict[str, Any] = {
+            name: getattr(self, name)[part] for name in ("time", "value", "flags", "origin")
+        }
         named, stream = np.unique(self.stream[part], return_inverse=True)
         columns["stream"] = stream.astype(STREAMS)
         columns["names"] = [self.names[at] for at in named.tolist()]

@@ -94,11 +94,14 @@ class Shard:
         has_row = rows != REFUSED
         flags = record.flags if record.flags.any() else None
         time, value = record.time, record.value
+        origin = record.origin if len(record.origin) else None
         if not has_row.all():
             rows, time, value = rows[has_row], time[has_row], value[has_row]
+            origin = None if origin is None else origin[has_row]
             flags = None if flags is None else flags[has_row]
         for part in [slice(0, len(rows))] if flags is None else pieces(rows, flags):
-            batch = Batch(index, rows[part], time[part], value[part], record.arrival)
+            where = None if origin is None else origin[part]
+            batch = Batch(index, rows[part], time[part], value[part], record.arrival, where)
             if flags is not None and flags[part.start]:
                 batch = without_copies(group, batch, flags[part])
             if len(batch):
@@ -153,4 +156,5 @@ def without_copies(group: Group, batch: Batch, flags: NDArray[np.uint8]) -> Batc
     same_time = (flags == RETAINED) | (batch.time <= group.time[at])
     copies = (group.count[at] > 0) & (group.value[at] == batch.value) & same_time
     kept = ~copies
-    return Batch(batch.group, at[kept], batch.time[kept], batch.value[kept], batch.arrival)
+    origin = None if batch.origin is None else batch.origin[kept]
+    return Batch(batch.group, at[kept], batch.time[kept], batch.value[kept], batch.arrival, origin)

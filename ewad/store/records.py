@@ -25,18 +25,22 @@ Form = TypeVar("Form")
 
 
 class SampleColumns(msgspec.Struct, frozen=True, array_like=True):
-    """A batch as it was observed: columns of little-endian int32 and float64."""
+    """A batch as it was observed: columns of little-endian int32 and float64.
+
+    origin: empty if all are samples.
+    """
 
     group: int
     arrival: float | None
     stream: bytes
     time: bytes
     value: bytes
+    origin: bytes = b""
 
     def batch(self, group: int) -> Batch:
         """Return the batch, for that group."""
         columns = (_column(self.stream, ROWS), _column(self.time, NUMBERS), _column(self.value, NUMBERS))
-        return Batch(group, *columns, self.arrival)
+        return Batch(group, *columns, self.arrival, _column(self.origin, ROWS) if self.origin else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,7 @@ class CommitRecord(msgspec.Struct, frozen=True, array_like=True):
                 _bytes(batch.stream, ROWS),
                 _bytes(batch.time, NUMBERS),
                 _bytes(batch.value, NUMBERS),
+                b"" if batch.origin is None else _bytes(batch.origin, ROWS),
             )
             for batch in change.batches
         ]

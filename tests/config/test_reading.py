@@ -196,6 +196,8 @@ def test_every_schedule_is_known_and_survives_the_effective_text(kind):
         (MODEL + 'experts = ["linear", "linear"]', 'ewad.toml: model.m.experts[1]: expected different values, got "linear" twice'),
         (MODEL + 'experts = ["seasonal"]', 'ewad.toml: model.m.experts: expected features = "full" beside "seasonal", got "lags"'),
         (MODEL + 'experts = ["linear", "inputs"]', 'ewad.toml: model.m.experts: needs inputs in the same table, such as inputs = ["outdoor/temperature"]'),
+        (MODEL + 'external = ["a/#"]', 'ewad.toml: model.m.external[0]: expected a topic such as "forecast/{stream}", without + and #, got "a/#"'),
+        (MODEL + 'experts = ["linear", "external"]', 'ewad.toml: model.m.experts: needs external in the same table, such as external = ["forecast/{stream}"]'),
         (MODEL + 'inputs = "outdoor"', 'ewad.toml: model.m.inputs: expected a list of one or more, got "outdoor"'),
         (MODEL + 'inputs = ["outdoor/+"]', 'ewad.toml: model.m.inputs[0]: expected the name of a stream, such as "weather/{room}/outdoor", without + and #, got "outdoor/+"'),
         (MODEL + "inputs = [" + '"x",' * 9 + "]", "ewad.toml: model.m.inputs: expected at most 8, got 9"),

@@ -25,6 +25,8 @@ REASONS = {
     "retained": "a retained message whose value is not new, or that the block ignores",
     "topic_too_long": "the topic is longer than 1,024 bytes",
     "unknown_topic": "no [[stream]] block matches the topic",
+    "unknown_stream": "a forecast of another program is for no stream that has had a sample",
+    "too_many_points": "a forecast of another program has more than 512 points",
     "stream_limit": "limits.max_streams or the block's max_streams streams exist already",
 }
 # No fault: devices send their readings apart, and blocks share topics. Such messages are counted as absent.

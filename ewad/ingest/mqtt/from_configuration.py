@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from ewad.config import Settings, StateSettings
+from ewad.config.syntax import parse_external
 from ewad.ingest.mqtt.settings import ConnectionSettings, Subscription
 from ewad.ingest.topics import TopicTemplate, TopicTree
 
@@ -19,6 +20,11 @@ def connection_settings(settings: Settings) -> ConnectionSettings:
         (TopicTemplate.parse(topic), block.retained == "use")
         for block in settings.streams
         for topic in block.topics
+    ]
+    wanted += [
+        (TopicTemplate.parse(parse_external(topic).filter), True)
+        for block in settings.streams
+        for topic in block.external
     ]
     mqtt, secrets = settings.mqtt, settings.secrets
     return ConnectionSettings(
