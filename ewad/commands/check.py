@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -74,6 +75,7 @@ class _Ignored:
     """Takes messages and does nothing with them."""
 
     busy = False
+    patience_seconds = math.inf
     bulk = None
 
     def consume(self, messages: Sequence[Message], arrival: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import shlex
 import sys
@@ -53,6 +54,7 @@ class _Listener:
     """Keeps the last payload of each topic."""
 
     busy = False
+    patience_seconds = math.inf
     bulk = None
 
     def __init__(self) -> None:

@@ -29,7 +29,10 @@ class StateSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     path: Annotated[str, Option(text, "The state file, relative to the configuration.")] = "ewad.db"
     commit_interval_seconds: Annotated[
-        float, Option(duration("1ms", "10s"), "How often what came is stored, and then acknowledged.")
+        float,
+        Option(
+            duration("1ms", "10s"), "After how long what came is stored at the latest, and then acknowledged."
+        ),
     ] = 0.05
     snapshot_interval_seconds: Annotated[
         float,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -39,13 +40,18 @@ def _nothing() -> None:
     """Wait for nothing."""
 
 
+# of the event loop's CPU, commits may take where a sink passes results on: with more to do they gather longer
+SHARE = 0.1
+
+
 @dataclass(slots=True)
 class _Job:
-    """One commit that is being observed."""
+    """One commit that is being observed. cpu_seconds: what it has cost the event loop so far."""
 
     notes: Acknowledgements
     done: Callable[[], None]
     batches: list[Batch] = field(default_factory=list)
+    cpu_seconds: float = 0.0
 
 
 class Committer:
@@ -64,6 +70,7 @@ class Committer:
         observed: Callable[[Engine, Batch, Results], None] = lambda engine, batch, results: None,
         clock: Callable[[], float] = time.perf_counter,
         sinks: Sinks | None = None,
+        cpu_clock: Callable[[], float] = time.thread_time,
     ) -> None:
         """observed: told of each batch with its results, right after it was observed."""
         self._engine = engine
@@ -73,6 +80,8 @@ class Committer:
         self._observed = observed
         self._clock = clock
         self._sinks = sinks
+        self._cpu_clock = cpu_clock
+        self._cost_seconds = 0.0  # of the last commit, in CPU time
         self._pieces = [FIRST_PIECE] * len(engine.groups)
         self._job: _Job | None = None
         self._fault: Exception | None = None
@@ -97,6 +106,12 @@ class Committer:
             raise self._fault
         full = self._sinks is not None and self._sinks.full
         return self._job is not None or self._held is not None or full
+
+    @property
+    def patience_seconds(self) -> float:
+        """For how long samples may gather: where a sink passes results on, as briefly as SHARE allows."""
+        prompt = self._sinks is not None and self._sinks.any
+        return self._cost_seconds / SHARE if prompt else math.inf
 
     def consume(self, messages: Sequence[Message], arrival: float) -> None:
         """Take messages from the source; their samples wait for `commit`."""
@@ -312,16 +327,18 @@ class Committer:
             self._fault = fault
 
     def _observe_for(self, seconds: float) -> None:
-        assert self._job is not None  # noqa: S101 (the callers see to it)
-        end = self._clock() + seconds
+        job, end, cpu = self._job, self._clock() + seconds, self._cpu_clock()
+        assert job is not None  # noqa: S101 (the callers see to it)
         while (batch := self._intake.take_batch(self._limits)) is not None:
             self._observe(batch)
-            self._job.batches.append(batch)
+            job.batches.append(batch)
             full = self._store is not None and not self._store.has_room
             if (full or self._clock() >= end) and self._intake.waiting:
+                job.cpu_seconds += self._cpu_clock() - cpu
                 return
-        job, self._job = self._job, None
+        self._job = None
         self._keep(job)
+        self._cost_seconds = job.cpu_seconds + self._cpu_clock() - cpu
 
     @property
     def _limits(self) -> list[int]:

@@ -198,6 +198,11 @@ class Sinks:
         return (runner.count.with_own(runner.sink.tally) for runner in self._runners)
 
     @property
+    def any(self) -> bool:
+        """Whether there are any."""
+        return bool(self._runners)
+
+    @property
     def full(self) -> bool:
         """Whether samples should wait for a sink. Raises what has ended one."""
         return any(runner.full for runner in self._runners)

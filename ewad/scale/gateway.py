@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
@@ -69,6 +70,8 @@ class GatewayConsumer:
         self._due = False  # whether what is gathered has waited for long enough
         self._tick: float | None = None
         self._move: Callable[[], tuple[float, float] | None] | None = None
+
+    patience_seconds = math.inf
 
     @property
     def busy(self) -> bool:

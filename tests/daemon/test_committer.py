@@ -1,6 +1,7 @@
 """Commits that would hold up the event loop are observed in pieces between its turns."""
 
 import asyncio
+import math
 from itertools import pairwise
 from types import SimpleNamespace
 
@@ -23,11 +24,13 @@ class Clock:
         return sum(int(group.count.sum()) for group in self.engine.groups) / 1000
 
 
-def committer():
+def committer(sinks=None):
     settings = config.parse({"stream": [{"name": "plant", "topic": "plant/#"}]}, "test", {})
     engine = Engine(settings.group_settings())
     intake = Intake(engine, settings.streams)
-    return engine, Committer(engine, intake, None, lambda seconds: None, clock=Clock(engine))
+    return engine, Committer(
+        engine, intake, None, lambda seconds: None, clock=Clock(engine), sinks=sinks, cpu_clock=Clock(engine)
+    )
 
 
 def messages(n):
@@ -181,3 +184,30 @@ async def test_what_is_left_to_be_forgotten_is_dropped_with_its_engine_and_found
     taker.forget(SimpleNamespace(now=lambda: 200.0))
     while engine.n_streams:  # noqa: ASYNC110 (the loop itself forgets)
         await asyncio.sleep(0)
+
+
+class NoSink:
+    """Sinks that take everything. any: whether there are any."""
+
+    full = False
+
+    def __init__(self, any):
+        self.any = any
+
+    def put(self, engine, batch, results):
+        pass
+
+
+async def test_samples_gather_so_long_that_commits_take_a_tenth_of_the_cpu_where_results_are_passed_on():
+    _, taker = committer(NoSink(any=True))
+    assert taker.patience_seconds == 0.0
+    taker.consume(messages(500), 1000.0)
+    taker.commit(Acknowledgements(), lambda: None)
+    taker.finish()
+    assert taker.patience_seconds == pytest.approx(10 * 0.5)  # a millisecond a sample, in several turns
+
+
+async def test_samples_gather_for_the_whole_commit_interval_where_nobody_waits_for_results():
+    for sinks in (None, NoSink(any=False)):
+        _, taker = committer(sinks)
+        assert taker.patience_seconds == math.inf

@@ -8,6 +8,7 @@ been counted once.
 
 from __future__ import annotations
 
+import math
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from random import Random
@@ -50,6 +51,7 @@ class Daemon:
     """One process: a consumer, a ledger, and at most one connection at a time."""
 
     busy = False
+    patience_seconds = math.inf
     bulk = None
 
     def __init__(self, disk: Disk, settings: ConnectionSettings) -> None:

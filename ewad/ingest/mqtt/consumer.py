@@ -34,6 +34,10 @@ class Consumer(Protocol):
     def busy(self) -> bool:
         """Whether a commit is still being observed: until it is, the source hands on nothing more."""
 
+    @property
+    def patience_seconds(self) -> float:
+        """For how long messages may gather before a commit, if that is less than the commit interval."""
+
     def consume(self, messages: Sequence[Message], arrival: float) -> None:
         """Decode and buffer messages that arrived at `arrival` (Unix seconds). Bad payloads don't raise."""
 
@@ -50,17 +54,20 @@ class Uncommitted:
     def __init__(self, interval_seconds: float) -> None:
         self.messages = 0
         self._interval_seconds = interval_seconds
-        self._deadline = 0.0
+        self._since = 0.0
 
     def add(self, messages: int, now: float) -> None:
         """Count messages; the first of them starts the interval."""
         if not self.messages:
-            self._deadline = now + self._interval_seconds
+            self._since = now
         self.messages += messages
 
-    def due(self, now: float) -> bool:
-        """Whether enough messages wait, or the first has waited long enough."""
-        return self.messages >= COMMIT_MESSAGES or (self.messages > 0 and now >= self._deadline)
+    def due(self, now: float, patience_seconds: float) -> bool:
+        """Whether enough messages wait, or the first has waited long enough: for the interval, or less."""
+        if self.messages >= COMMIT_MESSAGES:
+            return True
+        longest = min(self._interval_seconds, patience_seconds)
+        return self.messages > 0 and now - self._since >= longest
 
     def clear(self) -> None:
         """Count from zero again: what came so far is being committed."""

@@ -143,7 +143,7 @@ class Ledger:
 
     def commit_if_due(self, now: float) -> None:
         """Commit if enough waits, or for long enough."""
-        if self._uncommitted.due(now):
+        if self._uncommitted.due(now, self._consumer.patience_seconds):
             self.commit()
 
     def _keep(self, notes: Acknowledgements, acknowledge: Acknowledge | None) -> None:

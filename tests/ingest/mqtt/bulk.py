@@ -1,5 +1,6 @@
 """A client's end of a connection, by the real core, ledger and intake: messages in bulk, or one by one."""
 
+import math
 from collections.abc import Callable, Sequence
 
 import mqtt5
@@ -30,6 +31,7 @@ class Taker:
     """A consumer that decodes as the daemon does, and keeps notes. looked_at: messages, one by one."""
 
     busy = False
+    patience_seconds = math.inf
 
     def __init__(self, *, bulk: bool) -> None:
         self.intake = Intake(Engine([GroupSettings(block.name) for block in BLOCKS]), BLOCKS)

@@ -1,6 +1,7 @@
 """A scripted MQTT 5 peer over a real loopback socket, for what brokers don't do; a recording consumer."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from random import Random
@@ -26,6 +27,7 @@ class Recorder:
     """A consumer that keeps what it gets. `fault`: raised by commit. notes: of each commit."""
 
     busy = False
+    patience_seconds = math.inf
     bulk = None
 
     def __init__(self) -> None:

@@ -145,3 +145,17 @@ def test_the_answer_of_an_earlier_version_is_told_as_such() -> None:
     driver.core.buffer.free[:4] = b"\x20\x02\x00\x01"
     driver.core.received(4, 0.0)
     assert 'unsupported protocol version: set mqtt.version = "3.1.1"' in str(driver.events[-1])
+
+
+@pytest.mark.parametrize(
+    ("patience", "at"), [(0.0, 0.0), (0.3, 0.3), (float("inf"), 1.0)]
+)  # the interval is 1 s
+def test_messages_are_committed_once_the_consumer_s_patience_or_the_interval_is_over(patience, at):
+    driver = in_state(ConnectionState.RECEIVING)
+    driver.consumer.patience_seconds = patience
+    times = [0.0, 0.2, 0.3, 0.9, 1.0]
+    for number, now in enumerate(times, start=1):
+        driver.receive(publish(number), now=now)
+        if driver.consumer.committed:
+            break
+    assert now == at
