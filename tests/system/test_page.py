@@ -1,10 +1,7 @@
 """The live page in a real browser: it shows what the API says, asks no other host, and keeps text text."""
 
 import asyncio
-import hashlib
 import json
-import subprocess
-import tarfile
 from contextlib import asynccontextmanager
 
 import aiohttp
@@ -14,7 +11,7 @@ import pytest
 from ewad.engine import ByCount, Engine, GroupSettings
 from ewad.engine.settings import auto
 from ewad.numeric.crossing import Threshold
-from tests import components
+from tests import npm
 from tests.outputs.engines import feed
 from tests.outputs.http.test_api import HOSTILE, World
 from tests.system.browser import browser, require_chromium
@@ -277,7 +274,8 @@ async def test_the_list_may_be_of_one_group():
 @pytest.mark.slow
 @pytest.mark.parametrize("fragment", ["", "#health", "#stream=site%2Foffice%2Ftemperature&group=temperature"])
 async def test_axe_finds_no_fault(tmp_path, fragment):
-    script = await asyncio.to_thread(axe_script, tmp_path)
+    package = await asyncio.to_thread(npm.package, AXE, AXE_SHA512, tmp_path)
+    script = (package / "axe.min.js").read_text()
     async with opened(fragment) as (_, page):
         await page.until("document.querySelector('main').innerText.length > 40")
         for dark in (False, True):
@@ -287,18 +285,6 @@ async def test_axe_finds_no_fault(tmp_path, fragment):
                 "axe.run().then((r) => r.violations.map((v) => [v.impact, v.id, v.nodes[0].html]))"
             )
             assert faults == []
-
-
-def axe_script(folder):
-    """Return axe-core, fetched from the npm registry and checked by its digest."""
-    npm = components.program("npm", "Debian's package of that name")
-    done = subprocess.run([npm, "pack", "--silent", AXE], cwd=folder, capture_output=True, timeout=120)
-    if done.returncode:
-        components.missing(f"{AXE} can't be fetched")
-    (package,) = folder.glob("*.tgz")
-    assert hashlib.sha512(package.read_bytes()).hexdigest() == AXE_SHA512
-    with tarfile.open(package) as files:
-        return files.extractfile("package/axe.min.js").read().decode()
 
 
 @pytest.mark.parametrize("width", [360, 800, 3840])

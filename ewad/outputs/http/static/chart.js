@@ -4,7 +4,11 @@ const RIGHT = 14, TOP = 22, BOTTOM = 26; // pixels around the plot; the left sid
 const FONT = "12px system-ui, sans-serif", DIGIT = 7.2;
 
 export class Chart {
-  /** Take the element to draw in, and what to call with the points under the crosshair (or null). */
+  /**
+   * Take the element to draw in, and what to call with the points under the crosshair (or null).
+   * @param {HTMLElement} element
+   * @param {(points: ReturnType<typeof nearest> | null) => void} onPoint
+   */
   constructor(element, onPoint = () => {}) {
     this.element = element;
     this.onPoint = onPoint;
@@ -44,6 +48,7 @@ export class Chart {
     requestAnimationFrame(() => { this.pending = false; this.paint(); });
   }
 
+  /** @returns {[number, number] | null} */
   extent() {
     let from = Infinity, to = -Infinity;
     for (const each of this.series) {
@@ -54,6 +59,7 @@ export class Chart {
     return from <= to ? [from, to > from ? to : from + 1] : null;
   }
 
+  /** @returns {[number, number] | null} */
   range([from, to]) {
     let low = Infinity, high = -Infinity;
     const take = (value) => { if (value !== null && this.scaled(value) !== null) { low = Math.min(low, this.scaled(value)); high = Math.max(high, this.scaled(value)); } };
@@ -322,7 +328,10 @@ export function nice(step) {
   return [1, 2, 5, 10].map((each) => each * power).find((each) => each >= step * 0.999);
 }
 
-/** Round values in a range of the axis, about so many, and how to write them. */
+/**
+ * Round values in a range of the axis, about so many, and how to write them.
+ * @returns {[number[], (value: number) => string]}
+ */
 export function valueTicks([low, high], most, logarithmic) {
   if (logarithmic) {
     const ticks = [];
@@ -339,7 +348,10 @@ export function valueTicks([low, high], most, logarithmic) {
   return [ticks, (value) => value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits })];
 }
 
-/** Whole numbers between two, at most so many, and how to write them. */
+/**
+ * Whole numbers between two, at most so many, and how to write them.
+ * @returns {[number[], (value: number) => string]}
+ */
 export function wholeTicks(from, to, most) {
   const step = Math.max(1, nice((to - from) / most));
   const ticks = [];
@@ -349,13 +361,17 @@ export function wholeTicks(from, to, most) {
 
 const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800, 2592000, 7776000, 31536000];
 
-/** Round moments in local time between two, at most so many, and how to write them. */
+/**
+ * Round moments in local time between two, at most so many, and how to write them.
+ * @returns {[number[], (value: number) => string]}
+ */
 export function timeTicks(from, to, most) {
   const longest = STEPS[STEPS.length - 1];
   const step = STEPS.find((each) => (to - from) / each <= most) ?? longest * Math.ceil((to - from) / most / longest);
   const offset = -new Date(from * 1000).getTimezoneOffset() * 60;
   const ticks = [];
   for (let time = Math.ceil((from + offset) / step) * step - offset; time <= to; time += step) ticks.push(time);
+  /** @type {Intl.DateTimeFormatOptions} */
   const form = step >= 86400 ? { day: "numeric", month: "short", ...(step >= 7776000 ? { year: "numeric" } : {}) }
     : to - from > 86400 ? { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" }
     : { hour: "2-digit", minute: "2-digit", ...(step < 60 ? { second: "2-digit" } : {}) };

@@ -63,6 +63,7 @@ export class Learned {
     this.element.hidden = this.panels.every(({ box }) => box.hidden);
   }
 
+  /** @returns {Record<string, any>[]} */
   seriesOf(key) {
     const lines = [...this.kept[key]].map(([name, value], i) => ({ name, time: this.time, value, ...styleOf(i), width: 2, dots: true }));
     if (key !== "loss") return lines;

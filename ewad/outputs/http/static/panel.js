@@ -9,6 +9,8 @@ export class Panel {
   /**
    * spans: how many last points there are to choose from, [] for no choice; shown: which of them at first.
    * write: (value) -> text;  writeX: (time) -> text;  onSpan: called when another span is chosen;  low: a lower chart.
+   * @param {{spans?: number[], shown?: number, write?: (value: any) => string, writeX?: (value: number) => string,
+   *   onSpan?: () => void, low?: boolean, hint?: string}} options
    */
   constructor({ spans = [], shown = null, write = String, writeX = moment, onSpan = () => {}, low = false, hint = HINT } = {}) {
     this.shown = shown;
@@ -26,8 +28,9 @@ export class Panel {
       this.chart.zoom(null);
       onSpan();
     } }, points === Math.max(...spans) ? "all points" : `${points.toLocaleString("en")} points`));
-    const zoom = [["◀", "Earlier", () => this.chart.pan(-0.5)], ["▶", "Later", () => this.chart.pan(0.5)], ["+", "Closer", () => this.chart.scale(0.5)], ["−", "Farther", () => this.chart.scale(2)]]
-      .map(([sign, name, act]) => make("button", { type: "button", class: "zoom", "aria-label": name, title: name, click: () => { if (this.chart.box) act(); } }, sign));
+    /** @type {[string, string, () => void][]} */
+    const acts = [["◀", "Earlier", () => this.chart.pan(-0.5)], ["▶", "Later", () => this.chart.pan(0.5)], ["+", "Closer", () => this.chart.scale(0.5)], ["−", "Farther", () => this.chart.scale(2)]];
+    const zoom = acts.map(([sign, name, act]) => make("button", { type: "button", class: "zoom", "aria-label": name, title: name, click: () => { if (this.chart.box) act(); } }, sign));
     this.element = make("div", { class: "panel" });
     if (choice.length) this.element.append(make("div", { class: "tools" }, make("div", { class: "choice", role: "group", "aria-label": "How far back" }, ...choice), make("div", { class: "choice", role: "group", "aria-label": "Zoom" }, ...zoom)));
     this.element.append(box, this.legend, this.readout);

@@ -20,6 +20,7 @@ export function styleOf(i) {
  */
 export function seriesOf(history, ahead, samples = null) {
   const { time, value } = history, last = time.length - 1;
+  /** @type {Record<string, any>[]} */
   const found = [{ name: "value", time, value, colour: "--value", width: 1.3, dots: true, kind: "line" }];
   Object.entries(history.smoothed).forEach(([beta, corrected], i) => {
     const numeric = Number(beta);

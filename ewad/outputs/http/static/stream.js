@@ -55,7 +55,8 @@ export function showStream(main, name, group) {
     const news = Math.min(POINTS, Math.max(1, stream.samples - (now?.samples ?? 0)) + 1);
     try {
       const [points, ahead] = await Promise.all([
-        get(pathOf(name, "/history"), { ...where, points: news }), get(pathOf(name, "/forecast"), where)]);
+        get(pathOf(name, "/history"), { ...where, points: news }),
+        stream.forecasts.length ? get(pathOf(name, "/forecast"), where) : curve]);
       if (closed) return;
       merge(points);
       curve = ahead;

@@ -88,7 +88,7 @@ export function ago(time, now) {
 
 /** A span of time in its largest unit. */
 export function span(seconds) {
-  for (const [name, size] of [["d", 86400], ["h", 3600], ["min", 60]]) {
+  for (const [name, size] of Object.entries({ d: 86400, h: 3600, min: 60 })) {
     if (seconds >= 2 * size) return `${Math.floor(seconds / size)} ${name}`;
   }
   return seconds > 0 && seconds < 2 ? `${Math.round(1000 * seconds)} ms` : `${Math.round(seconds)} s`;

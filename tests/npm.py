@@ -1,0 +1,21 @@
+"""Packages of the npm registry that tests alone use, each by its version and the digest of what comes."""
+
+import hashlib
+import subprocess
+import tarfile
+from pathlib import Path
+
+from tests import components
+
+
+def package(name: str, sha512: str, folder: Path) -> Path:
+    """Fetch a package such as axe-core@4.14.1, check it, and return the folder where its files are."""
+    npm = components.program("npm", "Debian's package of that name")
+    command = [npm, "pack", "--silent", name]
+    if subprocess.run(command, cwd=folder, capture_output=True, timeout=120).returncode:
+        components.missing(f"{name} can't be fetched")
+    (packed,) = folder.glob("*.tgz")
+    assert hashlib.sha512(packed.read_bytes()).hexdigest() == sha512
+    with tarfile.open(packed) as files:
+        files.extractall(folder, filter="data")
+    return folder / "package"
