@@ -48,7 +48,7 @@ class ProposedBlocks:
         """What was found, in a line."""
         return (
             f"{counted(self.topics, 'topic')}: {counted(len(self.blocks), 'block')},"
-            f" {counted(len(self.streams), 'stream')}; {counted(len(self.unread), 'topic')} without numbers"
+            f" {counted(len(self.streams), 'stream')}; {counted(len(self.unread), 'topic')} in no block"
         )
 
     @property
@@ -66,9 +66,9 @@ class ProposedBlocks:
         if len(self.streams) > SHOWN:
             table.append(f"#   and {len(self.streams) - SHOWN} more")
         if self.unread:
-            table.append(
-                f"# Without numbers, and so in no block: {', '.join(map(json.dumps, self.unread[:10]))}"
-            )
+            topics = ", ".join(map(json.dumps, self.unread[:10]))
+            table.append(f"# Neither a number nor JSON with numbers, and so in no block: {topics}")
+            table.append("# Where one of them has another format, such as influx, add a block with `format`.")
         return "\n".join([*head, *(f"{block}\n" for block in self.blocks), *table, ""])
 
 

@@ -49,7 +49,7 @@ def test_presets_and_shapes_are_recognised_and_every_number_is_read():
         'field = ["/deep/a.b", "t"]',
     ):
         assert line in text
-    assert 'Without numbers, and so in no block: "door/lock"' in text.replace(
+    assert 'Neither a number nor JSON with numbers, and so in no block: "door/lock"' in text.replace(
         '"zigbee2mqtt/bridge/info"', ""
     ).replace(": , ", ": ")
     assert values(text) == dict(found.streams)
@@ -97,5 +97,5 @@ def test_discovery_goes_with_an_address_alone(options, tmp_path):
 
 def test_what_was_found_is_counted_in_words():
     assert described({"a/b": b"1"}, "mqtt://localhost").summary == (
-        "1 topic: 1 block, 1 stream; 0 topics without numbers"
+        "1 topic: 1 block, 1 stream; 0 topics in no block"
     )
