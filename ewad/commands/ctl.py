@@ -44,7 +44,7 @@ def _reload(given: tuple[Path | None, str | None]) -> None:
 
 @command.command("forget")
 @click.argument("stream")
-@click.option("--group", help="Mean the stream of this block, where several have one of that name.")
+@click.option("--group", help="Say of which block the stream is, where several blocks have one of that name.")
 @click.pass_obj
 def _forget(given: tuple[Path | None, str | None], stream: str, group: str | None) -> None:
     """Forget a STREAM: its series, and what the broker has retained of it, go."""
@@ -53,7 +53,7 @@ def _forget(given: tuple[Path | None, str | None], stream: str, group: str | Non
 
 @command.command("normal")
 @click.argument("stream")
-@click.option("--group", help="Mean the stream of this block, where several have one of that name.")
+@click.option("--group", help="Say of which block the stream is, where several blocks have one of that name.")
 @click.pass_obj
 def _normal(given: tuple[Path | None, str | None], stream: str, group: str | None) -> None:
     """Take back the anomaly of a STREAM: its score is 0 until its next sample."""

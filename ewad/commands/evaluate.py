@@ -50,7 +50,7 @@ from ewad.training.history import TrainingHistory
 def command(files: tuple[Path, ...], config: Path | None, name: str | None, **options: Any) -> None:
     """Measure forecasts on files, or folders of files, by a published protocol.
 
-    Simple methods stand beside them.
+    The table shows simple methods beside ewad.
     """
     chosen = taken(options)
     settings = None if config is None else settings_of(config)

@@ -24,10 +24,10 @@ OPTIONS = (
     click.option(
         "--layout",
         type=click.Choice(["wide", "long", "messages"]),
-        help="Read a stream a column (wide), a stream column (long), or messages; by default what fits.",
+        help="Read each column as a stream (wide), streams named in a column (long), or messages.",
     ),
     click.option(
-        "--delimiter", metavar="CHARACTER", help="Part cells by this character, such as ';' or tab or space."
+        "--delimiter", metavar="CHARACTER", help="Separate cells by this character, such as ';' or tab."
     ),
     click.option(
         "--encoding",
@@ -37,9 +37,7 @@ OPTIONS = (
     click.option("--skip-rows", type=click.IntRange(0), metavar="N", help="Leave out N lines at the top."),
     click.option("--comment", metavar="SIGN", help="Leave out lines that begin with this, such as '#'."),
     click.option("--header/--no-header", default=None, help="Say whether the first row holds names."),
-    click.option(
-        "--names", metavar="NAME,...", help="Call the columns so, instead of by the header's names."
-    ),
+    click.option("--names", metavar="NAME,...", help="Give the columns these names instead of the header's."),
     click.option(
         "--time-column",
         metavar="NAME,...",
@@ -51,7 +49,9 @@ OPTIONS = (
         help="Read times by this format of strptime, such as '%d.%m.%Y %H:%M'; or s, ms, us, ns.",
     ),
     click.option(
-        "--timezone", metavar="ZONE", help="Take times without a zone as of this one, such as Europe/Berlin."
+        "--timezone",
+        metavar="ZONE",
+        help="Read times without a zone as times of this zone, such as Europe/Berlin.",
     ),
     click.option(
         "--day-first/--month-first",
@@ -81,12 +81,12 @@ OPTIONS = (
         "--missing",
         multiple=True,
         metavar="CELL",
-        help="Take cells of this text as no reading, such as -200; may be repeated.",
+        help="Read cells of this text as missing, such as -200; may be repeated.",
     ),
     click.option("--sort/--no-sort", default=None, help="Say whether rows are put in order of time."),
     click.option("--explain", is_flag=True, help="Print how the files are read, and do no more."),
     click.option(
-        "--accept", is_flag=True, help="Take files even where they could as well be read otherwise."
+        "--accept", is_flag=True, help="Read files even where they could be read in another way too."
     ),
 )
 LISTS = ("names", "columns")

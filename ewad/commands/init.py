@@ -43,7 +43,11 @@ NOTHING = (
     help="Listen for so many seconds.",
 )
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), default=DEFAULT_CONFIG, help="Write this file."
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default=DEFAULT_CONFIG,
+    help="Write this new file; by default ewad.toml.",
 )
 def command(url: str | None, seconds: float, output: Path) -> None:
     """Look at a broker for a while, and write a configuration for what its devices send."""

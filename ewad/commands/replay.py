@@ -84,7 +84,13 @@ PATH = click.Path(path_type=Path)
 @click.option("--state", type=PATH, help="Put the history into this state file.")
 @click.option("--from-prometheus", metavar="URL", help="Take the history from this Prometheus, by --query.")
 @click.option("--query", help="Ask for this PromQL, such as 'temperature{job=\"mqtt\"}'.")
-@click.option("--last", default="7d", show_default=True, metavar="DURATION", help="Ask for the last so long.")
+@click.option(
+    "--last",
+    default="7d",
+    show_default=True,
+    metavar="DURATION",
+    help="Ask for a history of this length, up to now.",
+)
 @click.option(
     "--step", default="1m", show_default=True, metavar="DURATION", help="Ask for samples so far apart."
 )

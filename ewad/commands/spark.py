@@ -59,12 +59,14 @@ LOOK_SECONDS = 1.0  # between looks at whether a signal has come
     help="Take no more than so many commits of each log, or records of a topic, in a batch.",
 )
 @click.option("--once", is_flag=True, help="Take what is in the log, and end.")
-@click.option("--repartition", type=click.IntRange(1), help="Only deal shards out to so many partitions.")
+@click.option(
+    "--repartition", type=click.IntRange(1), help="Deal the shards out to so many partitions, and end."
+)
 @click.option(
     "--dump",
     "target",
     type=click.Path(path_type=Path),
-    help="Only write each shard's state into this folder.",
+    help="Write each shard's state into this folder, and end.",
 )
 def command(
     config: Path | None,

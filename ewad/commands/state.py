@@ -75,7 +75,7 @@ def _split(config: Path | None, sources: tuple[Path, ...], into: Path) -> None:
 @command.command("merge")
 @CONFIG
 @click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Write this file.")
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Write this new file.")
 def _merge(config: Path | None, sources: tuple[Path, ...], output: Path) -> None:
     """Put the streams of state files SOURCES into one new file.
 
