@@ -90,6 +90,14 @@ class PublishSettings(msgspec.Struct, frozen=True, kw_only=True):
             since="0.2.0",
         ),
     ] = None
+    rebirth: Annotated[
+        bool,
+        Option(
+            boolean,
+            "Whether Sparkplug nodes whose births or messages are missing are asked for their births (NCMD).",
+            since="0.2.0",
+        ),
+    ] = False
     availability_topic: Annotated[
         str,
         Option(
@@ -138,9 +146,13 @@ def publish_settings(values: dict[str, Any], place: DocumentPlace) -> PublishSet
 
 
 def own_messages(raw: Mapping[str, Any]) -> Iterator[Problem]:
-    """Yield what of [publish] in a raw document would come back as a sample."""
+    """Yield what of [publish] in a raw document would come back as a sample, or reach nobody."""
     publish = raw.get("publish")
-    if not isinstance(publish, dict) or _another_broker(publish, raw.get("mqtt", {})):
+    if not isinstance(publish, dict):
+        return
+    if _another_broker(publish, raw.get("mqtt", {})):
+        if publish.get("rebirth"):
+            yield ("publish", "rebirth"), "expected no url beside it: nodes listen at the broker of [mqtt]"
         return
     defaults = {"topic": "ewad/{stream}", "availability_topic": "ewad/availability", "forecast_topic": None}
     for key, default in defaults.items():

@@ -372,5 +372,8 @@ class Committer:
             find = self._engine.groups[ending.group].streams.find
             self._touch(ending.group, [row for name in ending.streams if (row := find(name)) is not None])
             self._engine.end_streams(ending)
+        for topic, payload in self._intake.requests.take(self._intake.arrival):
+            if self._sinks is not None:
+                self._sinks.request(topic, payload)
         self._record(job.batches, job.notes, job.done, ended=ended)
         self._act()

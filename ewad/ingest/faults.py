@@ -11,6 +11,7 @@ from ewad.engine.group import Group
 from ewad.errors import DecodeError
 from ewad.ingest.block import StreamBlock
 from ewad.ingest.formats.reasons import REASONS
+from ewad.ingest.requests import Requests
 
 log = logging.getLogger("ewad.ingest.intake")
 BOUNDED = {"bounded": True}  # once for each reason, block or limit: not to be held back as a repetition
@@ -36,6 +37,7 @@ class Faults:
     def __init__(self) -> None:
         self.counts = dict.fromkeys(REASONS, 0)
         self.last: dict[str, Rejection] = {}
+        self.requests = Requests()
         self._absent_logged: set[str] = set()
         self._late_logged: set[str] = set()
         self._inputs_logged: set[tuple[str, str]] = set()
@@ -51,6 +53,8 @@ class Faults:
 
     def reject(self, topic: str, block: StreamBlock | None, error: DecodeError) -> None:
         """Count a message under its reason; the first one is a warning without the payload."""
+        if block is not None:
+            self.requests.note(topic, block, error.reason)
         first = not self.counts[error.reason]
         self.counts[error.reason] += 1
         name = "" if block is None else block.settings.name

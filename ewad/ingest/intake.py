@@ -63,8 +63,8 @@ class Intake:
         self.foreign = 0
         self._belongs = belongs
         self._faults = Faults()
-        self.rejected = self._faults.counts
-        self.last_rejected = self._faults.last
+        self.rejected, self.last_rejected = self._faults.counts, self._faults.last
+        self.requests = self._faults.requests
         self._engine = engine
         self.blocks = [StreamBlock(group, block, max_payload_bytes) for group, block in enumerate(blocks)]
         self.external = ExternalTopics(blocks, max_payload_bytes)

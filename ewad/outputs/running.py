@@ -92,6 +92,10 @@ class Runner(threading.Thread):
         """Let the sink hear of it, after what waits."""
         self._queue.put(lambda: self.sink.forgotten(settings, streams))
 
+    def request(self, topic: str, payload: bytes) -> None:
+        """Let the sink hear what a sender should be asked."""
+        self._queue.put(lambda: self.sink.request(topic, payload))
+
     def stands(self, standing: Standing) -> None:
         """Let the sink hear of it, before any sample."""
         self._queue.put(lambda: self.sink.stands(standing))
@@ -231,6 +235,11 @@ class Sinks:
             known = {stream: labels(group, stream) or () for stream in streams}
             for runner in self._runners:
                 runner.forgotten(engine.groups[group].settings, known)
+
+    def request(self, topic: str, payload: bytes) -> None:
+        """Tell all sinks what a sender of messages should be asked by this message."""
+        for runner in self._runners:
+            runner.request(topic, payload)
 
     def prepared(self, settings: Settings) -> dict[str, Sink]:
         """Return the sinks that other settings need beside those that can stay. Raises ConfigError."""

@@ -131,6 +131,9 @@ class Sink:
     def forgotten(self, settings: GroupSettings, streams: Mapping[str, Labels]) -> None:
         """Hear that these streams of a group are no more. streams: with their labels, as far as known."""
 
+    def request(self, topic: str, payload: bytes) -> None:
+        """Hear what would ask a sender of messages to tell all anew."""
+
     def flush(self) -> None:
         """Write all that has been taken. Raises OSError when it can't now: it is called again then."""
 

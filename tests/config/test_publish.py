@@ -49,3 +49,9 @@ def test_a_password_in_the_address_is_shown_nowhere():
     found = settings({"url": "mqtt://ewad:secret@elsewhere"})
     assert "secret" not in repr(found.publish)
     assert found.secrets.publish_password.reveal() == "secret"
+
+
+def test_nodes_are_asked_where_they_listen():
+    assert settings({"rebirth": True}).publish.rebirth
+    with pytest.raises(ConfigError, match=r"publish\.rebirth: expected no url beside it"):
+        settings({"rebirth": True, "url": "mqtt://elsewhere"}, url="mqtt://here")

@@ -59,3 +59,20 @@ def test_streams_of_a_dead_node_are_stale_at_once_and_after_a_kill_until_it_is_b
             publish(broker.port, births[:1])
             until(lambda: shown(daemon) == {node}, lambda: daemon.stderr)
             assert stale(daemon) == [device]
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_a_node_is_asked_for_its_births_where_that_is_allowed(tmp_path: Path, allowed: bool) -> None:
+    data = payload(metric(alias=1, value=(10, 5)))
+    settings = BLOCK + f"[publish]\nrebirth = {str(allowed).lower()}\n"
+    with mosquitto.running(tmp_path / "mosquitto") as broker:
+        url = f"mqtt://127.0.0.1:{broker.port}"
+        with daemons.running(tmp_path / "daemon", url, settings) as daemon:
+            publish(broker.port, [(NODE.format("NDATA"), data)])
+            daemon.until_value("ewad_messages_rejected_total", 1.0, reason="unknown_alias")
+            if allowed:  # the command comes back: the block takes all messages of the node
+                daemon.until_total("ewad_messages_absent_total", 1.0)
+            publish(broker.port, [(NODE.format("NBIRTH"), payload(SPEED))])
+            daemon.until_value("ewad_samples_total", 1.0, stream=NODE.format("NDATA") + "/Speed")
+            assert daemon.total("ewad_messages_absent_total") == float(allowed)
+            assert (f'births asked for topic="{NODE.format("NCMD")}"' in daemon.stderr) == allowed

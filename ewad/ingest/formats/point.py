@@ -53,8 +53,9 @@ class Format(NamedTuple):
     path) where the block names none.  dynamic: whether each point tells labels of its own.  topics: topic ->
     all topics that carry the same streams; the first one gives them their names.  sender: topic -> whose it
     is; messages of one sender explain each other, and are read in one place.  owner: topic -> the sender, or
-    the device of it, whose streams an EndedError ends.  quick: None, or (steps of a path, limit, most bytes,
-    reader of all payloads) -> the quick reader of one plain number.  spells_numbers: whether a payload of
+    the device of it, whose streams an EndedError ends.  request: (topic, Unix seconds) -> topic and payload
+    that ask its sender to tell all anew.  quick: None, or (steps of a path, limit, most bytes, reader of all
+    payloads) -> the quick reader of one plain number.  spells_numbers: whether a payload of
     digits is that number.  laid_out: whether payloads are documents of JSON, whose layout can be learnt
     (layouts.py).  remembers: whether earlier messages explain later ones.
     """
@@ -66,6 +67,7 @@ class Format(NamedTuple):
     topics: Callable[[str], Sequence[str]] = one_topic
     sender: Callable[[str], str] = itself
     owner: Callable[[str], str] = itself
+    request: Callable[[str, float], tuple[str, bytes]] | None = None
     quick: Callable[[tuple[str, ...], float, int, Quick], Quick] | None = None
     spells_numbers: bool = False
     laid_out: bool = False

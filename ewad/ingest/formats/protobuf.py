@@ -50,6 +50,21 @@ def _varint(content: bytes, place: int) -> tuple[int, int]:
         shift += 7
 
 
+def encoded(number: int, value: int | bytes) -> bytes:
+    """Return a field as it is on the wire. value: not negative, or the bytes of what is longer."""
+    if isinstance(value, bytes):
+        return _encoded_varint(number << 3 | _LENGTH) + _encoded_varint(len(value)) + value
+    return _encoded_varint(number << 3 | _VARINT) + _encoded_varint(value)
+
+
+def _encoded_varint(value: int) -> bytes:
+    found = bytearray()
+    while value > 0x7F:
+        found.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*found, value])
+
+
 def signed(value: int, bits: int) -> int:
     """Return the signed integer that the lowest bits are, in two's complement."""
     value &= (1 << bits) - 1

@@ -34,6 +34,8 @@ ABSENT = {
     "missing_field": "the payload lacks the configured field",
     "null": "the field is null",
 }
+# Earlier messages of the sender are missing, which it may be asked for.
+MISSED = ("unknown_alias", "sequence_gap")
 QUOTED = 40  # characters of a payload that a message may show
 
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from ewad.config.settings import StreamSettings
 from ewad.errors import DecodeError
 from ewad.ingest.formats.point import EndedError, Format, Point, ReadPoints
-from ewad.ingest.formats.protobuf import double, fields, float32, signed
+from ewad.ingest.formats.protobuf import double, encoded, fields, float32, signed
 from ewad.ingest.formats.reasons import too_large
 
 _BIRTHS, _DATA = ("NBIRTH", "DBIRTH"), ("NDATA", "DDATA")
@@ -25,6 +25,7 @@ _MOST_NODES = 100_000  # whose aliases are kept
 # Numbers of data types: what they are, and of how many bits if they are signed.
 _SIGNED = {1: 8, 2: 16, 3: 32, 4: 64}
 _UNREADABLE = {16: "a data set", 19: "a template"}
+_BOOLEAN = 11
 _TIMESTAMP, _METRIC, _SEQUENCE = 1, 2, 3  # of a payload
 _TYPE, _NODE, _LEVELS = 2, 3, 4  # of a topic: the places of two levels, and the number up to the node's
 _NUMBERS = 256  # of messages: after 255 comes 0
@@ -173,6 +174,16 @@ def owner(topic: str) -> str:
     return "/".join(names) or topic
 
 
+def rebirth(topic: str, now: float) -> tuple[str, bytes]:
+    """Return the command that asks the node of a topic for its births, and that of its devices."""
+    _, (group, node, *_) = _owner(topic)
+    levels = topic.split("/")
+    root = next((i for i, level in enumerate(levels) if level.startswith("spBv")), 0)
+    time = encoded(1, int(now * 1000))
+    metric = encoded(1, b"Node Control/Rebirth") + encoded(4, _BOOLEAN) + encoded(14, 1)
+    return "/".join([*levels[: root + 1], group, "NCMD", node]), time + encoded(2, metric)
+
+
 def _owner(topic: str) -> tuple[str, tuple[str, ...]]:
     """Return the type of a message and whose it is: group, node and maybe device."""
     levels = topic.split("/")
@@ -240,4 +251,12 @@ def _value(number: int, found: Any, data_type: int) -> Any:
     return None
 
 
-FORMAT = Format(open_points, fields=(("*", ""),), topics=topics, sender=sender, owner=owner, remembers=True)
+FORMAT = Format(
+    open_points,
+    fields=(("*", ""),),
+    topics=topics,
+    sender=sender,
+    owner=owner,
+    request=rebirth,
+    remembers=True,
+)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import math
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,6 +13,7 @@ from typing import Any
 import msgspec
 
 from ewad.config import Settings
+from ewad.config.syntax import quoted
 from ewad.engine import GroupSettings
 from ewad.ingest.mqtt.from_configuration import connection_settings
 from ewad.ingest.mqtt.settings import BrokerSettings
@@ -21,6 +23,8 @@ from ewad.outputs.mqtt.home_assistant import Discovery
 from ewad.outputs.mqtt.states import Curves, StreamState, standing_states, states, topic_of
 from ewad.outputs.registry import Labels
 from ewad.outputs.sinks import Observed, Sink, Standing, Tally
+
+log = logging.getLogger("ewad.outputs.mqtt")
 
 Payloads = dict[str, Any]  # topic -> document
 
@@ -188,6 +192,12 @@ class Publisher(Sink):
                 if self._devices is not None:
                     self._devices.take_back(settings, stream)
                 self._curves.forget(settings.name, stream)
+
+    def request(self, topic: str, payload: bytes) -> None:
+        """Ask the sender, if that is allowed."""
+        if self._settings.rebirth:
+            log.info("births asked for topic=%s", quoted(topic, 200))
+            self._client.publish(topic, payload, retain=False)
 
     def flush(self) -> None:
         """Hand on what is due."""

@@ -257,3 +257,23 @@ def test_signed_integers_read_back(value):
 @given(st.floats(width=32, allow_nan=False, allow_infinity=False))
 def test_floats_of_four_bytes_read_back_as_the_same_four_bytes(value):
     assert struct.pack("<f", float32(struct.pack("<f", value))) == struct.pack("<f", value)
+
+
+def test_a_node_whose_birth_or_message_is_missing_is_asked_for_its_births_once_a_minute():
+    daemon = Daemon(BLOCK)
+    requests, data = daemon.intake.requests, payload(metric(alias=1, value=(10, 5)))
+    for kind in ("NDATA", "DDATA/x"):
+        daemon.feed((f"site/spBv1.0/plant/{kind.split('/')[0]}/press", data))
+    assert requests.take(NOW) == []  # no block takes these
+    daemon.feed((NODE.format("NDATA"), data), (NODE.format("DDATA") + "/motor", data))
+    ((topic, command),) = requests.take(NOW)
+    assert topic == NODE.format("NCMD")
+    rebirth = field(1, b"Node Control/Rebirth") + field(4, 11) + field(14, 1)
+    assert command == field(1, int(NOW * 1000)) + field(2, rebirth)
+    daemon.feed((NODE.format("NDATA"), data))
+    assert requests.take(NOW + 59.0) == []
+    daemon.feed((NODE.format("NDATA"), data))
+    assert [topic for topic, _ in requests.take(NOW + 60.0)] == [NODE.format("NCMD")]
+    daemon.feed((NODE.format("NBIRTH"), BIRTH), (NODE.format("NDATA"), numbered(5)))
+    assert daemon.rejected == {"unknown_alias": 4, "sequence_gap": 1, "unknown_topic": 2}
+    assert len(requests.take(NOW + 200.0)) == 1
