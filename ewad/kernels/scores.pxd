@@ -3,13 +3,16 @@ from libc.stdint cimport int64_t
 from ewad.kernels cimport memory
 from ewad.kernels.grid cimport GridKernel
 
-cdef double NAN
+cdef double NAN, WINDOW, LOCALLY
 cdef Py_ssize_t BLOCKS, N_SUMS, N_MADE
 
 @cython.final
 cdef class ScoresKernel:
     cdef Py_ssize_t n, depth, places
     cdef object arrays, nothing
+    cdef double coverage
+    cdef double* window
+    cdef double* worst
     cdef int64_t* horizons
     cdef int64_t* first_place
     cdef int64_t* ago
@@ -25,4 +28,5 @@ cdef class ScoresKernel:
     cdef void score(
         self, Py_ssize_t row, Py_ssize_t i, Py_ssize_t o, double x, Py_ssize_t place, double step, int seasonal,
     ) noexcept nogil
+    cdef void look(self, Py_ssize_t at, Py_ssize_t o, double inside) noexcept nogil
     cdef void halve(self, Py_ssize_t row) noexcept nogil

@@ -14,17 +14,22 @@ NAN = float("nan")
 # that it is chosen to 1 / 64 of the samples or better, in bounded memory.
 BLOCKS = 128
 # What is summed: see `ewad.numeric.scores.SUMS`.
-N_SUMS = 10
+N_SUMS = 13
+# Local coverage is that of windows of so many intervals in a row.
+WINDOW = 100.0
+# A window is well covered within a tenth of what was asked for, and a bit: sums of decimals are not exact.
+LOCALLY = 0.1 + 1e-9
 N_MADE = 3  # forecast, lower and upper end
 
 
 class ScoresKernel:
     """Forecasts held against what came. Rows: see `Scores`."""
 
-    def __init__(self, horizons: tuple[int, ...], ago: tuple[int, ...], depth: int) -> None:
+    def __init__(self, horizons: tuple[int, ...], ago: tuple[int, ...], depth: int, coverage: float) -> None:
         """ago: how many samples before the target the seasonal naive forecast lies; 0: there is none.
-        depth: of the history.
+        depth: of the history.  coverage: what intervals are to hold.
         """
+        self.coverage = coverage
         self.n, self.depth, self.places = len(horizons), depth, sum(horizons)
         steps = np.array(horizons, dtype=np.int64)
         self.arrays = steps, np.cumsum(steps) - steps, np.array(ago, dtype=np.int64)
@@ -41,11 +46,14 @@ class ScoresKernel:
         sums: Floats,
         history: Floats,
         pending: Floats,
+        window: Floats,
+        worst: Floats,
     ) -> None:
         """Work on these arrays from now on."""
         self.count, self.position = memory.integers(count), memory.integers(position)
         self.size, self.sums = memory.integers(size), memory.doubles(sums)
         self.history, self.pending = memory.doubles(history), memory.doubles(pending)
+        self.window, self.worst = memory.doubles(window), memory.doubles(worst)
 
     def take_all(self, stream: NDArray[np.int32], value: Floats, made: Floats, restart: Booleans) -> None:
         """Take in samples: see `Scores.update`."""
@@ -111,9 +119,25 @@ class ScoresKernel:
                 sums[o + 5] += error * error
                 sums[o + 6] += same * same
         if high - low == high - low:
+            inside = 1.0 if low <= x <= high else 0.0
             sums[o + 7] += 1.0
-            sums[o + 8] += 1.0 if low <= x <= high else 0.0
+            sums[o + 8] += inside
             sums[o + 9] += high - low
+            sums[o + 10] += high - low + 2.0 / (1.0 - self.coverage) * max(low - x, x - high, 0.0)
+            self.look(row * self.n + i, o, inside)
+
+    def look(self, at: int, o: int, inside: float) -> None:
+        """Add to the window that is being filled; where it is full, note its coverage in sums[o:]."""
+        window = self.window
+        window[2 * at] += 1.0
+        window[2 * at + 1] += inside
+        if window[2 * at] >= WINDOW:
+            share = window[2 * at + 1] / WINDOW
+            self.sums[o + 11] += 1.0
+            self.sums[o + 12] += 1.0 if abs(share - self.coverage) < LOCALLY else 0.0
+            self.worst[o // N_SUMS] = min(self.worst[o // N_SUMS], share)
+            window[2 * at] = 0.0
+            window[2 * at + 1] = 0.0
 
     def halve(self, row: int) -> None:
         """Make blocks twice as long: two of them become one."""
@@ -125,4 +149,12 @@ class ScoresKernel:
                 self.sums[o + block * width + k] = self.sums[first] + self.sums[first + width]
         for k in range(BLOCKS // 2 * width, BLOCKS * width):
             self.sums[o + k] = 0.0
+        first = row * BLOCKS * self.n
+        for block in range(BLOCKS):
+            for i in range(self.n):
+                two = first + 2 * block * self.n + i
+                one = 1.0
+                if block < BLOCKS // 2:
+                    one = min(self.worst[two], self.worst[two + self.n])
+                self.worst[first + block * self.n + i] = one
         self.size[row] *= 2

@@ -29,6 +29,9 @@ SUMS = (
     "covered",  # intervals with a value
     "inside",
     "width",
+    "winkler",
+    "windows",  # of 100 intervals in a row
+    "local",  # of them, those whose coverage is within .1 of what was asked for
 )
 
 
@@ -38,7 +41,10 @@ class Score:
 
     mase: the mean absolute error in mean absolute changes from a sample to the next, over the same samples.
     skill: 1 - MSE / MSE of persistence; seasonal_skill: of the seasonal naive forecast, over the samples
-    that it has one for.  first: (n_streams,) the number of the first sample scored, from 0.
+    that it has one for.  winkler: the mean score of intervals (Winkler 1972): the width, and what a value
+    outside is away, 2 / (1 - coverage) times.  local_coverage: of windows of 100 intervals in a row, the
+    share whose coverage is within .1 of what was asked for; worst_coverage: the least of any.
+    first: (n_streams,) the number of the first sample scored, from 0.
     """
 
     scored: Floats
@@ -49,6 +55,9 @@ class Score:
     seasonal_skill: Floats
     coverage: Floats
     width: Floats
+    winkler: Floats
+    local_coverage: Floats
+    worst_coverage: Floats
     first: Integers
 
 
@@ -56,7 +65,9 @@ class Scores(RowState):
     """Forecasts held against what came, block by block of each stream's samples.
 
     count: (n_streams,) samples so far.  position: those of them since the last gap.  size: of a block.
-    sums: (n_streams, BLOCKS, n_horizons, len(SUMS)).  history: the last values.  pending: (n_streams, sum of
+    sums: (n_streams, BLOCKS, n_horizons, len(SUMS)).  worst: (n_streams, BLOCKS, n_horizons) the least
+    coverage of a window.  window: (n_streams, n_horizons, 2) intervals of the one that is being filled, and
+    those that held their value.  history: the last values.  pending: (n_streams, sum of
     horizons, 3) forecasts and their ends, for each horizon h in h places by turns.
     """
 
@@ -66,9 +77,15 @@ class Scores(RowState):
     sums: Floats
     history: Floats
     pending: Floats
+    window: Floats
+    worst: Floats
 
-    def __init__(self, horizons: Sequence[int], season: int | None, n_streams: int = 0) -> None:
-        """season: in samples, of the seasonal naive forecast; None: there is none."""
+    def __init__(
+        self, horizons: Sequence[int], season: int | None, n_streams: int = 0, coverage: float | None = None
+    ) -> None:
+        """season: in samples, of the seasonal naive forecast; None: there is none.  coverage: that of
+        intervals.
+        """
         super().__init__(n_streams)
         self.horizons = horizons
         self.season = season
@@ -81,7 +98,9 @@ class Scores(RowState):
         self.add_rows("sums", BLOCKS, len(horizons), len(SUMS))
         self.add_rows("history", depth)
         self.add_rows("pending", sum(horizons), 3, fill=np.nan)
-        self.step = ScoresKernel(tuple(horizons), ago, depth)
+        self.add_rows("window", len(horizons), 2)
+        self.add_rows("worst", BLOCKS, len(horizons), fill=1.0)
+        self.step = ScoresKernel(tuple(horizons), ago, depth, coverage or 0.0)
         self.work_with(self.step)
 
     def update(
@@ -106,6 +125,7 @@ class Scores(RowState):
         begin = np.ceil(share * self.count / self.size)
         later = np.arange(BLOCKS) >= begin[:, None]
         parts = np.where(later[:, :, None, None], self.sums, 0.0).sum(axis=1)
+        worst = np.where(later[:, :, None], self.worst, 1.0).min(axis=1)
         sums = {name: parts[:, :, i] for i, name in enumerate(SUMS)}
         with np.errstate(divide="ignore", invalid="ignore"):
             return Score(
@@ -117,6 +137,9 @@ class Scores(RowState):
                 seasonal_skill=1.0 - _ratio(sums["beside"], sums["seasonal"]),
                 coverage=sums["inside"] / sums["covered"],
                 width=sums["width"] / sums["covered"],
+                winkler=sums["winkler"] / sums["covered"],
+                local_coverage=sums["local"] / sums["windows"],
+                worst_coverage=np.where(sums["windows"] > 0.0, worst, np.nan),
                 first=(begin * self.size).astype(np.int64),
             )
 

@@ -23,7 +23,7 @@ CHANGES = {
 
 
 def hours_around(change):
-    """Return times of hourly samples, the change at place BEFORE, and values that follow local office hours."""
+    """Return times of hourly samples, the change at place BEFORE, and values that follow office hours."""
     time = change + HOUR * np.arange(-BEFORE, AFTER)
     local = [datetime.fromtimestamp(each, BERLIN) for each in time]
     busy = np.array([8 <= each.hour < 17 and each.weekday() < 5 for each in local], dtype=float)

@@ -128,3 +128,28 @@ def test_streams_do_not_see_each_other():
 )
 def test_a_season_is_a_day_or_of_daily_samples_a_week(interval, season):
     assert season_of(interval) == season
+
+
+def test_the_winkler_score_is_the_width_and_twenty_times_what_is_outside():
+    lower, upper = [[0.0], [3.0], [0.0]], [[5.0], [4.0], [9.0]]
+    scores = feed(Scores((1,), None, 1, 0.9), [2.0, 3.0, 4.5], np.zeros((3, 1)), lower, upper)
+    assert scores.score(0.0).winkler[0, 0] == pytest.approx((5 + 1 + 20 * 0.5) / 2)
+
+
+@pytest.mark.parametrize("cuts", [[], [1, 150, 151], range(1, 451, 7)])
+def test_local_coverage_is_that_of_each_hundred_intervals(cuts):
+    inside = np.concatenate([np.arange(100) >= missed for missed in (0, 12, 20, 21)])  # 1, .88, .8, .79
+    value = np.concatenate([[0.0], np.where(inside, 0.0, 5.0), np.zeros(50)])  # the last 50 fill no window
+    ends = np.ones((len(value), 1))
+    score = feed(Scores((1,), None, 1, 0.9), value, 0 * ends, -ends, ends, cuts=cuts).score(0.0)
+    assert score.local_coverage[0, 0] == pytest.approx(3 / 4)
+    assert score.worst_coverage[0, 0] == pytest.approx(0.79)
+
+
+def test_the_worst_window_is_kept_when_blocks_are_joined():
+    value = np.zeros(20 * BLOCKS)
+    value[500:600] = 5.0
+    ends = np.ones((len(value), 1))
+    scores = feed(Scores((1,), None, 1, 0.9), value, 0 * ends, -ends, ends)
+    assert scores.score(0.0).worst_coverage[0, 0] <= 0.5
+    assert scores.score(0.5).worst_coverage[0, 0] == 1.0

@@ -34,6 +34,9 @@ KEYS = {
     "skill_vs_season": "seasonal_skill",
     "coverage": "coverage",
     "mean_width": "width",
+    "winkler": "winkler",
+    "local_coverage": "local_coverage",
+    "worst_local_coverage": "worst_coverage",
 }
 HEADER = ("stream", "horizon", "scored", "MSE", "MAE", "MASE", "skill", "vs season", "coverage", "mean width")
 
@@ -106,7 +109,12 @@ class _GroupReport:
             return [f"{self._group.name}: no samples"]
         score = scores.score(score_from)
         table = aligned([HEADER, *self._rows(score)])
-        said = [*self._too_short(scores, score), *self._diverged(), *self._weights()]
+        said = [
+            *self._too_short(scores, score),
+            *self._diverged(),
+            *self._weights(),
+            *self._intervals_of(score),
+        ]
         return [*self._heading(score_from), "", *table, *said]
 
     def data(self, score_from: float) -> dict[str, Any]:
@@ -161,7 +169,9 @@ class _GroupReport:
         known = [(season, f"{season} samples, {why}") for season, why in seasons] or [(None, "none is known")]
         self._seasons = [name for _, name in known]
         self._season = self._seasons[0]
-        self._scores = [Scores(self._model.horizons, season) for season, _ in known]
+        self._scores = [
+            Scores(self._model.horizons, season, coverage=self._model.interval) for season, _ in known
+        ]
         self._grids = [grid_of(self._model) for _ in known]  # of each: a grid goes on with its scores
 
     def _elapsed(self, batch: Batch, results: Results) -> Floats:
@@ -211,6 +221,25 @@ class _GroupReport:
                     *(_cell(each[row, i], "z.3f") for each in shares),
                     _cell(score.width[row, i], ".5g"),
                 )
+
+    def _intervals_of(self, score: Score) -> list[str]:
+        """Return how well intervals held their values, also in windows of 100; nothing without any."""
+        if self._model.interval is None:
+            return []
+        low, high = max(self._model.interval - 0.1, 0.0), min(self._model.interval + 0.1, 1.0)
+        header = ("stream", "horizon", "coverage", f"100s in {low:.2g}-{high:.2g}", "worst 100", "Winkler")
+        rows = [
+            (
+                quoted(name)[1:-1],
+                str(horizon),
+                *(_cell(each[row, i], ".3f") for each in (score.coverage, score.local_coverage)),
+                _cell(score.worst_coverage[row, i], ".2f"),
+                _cell(score.winkler[row, i], ".5g"),
+            )
+            for row, name in enumerate(self._group.streams.names)
+            for i, horizon in enumerate(self._model.horizons)
+        ]
+        return ["", "Intervals, also in windows of 100 of them", "", *aligned([header, *rows])]
 
     def _too_short(self, scores: Scores, score: Score) -> list[str]:
         """Return which streams have a horizon without a score, and what it takes; nothing where none has."""

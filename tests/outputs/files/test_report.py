@@ -71,11 +71,14 @@ def test_the_season_is_said(step, season, expected):
 
 def test_weights_and_coverage_of_a_mixture_are_shown():
     text, rows, _ = replayed(auto("auto", lags=5), *walk(300))
-    scores, weights = rows
+    scores, weights, intervals = rows
     assert 0.7 < float(scores[8]) < 1.0
     assert float(scores[9]) > 0.0
     assert sum(map(float, weights[2:])) == pytest.approx(1.0, abs=0.003)
     assert "persistence  linear    rls  network  seasonal" in text
+    assert intervals[2] == scores[8]
+    assert 0.0 <= float(intervals[4]) <= float(scores[8])
+    assert float(intervals[5]) > float(scores[9])  # the Winkler score: what is outside costs more
 
 
 def test_a_model_on_a_grid_is_scored_on_its_intervals():
