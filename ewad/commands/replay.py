@@ -29,14 +29,14 @@ from ewad.ingest.files import FileOptions, SampleFile, read
 from ewad.ingest.intake import Intake
 from ewad.kernels.memory import Floats
 from ewad.outputs.files.backfill import BackfillSink
-from ewad.outputs.files.jsonl import STANDARD_OUTPUT, JsonlSink, lines_of_replay
+from ewad.outputs.files.jsonl import STANDARD_OUTPUT, lines_of_replay
 from ewad.outputs.files.output import refuse_overlaps
 from ewad.outputs.files.pictures import check_picture
 from ewad.outputs.files.plot import PlotSink
 from ewad.outputs.files.report import ScoreReport
 from ewad.outputs.files.report_page import ReportPage, check_page
-from ewad.outputs.files.rows import TIME_FORMS, FileSink, TableSink, columns, sink, table
-from ewad.outputs.sinks import replayed
+from ewad.outputs.files.rows import TIME_FORMS, FileSink, TableFiles, TableSink, columns, sink
+from ewad.outputs.sinks import Sink, replayed
 from ewad.store.seeding import Seeding
 
 # At a chosen speed samples are let go in steps of so many real seconds: smooth to look at, cheap to keep.
@@ -174,7 +174,6 @@ def replay(
     inputs = [*files, *([config_file] if config_file else [])]
     written = {"-o": output, "--plot": plot, "--html": html, "--openmetrics": openmetrics, "--state": state}
     refuse_overlaps(inputs, written | {"--jsonl": None if str(jsonl) == STANDARD_OUTPUT else jsonl})
-    sinks: list[TableSink] = []
     with ExitStack() as stack, asyncio.Runner() as runner:
         # the runner is made first: an interrupt in its making would end with a traceback
         seeding = None if state is None else stack.enter_context(closing(_seeding(state, settings)))
@@ -187,11 +186,15 @@ def replay(
         if publish is not None:
             for file in opened:
                 check_topics(file, file.names or list(file.profile.streams))
+        tables: list[TableSink] = []
+        sinks: list[Sink] = [TableFiles(tables, run.engine, run.further)]
         try:
-            _open_sinks(sinks, run, output, plot, openmetrics)
+            _open_sinks(tables, run, output, plot, openmetrics)
             if html is not None:
-                sinks.append(_page(html, run, files))
-            run.lines += [] if jsonl is None else [lines_of_replay(settings, jsonl)]
+                tables.append(_page(html, run, files))
+            sinks += [] if jsonl is None else [lines_of_replay(settings, jsonl)]
+            if not tables:
+                del sinks[0]
             started = time.perf_counter()
             work = _replay(run, opened, sinks, publish, speed)
             try:
@@ -200,15 +203,11 @@ def replay(
                 work.close()  # what an interrupt has kept from beginning would end with a warning
             for each in sinks:
                 each.close()
-            for lines in run.lines:
-                lines.close()
             if seeding is not None:
                 seeding.keep(time.time())
         finally:
             for each in sinks:
                 each.discard()
-            for lines in run.lines:
-                lines.discard()
     said = run.report.json() if run.report and report_json else str(run.report) if report else ""
     return run.summary(time.perf_counter() - started), said
 
@@ -268,7 +267,6 @@ class Replay:
         self.refused = 0
         self.notes: list[str] = []
         self.report: ScoreReport | None = None
-        self.lines: list[JsonlSink] = []
 
     @property
     def zone(self) -> str:
@@ -327,7 +325,7 @@ class Replay:
 async def _replay(
     run: Replay,
     files: Sequence[SampleFile],
-    sinks: Sequence[TableSink],
+    sinks: Sequence[Sink],
     publish: str | None,
     speed: float | None,
 ) -> None:
@@ -345,9 +343,7 @@ async def _replay(
                     if run.report is not None:
                         for batch, results in observed:
                             run.report.observe(batch, results)
-                    for each in sinks:
-                        each.write(table(run.engine, observed, run.further))
-                    replayed(run.lines, run.engine, observed)
+                    replayed(sinks, run.engine, observed)
                     if publisher is not None:
                         for topic, payload in source.payloads(piece):
                             await publisher(topic, payload.encode())

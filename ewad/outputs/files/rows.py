@@ -16,6 +16,7 @@ from ewad.engine.group import Group
 from ewad.errors import ConfigError, needs
 from ewad.outputs.files.output import Output
 from ewad.outputs.registry import QUANTITIES, result_columns, result_values
+from ewad.outputs.sinks import Observed, Sink
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -196,6 +197,37 @@ class FileSink:
         """Leave no file behind, unless it is closed already."""
         self._sink.discard()
         self._output.discard()
+
+
+class TableFiles(Sink):
+    """The files of a replay that take tables: what was observed between two flushes is one table, for all."""
+
+    def __init__(self, files: Sequence[TableSink], engine: Engine, further: Sequence[str] = ()) -> None:
+        """further: see `table`."""
+        self._files, self._engine, self._further = files, engine, further
+        self._observed: list[tuple[Batch, Results]] = []
+
+    def observed(self, observed: Observed) -> None:
+        """Take a batch."""
+        self._observed.append((observed.batch, observed.results))
+
+    def flush(self) -> None:
+        """Write the rows. Raises StateError where that fails."""
+        taken, self._observed = self._observed, []
+        if taken:
+            rows = table(self._engine, taken, self._further)
+            for each in self._files:
+                each.write(rows)
+
+    def close(self) -> None:
+        """Finish the files and put them in their places."""
+        for each in self._files:
+            each.close()
+
+    def discard(self) -> None:
+        """Leave no file behind that is not closed already."""
+        for each in self._files:
+            each.discard()
 
 
 def sink(path: Path, columns: Sequence[str], time_form: str = "iso") -> FileSink:
