@@ -297,3 +297,35 @@ def test_a_sink_is_a_file_a_table_of_options_and_its_lines(copy):
     done = copy.python(OBSERVED)
     assert (done.stdout, done.stderr) == ("highest\n", "")
     assert (copy.folder / "highest.txt").read_text() == "6.0"
+
+
+GREET = '''"""`ewad greet`: an example."""
+
+import click
+
+
+@click.command("greet")
+@click.argument("name")
+def command(name: str) -> None:
+    """Greet a NAME."""
+    click.echo(f"hello {name}")
+'''
+
+
+def test_a_command_is_a_file_a_line_and_its_examples(copy):
+    copy.add_file("commands/greet.py", GREET)
+    copy.add_line("cli.py", '    "figures": "Draw', '    "greet": "Greet a NAME.",\n')
+    copy.add_line("commands/examples.py", '    "figures": (', '    "greet": ("ewad greet world",),\n')
+    assert copy.run("greet", "world").stdout == "hello world\n"
+    assert "Greet a NAME." in copy.run("--help").stdout
+    assert copy.run("greet", "--help").stdout.endswith("Examples:\n    ewad greet world\n")
+
+
+def test_an_option_is_a_field_with_its_range_and_its_text(copy):
+    guests = '    max_guests: Annotated[int, Option(integer(1, 9), "Guests at a time.")] = 3\n'
+    copy.add_line("config/service.py", "    max_streams: Annotated[", guests)
+    (copy.folder / "ewad.toml").write_text(CONFIG)
+    assert "max_guests = 3\n" in copy.run("check").stdout
+    (copy.folder / "ewad.toml").write_text(CONFIG + "[limits]\nmax_guests = 10\n")
+    done = copy.run("check")
+    assert (done.returncode, "limits.max_guests" in done.stderr) == (2, True)
