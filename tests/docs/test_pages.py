@@ -91,3 +91,13 @@ def test_the_guides_have_what_is_tested():
     assert len(CONFIGURATIONS) > 15
     assert sum(map(len, CONSOLE.values())) > 15
     assert len(SHELL) > 5
+
+
+def test_the_tutorial_installs_what_reads_files_before_it_reads_one():
+    page = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
+    assert 0 < page.find("pip install -e '.[all]'") < page.find("ewad replay ")
+
+
+def test_the_guide_to_kubernetes_makes_the_namespace_before_what_is_in_it():
+    page = (ROOT / "docs" / "howto" / "kubernetes.md").read_text(encoding="utf-8")
+    assert 0 < page.find("deploy/kubernetes/namespace.yaml") < page.find("create secret")
