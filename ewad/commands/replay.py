@@ -75,11 +75,7 @@ PATH = click.Path(path_type=Path)
 )
 @click.option("--with", "further", metavar="NAME,...", help="Add anomaly, skill or weights to the results.")
 @click.option(
-    "--results-time-format",
-    type=click.Choice(TIME_FORMS),
-    default="iso",
-    show_default=True,
-    help="Write times of results as ISO 8601 (Parquet: timestamps) or as Unix seconds.",
+    "--results-time-format", type=click.Choice(TIME_FORMS), default="iso", help="Write times in this form."
 )
 @click.option("--state", type=PATH, help="Put the history into this state file.")
 @click.option("--from-prometheus", metavar="URL", help="Take the history from this Prometheus, by --query.")
