@@ -3,8 +3,8 @@ from libc cimport math
 from libc.stdint cimport int64_t
 from ewad.kernels cimport memory
 
-cdef double NAN, LEVEL_SPAN, SPREAD_SPAN, LONG, BOUND, ENERGY_LIMIT, SMALL, UNHEARD, LARGEST, ROUNDING, BEYOND
-cdef double OFTEN, KNEE, TAIL, COMMON, UNIT, KNOWN, PACE, LEAST_QUANTILE, LEAST_EXCESS, EXCESS_BOUND
+cdef double NAN, LEVEL_WEIGHT, SPREAD_WEIGHT, LONG, LONG_WEIGHT, BOUND, ENERGY_LIMIT, SMALL, UNHEARD, LARGEST, ROUNDING, BEYOND
+cdef double OFTEN_WEIGHT, STEEPNESS, TAIL, COMMON, COMMON_RARITY, UNIT_WEIGHT, KNOWN, PACE, LEAST_QUANTILE, LEAST_EXCESS, EXCESS_BOUND
 cdef double STRICTER, RELIEF, CALM_SECONDS
 cdef Py_ssize_t ERRORS, LEVEL, SPREAD, OUTSIDE, WARM, RANGE_WARM, BOUNDED, REFRACTORY
 cdef Py_ssize_t RECENT, SQUARE, NOW, LEVEL_MEAN, ENERGY, SPREAD_MEAN, HIGHEST, LOWEST, LEAVES, QUANTILE, EXCESS
@@ -12,9 +12,9 @@ cdef Py_ssize_t BAR, SCORE, PEAK, HELD, CALM, WIDTH
 
 @cython.final
 cdef class AnomalyKernel:
-    cdef object spans
-    cdef double* span
-    cdef double least, least_share, hold, best
+    cdef object span_weights
+    cdef double* span_weight
+    cdef double least, least_share, hold, share, weight, pace, best
     cdef int direction
     cdef Py_ssize_t part
     cdef int64_t* count

@@ -31,11 +31,14 @@ SPREAD = 4
 PARTS = 5
 OUTSIDE = 5
 SPANS = (1.0, 5.0, 20.0)  # samples that the parts of errors go over
-LEVEL_SPAN = 20.0
-SPREAD_SPAN = 100.0
+# What the newest sample weighs in a mean of about the last 20 or 100 ones. Reciprocals, here and below: a
+# division takes as long as four products.
+LEVEL_WEIGHT = 1.0 / 20.0
+SPREAD_WEIGHT = 1.0 / 100.0
 
 # A record weighs about this many last samples, so that a stream may become another one.
 LONG = 10_000.0
+LONG_WEIGHT = 1.0 / LONG
 # No score before so many samples; outside of a range is nothing before so many.
 WARM = 100
 RANGE_WARM = 20
@@ -54,14 +57,17 @@ ROUNDING = 2.0**-46
 # How far out of the range of all values, as a share of it, a value is outside of it.
 BEYOND = 0.01
 # Of late are the last so many samples, where it is asked how often a stream leaves its range.
-OFTEN = 1000.0
+OFTEN_WEIGHT = 1.0 / 1000.0
 
 # The tail: the logarithm of 1 + z / KNEE, beyond its quantile that a share of TAIL exceeds, is exponential.
 # Below it no logarithm is taken: nothing there is rare.
 KNEE = 0.3
+STEEPNESS = 1.0 / KNEE
 TAIL = 0.05
 COMMON = math.log(1.0 / TAIL)
 UNIT = math.log(1000.0)
+UNIT_WEIGHT = 1.0 / UNIT
+COMMON_RARITY = COMMON / UNIT
 # Before anything is known: a quantile and a mean excess, as if of so many samples.
 FIRST_QUANTILE = 2.7
 FIRST_EXCESS = 0.25
@@ -121,8 +127,11 @@ class AnomalyKernel:
         """
         self.direction, self.least, self.least_share = direction, least, least_share
         self.hold = hold_seconds
-        self.spans = np.array(SPANS)
-        self.span = memory.doubles(self.spans)
+        self.span_weights = 1.0 / np.array(SPANS)
+        self.span_weight = memory.doubles(self.span_weights)
+        self.share = 1.0
+        self.weight = 1.0
+        self.pace = 0.0
         self.best = 0.0
         self.part = 0
 
@@ -146,6 +155,9 @@ class AnomalyKernel:
         r, o = self.record, row * WIDTH
         n = self.count[row]
         self.count[row] = n + 1
+        self.share = 1.0 / (n + 1.0)  # of one sample among all: young means weigh all alike
+        self.weight = max(self.share, LONG_WEIGHT)
+        self.pace = PACE * max(1.0 / (n + KNOWN), LONG_WEIGHT)
         self.best = 0.0
         self.part = 0
         error = x - expected
@@ -153,7 +165,7 @@ class AnomalyKernel:
             error = 0.0
         if error == error:
             self.take_error(o, n, error, expected)
-        level = r[o + NOW] + (x - r[o + NOW]) / min(n + 1.0, LEVEL_SPAN)
+        level = r[o + NOW] + (x - r[o + NOW]) * max(self.share, LEVEL_WEIGHT)
         usual = r[o + LEVEL_MEAN]
         r[o + NOW] = level
         self.weigh(o, LEVEL, n, self.deviation(o + LEVEL_MEAN, n, level), level - usual, usual)
@@ -173,13 +185,14 @@ class AnomalyKernel:
         """Hold an error, and what it makes of the last ones, against the record."""
         r = self.record
         for k in range(ERRORS):
-            recent = r[o + RECENT + k] + (error - r[o + RECENT + k]) / min(n + 1.0, self.span[k])
+            share = max(self.share, self.span_weight[k])
+            recent = r[o + RECENT + k] + (error - r[o + RECENT + k]) * share
             r[o + RECENT + k] = recent
             self.weigh(o, k, n, self.size(o + SQUARE + k, n, recent), recent, expected)
         square = r[o + SQUARE]
         if square > 0.0:
             energy = min(error * error / square, ENERGY_LIMIT)
-            r[o + ENERGY] += (energy - r[o + ENERGY]) / min(n + 1.0, SPREAD_SPAN)
+            r[o + ENERGY] += (energy - r[o + ENERGY]) * max(self.share, SPREAD_WEIGHT)
             z = self.deviation(o + SPREAD_MEAN, n, math.log(r[o + ENERGY] + SMALL))
             if self.direction == 0:
                 self.weigh(o, SPREAD, n, z, math.sqrt(r[o + ENERGY] * square), expected)
@@ -196,7 +209,7 @@ class AnomalyKernel:
                 bounded = min(bounded, BOUND * root)
         elif z > 0.0:
             z = UNHEARD
-        self.record[place] = square + (bounded * bounded - square) / min(n + 1.0, LONG)
+        self.record[place] = square + (bounded * bounded - square) * self.weight
         return z
 
     def deviation(self, place: int, n: int, y: float) -> float:
@@ -217,7 +230,7 @@ class AnomalyKernel:
             z = UNHEARD
         else:
             z = 0.0
-        weight = 1.0 / min(n + 1.0, LONG)
+        weight = self.weight
         self.record[place] += weight * step
         self.record[place + 1] = square + weight * ((1.0 - weight) * step * step - square)
         return z
@@ -225,22 +238,25 @@ class AnomalyKernel:
     def weigh(self, o: int, k: int, n: int, z: float, by: float, around: float) -> None:
         """Let the k-th part be as rare as its z is; by: how far it is off what is usual, around."""
         r = self.record
-        y = 1.0 + min(z, LARGEST) / KNEE
+        y = 1.0 + min(z, LARGEST) * STEEPNESS
         quantile, excess = r[o + QUANTILE + k], r[o + EXCESS + k]
         if y > quantile:
             beyond = math.log(y / quantile)
-            rarity = (COMMON + beyond / excess) / UNIT
+            rarity = (COMMON + beyond / excess) * UNIT_WEIGHT
+            if rarity > self.best and self.counts(by, around):
+                self.best = rarity
+                self.part = k
             heard = min(beyond, EXCESS_BOUND * excess)
             exceeded = TAIL * min(n + KNOWN, LONG)
             r[o + EXCESS + k] = max(excess + (heard - excess) / exceeded, LEAST_EXCESS)
             step = 1.0 - TAIL
         else:
-            rarity = COMMON * (y - 1.0) / ((quantile - 1.0) * UNIT)
+            rarity = COMMON_RARITY * (y - 1.0)  # times quantile - 1: divided by that only if it counts
+            if rarity > self.best * (quantile - 1.0) and self.counts(by, around):
+                self.best = rarity / (quantile - 1.0)
+                self.part = k
             step = -TAIL
-        r[o + QUANTILE + k] = max(quantile * (1.0 + PACE / min(n + KNOWN, LONG) * step), LEAST_QUANTILE)
-        if rarity > self.best and self.counts(by, around):
-            self.best = rarity
-            self.part = k
+        r[o + QUANTILE + k] = max(quantile * (1.0 + self.pace * step), LEAST_QUANTILE)
 
     def counts(self, by: float, around: float) -> int:
         """Return whether such a deviation counts, by direction and size."""
@@ -263,9 +279,9 @@ class AnomalyKernel:
         novelty = 0.0
         leaves = 0.0
         if beyond > BEYOND * (highest - lowest) and beyond > ROUNDING * abs(x):
-            novelty = -math.log(max(r[o + LEAVES], 1.0 / (n + 1.0))) / UNIT
+            novelty = -math.log(max(r[o + LEAVES], self.share)) * UNIT_WEIGHT
             leaves = 1.0
-        r[o + LEAVES] += (leaves - r[o + LEAVES]) / min(n + 1.0, OFTEN)
+        r[o + LEAVES] += (leaves - r[o + LEAVES]) * max(self.share, OFTEN_WEIGHT)
         return novelty
 
     def decide(self, row: int, score: float, elapsed: float) -> None:
