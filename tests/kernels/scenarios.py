@@ -48,6 +48,7 @@ SCENARIOS = {
     "on a grid": of(
         auto("m", lags=3, horizons=(1, 4), batch_size=1, every_seconds=20.0, max_gap_seconds=60.0)
     ),
+    "inputs": of(auto("m", lags=3, horizons=(1, 3), batch_size=2, inputs=("stream 0", "stream 2"))),
     "gaps": of(auto("m", lags=3, features="lags", max_gap_seconds=30.0, max_gradient_norm=0.1)),
     **{
         f"{type(optimizer).__name__}, {type(schedule).__name__}": of(
