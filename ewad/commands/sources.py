@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ewad.config.syntax import MAX_TOPIC_BYTES, quoted
-from ewad.engine import REFUSED, VALUE_LIMIT, Batch, Engine, Results
+from ewad.engine import REFUSED, VALUE_LIMIT, Batch, Results
 from ewad.errors import ConfigError, SourceError
 from ewad.ingest.files import Chunk, RecordedMessage, SampleFile
 from ewad.ingest.topics import TopicTemplate
 from ewad.kernels.memory import Floats
 
 if TYPE_CHECKING:
-    from ewad.commands.replay import Replay
+    from ewad.commands.replayed import Replay
 
 # Large enough for the engine to be at its cheapest, small enough for the scans to stay short.
 BATCH_SAMPLES = 4096
@@ -166,12 +166,3 @@ def check_topics(file: SampleFile, names: Iterable[str]) -> None:
                 f"--publish: {file.path}: column {quoted(column)}: "
                 f"expected a topic without +, # and NUL, got {quoted(name)}"
             )
-
-
-def missing_inputs(engine: Engine) -> list[str]:
-    """Return a line for each input that no stream of its block is."""
-    return [
-        f"{group.name}: input {name}: no stream of this block has that name"
-        for group in engine.groups
-        for name in group.missing_inputs()
-    ]
