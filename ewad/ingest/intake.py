@@ -24,7 +24,7 @@ from ewad.ingest.formats.point import EndedError
 from ewad.ingest.formats.reasons import ABSENT
 from ewad.ingest.formats.records import PayloadRecord
 from ewad.ingest.mqtt.consumer import Message
-from ewad.ingest.plain import BulkWay, Plain, PlainTopics
+from ewad.ingest.plain import FOREIGN, BulkWay, Plain, PlainTopics
 from ewad.ingest.routes import LaidOut, Route
 from ewad.ingest.topics import Labels, TopicTree
 
@@ -89,7 +89,10 @@ class Intake:
         """Decode messages that arrived at the Unix time arrival; their samples wait for commit."""
         if (belongs := self._belongs) is not None:
             own = [each for each in messages if belongs(each.topic) or self.external.takes(each.topic)]
-            self.foreign += len(messages) - len(own)
+            if len(own) < len(messages):
+                self.foreign += len(messages) - len(own)
+                taken = {each.topic for each in own}
+                self.plain.leave(each.topic for each in messages if each.topic not in taken)
             messages = own
         route_of, got_samples = self._routes.get, self._read.add
         for message in messages:
@@ -115,6 +118,12 @@ class Intake:
 
     def _consume_plain(self, messages: Plain, arrival: float) -> None:
         """Let samples wait that were taken in bulk: of topics that have a route."""
+        if self._belongs is not None and (foreign := messages.group == FOREIGN).any():
+            self.foreign += int(foreign.sum())
+            messages = Plain(*(column[~foreign] for column in messages))
+            if not len(messages.group):
+                self._consumed(0, arrival)
+                return
         first = int(messages.group[0])
         if (messages.group == first).all():
             self._add_all(first, messages.row, messages.value)

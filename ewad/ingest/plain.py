@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 from zlib import crc32
 
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from ewad.kernels.frames import FramesKernel
 
 MOST_MESSAGES = 4096  # at a time
+FOREIGN = -1  # the group of topics that belong to another shard
+MOST_FOREIGN = 1_000_000  # topics, some 100 MB; messages of further ones go the general way
 FIRST_TOPICS = 64
 PROBES = 16  # places of the table that are looked at: topics that are made to collide cost no more
 # No topic has messages that are plain below these: the numbers are below 2**53, of 24 bytes at most.
@@ -33,6 +35,8 @@ POWERS = np.array([float(10**place) for place in range(23)])  # those that float
 
 class Plain(NamedTuple):
     """Messages in their order: group and row of the stream, the value, and the tag, -1 at QoS 0.
+
+    Those of the group FOREIGN have no stream and no value.
 
     They are views of arrays that the next ones are written to.
     """
@@ -59,6 +63,7 @@ class PlainTopics:
         self._out = Plain(group, row, np.empty(MOST_MESSAGES), tag)
         self._kernel.bind_out(self._out.group, self._out.row, self._out.value, self._out.tag)
         self._entries: dict[str, int] = {}
+        self._foreign = 0
         self._group = self._row = np.zeros(0, dtype=np.int64)
         self._make_room()
 
@@ -72,6 +77,13 @@ class PlainTopics:
         if self._used == len(self._row) or self._named + len(name) > len(self._names):
             self._make_room(len(name))
         self._enter(topic, name, group, row)
+
+    def leave(self, topics: Iterable[str]) -> None:
+        """Take messages of these topics as foreign from now on, whatever they say."""
+        for topic in topics:
+            if topic not in self._entries and self._foreign < MOST_FOREIGN:
+                self.add(topic, FOREIGN, 0)
+                self._foreign += 1
 
     def remove(self, topic: str) -> None:
         """Take messages of this topic no more."""

@@ -49,7 +49,7 @@ class FramesKernel:
 
         slots: a power of two of them, each an entry or -1; a topic stands in one of so many `probes` from its
         checksum on.  crc, start, length: of an entry's topic, which stands in names.  group, row: of its
-        stream, row -1: it has none.
+        stream, row -1: it has none; group -1: the topic is another's, and its payload may be anything.
         """
         self.slots, self.mask = memory.integers(slots), len(slots) - 1
         self.crc, self.start, self.length = (
@@ -141,7 +141,11 @@ class FramesKernel:
             if packet_id == 0:
                 return 0
         at = self.properties(at, end)
-        if at == 0 or self.number(at, end) == 0:
+        if at == 0:
+            return 0
+        if self.group[entry] < 0:  # nobody here asks what it says
+            self.value = 0.0
+        elif self.number(at, end) == 0:
             return 0
         self.groups[n], self.rows[n], self.values[n] = self.group[entry], self.row[entry], self.value
         self.tags[n] = -1

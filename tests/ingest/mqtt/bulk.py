@@ -33,8 +33,9 @@ class Taker:
     busy = False
     patience_seconds = math.inf
 
-    def __init__(self, *, bulk: bool) -> None:
-        self.intake = Intake(Engine([GroupSettings(block.name) for block in BLOCKS]), BLOCKS)
+    def __init__(self, *, bulk: bool, belongs: Callable[[str], bool] | None) -> None:
+        engine = Engine([GroupSettings(block.name) for block in BLOCKS])
+        self.intake = Intake(engine, BLOCKS, belongs=belongs)
         self.bulk = self.intake.bulk if bulk else None
         self.notes: list[Acknowledgements] = []
         self.looked_at = 0
@@ -49,14 +50,21 @@ class Taker:
 
 
 class End:
-    """The client's end of a connection to a broker that says what it is told."""
+    """The client's end of a connection to a broker that says what it is told. belongs: see Intake."""
 
-    def __init__(self, *, bulk: bool, session_present: bool, filters: Sequence[str] = FILTERS) -> None:
+    def __init__(
+        self,
+        *,
+        bulk: bool,
+        session_present: bool,
+        filters: Sequence[str] = FILTERS,
+        belongs: Callable[[str], bool] | None = None,
+    ) -> None:
         subscriptions = tuple(Subscription(each) for each in filters)
         options = ConnectionSettings(
             host="h", subscriptions=subscriptions, qos=2, commit_interval_seconds=60.0
         )
-        self.taker = Taker(bulk=bulk)
+        self.taker = Taker(bulk=bulk, belongs=belongs)
         self.deliveries = Deliveries(unreleased=[5 | 1 << 48])
         ledger = Ledger(options, self.taker, lambda: 7.0, self.deliveries)
         self.sent = bytearray()
@@ -83,7 +91,13 @@ class End:
             for block in intake.blocks
         ]
         names = [group.streams.names for group in intake._engine.groups]
-        counts = intake.received, intake.absent, dict(intake.rejected), self.deliveries.repeated
+        counts = (
+            intake.received,
+            intake.foreign,
+            intake.absent,
+            dict(intake.rejected),
+            self.deliveries.repeated,
+        )
         deliveries = list(self.deliveries.taken), self.deliveries.unreleased
         acknowledged = [
             [each for notes in self.taker.notes for each in getattr(notes, kind)]

@@ -63,11 +63,12 @@ def damaged(draw: st.DrawFn) -> bytes:
 def test_whatever_comes_the_same_comes_of_it_in_bulk(
     data: st.DataObject, session_present: bool, packets: list[bytes]
 ) -> None:
+    belongs = data.draw(st.sampled_from([None, lambda topic: not topic.endswith("1")]))
     last = data.draw(st.one_of(st.just(b""), damaged()))
     known = [packet(topic, b"1", 0) for topic in TOPICS[:18]]
     sent = b"".join([*known, *packets, last])
     cuts = sorted(data.draw(st.lists(st.integers(0, len(sent)), max_size=8)))
-    bulk, each = (End(bulk=bulk, session_present=session_present) for bulk in (True, False))
+    bulk, each = (End(bulk=bulk, session_present=session_present, belongs=belongs) for bulk in (True, False))
     bulk.receive(sent, cuts)
     each.receive(sent, sorted(data.draw(st.lists(st.integers(0, len(sent)), max_size=3))))
     assert bulk.outcome() == each.outcome()
@@ -79,6 +80,20 @@ def test_plain_messages_are_not_looked_at_one_by_one() -> None:
     end.receive(b"".join(packet("a/1", b"%d.5" % i, i % 2, i, OURS[:1]) for i in range(2, 5000)))
     assert end.taker.looked_at < 10
     assert end.taker.intake.blocks[0].values[1:] == [i + 0.5 for i in range(2, 5000)]
+
+
+def test_messages_of_other_shards_are_not_looked_at_one_by_one_whatever_they_say() -> None:
+    end = End(bulk=True, session_present=False, belongs=lambda topic: topic != "j/1")
+    end.receive(packet("j/1", b'{"v": 1}') + packet("a/1", b"1"))
+    sent = [
+        packet("j/1", b'{"v": "no number"}', 1, i) + packet("a/1", b"2", 1, i + 1) for i in range(2, 5000, 2)
+    ]
+    end.receive(b"".join(sent))
+    assert end.taker.looked_at < 10
+    intake = end.taker.intake
+    assert intake.foreign == len(sent) + 1
+    assert intake.received == len(intake.blocks[0].values) == len(sent) + 1
+    assert len(end.deliveries.taken) == 2 * len(sent) + 2
 
 
 @pytest.mark.parametrize("filters", [["a/+", "+/1"], ["a/#", "a/+"]])
