@@ -56,6 +56,8 @@ LOOK_SECONDS = 1.0  # between looks at whether a signal has come
 @click.option(
     "--max-commits",
     type=click.IntRange(1),
+    default=1000,  # some 100 MB: a batch has to fit into the memory of Java
+    show_default=True,
     help="Take no more than so many commits of each log, or records of a topic, in a batch.",
 )
 @click.option("--once", is_flag=True, help="Take what is in the log, and end.")

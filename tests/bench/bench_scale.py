@@ -69,9 +69,8 @@ def through_spark(directory: Path, checkpoint: str) -> float:
     """Return the CPU seconds of `ewad spark --once` with all its processes, start included."""
     command = [sys.executable, "-m", "ewad", "spark", "-c", str(directory / "ewad.toml")]
     command += ["--log", str(directory / "log"), "--checkpoint", str(directory / checkpoint), "--once"]
-    process = subprocess.Popen(
-        [*command, "--partitions", "2"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    with (directory / "said").open("wb") as said:
+        process = subprocess.Popen([*command, "--partitions", "2"], stdout=said, stderr=said)
     spent: dict[int, float] = {}
     ended = threading.Event()
 
@@ -89,7 +88,8 @@ def through_spark(directory: Path, checkpoint: str) -> float:
     ended.set()
     watcher.join()
     if status:
-        raise SystemExit(f"ewad spark ended with {status}")
+        said_last = (directory / "said").read_text(errors="replace")[-3000:]
+        raise SystemExit(f"ewad spark ended with {status}: {said_last}")
     return sum(spent.values())
 
 
