@@ -117,7 +117,7 @@ class Api:
         self._status = status
         self._history = history
         self._clock = clock
-        self._readers = 0
+        self._readers: set[asyncio.Task[object]] = set()  # of events
 
     def routes(self) -> list[web.RouteDef]:
         """Return the addresses and what answers there."""
@@ -176,6 +176,14 @@ class Api:
             _refuse(f"stream: expected one that has samples, got {name[:200]!r}", web.HTTPNotFound)
         return _answer(request, answer(view, found, request))
 
+    async def end(self) -> None:
+        """End the readers of events, who would stay until they are cut off."""
+        readers = tuple(self._readers)
+        for reader in readers:
+            reader.cancel()
+        if readers:
+            await asyncio.wait(readers)
+
     async def _get_events(self, request: web.Request) -> web.StreamResponse:
         """Send how the named streams stand now, and again whenever one of them has new points.
 
@@ -183,7 +191,7 @@ class Api:
         hears at once of what has come since, and nothing where nothing has.
         """
         names = request.query.getall("stream", [])
-        if self._readers >= READERS:
+        if len(self._readers) >= READERS:
             _refuse(f"expected at most {READERS} readers of events at a time", web.HTTPServiceUnavailable)
         seen = _last_event(request)
         response = web.StreamResponse(
@@ -192,14 +200,16 @@ class Api:
         if request.method == hdrs.METH_HEAD:
             await response.prepare(request)
             return response
-        self._readers += 1
+        reader = asyncio.current_task()
+        assert reader is not None  # noqa: S101 (a coroutine that runs has one)
+        self._readers.add(reader)
         try:
             await self._follow(request, response, names, seen)
         except (TimeoutError, ConnectionError):  # gone, or too slow
             if request.transport is not None:
                 request.transport.abort()
         finally:
-            self._readers -= 1
+            self._readers.discard(reader)
         return response
 
     async def _follow(

@@ -159,6 +159,7 @@ class HttpServer:
             task.cancel()
         self._desk.end()
         await self._listener.stop()
+        await self._api.end()
         await runner.cleanup()
 
     def _application(self) -> web.Application:

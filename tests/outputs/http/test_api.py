@@ -14,7 +14,7 @@ import pytest
 
 from ewad.engine import Batch, ByCount, Engine, GroupSettings, ModelSettings
 from ewad.numeric.crossing import Threshold
-from ewad.outputs.http import actions, api, documents
+from ewad.outputs.http import actions, api, documents, server
 from ewad.outputs.http.history import PointHistory
 from ewad.outputs.http.openapi import document
 from ewad.outputs.http.server import HttpServer
@@ -295,6 +295,17 @@ async def test_more_readers_of_events_than_there_may_be_are_refused(monkeypatch)
         problem = await world.get("/events", documents.Problem, 503)
         assert "at most 1 readers" in problem.error
         first.close()
+
+
+async def test_a_reader_of_events_keeps_no_end_waiting(monkeypatch, caplog):
+    monkeypatch.setattr(server, "SHUTDOWN_SECONDS", 3600.0)
+    async with World(smoothing_engine()) as world:
+        response = await world.session.get(world.url + "/api/v1/events")
+        async with asyncio.timeout(20.0):
+            await world.server.stop()
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await response.read()
+    assert caplog.records == []
 
 
 async def test_a_reader_of_events_that_does_not_keep_up_is_dropped(monkeypatch):
