@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -16,6 +17,7 @@ STREAMS = ("count", "time", "seen", "value")
 AVERAGE = ("weight", "pairs", "mean", "scatter")
 SCORES = ("forecast", "squared_error", "squared_change")
 OF_VERSION_7 = ("near_network", "stack")
+EXPERTS = re.compile(r", share=\w+, ([\w+]+), lags=")  # of a layout
 UNFINISHED = ("gradient_sum", "squares", "collected")
 
 
@@ -158,6 +160,49 @@ def from_version_6(
                 moved |= _with_experts(f"{i}/{j}/", arrays, len(added))
         groups.append(entry | {"parts": parts})
     return header | {"groups": groups}, moved
+
+
+def from_version_7(
+    header: dict[str, Any], arrays: Mapping[str, NDArray[Any]]
+) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Return header and arrays in the form of version 8.
+
+    The stack and the network of the nearest horizon see and are something else, and errors are remembered of
+    fewer slots: what they knew fits no more, and what they said says nothing of them. The track record has a
+    quick one beside it, the calibration a range where each stream has been: both begin anew.
+    """
+    groups: list[dict[str, Any]] = []
+    moved = dict(arrays)
+    for i, entry in enumerate(header["groups"]):
+        parts = []
+        for j, (kind, meaning) in enumerate(entry["parts"]):
+            found, prefix = EXPERTS.search(meaning), f"{i}/{j}/"
+            experts = found[1].split("+") if found else []
+            learner = len(experts) == 1 and experts[0] in OF_VERSION_7
+            gone = kind == "slots' errors" or (kind in ("parameters", "moments", "mini-batch") and learner)
+            parts.append((kind, f"{meaning}, of version 7" if gone else meaning))
+            if kind == "track record":
+                moved |= _with_quick_record(prefix, arrays, experts)
+            if kind == "calibration":
+                nowhere = np.full((len(arrays[f"{prefix}began"]), 3), np.inf)
+                moved |= {f"{prefix}low": nowhere, f"{prefix}high": -nowhere}
+        groups.append(entry | {"parts": parts})
+    return header | {"groups": groups}, moved
+
+
+def _with_quick_record(
+    prefix: str, arrays: Mapping[str, NDArray[Any]], experts: list[str]
+) -> dict[str, NDArray[Any]]:
+    """Return a track record of version 8; experts of version 7 are as far off as the worst of the others."""
+    record = arrays[f"{prefix}record"].copy()
+    begun = [name in OF_VERSION_7 for name in experts]
+    if any(begun) and record.size:
+        record[..., begun] = record.max(axis=-1, keepdims=True)
+    return {
+        f"{prefix}record": record,
+        f"{prefix}lately": np.zeros_like(record),
+        f"{prefix}lately_weight": np.zeros_like(arrays[f"{prefix}weight"]),
+    }
 
 
 def _with_experts(prefix: str, arrays: Mapping[str, NDArray[Any]], n: int) -> dict[str, NDArray[Any]]:

@@ -21,13 +21,14 @@ from ewad.engine.migration import (
     from_version_4,
     from_version_5,
     from_version_6,
+    from_version_7,
 )
 from ewad.errors import StateError
 from ewad.kernels import ARITHMETIC
 from ewad.numeric.rows import Part
 
 FORMAT = "ewad-engine"
-VERSION = 7
+VERSION = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +130,8 @@ def load_arrays(
         header, arrays = from_version_5(header, arrays)
     if header["version"] <= 6:
         header, arrays = from_version_6(header, arrays, models)
+    if header["version"] <= 7:
+        header, arrays = from_version_7(header, arrays)
     loaded = Loaded()
     note_arithmetic(header, loaded)
     for place in places(groups, header, loaded):

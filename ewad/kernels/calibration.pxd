@@ -4,13 +4,13 @@ from libc.stdint cimport int64_t
 from ewad.kernels cimport memory
 from ewad.kernels.sample cimport Sample
 
-cdef double CHANGE_LIMIT, CHANCE, RECORD_BETA, RECENT_BETA, YOUNG, LOST_BETA, LOST, LOSING, BENEFIT, DAY
+cdef double CHANGE_LIMIT, WIDE, EVEN, CHANCE, RECORD_BETA, RECENT_BETA, YOUNG, LOST_BETA, LOST, LOSING, BENEFIT, DAY
 cdef double SEASONAL_INTERVAL, TWO_YEARS, RARE, TINY
-cdef Py_ssize_t STANDS, PROMISED, CAME, AGREED, SPREAD, WEIGHT, LATELY, RIGHTLY, LOSSES, N_SUMS
+cdef Py_ssize_t STANDS, PROMISED, CAME, AGREED, SPREAD, WEIGHT, LATELY, RIGHTLY, LOSSES, N_SUMS, N_RANGES, SETTLED
 
 @cython.final
 cdef class CalibrationKernel:
-    cdef Py_ssize_t n
+    cdef Py_ssize_t n, farthest
     cdef object arrays, places
     cdef double* horizons
     cdef double* near
@@ -18,8 +18,14 @@ cdef class CalibrationKernel:
     cdef double* record
     cdef double* share
     cdef double* began
-    cdef void take(self, Sample s, Py_ssize_t i, double promised, double came, double smallest) noexcept nogil
-    cdef double bounded(self, double change, double smallest) noexcept nogil
+    cdef double* low
+    cdef double* high
+    cdef void take(
+        self, Sample s, Py_ssize_t i, double promised, double came, int inside, double smallest,
+    ) noexcept nogil
+    cdef double bounded(self, double change, double smallest, double limit) noexcept nogil
+    cdef void widen(self, Sample s) noexcept nogil
+    cdef int seen(self, Sample s, double last) noexcept nogil
     cdef void add(self, Py_ssize_t place, double decay, double term) noexcept nogil
     cdef void work_out(self, Sample s) noexcept nogil
     cdef double share_of(self, Sample s, Py_ssize_t i, int unseen) noexcept nogil

@@ -20,6 +20,12 @@ from ewad.kernels.sample import Sample
 
 # Changes are bounded, in scales times the root of the horizon: a spike must not outweigh the whole record.
 CHANGE_LIMIT = 3.0
+# A jump to where a stream has been before, so many samples ago or more, is no accident: a tank is filled up
+# again, and forecasts that followed its fall lose by it. It counts as far as this.
+WIDE = 30.0
+SETTLED = 100
+# Values that hardly ever move have no level that they keep to, nor a season of a year.
+EVEN = 0.05
 # Trust grows from 0 to 1 over the last standard error before this many.
 CHANCE = 2.7
 # Whether there is anything in the forecasts is asked of about the last 5,000 samples, how much of it of the
@@ -57,6 +63,7 @@ LATELY = 5
 RIGHTLY = 6
 LOSSES = 7
 N_SUMS = 8
+N_RANGES = 3
 
 
 class CalibrationKernel:
@@ -67,10 +74,11 @@ class CalibrationKernel:
     was nearer, of -1 where the forecast was.
     share: (n_horizons,) how much of its change a forecast is followed by.
     began: the time of the first sample, Unix seconds.
+    low, high: (3,) the range of the stream: the one that counts, the one that will, and up to now.
     """
 
     def __init__(self, horizons: tuple[int, ...]) -> None:
-        self.n = len(horizons)
+        self.n, self.farthest = len(horizons), max(horizons[-1], SETTLED)
         # Each horizon is compared with the farthest one of half of it at most; 0: there is none.
         near = [max((other for other in horizons if 2 * other <= each), default=0) for each in horizons]
         at = [horizons.index(each) if each else i for i, each in enumerate(near)]
@@ -80,28 +88,29 @@ class CalibrationKernel:
         self.places = np.array(at, dtype=np.int64)
         self.at = memory.integers(self.places)
 
-    def bind(self, record: Floats, share: Floats, began: Floats) -> None:
+    def bind(self, record: Floats, share: Floats, began: Floats, low: Floats, high: Floats) -> None:
         """Work on these arrays from now on."""
         self.record, self.share = memory.doubles(record), memory.doubles(share)
         self.began = memory.doubles(began)
+        self.low, self.high = memory.doubles(low), memory.doubles(high)
 
     def observe(self, s: Sample, promised: Floats, came: Floats, smallest: float) -> None:
         """Call `take` for all horizons, and `work_out`, from Python.  promised, came: (n_horizons,)."""
         changes, moves = memory.doubles(promised), memory.doubles(came)
         for i in range(self.n):
-            self.take(s, i, changes[i], moves[i], smallest)
+            self.take(s, i, changes[i], moves[i], self.seen(s, s.value), smallest)
         self.work_out(s)
 
-    def take(self, s: Sample, i: int, promised: float, came: float, smallest: float) -> None:
+    def take(self, s: Sample, i: int, promised: float, came: float, inside: int, smallest: float) -> None:
         """Note, for the i-th horizon, the change that was forecast for a sample, and the one that came.
 
-        Both in scales times the root of the horizon; NaN: unknown.  smallest: the least difference that is
-        one.
+        In scales times the root of the horizon; NaN: unknown.  inside: whether the stream had been before
+        where it came from and where it is.  smallest: the least difference that is one.
         """
         known = 1.0 if promised + came == promised + came else 0.0
         if known > 0.0:
-            promised = self.bounded(promised, smallest)
-            came = self.bounded(came, smallest)
+            promised = self.bounded(promised, smallest, CHANGE_LIMIT)
+            came = self.bounded(came, smallest, WIDE if inside else CHANGE_LIMIT)
         else:
             promised = 0.0
             came = 0.0
@@ -122,11 +131,11 @@ class CalibrationKernel:
             lost = 1.0 if promised * nearer > 0.0 else -1.0
         self.add(o + LOSSES * n, min(LOST_BETA, young), lost)
 
-    def bounded(self, change: float, smallest: float) -> float:
+    def bounded(self, change: float, smallest: float, limit: float) -> float:
         """Return a change without rounding or excess."""
         if abs(change) < smallest:
             return 0.0
-        return min(max(change, -CHANGE_LIMIT), CHANGE_LIMIT)
+        return min(max(change, -limit), limit)
 
     def add(self, place: int, decay: float, term: float) -> None:
         """Add a term to a discounted sum."""
@@ -134,14 +143,33 @@ class CalibrationKernel:
 
     def work_out(self, s: Sample) -> None:
         """Work the shares out, at each fourth sample of a stream, when all horizons have been noted."""
+        self.widen(s)
         if s.number % STANDS:
             return
         if self.began[s.row] != self.began[s.row]:
             self.began[s.row] = s.time
         elapsed = s.time - self.began[s.row]
         unseen = 1 if elapsed > SEASONAL_INTERVAL * float(s.number) and elapsed < TWO_YEARS else 0
+        if s.evenness < EVEN:
+            unseen = 0
         for i in range(self.n):
             self.share[s.row * self.n + i] = self.share_of(s, i, unseen)
+
+    def widen(self, s: Sample) -> None:
+        """Let the range know of a sample. It counts from one farthest horizon later on, or two."""
+        o = s.row * N_RANGES
+        if s.number % self.farthest == 0:
+            self.low[o] = self.low[o + 1]
+            self.high[o] = self.high[o + 1]
+            self.low[o + 1] = self.low[o + 2]
+            self.high[o + 1] = self.high[o + 2]
+        self.low[o + 2] = min(self.low[o + 2], s.steady)
+        self.high[o + 2] = max(self.high[o + 2], s.steady)
+
+    def seen(self, s: Sample, last: float) -> int:
+        """Return whether the stream had been where it is, and at `last`, a farthest horizon before."""
+        o = s.row * N_RANGES
+        return 1 if self.low[o] <= min(s.value, last) and max(s.value, last) <= self.high[o] else 0
 
     def share_of(self, s: Sample, i: int, unseen: int) -> float:
         """Return the share of the i-th horizon: trust, as evidence allows, times the slope.

@@ -17,7 +17,7 @@ from ewad.kernels.sample cimport Sample
 from ewad.kernels.scale cimport ScaleKernel
 from ewad.kernels.seasons cimport SeasonsKernel
 
-cdef double NAN, SKILL_BETA, ROUNDING, NOTHING
+cdef double NAN, SKILL_BETA, ROUNDING, NOTHING, JUMP
 cdef Py_ssize_t FORECAST, LAST, MIXED, SAID
 
 @cython.final
@@ -70,5 +70,6 @@ cdef class ForecasterKernel:
     cdef double smallest(self, Py_ssize_t i) noexcept nogil
     cdef double difference(self, double before, double smallest) noexcept nogil
     cdef double mix(self, Sample s, Py_ssize_t i) noexcept nogil
+    cdef double jump(self, Sample s, Py_ssize_t i, double last) noexcept nogil
     cdef double follow(self, Sample s, Py_ssize_t i) noexcept nogil
     cdef void tell(self, Sample s, Py_ssize_t i, double forecast) noexcept nogil

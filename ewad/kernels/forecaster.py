@@ -31,6 +31,7 @@ SKILL_BETA = 0.995
 # is below this in the unit that it is measured in: sums in another order differ by as much.
 ROUNDING = 2.0**-46
 NOTHING = 1e-9
+JUMP = 10.0  # scales; less is no outlier, but what sums of changes are off by
 # The columns of what is pending: the forecast, the last value when it was made, the mixture of the experts
 # before it was held back, and what each of them said.
 FORECAST = 0
@@ -259,9 +260,12 @@ class ForecasterKernel:
         pending = self.place(i) * self.width
         outlier = 1 if s.value != s.steady else 0
         counts = 1 if s.position >= self.horizons[i] and not outlier else 0  # nor what was made before a gap
+        last = self.forecasts[pending + LAST]
+        inside = self.calibration.seen(s, last) if self.calibrates else 0
+        jump = self.jump(s, i, last) if counts and self.has_stack and not inside else 0.0
         for e in range(self.n_experts):
             said = self.forecasts[pending + SAID + e]
-            self.errors[e] = self.difference(said, smallest) / unit if counts else NAN
+            self.errors[e] = self.difference(said + jump, smallest) / unit if counts else NAN
         self.hedge.take(s.row, i, float(self.horizons[i]), float(s.number), self.errors)
         mixed = 0.0
         for e in range(self.n_experts):
@@ -270,15 +274,22 @@ class ForecasterKernel:
             silent = s.silent[e * self.n_horizons + i]
             self.forecasts[pending + SAID + e] = NAN if outlier or silent else made
         if self.calibrates:
-            last = self.forecasts[pending + LAST]
             promised = NAN
             came = NAN
             if counts:
                 promised = (self.forecasts[pending + MIXED] - last) / unit
-                came = (self.stack.moved(s, i) if self.has_stack else s.value - last) / unit
-            self.calibration.take(s, i, promised, came, smallest / unit)
+                came = (s.value - last - jump) / unit
+            self.calibration.take(s, i, promised, came, inside, smallest / unit)
         self.forecasts[pending + MIXED] = NAN if outlier else mixed
         return mixed
+
+    def jump(self, s: Sample, i: int, last: float) -> float:
+        """Return what outliers have in the change over the i-th horizon, 0 if it is little.
+
+        From or to where the stream had never been nobody could know of them.
+        """
+        jump = s.value - last - self.stack.moved(s, i)
+        return jump if abs(jump) > JUMP * s.scale else 0.0
 
     def follow(self, s: Sample, i: int) -> float:
         """Return the forecast of the i-th horizon: what was made, as far as it is to be followed.

@@ -34,6 +34,10 @@ COMMON_LIMIT = 3.0
 SILENT = 4.0  # times its loss
 # A smaller mean loss is none: whoever has lost anything is far behind. Nothing overflows when divided by it.
 NO_LOSS = 1e-300
+# A record of hundreds of samples is slow to tell that an expert is right no more, as after a change of unit.
+# So a second one counts as well, of about the last 30 samples and two horizons; by as much less as the
+# horizon is far, since errors that overlap are few.
+LATELY = 30.0
 INF = float("inf")
 
 
@@ -41,23 +45,25 @@ class HedgeKernel:
     """The track record of every expert for each stream and horizon.
 
     Rows: record: (n_horizons, n_experts) discounted sums of losses.  weight: (n_horizons,) what a discounted
-    sum of ones would be.
+    sum of ones would be.  lately, lately_weight: the same of a quick record.
     """
 
     def __init__(self, horizons: tuple[int, ...], n_experts: int) -> None:
         self.n_horizons, self.n_experts = len(horizons), n_experts
-        self.array = np.zeros(n_experts)
+        self.array, self.steps = np.zeros(n_experts), np.array(horizons, dtype=np.float64)
+        self.horizons = memory.doubles(self.steps)
         self.shares = memory.doubles(self.array)
 
-    def bind(self, record: Floats, weight: Floats) -> None:
+    def bind(self, record: Floats, weight: Floats, lately: Floats, lately_weight: Floats) -> None:
         """Work on these arrays from now on."""
         self.record, self.weight = memory.doubles(record), memory.doubles(weight)
+        self.lately, self.lately_weight = memory.doubles(lately), memory.doubles(lately_weight)
 
     def write_shares(self, n_rows: int, out: Floats) -> None:
         """Write what the experts weigh in the first rows to out, (n_rows, n_horizons, n_experts)."""
         found = memory.doubles(out)
         for o in range(n_rows * self.n_horizons):
-            self.weigh(o * self.n_experts, self.weight[o])
+            self.weigh(o)
             for e in range(self.n_experts):
                 found[o * self.n_experts + e] = self.shares[e]
 
@@ -90,23 +96,34 @@ class HedgeKernel:
             least = min(least, errors[e])
         common = max(least - COMMON_LIMIT, 0.0)
         decay = min(RECORD_BETA, 1.0 - YOUNG / (number + YOUNG + 1.0))
-        o = (row * self.n_horizons + i) * n
+        quick = min(decay, 1.0 - 1.0 / (LATELY + 2.0 * horizon))
+        at = row * self.n_horizons + i
+        o = at * n
         for e in range(n):
             self.record[o + e] = decay * self.record[o + e] + (errors[e] - common)
-        weight = known + decay * self.weight[row * self.n_horizons + i]
-        self.weight[row * self.n_horizons + i] = weight
-        self.weigh(o, weight)
+            self.lately[o + e] = quick * self.lately[o + e] + (errors[e] - common)
+        self.weight[at] = known + decay * self.weight[at]
+        self.lately_weight[at] = known + quick * self.lately_weight[at]
+        self.weigh(at)
 
-    def weigh(self, o: int, weight: float) -> None:
-        """Fill in shares, which sum to 1, from the record that begins at o."""
-        n, shares = self.n_experts, self.shares
+    def weigh(self, at: int) -> None:
+        """Fill in shares, which sum to 1, from both records.  at: of the stream and its horizon."""
+        n, shares, o = self.n_experts, self.shares, at * self.n_experts
         best = INF
+        lately = INF
         for e in range(n):
             best = min(best, self.record[o + e])
-        pace = -LEARNING_RATE / max(best / max(weight, 1.0), NO_LOSS)
+            lately = min(lately, self.lately[o + e])
+        pace = -LEARNING_RATE / max(best / max(self.weight[at], 1.0), NO_LOSS)
+        quick = -LEARNING_RATE / max(lately / max(self.lately_weight[at], 1.0), NO_LOSS)
+        quick /= self.horizons[at % self.n_horizons]
+        top = -INF
+        for e in range(n):
+            shares[e] = pace * (self.record[o + e] - best) + quick * (self.lately[o + e] - lately)
+            top = max(top, shares[e])
         total = 0.0
         for e in range(n):
-            behind = pace * (self.record[o + e] - best)
+            behind = shares[e] - top
             shares[e] = 0.0
             if behind > FAR:
                 share = math.exp(behind)

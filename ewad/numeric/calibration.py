@@ -19,12 +19,16 @@ class Calibration(RowState):
     record: Floats
     share: Floats
     began: Floats
+    low: Floats
+    high: Floats
 
     def __init__(self, horizons: Sequence[int], n_streams: int = 0) -> None:
         super().__init__(n_streams)
         self.add_rows("record", 8, len(horizons))
         self.add_rows("share", len(horizons))
         self.add_rows("began", fill=np.nan)
+        self.add_rows("low", 3, fill=np.inf)
+        self.add_rows("high", 3, fill=-np.inf)
         self.step = CalibrationKernel(tuple(horizons))
         self.work_with(self.step)
 

@@ -105,13 +105,14 @@ class NetworkExpert:
         return kernel
 
 
-# A network of the nearest horizon alone: trained together with far ones it pays them attention.
+# A network of the nearest horizon alone, of half the units: trained together with far ones it pays them
+# attention.
 NEAR = "near_network"
 # name -> what makes the shape from (n_x, n_y, units of the hidden layers)
 GRADIENT_EXPERTS: dict[str, Callable[[int, int, tuple[int, ...]], Shape]] = {
     "linear": lambda n_x, n_y, hidden: Linear(n_x, n_y),
     "network": NetworkExpert,
-    NEAR: lambda n_x, n_y, hidden: NetworkExpert(n_x, 1, hidden),
+    NEAR: lambda n_x, n_y, hidden: NetworkExpert(n_x, 1, tuple((units + 1) // 2 for units in hidden)),
 }
 SEASONAL = "seasonal"
 # What sees other streams too: of a model with inputs.

@@ -16,11 +16,15 @@ class Hedge(RowState):
 
     record: Floats
     weight: Floats
+    lately: Floats
+    lately_weight: Floats
 
     def __init__(self, horizons: Sequence[int], n_experts: int, n_streams: int = 0) -> None:
         super().__init__(n_streams)
         self.add_rows("record", len(horizons), n_experts)
         self.add_rows("weight", len(horizons))
+        self.add_rows("lately", len(horizons), n_experts)
+        self.add_rows("lately_weight", len(horizons))
         self.step = HedgeKernel(tuple(horizons), n_experts)
         self.work_with(self.step)
 

@@ -16,13 +16,13 @@ from ewad.numeric.rows import Part, RowState
 # week and a year.
 PERIODS = (DAY, WEEK * DAY, YEAR)
 N_FOUND = 2
-# Bins of a ring: a week of ten minutes' values, and of half an hour's errors. Two more, so that what lies a
+# Bins of a ring: a week of ten minutes' values, and of an hour's errors. Two more, so that what lies a
 # whole period back is still there.
 N_VALUES = 1008 + 2
-N_ERRORS = 336 + 2
+N_ERRORS = 168 + 2
 N_KEPT = 2  # the value, and what is usual at its slot
 # Errors are remembered of so many horizons.
-MOST_ANCHORS = 8
+MOST_ANCHORS = 4
 
 
 def anchors_of(horizons: Sequence[int]) -> tuple[int, ...]:

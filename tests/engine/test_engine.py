@@ -308,8 +308,8 @@ class TestDump:
         assert harmless < len(dump) // 97
 
     def test_of_a_newer_version_raises_state_error_that_names_both(self):
-        dump = with_header(used_engine().dump(), version=8)
-        with pytest.raises(StateError, match="up to version 7, got ewad-engine version 8"):
+        dump = with_header(used_engine().dump(), version=9)
+        with pytest.raises(StateError, match="up to version 8, got ewad-engine version 9"):
             fresh_engine().load(dump)
 
     @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ def test_the_columns_of_the_context_by_hand():
 
 def test_the_seasonal_expert_sees_the_newest_lags_the_context_and_the_crossed_ones():
     settings = ModelSettings(lags=60, features="full")
-    seasonal, others = columns(settings, True), columns(settings, False)
+    seasonal, others = columns(settings, "seasonal"), columns(settings, "linear")
     assert (others.start, others.stop) == (0, n_features(60, "full")) == (0, 71)
     assert (seasonal.start, seasonal.stop) == (2 + 58, 60 + 14 + 8)
     assert n_features(60, "lags") == 60

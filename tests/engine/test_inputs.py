@@ -176,11 +176,14 @@ def test_two_streams_may_be_inputs_of_each_other():
 
 
 def test_an_input_that_never_comes_leaves_the_forecast_to_the_others():
-    room = room_behind(weather(5, 3000), 6)
-    without, waiting = (
-        errors_of_the_last(engine_of({"room": ()}, inputs), room) for inputs in ((), ("weather",))
-    )
-    assert (waiting < 1.01 * without).all()
+    ratios = []
+    for seed in range(5, 11):  # of one series a few per cent are chance
+        room = room_behind(weather(seed, 3000), 6)
+        without, waiting = (
+            errors_of_the_last(engine_of({"room": ()}, inputs), room) for inputs in ((), ("weather",))
+        )
+        ratios.append(waiting / without)
+    assert (np.exp(np.log(ratios).mean(axis=0)) < 1.01).all()
 
 
 def test_a_name_needs_all_the_labels_of_its_template():

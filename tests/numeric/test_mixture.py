@@ -115,21 +115,31 @@ def test_streams_and_horizons_have_records_of_their_own():
     assert share[1, 0, 0] == share[1, 1, 1] > 0.9
 
 
+def behind_of(record, weight):
+    """How far the experts are behind the best, in its mean losses."""
+    best = min(record)
+    mean = max(best / max(weight, 1.0), 1e-300)
+    return [(each - best) / mean for each in record]
+
+
 def naive(errors, horizon):
     """One stream: the discounted sums as the docstrings say, sample by sample."""
-    record, weight, found = [0.0] * len(errors[0]), 0.0, []
+    n, found = len(errors[0]), []
+    record, weight, lately, lately_weight = [0.0] * n, 0.0, [0.0] * n, 0.0
     for number, row in enumerate(errors):
         decay = min(0.9985, 1.0 - 3.0 / (number + 4.0))
+        quick = min(decay, 1.0 - 1.0 / (30.0 + 2.0 * horizon))
         limit = max(100.0 / horizon, 9.0)
         said = [min(e * e, limit) for e in row if not math.isnan(e)]
         known = bool(said)
         losses = [4.0 * max(said, default=0.0) if math.isnan(e) else min(e * e, limit) for e in row]
         common = max(min(losses) - 3.0, 0.0)  # what all of them suffer says nothing of any
         record = [decay * r + loss - common for r, loss in zip(record, losses, strict=True)]
-        weight = decay * weight + known
-        mean = min(record) / max(weight, 1.0)
-        behind = [0.0 if r == min(record) else (r - min(record)) / mean if mean else math.inf for r in record]
-        parts = [part if (part := math.exp(-0.15 * b)) >= 1e-3 else 0.0 for b in behind]
+        lately = [quick * r + loss - common for r, loss in zip(lately, losses, strict=True)]
+        weight, lately_weight = decay * weight + known, quick * lately_weight + known
+        pairs = zip(behind_of(record, weight), behind_of(lately, lately_weight), strict=True)
+        behind = [slow + soon / horizon for slow, soon in pairs]
+        parts = [part if (part := math.exp(-0.15 * (b - min(behind)))) >= 1e-3 else 0.0 for b in behind]
         found.append([part / sum(parts) for part in parts])
     return found
 

@@ -5,12 +5,12 @@ from ewad.kernels.experts.base cimport Expert
 from ewad.kernels.sample cimport Sample
 from ewad.kernels.slots cimport SlotsKernel
 
-cdef double NAN, AT_BOUND, LIMIT, BIAS
+cdef double NAN, AT_BOUND, LIMIT, BIAS, ALIKE
 cdef Py_ssize_t FORECAST, LAST, MIXED, SAID, N_OF_PERIOD, N_FURTHER
 
 @cython.final
 cdef class StackKernel(Expert):
-    cdef readonly Py_ssize_t n
+    cdef readonly Py_ssize_t n, n_models
     cdef SlotsKernel slots
     cdef Py_ssize_t n_horizons, n_heard, n_covariance, n_anchors, width, places, made
     cdef double variance, trace
@@ -18,6 +18,8 @@ cdef class StackKernel(Expert):
     cdef int64_t* horizons
     cdef int64_t* first_place
     cdef int64_t* anchors
+    cdef int64_t* heard
+    cdef int64_t* group
     cdef int64_t* paces
     cdef double* keeps
     cdef double* roots

@@ -25,21 +25,34 @@ BIAS = 0.3  # what stands for 1: an intercept is held back more than the experts
 FORGETTING = 0.9995
 FAR = 8
 EACH = 2
+# Far horizons of which none is more than so many times the first share a model: what they weigh is alike.
+ALIKE = 1.25
 # The columns of what is pending, as in ewad.kernels.forecaster.
 FORECAST = 0
 LAST = 1
 MIXED = 2
 SAID = 3
-# Features of each period: value and usual value at the target's slot, the same at the slot of the forecast,
-# and the forecast's error at the target's. After those: the newest error, and the intercept.
+# Features of each period: how value and usual value changed from the slot of the forecast to the target's,
+# what they were at the first of these, and the forecast's error at the other. After those: the newest error,
+# and the intercept.
 N_OF_PERIOD = 5
 N_FURTHER = 2
 
 
-class StackKernel(Expert):
-    """A linear model for each horizon.
+def groups(horizons: tuple[int, ...]) -> list[int]:
+    """Return the model of each horizon: far ones that are nearly alike share one."""
+    group, first = [0], horizons[0]
+    for each in horizons[1:]:
+        alike = first > FAR and each <= ALIKE * first
+        first = first if alike else each
+        group.append(group[-1] + (0 if alike else 1))
+    return group
 
-    Rows: theta: (n_horizons, n).  covariance: (n_horizons, n (n + 1) / 2) the lower triangle, row by row.
+
+class StackKernel(Expert):
+    """A linear model for each horizon; far ones that are nearly alike share one.
+
+    Rows: theta: (n_models, n).  covariance: (n_models, n (n + 1) / 2) the lower triangle, row by row.
     diverged: how often one was found without finite parameters and started anew.
     """
 
@@ -47,16 +60,18 @@ class StackKernel(Expert):
         self,
         horizons: tuple[int, ...],
         anchors: tuple[int, ...],
+        heard: tuple[int, ...],
         initial: Floats,
         mixed: bool,
         variance: float,
         slots: SlotsKernel,
     ) -> None:
-        """initial: (n_heard,) what the experts before this one weigh at first.  mixed: whether the forecasts
-        of several are.  variance: of the parameters of a model that has seen nothing.
+        """heard: the places of the experts that are heard.  initial: (n_heard,) what those weigh at
+        first.  mixed: whether the forecasts of several are.  variance: of the parameters of a model that has
+        seen nothing.
         """
         Expert.__init__(self)
-        self.slots, self.n_horizons, self.n_heard = slots, len(horizons), len(initial)
+        self.slots, self.n_horizons, self.n_heard = slots, len(horizons), len(heard)
         self.n = self.n_heard + N_OF_PERIOD * slots.n + N_FURTHER
         self.n_covariance = self.n * (self.n + 1) // 2
         self.variance, self.trace = variance, float(self.n) * variance * AT_BOUND
@@ -64,14 +79,26 @@ class StackKernel(Expert):
         self.made = MIXED if mixed else FORECAST
         self.width = 0
         steps = np.array(horizons, dtype=np.int64)
-        paces = np.where(steps > FAR, EACH, 1)
+        group = groups(horizons)
+        size = np.array([group.count(each) for each in group], dtype=np.int64)
+        paces = np.maximum(size, np.where(steps > FAR, EACH, 1))
+        self.n_models = group[-1] + 1
         at = np.array([horizons.index(each) for each in anchors], dtype=np.int64)
-        self.numbers = steps, np.cumsum(steps) - steps, at, paces
+        self.numbers = (
+            steps,
+            np.cumsum(steps) - steps,
+            at,
+            paces,
+            np.array(heard, dtype=np.int64),
+            np.array(group),
+        )
+        self.group = memory.integers(self.numbers[5])
+        self.heard = memory.integers(self.numbers[4])
         self.horizons, self.first_place = memory.integers(steps), memory.integers(self.numbers[1])
         self.anchors, self.paces = memory.integers(at), memory.integers(paces)
         start = np.concatenate([initial, np.zeros(self.n - self.n_heard)])
         n, roots = self.n, np.sqrt(np.array(horizons, dtype=np.float64))
-        self.arrays = roots, FORGETTING**paces, np.zeros(n), np.zeros(n), start, np.zeros(len(at))
+        self.arrays = roots, FORGETTING ** (paces / size), np.zeros(n), np.zeros(n), start, np.zeros(len(at))
         self.roots, self.keeps = memory.doubles(roots), memory.doubles(self.arrays[1])
         self.x, self.px = memory.doubles(self.arrays[2]), memory.doubles(self.arrays[3])
         self.initial, self.missed = memory.doubles(start), memory.doubles(self.arrays[5])
@@ -122,7 +149,7 @@ class StackKernel(Expert):
         """Fill in what the experts had said; return whether any had."""
         said = 1 if self.n_heard == 0 else 0
         for e in range(self.n_heard):
-            change = self.pending[pending + SAID + e] - last
+            change = self.pending[pending + SAID + self.heard[e]] - last
             if change == change:
                 said = 1
             self.x[e] = self.feature(change, unit)
@@ -138,9 +165,10 @@ class StackKernel(Expert):
             if self.slots.period[row * self.slots.n + k] > 0.0:
                 slot = self.slots.back(row, k, ahead, target)
                 self.slots.look_up(row, k, slot)
-                self.x[at] = self.feature(self.slots.value - level, unit)
-                self.x[at + 1] = self.feature(self.slots.usual - level, unit)
+                value, usual = self.slots.value, self.slots.usual
                 self.slots.look_up(row, k, slot - ahead)
+                self.x[at] = self.feature(value - self.slots.value, unit)
+                self.x[at + 1] = self.feature(usual - self.slots.usual, unit)
                 self.x[at + 2] = self.feature(self.slots.value - level, unit)
                 self.x[at + 3] = self.feature(self.slots.usual - level, unit)
                 self.x[at + 4] = self.feature(self.slots.error_at(row, k, i, slot), unit)
@@ -164,7 +192,7 @@ class StackKernel(Expert):
 
         Nothing is forgotten while the trace of the covariance is above that of a model that has seen nothing.
         """
-        o, n, x, px = model * self.n_horizons + i, self.n, self.x, self.px
+        o, n, x, px = model * self.n_models + self.group[i], self.n, self.x, self.px
         p, theta, total = o * self.n_covariance, o * self.n, 0.0
         diagonal = p
         for k in range(n):
@@ -196,12 +224,12 @@ class StackKernel(Expert):
         for i in range(self.n_horizons):
             unit = s.scale * self.roots[i]
             for e in range(self.n_heard):
-                said = e * self.n_horizons + i
+                said = self.heard[e] * self.n_horizons + i
                 change = s.expected - s.value + s.scale * out[said]
                 self.x[e] = 0.0 if s.silent[said] else self.feature(change, unit)
             target = self.slots.clock + float(self.horizons[i]) * self.slots.step
             self.remember(s, i, unit, self.slots.now, target)
-            theta = (s.model * self.n_horizons + i) * self.n
+            theta = (s.model * self.n_models + self.group[i]) * self.n
             made = algebra.dot(self.x, 0, self.theta, theta, self.n)
             made = min(max(made, -LIMIT), LIMIT) * unit
             out[at + i] = (made + s.value - s.expected) / s.scale
