@@ -35,7 +35,7 @@ def explain(intake: Intake, topic: str, payload: bytes, now: float) -> Explanati
         explanation.lines += _forecast(intake, topic, payload, now)
         explanation.rejected = explanation.lines[-1].startswith("rejected: ")
         return explanation
-    targets = intake.match(topic)
+    targets = intake.matching.targets(topic)
     if not targets:
         explanation.rejected = True
         explanation.lines += _mismatch(intake, topic)

@@ -23,10 +23,11 @@ from ewad.ingest.faults import Faults
 from ewad.ingest.formats.point import EndedError
 from ewad.ingest.formats.reasons import ABSENT
 from ewad.ingest.formats.records import PayloadRecord
+from ewad.ingest.matching import Matching
 from ewad.ingest.mqtt.consumer import Message
 from ewad.ingest.plain import FOREIGN, BulkWay, Plain, PlainTopics
 from ewad.ingest.routes import LaidOut, Route
-from ewad.ingest.topics import Labels, TopicTree
+from ewad.ingest.topics import Labels
 
 # Topics without a stream that are remembered: enough for a junk topic's repetitions to be cheap, few
 # enough (10 MB at the worst) that a million of them do not fill the memory.
@@ -68,10 +69,7 @@ class Intake:
         self._engine = engine
         self.blocks = [StreamBlock(group, block, max_payload_bytes) for group, block in enumerate(blocks)]
         self.external = ExternalTopics(blocks, max_payload_bytes)
-        self._templates: TopicTree[tuple[int, int]] = TopicTree()  # the place of a block, of its template
-        for block in self.blocks:
-            for place, template in enumerate(block.templates):
-                self._templates.add(template.levels, (block.group, place))
+        self.matching = Matching(self.blocks)
         self.arrival = 0.0
         self._read: set[int] = set()  # groups that got samples from the messages at hand
         self._unsorted: set[int] = set()  # groups that got samples since `_queue` was made
@@ -258,16 +256,6 @@ class Intake:
         for known in (self._routes, self._laid_out, self._targets):
             known.pop(topic, None)
 
-    def match(self, topic: str) -> list[Target]:
-        """Return the blocks that take a topic, each by its first template that does."""
-        first = dict(sorted(self._templates.taking(topic), reverse=True))
-        found = []
-        for group, place in sorted(first.items()):
-            block = self.blocks[group]
-            if block.takes(topic):
-                found.append(Target(block, block.templates[place].labels(topic)))
-        return found
-
     def _consume_slowly(self, message: Message, arrival: float) -> None:
         topic = message.topic
         way = self._laid_out.get(topic)
@@ -315,7 +303,7 @@ class Intake:
     def _remember(self, topic: str) -> list[Target]:
         if len(self._cold) >= MAX_COLD_TOPICS:
             self._cold.clear()
-        self._cold[topic] = self.match(topic)
+        self._cold[topic] = self.matching.targets(topic)
         return self._cold[topic]
 
     def _establish(self, topic: str, targets: list[Target]) -> None:
