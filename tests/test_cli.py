@@ -350,6 +350,7 @@ def test_horizons_without_a_model_are_a_mistake() -> None:
     assert said == "ewad: --horizons: needs --model\n"
 
 
+@pytest.mark.slow
 def test_a_model_too_large_for_the_memory_ends_in_a_line() -> None:
     Path("wide.csv").write_text(WIDE)
     path = config(STREAM.replace("site/{room}/t", "#") + 'model = "m"\n[model.m]\nlags = 10000\n')

@@ -37,12 +37,14 @@ def examples(tmp_path: Path):
     return run
 
 
+@pytest.mark.slow
 def test_examples_are_the_same_unless_a_seed_is_given(examples) -> None:
     first, said = examples()
     assert examples()[0] == first
     assert "EWAD_SEED" not in said
 
 
+@pytest.mark.slow
 def test_a_fresh_seed_is_told_and_replays_its_examples(examples) -> None:
     fresh, said = examples(EWAD_SEED="fresh")
     (seed,) = re.findall(r"EWAD_SEED=(\d+)", said)

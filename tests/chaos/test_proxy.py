@@ -67,6 +67,7 @@ def test_boundaries_are_where_packets_begin_however_the_stream_is_cut() -> None:
 
 @pytest.mark.system
 @pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "tls"])
+@pytest.mark.slow
 async def test_nothing_is_lost_or_doubled_by_faults_of_the_network(tmp_path: Path, encrypted: bool) -> None:
     """Against a daemon with an untroubled connection that hears the same messages."""
     random = Random(f"chaos {encrypted}")

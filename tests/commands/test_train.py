@@ -136,6 +136,7 @@ def test_the_seed_is_that_of_the_shuffling(wave):
     assert costs[0] == costs[1] != costs[2]
 
 
+@pytest.mark.slow
 def test_figures_are_drawn_into_a_folder(tmp_path):
     result = ewad("figures", tmp_path / "figures")
     assert result.returncode == 0, result.stderr

@@ -54,6 +54,7 @@ def dpkg(root, *arguments):
     return done.stdout
 
 
+@pytest.mark.slow
 def test_two_builds_are_equal_to_the_byte(package, built, builder, tmp_path):
     again = builder.build(built[0], tmp_path, dependencies=False)
     assert again.name == package.name

@@ -292,6 +292,7 @@ class TestDump:
             with pytest.raises(StateError):
                 fresh_engine().load(dump[:length])
 
+    @pytest.mark.slow
     def test_a_flipped_byte_raises_state_error_or_is_none_of_the_state(self):
         dump = used_engine().dump()
         harmless = 0

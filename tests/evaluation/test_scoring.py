@@ -85,6 +85,7 @@ def test_geometric_mean_and_its_interval():
     assert np.isnan(bootstrap(ratios[:1])).all()
 
 
+@pytest.mark.slow
 def test_the_interval_holds_the_mean_as_often_as_it_says():
     # log-normal ratios around 1: of 200 samples of 20 series about 190 hold it
     rng = np.random.default_rng(3)

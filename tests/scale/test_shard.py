@@ -40,6 +40,7 @@ def test_a_shard_goes_on_from_its_dump_as_if_it_had_never_stopped(seed, at):
 
 @settings(max_examples=12, deadline=None)
 @given(seed=seeds, step=st.integers(1, 9))
+@pytest.mark.slow
 def test_changed_rows_let_a_copy_catch_up(seed, step):
     shard, copy = Shard(SETTINGS), Shard(SETTINGS)
     records = random_records(seed)

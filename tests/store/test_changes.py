@@ -96,6 +96,7 @@ events = st.lists(st.sampled_from(EVENTS), max_size=60)
 
 @settings(max_examples=150, deadline=None)
 @given(seed=st.integers(0, 1 << 30), events=events)
+@pytest.mark.slow
 def test_a_snapshot_is_of_its_moment_whatever_is_observed_while_it_is_copied(seed, events):
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(blocks, "BLOCK_BYTES", 2000)  # a few rows a block

@@ -146,7 +146,7 @@ async def test_a_file_of_a_newer_version_is_refused_and_left_alone(tmp_path):
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize("whole", [True, pytest.param(False, marks=pytest.mark.slow)])
 async def test_any_flipped_bit_gives_the_same_state_or_is_told(tmp_path, whole):
     path = tmp_path / "ewad.db"
     await written(path, whole=whole)

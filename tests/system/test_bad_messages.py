@@ -122,7 +122,7 @@ MANY_TOPICS = int(os.environ.get("EWAD_TEST_TOPICS", "100000"))  # the promise i
 GROWTH_MIB = 40.0  # for 1,000 streams, 10,000 remembered topics, a read buffer, one scrape
 
 
-@pytest.mark.parametrize("payload", [b"1.5", b"junk"])
+@pytest.mark.parametrize("payload", [pytest.param(b"1.5", marks=pytest.mark.slow), b"junk"])
 def test_countless_topics_neither_fill_the_memory_nor_the_log(
     tmp_path: Path, broker: Mosquitto, payload: bytes
 ) -> None:
