@@ -31,6 +31,7 @@ def test_the_temperatures_are_a_year_of_the_sample():
     assert x[0] == 12.8  # 2012-01-01
 
 
+@pytest.mark.slow
 def test_all_are_drawn_at_readme_size_and_named_as_they_come(tmp_path):
     image = components.module("PIL.Image")
     paths = list(draw_all(tmp_path / "new" / "folder"))

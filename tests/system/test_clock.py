@@ -120,6 +120,7 @@ def test_a_clock_that_was_ahead_before_a_restart_loses_nothing(tmp_path: Path, a
         assert "Traceback" not in daemon.stderr
 
 
+@pytest.mark.slow
 def test_silence_is_noticed_whatever_the_clock_says(tmp_path: Path) -> None:
     clock = FakeClock(tmp_path)
     with (

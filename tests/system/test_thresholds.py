@@ -4,6 +4,7 @@ import subprocess
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from ewad.engine import Batch, Engine, GroupSettings
 from ewad.engine.settings import auto
@@ -54,6 +55,7 @@ def stored(directory: Path, level):
     subprocess.run(command, check=True, capture_output=True)
 
 
+@pytest.mark.slow
 def test_a_tank_that_is_refilled_in_time_is_not_said_to_run_low(tmp_path):
     level = tank(np.random.default_rng(5))
     expected = told(level, Threshold("low", False, 10.0))[LEARNT:, 0]
