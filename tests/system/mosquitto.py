@@ -27,7 +27,9 @@ def require_mosquitto() -> str:
 
 
 # Below those that Linux hands out: no server that asks for any port, and no connection, gets one of these.
-PORTS = range(20_000, 32_000)
+# Workers of one run have ports of their own: between a look at a port and its use another could take it.
+WORKERS = 8
+PORTS = range(20_000, 32_000)[int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % WORKERS :: WORKERS]
 _places = itertools.count(os.getpid() * 12)  # runs side by side begin apart from each other
 
 
