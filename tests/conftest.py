@@ -1,10 +1,11 @@
 """Fixtures that several folders share."""
 
+import logging
 import os
 import secrets
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import core, settings
@@ -44,6 +45,17 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say by which seed the property tests drew their examples."""
     if SEED in os.environ:
         terminalreporter.write_line(f"property tests: {SEED}={os.environ[SEED]} replays their examples")
+
+
+@pytest.fixture(autouse=True)
+def _logging_stays() -> Iterator[None]:
+    """Leave the log as it was: commands that run in this process configure it for themselves."""
+    loggers = logging.getLogger(), logging.getLogger("ewad")
+    before = [(each, each.level, each.handlers[:]) for each in loggers]
+    yield
+    for each, level, handlers in before:
+        each.setLevel(level)
+        each.handlers[:] = handlers
 
 
 @pytest.fixture(scope="session")

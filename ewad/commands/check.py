@@ -7,6 +7,7 @@ import logging
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -54,10 +55,22 @@ def check(settings: Settings, connect: bool) -> str:
     found = ["configuration is valid", *(f"deprecated: {each}" for each in settings.deprecated)]
     found += _overwritten(settings)
     if connect:
-        logging.getLogger("ewad").setLevel(logging.ERROR)  # the outcome is told once, by this command
-        asyncio.run(_connect(settings))
+        with _quiet():
+            asyncio.run(_connect(settings))
         found.append(f"connected and subscribed at {connection.url}")
     return effective(settings) + "".join(f"\n# {line}" for line in found)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Log errors only: the outcome is told once, by this command."""
+    log = logging.getLogger("ewad")
+    before = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
 
 
 def _overwritten(settings: Settings) -> Iterator[str]:

@@ -137,6 +137,13 @@ class Daemon:
             lambda: f"{name} {labels} is {self.value(name, **labels)}, not {expected}\n{self.stderr}",
         )
 
+    def until_at_least(self, name: str, expected: float, **labels: str) -> None:
+        """Wait until the series has this value or a larger one."""
+        until(
+            lambda: (self.value(name, **labels) or 0.0) >= expected,
+            lambda: f"{name} {labels} is {self.value(name, **labels)}, not {expected}\n{self.stderr}",
+        )
+
     def until_total(self, name: str, expected: float) -> None:
         """Wait until all series of this name sum up to this."""
 

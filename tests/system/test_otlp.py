@@ -1,11 +1,13 @@
 """[otlp] of a real daemon: what a receiver gets, during and after an outage, over TLS, and at the end."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from tests.system import daemon as daemons
 from tests.system import mosquitto
+from tests.system.polling import until
 from tests.system.publisher import publish
 from tests.system.receiver import receiving
 
@@ -64,7 +66,7 @@ def test_samples_are_pushed_with_the_times_of_their_payloads_over_an_outage(tmp_
 
 
 def test_a_kill_during_an_outage_costs_no_sample(tmp_path, broker) -> None:
-    """Nor do two; and all that comes late has its own time."""
+    """Nor do two; and all has its own time. What was not acknowledged before a kill may come twice."""
     with receiving() as receiver:
         settings = SETTINGS.format(port=receiver.port) + "[state]\n"
         with daemons.running(tmp_path, f"mqtt://127.0.0.1:{broker.port}", settings) as daemon:
@@ -72,17 +74,22 @@ def test_a_kill_during_an_outage_costs_no_sample(tmp_path, broker) -> None:
             receiver.until_values("ewad_value", [1.0])
             receiver.stop()
             for n in range(2, 12):
+                before = daemon.value("ewad_sink_waiting_samples", sink="otlp")
                 send(broker, (1.7e9 + n, float(n)))
-                daemon.until_value("ewad_sink_waiting_samples", n - 1, sink="otlp")
+                daemon.until_at_least("ewad_sink_waiting_samples", before + 1, sink="otlp")
                 if n in (6, 9):
                     daemon.kill()
                     daemon.start()
                     daemon.until_ready()
             assert daemon.value("ewad_sink_lost_samples_total", sink="otlp") == 0
-            assert "otlp: samples of an earlier process wait samples=8" in daemon.stderr
+            kept = re.findall("otlp: samples of an earlier process wait samples=([0-9]+)", daemon.stderr)
+            assert int(kept[-1]) >= 8
             receiver.start()
-            receiver.until_values("ewad_value", [float(n) for n in range(1, 12)])
-        assert [time for time, _ in receiver.values("ewad_value")][1:] == [1.7e9 + n for n in range(2, 12)]
+            expected = {(1.7e9, 1.0), *((1.7e9 + n, float(n)) for n in range(2, 12))}
+            until(
+                lambda: set(receiver.values("ewad_value")) == expected,
+                lambda: f"{receiver.values('ewad_value')}, not {expected}\n{daemon.stderr}",
+            )
 
 
 def test_what_waits_is_pushed_when_the_daemon_ends(tmp_path, broker) -> None:
