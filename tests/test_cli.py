@@ -731,7 +731,7 @@ def test_ctrl_c_ends_a_replay_without_a_traceback() -> None:
         until(lambda: list(Path().glob("out.*.part.csv")))
         process.send_signal(2)
         try:
-            _, stderr = process.communicate(timeout=15)
+            _, stderr = process.communicate(timeout=60)
         except subprocess.TimeoutExpired:  # Python loses an interrupt that meets a destructor: press again
             process.send_signal(2)
             _, stderr = process.communicate(timeout=30)

@@ -13,7 +13,7 @@ from ewad.outputs.running import Runner
 from ewad.outputs.sinks import SINKS, Observed, Sink
 
 SETTINGS = config.parse({"stream": [{"name": "plant", "topic": "plant/#"}]}, "test", {})
-LIMIT_SECONDS = 30.0  # an upper bound that only failures reach
+LIMIT_SECONDS = 90.0  # an upper bound that only failures reach
 
 
 class Gate(Sink):

@@ -133,7 +133,7 @@ class Mosquitto:
     def _end(self, number: int) -> None:
         if self.process is not None:
             self.process.send_signal(number)
-            self.process.wait(timeout=10)
+            self.process.wait(timeout=60)
             self.process = None
 
     def told(self, topic: str) -> str:

@@ -7,7 +7,7 @@ from typing import TypeVar
 import pytest
 
 Found = TypeVar("Found")
-LIMIT_SECONDS = 30.0
+LIMIT_SECONDS = 90.0
 PAUSE_SECONDS = 0.03
 
 

@@ -60,7 +60,7 @@ async def source(port: int, consumer: Recorder, **keys: Any) -> AsyncIterator[Mq
         await stop(task)
 
 
-async def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 60) -> None:
     """Wait for a condition that has no event of its own."""
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110
@@ -68,7 +68,7 @@ async def until(condition: Callable[[], bool], seconds: float = 20) -> None:
 
 
 async def until_failed(made: MqttSource) -> str:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await made.watched.failed.wait()  # type: ignore[attr-defined]
     return made.watched.statuses[0]  # type: ignore[attr-defined]
 
@@ -307,7 +307,7 @@ def test_the_process_can_end_while_a_websocket_is_awaited() -> None:
         server = await asyncio.start_server(deaf, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         async with source(port, Recorder(), host="127.0.0.1", transport="ws"):
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 await arrived.wait()
             began = time.monotonic()
         server.close()
@@ -345,7 +345,7 @@ async def test_a_stop_while_the_broker_says_nothing_is_quick(path: str) -> None:
     arrived = asyncio.Event()
     server = await asyncio.start_server(silent, "127.0.0.1", 0)
     async with source(server.sockets[0].getsockname()[1], Recorder(), host="127.0.0.1", **PATHS[path]):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await arrived.wait()
     server.close()
 
@@ -379,7 +379,7 @@ async def test_a_message_whose_commit_failed_comes_again(broker: Mosquitto, qos:
     task = asyncio.create_task(made.run())
     await until(lambda: made.connected)
     await asyncio.to_thread(broker.publish, "t/a", "1", "2", "3", qos=2)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         with pytest.raises(StateError, match="disk full"):
             await task
     consumer = Recorder()

@@ -13,7 +13,7 @@ from ewad.ingest.mqtt.deliveries import Acknowledgements
 from ewad.ingest.mqtt.source import ConnectionSettings, Message, MqttSource, Subscription
 
 QOS1, QOS2 = mqtt5.QoS.AT_LEAST_ONCE, mqtt5.QoS.EXACTLY_ONCE
-LIMIT_SECONDS = 10.0  # an upper bound; nothing waits for it unless the test fails
+LIMIT_SECONDS = 60.0  # an upper bound; nothing waits for it unless the test fails
 
 
 class NoJitter(Random):

@@ -437,7 +437,7 @@ async def test_the_socket_is_not_read_while_the_consumer_works() -> None:
         """Send until nothing more is taken; return how many bytes were."""
         peer, _ = server.accept()
         with peer:
-            peer.settimeout(10)
+            peer.settimeout(60)
             peer.recv(65536)
             peer.sendall(mqtt5.ConnAckPacket().write())
             packet_id = mqtt5.read(memoryview(peer.recv(65536)))[0].packet_id
@@ -452,7 +452,7 @@ async def test_the_socket_is_not_read_while_the_consumer_works() -> None:
         return sent
 
     with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(10)
+        server.settimeout(60)
         port = server.getsockname()[1]
         settings = ConnectionSettings(host="127.0.0.1", port=port, subscriptions=(Subscription("#"),))
         run = SimpleNamespace(source=MqttSource(settings, Slow(), random=NoJitter()))
@@ -605,7 +605,7 @@ async def test_nothing_listening_is_one_clear_sentence(keys: dict[str, str], unu
     source = MqttSource(settings, Recorder(), random=Noticing())
     assert source.status.startswith("connecting to ")
     task = asyncio.create_task(source.run())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await failed.wait()
     assert source.status == f"connection refused (127.0.0.1:{unused_tcp_port})"
     await stop(task)

@@ -267,7 +267,7 @@ async def test_events_tell_of_followed_streams_when_they_change_and_resume(monke
     monkeypatch.setattr(api, "EVENT_SECONDS", 0.01)
     engine = smoothing_engine()
     rows = [engine.add_stream(0, name) for name in "ab"]
-    async with World(engine) as world, asyncio.timeout(30):
+    async with World(engine) as world, asyncio.timeout(60):
         world.observe([1.0], row=rows[0])
         url = world.url + "/api/v1/events"
         async with world.session.get(url, params={"stream": "a"}) as response:
@@ -290,7 +290,7 @@ async def test_more_readers_of_events_than_there_may_be_are_refused(monkeypatch)
     monkeypatch.setattr(api, "READERS", 1)
     engine = smoothing_engine()
     feed(engine, 0, "a", [1.0])
-    async with World(engine) as world, asyncio.timeout(30):
+    async with World(engine) as world, asyncio.timeout(60):
         first = await world.session.get(world.url + "/api/v1/events")
         problem = await world.get("/events", documents.Problem, 503)
         assert "at most 1 readers" in problem.error
@@ -301,7 +301,7 @@ async def test_a_reader_of_events_keeps_no_end_waiting(monkeypatch, caplog):
     monkeypatch.setattr(server, "SHUTDOWN_SECONDS", 3600.0)
     async with World(smoothing_engine()) as world:
         response = await world.session.get(world.url + "/api/v1/events")
-        async with asyncio.timeout(20.0):
+        async with asyncio.timeout(60):
             await world.server.stop()
         with pytest.raises(aiohttp.ClientPayloadError):
             await response.read()
