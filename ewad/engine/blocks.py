@@ -16,8 +16,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ewad.engine.group import Group, Streams
+from ewad.engine.group import Group
 from ewad.engine.state import FORMAT, VERSION, Loaded, PartPlace, fill, load_arrays, note_arithmetic, places
+from ewad.engine.streams import Streams
 from ewad.errors import StateError
 from ewad.kernels import ARITHMETIC
 from ewad.numeric.rows import RowState

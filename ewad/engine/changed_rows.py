@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ewad.engine.blocks import Outline
-from ewad.engine.group import Group, Labels
+from ewad.engine.group import Group
+from ewad.engine.streams import Labels
 from ewad.errors import StateError
 from ewad.kernels import ARITHMETIC
 from ewad.kernels.memory import Integers

@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
 import numpy as np
 
 from ewad.engine.batch import Batch, Results
-
-if TYPE_CHECKING:
-    from ewad.engine.group import Group
 
 
 def nearest(value: float, last: float, period: float) -> float:
@@ -23,25 +20,32 @@ def nearest(value: float, last: float, period: float) -> float:
     return last + math.remainder(value - last, period)
 
 
-def observe_on_circle(group: Group, batch: Batch, observe: Callable[[Batch], Results]) -> Results:
-    """Let a group take in values of a circle, sample by sample: each stands beside its stream's last one."""
-    period = group.settings.period
-    assert period is not None  # noqa: S101 (who calls has looked)
-    accepted = [np.zeros(0, dtype=np.int64)]
-    found = []
-    for i, (row, value) in enumerate(zip(batch.stream.tolist(), batch.value.tolist(), strict=True)):
-        known = 0 <= row < len(group.count) and group.count[row] > 0 and math.isfinite(value)
-        turned = nearest(value, float(group.value[row]), period) if known else value
-        one = slice(i, i + 1)
-        origin = None if batch.origin is None else batch.origin[one]
-        part = Batch(
-            batch.group, batch.stream[one], batch.time[one], np.array([turned]), batch.arrival, origin
-        )
-        results = observe(part)
-        accepted.append(results.accepted + i)
-        found.append(results.found)
-    results = Results(np.concatenate(accepted), np.concatenate([group.no_results, *found]), group.settings)
+def observe_on_circle(
+    batch: Batch, period: float, last: Callable[[int], float | None], observe: Callable[[Batch], Results]
+) -> Results:
+    """Return what is found of values on a circle, observed one by one: each beside its stream's last one.
+
+    last: gives the value of a row's stream at that time, None before its first.
+    """
+    if not len(batch):
+        return observe(batch)
+    parts = []
+    for place, (row, value) in enumerate(zip(batch.stream.tolist(), batch.value.tolist(), strict=True)):
+        before = last(row) if math.isfinite(value) else None
+        turned = value if before is None else nearest(value, before, period)
+        parts.append(observe(_sample(batch, place, turned)))
+    accepted = np.concatenate([part.accepted + place for place, part in enumerate(parts)])
+    results = Results(accepted, np.concatenate([part.found for part in parts]), parts[0].settings)
     for told in (results.mean, results.forecast, results.lower, results.upper):
         if told is not None:
             told %= period  # a view of what was found
     return results
+
+
+def _sample(batch: Batch, place: int, value: float) -> Batch:
+    """Return the sample at this place as a batch, with another value."""
+    one = slice(place, place + 1)
+    origin = None if batch.origin is None else batch.origin[one]
+    return replace(
+        batch, stream=batch.stream[one], time=batch.time[one], value=np.array([value]), origin=origin
+    )

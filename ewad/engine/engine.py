@@ -13,10 +13,11 @@ from ewad.engine import changed_rows, state
 from ewad.engine.batch import Batch, Results
 from ewad.engine.blocks import Assembly, Outline, header_of
 from ewad.engine.cut import Cut
-from ewad.engine.group import Group, Labels, silence
+from ewad.engine.group import Group, silence
 from ewad.engine.refusals import Refusals
 from ewad.engine.settings import GroupSettings
 from ewad.engine.settings_json import EngineSettings
+from ewad.engine.streams import Labels
 from ewad.errors import StateError
 from ewad.kernels.memory import Floats, Integers
 

@@ -14,6 +14,7 @@ from ewad.engine.circle import observe_on_circle
 from ewad.engine.forecaster import GroupForecaster
 from ewad.engine.resampled import grid_of
 from ewad.engine.settings import GroupSettings
+from ewad.engine.streams import Labels, Streams
 from ewad.kernels import COMPILED
 from ewad.kernels.memory import Floats, Integers
 from ewad.kernels.streams import StreamsKernel
@@ -27,56 +28,6 @@ VALUE_LIMIT = 1e150
 # After so many samples of a stream an input that has not come yet is told of.
 PATIENCE = 100
 UNKNOWN_ROW = -2  # what the kernel says
-
-Labels = tuple[tuple[str, str], ...]
-
-
-class Streams:
-    """The streams of a group: name -> row, and each row's name and captured labels."""
-
-    def __init__(self) -> None:
-        self.names: list[str] = []
-        self.labels: list[Labels] = []
-        self._rows: dict[str, int] = {}
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def find(self, name: str) -> int | None:
-        """Return the row of the stream of that name, None if there is none."""
-        return self._rows.get(name)
-
-    def add(self, name: str, labels: Labels) -> int:
-        """Return the row of a new stream."""
-        row = self._rows[name] = len(self.names)
-        self.names.append(name)
-        self.labels.append(labels)
-        return row
-
-    def without(self, rows: Integers, removal: Removal) -> Streams:
-        """Return the streams that are left when these rows are removed; this object stays as it is."""
-        left = Streams()
-        left.names, left.labels, left._rows = self.names.copy(), self.labels.copy(), self._rows.copy()
-        for row in rows.tolist():
-            del left._rows[self.names[row]]
-        for hole, mover in zip(removal.holes.tolist(), removal.movers.tolist(), strict=True):
-            left.names[hole], left.labels[hole] = self.names[mover], self.labels[mover]
-            left._rows[self.names[mover]] = hole
-        del left.names[removal.left :], left.labels[removal.left :]
-        return left
-
-    def with_rows(self, rows: Sequence[int], streams: Sequence[tuple[str, Labels]], n: int) -> Streams:
-        """Return n streams: these ones in these rows, ascending, the others as they are here."""
-        if n == len(self) and [self.names[row] for row in rows] == [name for name, _ in streams]:
-            return self
-        found = Streams()
-        found.names, found.labels = self.names[:n], self.labels[:n]
-        found.names += [""] * (n - len(found.names))
-        found.labels += [()] * (n - len(found.labels))
-        for row, (name, labels) in zip(rows, streams, strict=True):
-            found.names[row], found.labels[row] = name, labels
-        found._rows = {name: row for row, name in enumerate(found.names)}
-        return found
 
 
 class Group(RowState):
@@ -236,12 +187,7 @@ class Group(RowState):
         """
         if self.settings.period is None:
             return self._take(batch)
-        return observe_on_circle(self, batch, self._take)
-
-    @property
-    def no_results(self) -> Floats:
-        """The results of no samples, (0, columns)."""
-        return np.zeros((0, self._width))
+        return observe_on_circle(batch, self.settings.period, self._last, self._take)
 
     def told(self, row: int) -> float:
         """Return the last value of a stream as it is told."""
@@ -250,6 +196,10 @@ class Group(RowState):
     def on_circle(self, value: float) -> float:
         """Return the value where it lies on the circle, if there is one."""
         return value if self.settings.period is None else value % self.settings.period
+
+    def _last(self, row: int) -> float | None:
+        """Return the last value of a row's stream, None before its first, and where there is no such row."""
+        return self.value.item(row) if 0 <= row < self.n_rows and self.count[row] > 0 else None
 
     def _take(self, batch: Batch) -> Results:
         if self.forecaster is not None and self.forecaster.inputs is not None:

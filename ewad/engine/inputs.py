@@ -13,7 +13,7 @@ from ewad.kernels.memory import Floats, Integers
 from ewad.numeric.rows import Part, RowState
 
 if TYPE_CHECKING:
-    from ewad.engine.group import Labels, Streams
+    from ewad.engine.streams import Labels, Streams
 
 LAGS, N_AVERAGES, N_OF_INPUT = SHAPE
 _LABEL = re.compile(r"\{([^{}]*)\}")

@@ -10,12 +10,12 @@ from numpy.typing import ArrayLike
 
 from ewad import config
 from ewad.engine import ModelSettings
+from ewad.engine.ahead import times_ahead
 from ewad.engine.forecaster import GroupForecaster
 from ewad.errors import ConfigError
 from ewad.estimators.base import NAME, Estimator
 from ewad.estimators.given import Given, framed
 from ewad.kernels.memory import Floats
-from ewad.outputs.ahead import times_ahead
 
 PARTS = ("forecast", "lower", "upper")
 

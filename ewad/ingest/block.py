@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from ewad.config.settings import StreamSettings
 from ewad.engine import Batch
-from ewad.engine.group import Group, Streams
+from ewad.engine.group import Group
+from ewad.engine.streams import Streams
 from ewad.ingest.counters import Counters
 from ewad.ingest.formats.records import Key, PayloadReader
 from ewad.ingest.formats.table import FORMATS

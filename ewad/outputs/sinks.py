@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from ewad.config import Settings
 from ewad.engine import Batch, Engine, GroupSettings, Results
-from ewad.engine.group import Group, Streams
+from ewad.engine.group import Group
+from ewad.engine.streams import Streams
 from ewad.errors import needs
 from ewad.outputs.registry import QUANTITIES, Array, Labels, Quantity, told_standing
 

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ewad.engine.group import Labels
+from ewad.engine.streams import Labels
 from ewad.errors import StateError
 from ewad.kernels.memory import Floats
 

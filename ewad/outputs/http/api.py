@@ -7,100 +7,28 @@ import hashlib
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, Final, NamedTuple, NoReturn
+from typing import Any, Final, NoReturn
 
 import msgspec
 from aiohttp import hdrs, web
 
 from ewad.outputs.http import documents
 from ewad.outputs.http.history import POINTS, PointHistory
-from ewad.outputs.http.view import SORTS, FoundStream, View
+from ewad.outputs.http.openapi import document
+from ewad.outputs.http.operations import LIMIT, OPERATIONS, ROOT, TEXT_MOST, Operation
+from ewad.outputs.http.view import FoundStream, View
 from ewad.outputs.prometheus.negotiation import accepts_gzip
 
-ROOT: Final = "/api/v1"
-LIMIT, MOST = 50, 500  # streams a page: 500 are about 200 KB
-RECENT_MOST: Final = 120  # values of each, for a small curve
-TEXT_MOST: Final = 1024  # characters of a search
 COMPRESSED_BYTES: Final = 1024  # smaller documents are not worth it
 EVENT_SECONDS: Final = 1.0  # between two looks for new points: as often as one can read a table that changes
 WRITE_SECONDS: Final = 5.0  # a reader of events that takes longer is dropped
 READERS: Final = 8  # of events at a time, each of them a connection of the server's
-WATCHED: Final = 100  # streams a reader may ask for
 
 ANY: Final = r"{stream:[\s\S]+}"  # as a route has it: line ends too
 PAGE: Final = (("limit", LIMIT), ("recent", 0), ("after", 0))  # of numbers, their defaults
 
 Document = msgspec.Struct
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-class Parameter(NamedTuple):
-    """One query parameter. schema: its values, in the words of JSON schema, by which they are read too."""
-
-    name: str
-    text: str
-    schema: dict[str, Any]
-
-
-class Operation(NamedTuple):
-    """One address of the API, and the document that it answers with; None: events."""
-
-    path: str
-    summary: str
-    document: Any
-    parameters: tuple[Parameter, ...] = ()
-
-
-def _whole(name: str, text: str, least: int, most: int, default: int) -> Parameter:
-    """Return a parameter that is a whole number."""
-    return Parameter(name, text, {"type": "integer", "minimum": least, "maximum": most, "default": default})
-
-
-TEXT: Final = {"type": "string", "maxLength": TEXT_MOST}
-ORDERS: Final = [sign + key for sign in ("", "-") for key in SORTS]
-SORT: Final = {"type": "string", "enum": ORDERS, "default": "name"}
-NAMES: Final = {"type": "array", "items": TEXT, "maxItems": WATCHED}
-GROUP: Final = Parameter("group", "The block of the stream, where several have one of that name.", TEXT)
-OPERATIONS: Final = (
-    Operation("/status", "How the daemon is.", documents.Status),
-    Operation("/groups", "The blocks that streams are configured in.", documents.Groups),
-    Operation(
-        "/streams",
-        "The streams, a page at a time.",
-        documents.StreamsPage,
-        (
-            Parameter("search", "Only streams whose name, group or labels hold this text.", TEXT),
-            Parameter("group", "Only streams of this group.", TEXT),
-            Parameter("sort", "The largest first, but names from a on; - before it: the other way.", SORT),
-            _whole("limit", "How many at the most.", 1, MOST, LIMIT),
-            _whole("after", "Where the page begins: `next` of the page before.", 0, 10**9, 0),
-            _whole("recent", "How many last values to add to each.", 0, RECENT_MOST, 0),
-        ),
-    ),
-    Operation(
-        "/streams/{stream}", "One stream, and what is configured for it.", documents.StreamDetail, (GROUP,)
-    ),
-    Operation(
-        "/streams/{stream}/history",
-        "The last points of a stream. They are kept of the streams that came first or were looked at last.",
-        documents.History,
-        (GROUP, _whole("points", "How many at the most.", 1, POINTS, POINTS)),
-    ),
-    Operation(
-        "/streams/{stream}/learning",
-        "How the model of a stream has learned since the stream's first sample. Kept of the same streams.",
-        documents.Learning,
-        (GROUP,),
-    ),
-    Operation("/streams/{stream}/forecast", "What is forecast of a stream.", documents.Curve, (GROUP,)),
-    Operation(
-        "/events",
-        "Server-sent events: how the named streams stand, as they change.",
-        None,
-        (Parameter("stream", "A stream to follow; may be repeated.", NAMES),),
-    ),
-    Operation("/openapi.json", "This document.", dict[str, Any]),
-)
 
 
 class Api:
@@ -139,9 +67,7 @@ class Api:
         # the longest paths first: a name may have slashes, written as they are or as %2F
         operations = sorted(OPERATIONS, key=lambda each: (each.path.count("{"), -len(each.path)))
         return [
-            web.get(
-                ROOT + each.path.replace("{stream}", r"{stream:[\s\S]+}"), _checked(each, handlers[each.path])
-            )
+            web.get(ROOT + each.path.replace("{stream}", ANY), _checked(each, handlers[each.path]))
             for each in operations
         ]
 
@@ -152,8 +78,6 @@ class Api:
         return _answer(request, self._view().groups())
 
     async def _get_openapi(self, request: web.Request) -> web.StreamResponse:
-        from ewad.outputs.http.openapi import document
-
         return _answer(request, document(self._status().version))
 
     async def _get_streams(self, request: web.Request) -> web.StreamResponse:

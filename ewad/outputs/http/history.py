@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ewad.engine import Batch, Engine, Results
-from ewad.engine.group import Streams
+from ewad.engine.streams import Streams
 
 POINTS: Final = 720  # a stream: two hours at a sample each ten seconds
 STREAMS: Final = 256  # 40 KB each at two betas: 10 MB at the most

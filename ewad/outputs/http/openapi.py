@@ -10,7 +10,7 @@ import msgspec
 from ewad.outputs.http import documents
 from ewad.outputs.http.actions import ACTIONS, Action
 from ewad.outputs.http.actions import ROOT as ACTIONS_ROOT
-from ewad.outputs.http.api import OPERATIONS, ROOT, Operation
+from ewad.outputs.http.operations import OPERATIONS, ROOT, Operation
 
 REFERENCE = "#/components/schemas/{name}"
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ewad.engine import Engine
+from ewad.engine.ahead import times_ahead, usual
 from ewad.engine.group import Group
-from ewad.outputs.ahead import times_ahead, usual
 from ewad.outputs.http import documents
 from ewad.outputs.http.documents import Number
 from ewad.outputs.http.history import PointHistory, Points

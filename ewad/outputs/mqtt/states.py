@@ -10,7 +10,7 @@ import numpy as np
 
 from ewad.config.publish import PLACEHOLDER
 from ewad.engine import GroupSettings
-from ewad.outputs.ahead import times_ahead, usual
+from ewad.engine.ahead import times_ahead, usual
 from ewad.outputs.registry import Labels, Quantity, told_results
 from ewad.outputs.sinks import Observed, Standing
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ewad.engine import Engine
-from ewad.engine.group import Streams
+from ewad.engine.streams import Streams
 from ewad.outputs.registry import QUANTITIES, Array, Labels, Quantity
 
 SLICE_ROWS: Final = 2048  # about 2 ms of work: a caller on the event loop yields between slices

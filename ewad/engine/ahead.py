@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from ewad.engine import ModelSettings
+from ewad.engine.settings import ModelSettings
 
 
 def times_ahead(model: ModelSettings, made: float, step: float | None) -> list[float | None]:
