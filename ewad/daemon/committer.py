@@ -292,7 +292,8 @@ class Committer:
             done()
         else:
             change = Change(streams, batches, refusals=refusals, **further)
-            self._store.record(change, notes or Acknowledgements(), done)
+            after = _nothing if self._sinks is None else self._sinks.written()
+            self._store.record(change, notes or Acknowledgements(), done, after)
 
     def finish(self) -> None:
         """Observe the rest of a commit that is being observed, however long it takes."""

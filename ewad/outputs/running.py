@@ -63,9 +63,11 @@ class Runner(threading.Thread):
         self._earlier = earlier
         self._most = most_samples
         self._queue: queue.SimpleQueue[Callable[[], None] | Observed | None] = queue.SimpleQueue()
+        self._put = 0  # samples, so far
         self._taken = 0  # samples that the sink has and has not written
+        self._over = False
         self._ending = threading.Event()
-        self._lock = threading.Lock()  # of count.waiting, which both sides change
+        self._moved = threading.Condition()  # of count.waiting, which both sides change
 
     # ---- called by the event loop
 
@@ -81,8 +83,20 @@ class Runner(threading.Thread):
         if not self.sink.waits and self.count.waiting >= self._most:
             self._lose(len(observed))
             return
-        self._change_waiting(len(observed))
+        with self._moved:
+            self._put += len(observed)
+            self.count.waiting += len(observed)
         self._queue.put(observed)
+
+    def written(self) -> Callable[[], None]:
+        """Return what waits, in another thread, until all that has been put so far is written, or is lost."""
+        number = self._put
+
+        def wait() -> None:
+            with self._moved:
+                self._moved.wait_for(lambda: self._over or self._put - self.count.waiting >= number)
+
+        return wait
 
     def open(self, groups: Sequence[GroupSettings]) -> None:
         """Let the sink go on with other groups, after what waits."""
@@ -117,7 +131,8 @@ class Runner(threading.Thread):
             self.sink.close()
         except Exception as error:  # `full` raises it where the daemon hears it
             self.fault = error
-        self._change_waiting(-self._taken)
+        self._over = True
+        self._let_go(self._taken)
         self._lose(self._taken)
 
     def _succeed(self) -> None:
@@ -160,13 +175,15 @@ class Runner(threading.Thread):
             if failed:
                 log.info("sink works again sink=%s", self.count.name)
             self.count.written += self._taken
-            self._change_waiting(-self._taken)
+            self._let_go(self._taken)
             self._taken = 0
             return
 
-    def _change_waiting(self, samples: int) -> None:
-        with self._lock:
-            self.count.waiting += samples
+    def _let_go(self, samples: int) -> None:
+        """Have these wait no more."""
+        with self._moved:
+            self.count.waiting -= samples
+            self._moved.notify_all()
 
     def _lose(self, samples: int) -> None:
         if samples and not self.count.lost:
@@ -223,6 +240,16 @@ class Sinks:
             observed = Observed.of(engine, batch, results)
             for runner in self._runners:
                 runner.put(observed)
+
+    def written(self) -> Callable[[], None]:
+        """Return what waits, in another thread, until each durable sink has written what it has been told."""
+        waits = [runner.written() for runner in self._runners if runner.sink.durable]
+
+        def wait() -> None:
+            for each in waits:
+                each()
+
+        return wait
 
     def forgotten(
         self,

@@ -102,10 +102,12 @@ class Sink:
     """What a sink does; each method may take its time. One that has no use for some leaves them as they are.
 
     waits: where it is slower than the samples come, they wait for it, and with them the broker; otherwise
-    samples are lost to it, and counted.
+    samples are lost to it, and counted.  durable: what it has flushed outlives the process; so the state has
+    samples, and the broker its acknowledgements, only after that.
     """
 
     waits = True
+    durable = False
 
     @property
     def tally(self) -> Tally:

@@ -140,8 +140,11 @@ class Store:
         change: Change,
         notes: Acknowledgements,
         done: Callable[[], None],
+        after: Callable[[], None] = lambda: None,
     ) -> None:
         """Keep what has happened to the engine since the last call, and call done when it is kept.
+
+        after: called by the writer's thread before: it waits for what has to be written earlier.
 
         Under on_disk_error "continue" it is also called when it can't be kept: then a later snapshot has it.
         """
@@ -164,7 +167,7 @@ class Store:
         counts = self.engine.refused, self.engine.answered
         self._waiting.append((self._sequence, samples, done))
         self._waiting_samples += samples
-        self._writer.put(Commit(self._sequence, change, *counts, notes))
+        self._writer.put(Commit(self._sequence, change, *counts, notes, after))
 
     def _leave_out(self) -> None:
         """Keep the present record by the next snapshot only."""

@@ -27,13 +27,14 @@ LOOK_SECONDS = 1.0  # space that has come back, and a file that was deleted, are
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """One record on its way to the disk."""
+    """One record on its way to the disk. after: waits for what has to be written before it."""
 
     sequence: int
     change: Change
     refused: int
     answered: int
     notes: Acknowledgements
+    after: Callable[[], None] = lambda: None
 
     def entry(self) -> JournalEntry:
         """Return what the journal holds of it."""
@@ -193,6 +194,7 @@ class Writer(threading.Thread):
             self._lacking = job.sequence
             self.gap = True
         elif isinstance(job, Commit):
+            job.after()
             self._held.append(job)
         else:
             self._pieces.append(job)

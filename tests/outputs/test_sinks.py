@@ -107,6 +107,53 @@ def test_a_sink_that_does_not_wait_loses_what_is_too_much_and_counts_it(engine, 
     ]
 
 
+def told_when_over(wait):
+    """Return an event that is set when `wait` has ended."""
+    over = threading.Event()
+    threading.Thread(target=lambda: (wait(), over.set()), daemon=True).start()
+    return over
+
+
+def test_who_waits_for_what_was_put_waits_until_it_is_written_and_no_longer(engine):
+    class Turnstile(Sink):
+        turns, flushing = threading.Semaphore(0), threading.Semaphore(0)
+
+        def observed(self, observed):
+            pass
+
+        def flush(self):
+            self.flushing.release()
+            assert self.turns.acquire(timeout=LIMIT_SECONDS)
+
+    sink = Turnstile()
+    runner = Runner("turnstile", sink)
+    runner.written()()  # of nothing
+    runner.put(observed(engine, 1, 2))
+    first = told_when_over(runner.written())
+    runner.start()
+    assert sink.flushing.acquire(timeout=LIMIT_SECONDS)
+    runner.put(observed(engine, 3))
+    second = told_when_over(runner.written())
+    assert not first.is_set()
+    sink.turns.release()
+    assert first.wait(LIMIT_SECONDS)
+    assert sink.flushing.acquire(timeout=LIMIT_SECONDS)
+    assert not second.is_set()
+    sink.turns.release(2)  # and for the end
+    assert second.wait(LIMIT_SECONDS)
+    ended(runner)
+
+
+def test_who_waits_for_a_sink_that_ends_without_writing_waits_no_longer(engine):
+    sink = Gate(failures=[ZeroDivisionError("a mistake")])
+    sink.open_gate.set()
+    runner = Runner("gate", sink)
+    runner.put(observed(engine, 1, 2))
+    over = told_when_over(runner.written())
+    runner.start()
+    assert over.wait(LIMIT_SECONDS)
+
+
 def test_a_failure_is_tried_again_and_told_once(engine, caplog):
     caplog.set_level(logging.INFO)
     sink = Gate(failures=[OSError(28, "No space left on device")] * 3)

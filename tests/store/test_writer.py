@@ -87,6 +87,21 @@ def test_records_that_wait_with_a_snapshot_are_on_their_side_of_it(bench, whole)
     bench.assert_kept(10)
 
 
+def test_a_record_is_kept_after_what_has_to_be_written_before_it(bench):
+    kept = []
+
+    def after():
+        found = read(bench.path, "", new_engine)
+        kept.append(found.sequence)
+
+    bench.put_commits(0)
+    bench.work()
+    bench.writer.put(Commit(2, Change([], []), 0, 0, Acknowledgements(), after))
+    bench.work()
+    assert kept == [1]
+    assert bench.released[-1] == 2
+
+
 @pytest.mark.parametrize("whole", [True, False])
 def test_a_snapshot_that_is_begun_anew_replaces_the_unfinished_one(bench, whole):
     bench.put_commits(*range(4))

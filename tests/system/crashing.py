@@ -6,15 +6,18 @@ Run: python -m tests.system.crashing run -c ewad.toml
 import os
 import signal
 import sys
+import threading
 import time
 
 from ewad import cli
+from ewad.outputs.otlp.backlog import Draft
 from ewad.store import file, store
 from ewad.store.file import StateFile
 
 # before_commit: half of the journal's record is written.  during_change: a new file is complete, but does not
 # stand in the old one's place yet
 POINTS = ("before_commit", "after_commit", "during_snapshot", "before_snapshot_ends", "during_change")
+# before_draft: a sink on the disk has not written the samples of a commit, for which the journal has had time
 # no crash: dead_disk gives no answer from the first commit on, slow_disk none while there is a file `slow`
 
 
@@ -63,6 +66,24 @@ def crash_at(point: str, count: int) -> None:
         reached()
         change(self, new)
 
+    appended = threading.Event()  # something with samples, since the sink has had some to write
+
+    def with_samples(self, entries):
+        written = append(self, entries)
+        if any(entry.samples for entry in entries):
+            appended.set()
+        return written
+
+    def before_draft(self, packed):
+        appended.clear()
+        if left[0] == 1:
+            appended.wait(1.0)  # which is in vain: the journal comes after the sink
+        reached()
+        add_to_draft(self, packed)
+
+    if point == "before_draft":
+        add_to_draft, Draft.add = Draft.add, before_draft
+
     def dead_disk(self, *arguments):
         while True:
             time.sleep(60)
@@ -75,6 +96,7 @@ def crash_at(point: str, count: int) -> None:
     patched = {
         "slow_disk": ("append", slow_disk),
         "dead_disk": ("append", dead_disk),
+        "before_draft": ("append", with_samples),
         "before_commit": ("append", before_commit),
         "after_commit": ("append", after_commit),
         "during_snapshot": ("add_block", during_snapshot),

@@ -92,6 +92,27 @@ def test_a_kill_during_an_outage_costs_no_sample(tmp_path, broker) -> None:
             )
 
 
+@pytest.mark.parametrize("point", ["before_draft:1", "after_commit:1"])
+def test_a_kill_between_journal_and_sink_costs_no_sample(tmp_path, broker, point) -> None:
+    """Whichever of them has it: the journal is the second, so that what it knows the sink knows."""
+    with receiving() as receiver:
+        settings = SETTINGS.format(port=receiver.port) + "[state]\n"
+        command = (*daemons.EWAD[:-1], "tests.system.crashing")
+        url = f"mqtt://127.0.0.1:{broker.port}"
+        with daemons.running(tmp_path, url, settings, command=command, environ={"CRASH_AT": point}) as daemon:
+            send(broker, (1.7e9, 1.0), (1.7e9 + 1.0, 2.0))
+            until(lambda: daemon.process.poll() is not None, lambda: daemon.stderr)
+            assert daemon.process.returncode == -9, daemon.stderr
+            del daemon.environ["CRASH_AT"]
+            daemon.start()
+            expected = {(1.7e9, 1.0), (1.7e9 + 1.0, 2.0)}
+            until(
+                lambda: set(receiver.values("ewad_value")) == expected,
+                lambda: f"{receiver.values('ewad_value')}, not {expected}\n{daemon.stderr}",
+            )
+            assert daemon.value("ewad_samples_total") == 2
+
+
 def test_what_waits_is_pushed_when_the_daemon_ends(tmp_path, broker) -> None:
     with receiving() as receiver:
         settings = SETTINGS.format(port=receiver.port).replace("100ms", "1h")

@@ -59,6 +59,7 @@ class Exporter(Sink):
             self._settings.backlog_bytes, self._settings.backlog_age_seconds, self._folder
         )
         self._draft = None if self._folder is None else Draft(self._folder / "draft")
+        self.durable = self._draft is not None and self._settings.samples == "all"
         self._recovered = False
         self._lock = threading.Lock()  # of points, draft and backlog
         self._written = self._lost = self._failures = 0
@@ -114,7 +115,7 @@ class Exporter(Sink):
     def flush(self) -> None:
         """Write down what has come; in memory, have much that waits take less of it."""
         with self._lock:
-            if self._draft is not None and self._settings.samples == "all":
+            if self._draft is not None and self.durable:
                 self._write_down(self._draft)
             waiting = self._points.waiting if self._draft is None else self._draft.samples
             if waiting >= PENDING_SAMPLES:
