@@ -122,6 +122,15 @@ class PublishSettings(msgspec.Struct, frozen=True, kw_only=True):
             since="0.2.0",
         ),
     ] = "device"
+    temperature_delta: Annotated[
+        bool,
+        Option(
+            boolean,
+            "Whether deviations of temperatures have the device class of that name, which needs Home "
+            "Assistant 2025.11; otherwise they are in kelvins.",
+            since="0.2.0",
+        ),
+    ] = False
     discovery_prefix: Annotated[
         str, Option(checked(_plain, "topic"), "Where Home Assistant looks for devices.", since="0.2.0")
     ] = "homeassistant"

@@ -17,7 +17,7 @@ SETTINGS = """
 [[stream]]
 name = "plant"
 topic = "plant/{{room}}/t"
-unit = "celsius"
+unit = "{unit}"
 beta = [0.5]
 model = "m"
 
@@ -54,15 +54,17 @@ def is_known(entity: str, state: str) -> bool:
         return False
 
 
-@pytest.mark.parametrize("form", ["device", "single"])
-def test_entities_come_have_numbers_and_go(tmp_path: Path, form: str) -> None:
+@pytest.mark.parametrize(
+    ("form", "unit", "kelvins"), [("device", "celsius", 1.0), ("single", "fahrenheit", 5 / 9)]
+)
+def test_entities_come_have_numbers_and_go(tmp_path: Path, form: str, unit: str, kelvins: float) -> None:
     with (
         mosquitto.running(tmp_path / "broker") as broker,
         hass.running(tmp_path / "hass", broker.port) as home,
         daemons.running(
             tmp_path / "ewad",
             f"mqtt://127.0.0.1:{broker.port}",
-            SETTINGS.format(form=form),
+            SETTINGS.format(form=form, unit=unit),
             environ={"EWAD_HTTP__LISTEN": f"127.0.0.1:{mosquitto.free_port()}"},
             clean=False,
         ) as daemon,
@@ -91,7 +93,12 @@ def test_entities_come_have_numbers_and_go(tmp_path: Path, form: str) -> None:
         assert value["attributes"]["unit_of_measurement"] == "°C"
         assert value["attributes"]["device_class"] == "temperature"
         assert value["attributes"]["state_class"] == "measurement"
-        assert float(value["state"]) == daemon.value("ewad_value", stream="plant/hall/t")
+        if unit == "celsius":  # which a new Home Assistant shows temperatures in
+            assert float(value["state"]) == daemon.value("ewad_value", stream="plant/hall/t")
+        deviation = home.states()["sensor.plant_hall_t_deviation_0_5"]
+        assert deviation["attributes"]["unit_of_measurement"] == "K"
+        stddev = daemon.value("ewad_smoothed_stddev", stream="plant/hall/t")
+        assert float(deviation["state"]) == pytest.approx(stddev * kelvins)
 
         daemon.kill()
         until_states(both, known=False)

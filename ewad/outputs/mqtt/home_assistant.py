@@ -38,6 +38,10 @@ UNITS: Final[dict[str, tuple[str, str | None]]] = {
     "ppm": ("ppm", "carbon_dioxide"),
 }
 
+# A degree of each unit in kelvins, for templates. Home Assistant shows temperatures in its user's unit; if
+# it converted a difference like one, 1 °C of it would be 33.8 °F.
+KELVINS: Final = {"°C": "1", "°F": "5 / 9", "K": "1"}
+
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
@@ -47,6 +51,7 @@ class Discovery:
     form: Literal["device", "single"]
     daemon: str  # its client id: two daemons may publish the same stream
     availability_topic: str
+    temperature_delta: bool = False  # whether it knows differences of temperatures
 
     @property
     def filters(self) -> tuple[str, str]:
@@ -69,7 +74,8 @@ class Discovery:
             "expire_after": max(1, round(settings.stale_after_seconds)),
         }
         entities = {
-            key: entity | common | {"unique_id": f"{node}_{key}"} for key, entity in _entities(settings, unit)
+            key: entity | common | {"unique_id": f"{node}_{key}"}
+            for key, entity in _entities(settings, unit, self.temperature_delta)
         }
         origin = {"name": "ewad", "sw_version": __version__}
         device = {"identifiers": [node], "name": stream, "manufacturer": "ewad", "model": settings.name}
@@ -90,15 +96,16 @@ class Discovery:
         return f"{self.prefix}/{platform}/{node}/{key}/config"
 
 
-def _entities(settings: GroupSettings, unit: str | None) -> Iterator[tuple[str, Entity]]:
+def _entities(
+    settings: GroupSettings, unit: str | None, temperature_delta: bool
+) -> Iterator[tuple[str, Entity]]:
     """Yield a key and what is particular of each entity of a stream."""
     yield "value", _sensor("Value", "value_json.value", unit)
     for beta in settings.beta_labels:
         key = _key(beta)
         yield f"smoothed_{key}", _sensor(f"Smoothed {beta}", f"value_json.smoothed['{beta}']", unit)
         deviation = _sensor(f"Deviation {beta}", f"value_json.stddev['{beta}']", unit)
-        deviation.pop("device_class", None)  # a difference: 0 °C is not 32 °F of it
-        yield f"stddev_{key}", deviation
+        yield f"stddev_{key}", _difference(deviation, temperature_delta)
     yield "anomaly", _problem("Anomaly", "value_json.anomalous")
     yield "stuck", _problem("Stuck", "value_json.stuck")
     if settings.model is None:
@@ -142,6 +149,22 @@ def _sensor(name: str, path: str, unit: str | None) -> Entity:
             found["device_class"] = device_class
             found["suggested_display_precision"] = DIGITS
     return found
+
+
+def _difference(sensor: Entity, temperature_delta: bool) -> Entity:
+    """Return a sensor as one of differences of what it shows: of temperatures in kelvins, which stay kelvins.
+
+    temperature_delta: by the class for them, which Home Assistant converts as it does temperatures, without
+    their zero.
+    """
+    if sensor.get("device_class") != "temperature":
+        return sensor
+    if temperature_delta:
+        return sensor | {"device_class": "temperature_delta"}
+    path = sensor["value_template"].strip("{} ")
+    kelvins = f"{path} * {KELVINS[sensor.pop('unit_of_measurement')]} if {path} is number else none"
+    sensor.pop("device_class")
+    return sensor | {"unit_of_measurement": "K", "value_template": f"{{{{ {kelvins} }}}}"}
 
 
 def _key(label: str) -> str:

@@ -161,7 +161,8 @@ class Publisher(Sink):
         if not publish.home_assistant:
             return None
         own = self._connection.client_id
-        found = Discovery(publish.discovery_prefix, publish.discovery, own, publish.availability_topic)
+        prefix, availability = publish.discovery_prefix, publish.availability_topic
+        found = Discovery(prefix, publish.discovery, own, availability, publish.temperature_delta)
         return Devices(found, lambda topic, payload: self._client.publish(topic, payload, retain=True))
 
     def _locked(self, take: Callable[[str, bytes, bool], None]) -> Callable[[str, bytes, bool], None]:

@@ -3,6 +3,8 @@
 import dataclasses
 import json
 
+import pytest
+
 from ewad.engine import ByCount, ByTime, GroupSettings, ModelSettings
 from ewad.outputs.mqtt.home_assistant import Discovery
 
@@ -36,7 +38,6 @@ def test_a_stream_is_a_device_of_one_message_with_an_entity_for_each_number():
     assert smoothed["state_topic"] == TOPIC
     assert smoothed["availability_topic"] == "ewad/availability"
     assert smoothed["expire_after"] == 900
-    assert "device_class" not in entities["stddev_0_9"]
     for key, path in (("anomaly", "anomalous"), ("stuck", "stuck")):
         assert entities[key]["platform"] == "binary_sensor"
         assert entities[key]["value_template"] == f"{{{{ 'ON' if value_json.{path} else 'OFF' }}}}"
@@ -77,3 +78,31 @@ def test_without_a_model_there_is_nothing_to_forecast():
     ((_, document),) = told(DEVICE, dataclasses.replace(GROUP, model=None)).items()
     assert "forecast_1" not in document["components"]
     assert {"anomaly", "stuck"} <= set(document["components"])
+
+
+@pytest.mark.parametrize(
+    ("unit", "factor"), [("celsius", "1"), ("°C", "1"), ("fahrenheit", "5 / 9"), ("kelvin", "1")]
+)
+def test_a_difference_of_temperatures_is_in_kelvins_and_not_converted(unit, factor):
+    ((_, document),) = told(DEVICE, unit=unit).items()
+    deviation, path = document["components"]["stddev_0_9"], "value_json.stddev['0.9']"
+    assert "device_class" not in deviation  # by which it would be converted, zero and all
+    assert deviation["unit_of_measurement"] == "K"
+    assert deviation["value_template"] == f"{{{{ {path} * {factor} if {path} is number else none }}}}"
+
+
+def test_a_home_assistant_that_knows_differences_of_temperatures_converts_them_itself():
+    newer = dataclasses.replace(DEVICE, temperature_delta=True)
+    ((_, document),) = told(newer, unit="fahrenheit").items()
+    deviation, value = document["components"]["stddev_0_9"], document["components"]["value"]
+    assert (deviation["unit_of_measurement"], deviation["device_class"]) == ("°F", "temperature_delta")
+    assert deviation["value_template"] == "{{ value_json.stddev['0.9'] }}"
+    assert value["device_class"] == "temperature"
+
+
+def test_other_differences_have_the_unit_and_class_of_their_quantity():
+    ((_, document),) = told(DEVICE, unit="watt").items()
+    deviation = document["components"]["stddev_0_9"]
+    assert (deviation["unit_of_measurement"], deviation["device_class"]) == ("W", "power")
+    ((_, document),) = told(DEVICE, unit=None).items()
+    assert "unit_of_measurement" not in document["components"]["stddev_0_9"]
