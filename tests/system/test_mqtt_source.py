@@ -14,7 +14,7 @@ from ewad.config.secret import Secret
 from ewad.errors import StateError
 from ewad.ingest.mqtt import aiomqtt_session
 from ewad.ingest.mqtt.source import ConnectionSettings, MqttSource, Subscription
-from tests.ingest.mqtt.peer import NoJitter, Recorder, stop
+from tests.ingest.mqtt.peer import STOP_SECONDS, NoJitter, Recorder, stop
 from tests.system.certificates import Certificates, make_certificates
 from tests.system.mosquitto import Mosquitto, accepts, free_port, running
 
@@ -317,7 +317,7 @@ def test_the_process_can_end_while_a_websocket_is_awaited() -> None:
 
     arrived, gone = asyncio.Event(), asyncio.Event()
     began = asyncio.run(main())  # ends when the executor's threads have ended
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < STOP_SECONDS
 
 
 async def test_a_peer_without_websockets_is_told_in_one_line() -> None:

@@ -13,6 +13,7 @@ from ewad.ingest.mqtt.deliveries import Acknowledgements
 from ewad.ingest.mqtt.source import ConnectionSettings, Message, MqttSource, Subscription
 
 QOS1, QOS2 = mqtt5.QoS.AT_LEAST_ONCE, mqtt5.QoS.EXACTLY_ONCE
+STOP_SECONDS = 8.0  # less than any time-out of a connection; it takes 2 s at the most on an idle machine
 LIMIT_SECONDS = 60.0  # an upper bound; nothing waits for it unless the test fails
 
 
@@ -147,9 +148,9 @@ class Session:
 
 
 async def stop(task: "asyncio.Task[None]") -> None:
-    """Cancel the source and wait for its end, which has to come within 2 s."""
+    """Cancel the source and wait for its end, which has to come soon."""
     task.cancel()
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(STOP_SECONDS):
         with suppress(asyncio.CancelledError):
             await task
 
