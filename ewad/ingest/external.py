@@ -15,7 +15,8 @@ from ewad.engine import MOST_POINTS, VALUE_LIMIT, Engine
 from ewad.errors import DecodeError
 from ewad.ingest.block import StreamBlock
 from ewad.ingest.faults import Faults
-from ewad.ingest.formats.reasons import quote_payload, too_large
+from ewad.ingest.formats.json import parse_json
+from ewad.ingest.formats.reasons import quote_payload
 from ewad.ingest.formats.times import unix_seconds
 from ewad.ingest.mqtt.consumer import Message
 from ewad.ingest.topics import TopicTemplate
@@ -110,12 +111,7 @@ class ExternalTopics:
         """Return the times and values of a forecast, ascending. Raises DecodeError."""
         if not payload:
             raise DecodeError("empty", "expected a list of {time, value}, got nothing")
-        if len(payload) > self._max_bytes:
-            raise too_large(len(payload), self._max_bytes)
-        try:
-            document = msgspec.json.decode(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise DecodeError("invalid_json", f"expected JSON, got {quote_payload(payload)}") from error
+        document = parse_json(payload, self._max_bytes)
         listed = document.get(LIST_KEY) if isinstance(document, dict) else document
         if not isinstance(listed, list):
             expected = f'expected a list of {{time, value}}, or a document with it as "{LIST_KEY}"'

@@ -111,7 +111,7 @@ class Desk:
             body = msgspec.json.decode(text or b"{}", type=action.body)
         except TimeoutError:
             return self._refuse(name, peer, f"expected the whole request within {READ_SECONDS:g} s", 408)
-        except msgspec.DecodeError as error:
+        except (ValueError, RecursionError) as error:  # also of msgspec
             return self._refuse(name, peer, str(error), 400)
         try:
             done = await self._done(body)

@@ -77,7 +77,7 @@ class Devices:
             return
         try:
             components = _components(msgspec.json.decode(payload))
-        except (msgspec.DecodeError, AttributeError, TypeError):
+        except (ValueError, RecursionError, AttributeError, TypeError):  # also of msgspec
             components = {}
         self._kept.setdefault(node, {})[topic] = components
         document = self._told.get(node, {}).get(topic, {})

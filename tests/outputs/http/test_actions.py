@@ -150,6 +150,8 @@ def test_users_may_act_from_elsewhere_where_that_is_set(actor):
         ("learning-rate", b'{"model": "m", "learning_rate": "fast"}'),
         ("reload", b"[]"),
         ("reload", b"{"),
+        ("reload", b'{"x": "\xff"}'),
+        ("reload", b"[" * 3_000),
     ],
 )
 async def test_a_body_that_does_not_fit_is_answered_with_why(post, actor, path, data):

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from ewad.engine import ByCount, ByTime, GroupSettings, ModelSettings
+from ewad.outputs.mqtt.devices import Devices
 from ewad.outputs.mqtt.home_assistant import Discovery
 
 MODEL = ModelSettings("m", horizons=(1, 6), interval=0.9)
@@ -106,3 +107,16 @@ def test_other_differences_have_the_unit_and_class_of_their_quantity():
     assert (deviation["unit_of_measurement"], deviation["device_class"]) == ("W", "power")
     ((_, document),) = told(DEVICE, unit=None).items()
     assert "unit_of_measurement" not in document["components"]["stddev_0_9"]
+
+
+@pytest.mark.parametrize("payload", [b"{", b"\xff", b'"\xff"', b"[" * 60_000, b"[1]", b'{"components": 3}'])
+def test_what_stands_there_and_is_no_device_is_taken_back_with_the_stream_all_the_same(payload):
+    published = []
+    devices = Devices(DEVICE, lambda topic, payload: published.append((topic, payload)))
+    ((topic, _),) = told(DEVICE).items()
+    for _, saw in list(devices.listens)[1:]:
+        saw(topic, payload, True)
+    devices.tell(GROUP, STREAM, TOPIC, None)
+    devices.take_back(GROUP, STREAM)
+    assert [each for each, _ in published] == [topic, topic]
+    assert published[-1] == (topic, b"")
