@@ -57,7 +57,7 @@ def _figures(part: Measured, place: int) -> dict[str, Any]:
         name: {"error": _plain(part.error[name][place]), "relative": _plain(part.ratio[name][place])}
         for name in part.errors
     }
-    for key, kind in (("coverage", "inside"), ("winkler", "winkler")):
+    for key, kind in (("coverage", "inside"), ("local_coverage", "local"), ("winkler", "winkler")):
         found[EWAD][key] = _plain(part.mean(EWAD, kind)[place])
     return found
 
@@ -115,7 +115,7 @@ def _left_out(parts: Sequence[Measured], means: dict[str, Together]) -> Iterator
 
 
 def _of_intervals(parts: Sequence[Measured]) -> list[str]:
-    """Return coverage and Winkler score, in mean widths, of the intervals: medians of the series."""
+    """Return coverage, local coverage and Winkler score, in mean widths, of the intervals: medians."""
     inside = np.concatenate([part.mean(EWAD, "inside") for part in parts])
     winkler = np.concatenate([part.mean(EWAD, "winkler") for part in parts])
     width = np.concatenate([part.mean(EWAD, "width") for part in parts])
@@ -125,8 +125,12 @@ def _of_intervals(parts: Sequence[Measured]) -> list[str]:
     inside, scores = inside[known], (winkler[known] / width[known])
     least, most = inside.min(axis=0), inside.max(axis=0)
     spread = f"; from {_cell(least)} to {_cell(most)}" if len(inside) > 1 else ""
+    local = np.concatenate([part.mean(EWAD, "local") for part in parts])[known]
+    local = local[np.isfinite(local).all(axis=1)]
+    windows = "windows of 100 values whose share inside is within 0.1 of what was asked for"
     return [
         f"intervals of {EWAD}: share of values inside {_cell(np.median(inside, axis=0))}{spread}",
+        *([f"{windows}: {_cell(np.median(local, axis=0))}"] if len(local) else []),
         f"Winkler score in mean widths {_cell(np.median(scores, axis=0))}",
     ]
 

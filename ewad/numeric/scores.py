@@ -16,6 +16,10 @@ from ewad.numeric.rows import RowState
 # A stream's samples are summed in at most so many blocks: the part that is scored begins where one does, so
 # that it is chosen to 1 / 64 of the samples or better, in bounded memory.
 BLOCKS = 128
+# Local coverage is that of windows of so many intervals in a row; a window is well covered within so much of
+# what was asked for, see the kernel.
+WINDOW = 100
+LOCALLY = 0.1 + 1e-9
 
 # What is summed of each sample and horizon.
 SUMS = (

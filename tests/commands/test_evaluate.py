@@ -34,6 +34,18 @@ def test_a_folder_of_series_beside_persistence_and_seasonal_naive(folder):
     assert "README" not in done.stdout
 
 
+def test_intervals_are_told_in_windows_too(folder):
+    text = ewad("evaluate", folder).stdout
+    found = json.loads(ewad("evaluate", folder, "--json").stdout)["tasks"]
+    told = [series["methods"]["ewad"] for task in found for series in task["series"]]
+    local = np.median([each["local_coverage"] for each in told], axis=0)
+    figures = " / ".join(f"{each:.3f}" for each in local)
+    assert (
+        f"windows of 100 values whose share inside is within 0.1 of what was asked for: {figures}\n" in text
+    )
+    assert "\nWinkler score in mean widths " in text
+
+
 def test_json_has_the_same_figures(folder):
     text = ewad("evaluate", folder).stdout
     found = json.loads(ewad("evaluate", folder, "--json").stdout)

@@ -35,6 +35,22 @@ def test_winkler_is_the_width_and_twenty_times_what_is_outside():
     assert found.width == pytest.approx([3])
 
 
+def test_local_coverage_is_the_share_of_windows_of_100_near_what_was_asked_for():
+    # of four windows 90, 80, 79 and 100 values are inside; what is left over is none
+    outside = [10, 20, 21, 0]
+    value = np.concatenate([[0.0], *([9.0] * n + [0.0] * (100 - n) for n in outside), [9.0] * 30])
+    one, n = of(value), len(value)
+    made = Made(0, np.zeros((n, 2)), np.full((n, 2), -1.0), np.full((n, 2), 1.0))
+    pieces = [
+        Made(i, made.forecast[i : i + 7], made.lower[i : i + 7], made.upper[i : i + 7])
+        for i in range(0, n, 7)
+    ]
+    for parts in ([made], pieces):
+        assert score(one, parts, (1,), coverage=0.9)[1].local == pytest.approx([3 / 4])
+    assert np.isnan(score(one, [made], (1,))[1].local).all()  # no intervals are asked for
+    assert np.isnan(score(of(value[:90]), [made], (1,), coverage=0.9)[1].local).all()
+
+
 def test_a_season_is_the_value_at_the_same_place_of_the_last_one():
     value = np.arange(10.0)
     made = np.concatenate([each.forecast for each in seasonal_naive(3)(of(value), 4)])
