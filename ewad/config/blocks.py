@@ -104,10 +104,14 @@ def _stream(values: dict[str, Any]) -> StreamSettings:
         raise fail(
             'needs model in the same block, such as "auto": forecasts tell when one is crossed', "thresholds"
         )
+    if "bounds" in values and "model" not in values:
+        raise fail('needs model in the same block, such as "auto": forecasts stay inside them', "bounds")
     if "per_seconds" in values and values.get("kind") != "counter":
         raise fail('needs kind = "counter" in the same block', "per")
     if "period" in values and values.get("kind") != "circular":
         raise fail('needs kind = "circular" in the same block', "period")
+    if "bounds" in values and values.get("kind") == "circular":
+        raise fail("expected none with circular values: forecasts stay on the circle", "bounds")
     if values.get("thresholds") and values.get("kind") == "circular":
         raise fail("expected none with circular values: a circle has no above and below", "thresholds")
     _check_labels(values)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import zoneinfo
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -127,21 +129,23 @@ def _records(value: Any) -> str:
 RECORDS = Kind(_records, _RECORDS_PATH.words, {"type": "string"})
 
 
-def _range(value: Any) -> tuple[float, float]:
+def _range(value: Any, end: Callable[[Any], float] = FINITE) -> tuple[float, float]:
     if not isinstance(value, list) or len(value) != 2:
         raise fail(f"expected [lowest, highest], got {checks.shown(value)}")
-    low, high = checks.each((index, partial(FINITE, item)) for index, item in enumerate(value))
+    low, high = checks.each((index, partial(end, item)) for index, item in enumerate(value))
     if low >= high:
         raise fail(f"expected [lowest, highest], got [{low:g}, {high:g}]")
     return low, high
 
 
-RANGE = Kind(
-    _range,
-    "[lowest, highest]",
-    {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2},
-    list,
-)
+def _end(value: Any) -> float:
+    """Return a number, or an infinite one: there is no bound."""
+    return value if isinstance(value, float) and math.isinf(value) else float(FINITE(value))
+
+
+_PAIR = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
+RANGE = Kind(_range, "[lowest, highest]", _PAIR, list)
+BOUNDS = Kind(partial(_range, end=_end), "[lowest, highest], either may be inf", _PAIR, list)
 
 
 def _time_zone(value: Any) -> str:

@@ -87,6 +87,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                 anomaly=block.anomaly,
                 stuck_after_seconds=block.stuck_after_seconds or math.inf,
                 thresholds=block.thresholds,
+                lowest=-math.inf if block.bounds is None else block.bounds[0],
+                highest=math.inf if block.bounds is None else block.bounds[1],
                 max_streams=block.max_streams,
                 period=block.period if block.kind == "circular" else None,
                 model=None if block.model is None else self.models[block.model],

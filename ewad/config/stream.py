@@ -24,6 +24,7 @@ from ewad.config.kinds import (
 )
 from ewad.config.options import Option, table_of
 from ewad.config.payloads import (
+    BOUNDS,
     DELIMITER,
     FIELDS,
     FINITE,
@@ -333,6 +334,17 @@ class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
             example={"direction": "up", "min_deviation": 0.5, "min_relative_deviation": 0.02, "for": "5m"},
         ),
     ] = AnomalyPolicy()
+    bounds: Annotated[
+        tuple[float, float] | None,
+        Option(
+            BOUNDS,
+            "Forecasts and their intervals stay inside: what lies beyond is told as the bound. `[0, inf]` has"
+            " no upper one.",
+            example=[0, 100],
+            default_text="none",
+            since="0.2.0",
+        ),
+    ] = None
     thresholds: Annotated[
         tuple[Threshold, ...],
         Option(

@@ -61,6 +61,8 @@ class Group(RowState):
         self.grid = None if settings.model is None else grid_of(settings.model)
         self.forecaster = None if settings.model is None else GroupForecaster(settings.model, 0, self.grid)
         model = None if self.forecaster is None else self.forecaster.step
+        if model is not None:
+            model.lowest, model.highest = settings.lowest, settings.highest
         drops = settings.out_of_order == "drop"
         self.step = StreamsKernel(
             self.averages[0].step,

@@ -173,6 +173,7 @@ class GroupSettings:
     stale_after_seconds, forget_after_seconds: streams that are silent for longer may be, or are, forgotten.
     anomaly: which deviations count as anomalies.  stuck_after_seconds: a stream that reports the same value
     for so long is stuck; infinite: only if it is found out.  thresholds: whose crossing is forecast.
+    lowest, highest: what forecasts and the ends of their intervals are not told below and above.
     times_are_arrivals: the time of a sample is when it arrived; no payload tells it.
     max_streams: of this group; None: the engine's limit alone counts.
     period: what values on a circle repeat after, such as 360; None: they lie on a line.
@@ -190,6 +191,8 @@ class GroupSettings:
     anomaly: AnomalyPolicy = field(default_factory=AnomalyPolicy)
     stuck_after_seconds: float = math.inf
     thresholds: tuple[Threshold, ...] = ()
+    lowest: float = -math.inf
+    highest: float = math.inf
     period: float | None = None
 
     @property

@@ -17,7 +17,7 @@ from ewad.kernels.sample cimport Sample
 from ewad.kernels.scale cimport ScaleKernel
 from ewad.kernels.seasons cimport SeasonsKernel
 
-cdef double NAN, SKILL_BETA, ROUNDING, NOTHING, JUMP
+cdef double NAN, INFINITY, SKILL_BETA, ROUNDING, NOTHING, JUMP
 cdef Py_ssize_t FORECAST, LAST, MIXED, SAID
 
 @cython.final
@@ -41,6 +41,7 @@ cdef class ForecasterKernel:
     cdef int has_seasons, has_leader, has_stack, has_calendar, has_inputs, mixes, calibrates, has_intervals
     cdef int on_grid, shared
     cdef double max_gap
+    cdef public double lowest, highest
     cdef Py_ssize_t n_horizons, n_experts, places
     cdef readonly Py_ssize_t width, columns
     cdef int64_t* horizons
@@ -72,4 +73,5 @@ cdef class ForecasterKernel:
     cdef double mix(self, Sample s, Py_ssize_t i) noexcept nogil
     cdef double jump(self, Sample s, Py_ssize_t i, double last) noexcept nogil
     cdef double follow(self, Sample s, Py_ssize_t i) noexcept nogil
+    cdef double within(self, double told) noexcept nogil
     cdef void tell(self, Sample s, Py_ssize_t i, double forecast) noexcept nogil

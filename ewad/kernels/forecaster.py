@@ -25,6 +25,7 @@ from ewad.kernels.scale import ScaleKernel
 from ewad.kernels.seasons import SeasonsKernel
 
 NAN = float("nan")
+INFINITY = float("inf")
 # Skill compares about the last 1 / (1 - 0.995) = 200 scored forecasts.
 SKILL_BETA = 0.995
 # Values this near to each other, as a share of them, are the same, and so are computed ones whose difference
@@ -73,6 +74,8 @@ class ForecasterKernel:
     (n_horizons,) of the forecasts and of persistence, exponentially weighted.
     What is pending, for each horizon h in h places by turns, until the sample that it was made for:
     forecasts: (places, width) as above.  widths: (places, 2) the half-widths given out.
+
+    lowest, highest: what is told stays within; what is learnt from, pending and scored does not.
     """
 
     def __init__(
@@ -113,6 +116,7 @@ class ForecasterKernel:
         self.n_sources = 0 if parts.external is None else parts.external.n
         self.external = parts.external
         self.shared, self.max_gap = 1 if shared else 0, max_gap
+        self.lowest, self.highest = -INFINITY, INFINITY
         self.n_horizons, self.n_experts = len(horizons), n_experts
         self.width = SAID + n_experts if self.mixes else MIXED
         self.places = sum(horizons)
@@ -320,7 +324,7 @@ class ForecasterKernel:
             self.squared_change[o] = change * change + SKILL_BETA * self.squared_change[o]
         self.forecasts[pending + FORECAST] = forecast
         self.forecasts[pending + LAST] = s.value
-        self.forecast[o] = forecast
+        self.forecast[o] = self.within(forecast)
         if self.has_intervals:
             below = NAN
             above = NAN
@@ -330,5 +334,11 @@ class ForecasterKernel:
             self.intervals.take(s.row, i, error, s.scale * self.roots[i], below, above)
             self.widths[2 * place] = self.intervals.below
             self.widths[2 * place + 1] = self.intervals.above
-            self.lower[o] = forecast - self.intervals.below
-            self.upper[o] = forecast + self.intervals.above
+            self.lower[o] = self.within(forecast - self.intervals.below)
+            self.upper[o] = self.within(forecast + self.intervals.above)
+
+    def within(self, told: float) -> float:
+        """Return what is told, or the bound that it lies beyond; NaN is neither below nor above."""
+        if told < self.lowest:
+            return self.lowest
+        return self.highest if told > self.highest else told

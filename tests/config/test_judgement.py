@@ -12,7 +12,8 @@ from ewad.numeric.crossing import Threshold
 
 BLOCK = '[[stream]]\ntopic = "site/{room}/temperature"\n'
 FULL = BLOCK + (
-    'model = "auto"\nstuck_after = "6h"\nthresholds = { frost = "< 0", "very hot" = ">30.5" }\n'
+    'model = "auto"\nbounds = [0, 100]\nstuck_after = "6h"\n'
+    'thresholds = { frost = "< 0", "very hot" = ">30.5" }\n'
     '[stream.anomaly]\ndirection = "up"\nmin_deviation = 0.5\nmin_relative_deviation = 0.02\nfor = "5m"\n'
 )
 
@@ -22,6 +23,7 @@ def test_what_a_block_says_reaches_the_engine_and_survives_the_effective_text_an
     (group,) = settings.group_settings()
     assert group.anomaly == AnomalyPolicy("up", 0.5, 0.02, 300.0)
     assert group.stuck_after_seconds == 6 * 3600.0
+    assert (group.lowest, group.highest) == (0.0, 100.0)
     assert group.thresholds == (Threshold("frost", False, 0.0), Threshold("very hot", True, 30.5))
     assert parse(effective(settings), "ewad.toml", {}).streams == settings.streams
     engine = settings.engine_settings()
@@ -32,6 +34,19 @@ def test_a_block_that_says_nothing_counts_all_deviations():
     (group,) = parse(BLOCK, "ewad.toml", {}).group_settings()
     assert (group.anomaly, group.thresholds) == (AnomalyPolicy(), ())
     assert math.isinf(group.stuck_after_seconds)
+    assert (group.lowest, group.highest) == (-math.inf, math.inf)
+
+
+@pytest.mark.parametrize(
+    ("text", "ends"), [("[0, inf]", (0.0, math.inf)), ("[-inf, -1.5]", (-math.inf, -1.5))]
+)
+def test_one_side_may_have_no_bound(text, ends):
+    settings = parse(f'{BLOCK}model = "auto"\nbounds = {text}\n', "ewad.toml", {})
+    (group,) = settings.group_settings()
+    assert (group.lowest, group.highest) == ends
+    assert parse(effective(settings), "ewad.toml", {}).streams == settings.streams
+    engine = settings.engine_settings()
+    assert EngineSettings.from_json(engine.to_json()) == engine
 
 
 @pytest.mark.parametrize(
@@ -45,6 +60,11 @@ def test_a_block_that_says_nothing_counts_all_deviations():
         ('thresholds = { hot = "> 30" }', 'thresholds: needs model in the same block, such as "auto"'),
         ("thresholds = { hot = 30 }", "thresholds.hot: expected a text, got 30"),
         ('thresholds = "> 30"', 'expected a table such as { hot = "> 30" }'),
+        ("bounds = [0, 100]", 'bounds: needs model in the same block, such as "auto"'),
+        ('model = "auto"\nbounds = [100, 0]', "bounds: expected [lowest, highest], got [100, 0]"),
+        ('model = "auto"\nbounds = [0]', "bounds: expected [lowest, highest], got a list"),
+        ('model = "auto"\nbounds = [0, nan]', "bounds[1]: must be in [-1e100, 1e100], got nan"),
+        ('model = "auto"\nkind = "circular"\nbounds = [0, 360]', "bounds: expected none with circular"),
         ("anomaly = {}", "expected a table of direction, min_deviation"),
         ('anomaly = { direktion = "up" }', 'unknown key "direktion"; did you mean "direction"'),
         ('anomaly = { direction = "upwards" }', "anomaly.direction"),

@@ -1,6 +1,7 @@
 """Settings of groups that between them use every kernel, and what an engine makes of samples under each."""
 
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 
@@ -49,6 +50,7 @@ SCENARIOS = {
         auto("m", lags=3, horizons=(1, 4), batch_size=1, every_seconds=20.0, max_gap_seconds=60.0)
     ),
     "inputs": of(auto("m", lags=3, horizons=(1, 3), batch_size=2, inputs=("stream 0", "stream 2"))),
+    "bounds": replace(of(auto("m", lags=3, horizons=(1, 3), batch_size=2)), lowest=-10.0, highest=10.0),
     "gaps": of(auto("m", lags=3, features="lags", max_gap_seconds=30.0, max_gradient_norm=0.1)),
     **{
         f"{type(optimizer).__name__}, {type(schedule).__name__}": of(
