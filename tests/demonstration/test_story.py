@@ -2,10 +2,13 @@
 
 from itertools import chain, islice, repeat
 
+import numpy as np
 import pytest
 
-from ewad.demonstration import story
-from ewad.demonstration.publisher import SAMPLE_STREAMS
+from ewad import config
+from ewad.demonstration import demo, story
+from ewad.demonstration.publisher import SAMPLE_STREAMS, payloads
+from ewad.engine import Batch, Engine
 
 LEVEL = 20.0
 
@@ -53,3 +56,16 @@ def test_each_trouble_happens_to_one_of_the_sensors_within_a_cycle():
     assert troubles == [story.spikes, story.steps, story.fails, story.sticks, story.door]
     events = (story.SPIKES, story.STEPPED, story.NOT_A_NUMBER, story.SILENT, story.STUCK)
     assert max(chain.from_iterable(events)) < story.CYCLE
+
+
+def test_nothing_is_said_to_be_unusual_before_the_first_trouble():
+    settings = config.parse(demo.SETTINGS, "demo", {}).engine_settings()
+    engine = Engine(settings.groups)
+    streams = [each for each in SAMPLE_STREAMS if each.topic.endswith("temperature")]
+    rows = np.array([engine.add_stream(0, each.topic) for each in streams], dtype=np.int32)
+    for at, texts in enumerate(islice(zip(*map(payloads, streams), strict=True), story.SPIKES[0] + 1)):
+        assert engine.groups[0].anomalies.alarms.tolist() == [0] * len(streams)
+        values = np.array([float(text) for text in texts])
+        engine.observe(Batch(0, rows, np.full(len(rows), at / demo.SAMPLES_PER_SECOND), values))
+    alarms = dict(zip([each.topic for each in streams], engine.groups[0].anomalies.alarms, strict=True))
+    assert {topic for topic, n in alarms.items() if n} == {"site/hall/temperature"}
