@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests import components
+from tests.console import ewad
 from tests.system import daemon as daemons
 from tests.system import mosquitto
-from tests.system.daemon import ewad, failed
+from tests.system.daemon import failed
 from tests.system.prometheus import Prometheus
 
 MODEL = '[[stream]]\nname = "t"\ntopic = "site/{room}/t"\nmodel = "m"\n[model.m]\nlags = 4\n'

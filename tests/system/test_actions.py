@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import console
 from tests.system import daemon as daemons
 from tests.system import mosquitto
 from tests.system.certificates import make_certificates
@@ -103,7 +104,7 @@ def fixed_port() -> dict[str, str]:
 
 
 def ctl(daemon: daemons.Daemon, *arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
-    return daemons.ewad("ctl", "-c", daemon.config, *arguments, **options, **daemon.environ)
+    return console.ewad("ctl", "-c", daemon.config, *arguments, **options, **daemon.environ)
 
 
 def test_the_command_asks_the_daemon_of_its_configuration(tmp_path, broker) -> None:
@@ -127,7 +128,7 @@ def test_the_command_trusts_the_daemon_s_certificate_and_tells_who_asks(tmp_path
     (tmp_path / "pem").mkdir()
     pem = make_certificates(tmp_path / "pem")
     users = tmp_path / "users"
-    users.write_text(daemons.ewad("hash-password", "op", stdin="secret\n").stdout)
+    users.write_text(console.ewad("hash-password", "op", stdin="secret\n").stdout)
     http = [f'cert_file = "{pem.server_cert}"', f'key_file = "{pem.server_key}"', f'users_file = "{users}"']
     options = {
         "http": http,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import console
 from tests.system import daemon as daemons
 from tests.system import mosquitto
 from tests.system.certificates import make_certificates
@@ -163,7 +164,7 @@ def test_each_trouble_is_one_clear_line_for_run_and_for_check(tmp_path: Path, tr
             assert words in told[0]
             assert words in reason
             assert daemon.value("ewad_mqtt_connected") == 0
-        line = daemons.failed(daemons.ewad("check", "--connect", "-c", daemon.config), 1)
+        line = daemons.failed(console.ewad("check", "--connect", "-c", daemon.config), 1)
         assert words in line
         assert "s3cret" not in daemon.stderr + line
 
@@ -172,7 +173,7 @@ def test_check_connects_where_all_is_well(tmp_path: Path) -> None:
     with mosquitto.running(tmp_path / "mosquitto") as broker:
         config = tmp_path / "ewad.toml"
         config.write_text(f'[mqtt]\nurl = "mqtt://127.0.0.1:{broker.port}"\n{STREAM}')
-        checked = daemons.ewad("check", "--connect", "-c", config)
+        checked = console.ewad("check", "--connect", "-c", config)
         assert checked.returncode == 0, checked.stderr
         assert f"connected and subscribed at mqtt://127.0.0.1:{broker.port}" in checked.stdout
         assert "Client ewad closed its connection" not in broker.log

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import console
 from tests.system import daemon as daemons
 from tests.system import mosquitto
 from tests.system.browser import require_chromium
@@ -278,4 +279,4 @@ def test_the_demo_ignores_settings_of_a_daemon_in_the_environment() -> None:
 
 @pytest.mark.parametrize("duration", ["5", "soon", "-3s", ""])
 def test_a_duration_that_is_none_is_one_line(duration: str) -> None:
-    assert "--duration" in daemons.failed(daemons.ewad("demo", "--duration", duration), 2)
+    assert "--duration" in daemons.failed(console.ewad("demo", "--duration", duration), 2)

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from ewad.config import presets
+from tests.console import ewad
 from tests.ingest.test_presets import CASES
 from tests.system import daemon as daemons
 from tests.system import mosquitto
-from tests.system.daemon import EWAD, environment, ewad
+from tests.system.daemon import EWAD, environment
 from tests.system.mosquitto import Mosquitto
 from tests.system.polling import until
 from tests.system.prometheus import scraping

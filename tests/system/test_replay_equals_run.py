@@ -8,6 +8,7 @@ from random import Random
 
 import pytest
 
+from tests import console
 from tests.system import daemon as daemons
 from tests.system import mosquitto
 from tests.system.daemon import Samples
@@ -81,7 +82,7 @@ def test_a_replay_ends_with_the_numbers_of_the_live_daemon(tmp_path: Path, form:
     recorded, results = tmp_path / "recorded.csv", tmp_path / "results.csv"
     with recorded.open("w", newline="") as file:
         csv.writer(file).writerows([("time", "topic", "payload"), *rows])
-    replayed = daemons.ewad("replay", recorded, "-c", live.config, "-o", results)
+    replayed = console.ewad("replay", recorded, "-c", live.config, "-o", results)
     assert replayed.returncode == 0, replayed.stderr
 
     rejected = {dict(labels)["reason"]: n for labels, n in scraped["ewad_messages_rejected_total"].items()}
@@ -155,7 +156,7 @@ def test_blocks_that_share_a_topic_have_the_same_samples_from_columns_as_live(tm
         smoothed = live.samples()["ewad_smoothed_value"]
     wide, results = tmp_path / "wide.csv", tmp_path / "results.csv"
     wide.write_text("time,p/a,p/b\n" + "".join(f"{i},{i},{i}\n" for i in range(20)))
-    replayed = daemons.ewad("replay", wide, "-c", live.config, "-o", results)
+    replayed = console.ewad("replay", wide, "-c", live.config, "-o", results)
     assert replayed.returncode == 0, replayed.stderr
     assert "100 samples of 5 streams" in replayed.stderr
     with results.open(newline="") as file:
@@ -179,7 +180,7 @@ def test_a_trained_model_forecasts_live_as_in_a_replay(tmp_path: Path) -> None:
     settings = '[[stream]]\nname = "w"\ntopic = "w"\nmodel = "m"\n[model.m]\nexperts = ["linear"]\nlags = 4\n'
     config, model = tmp_path / "train.toml", tmp_path / "model.npz"
     config.write_text(settings)
-    trained = daemons.ewad("train", history, "-c", config, "--batch-size", "16", "-o", model)
+    trained = console.ewad("train", history, "-c", config, "--batch-size", "16", "-o", model)
     assert trained.returncode == 0, trained.stderr
     settings += f'start_from = "{model}"\n'
     with (
@@ -190,7 +191,7 @@ def test_a_trained_model_forecasts_live_as_in_a_replay(tmp_path: Path) -> None:
         live.until_value("ewad_samples_total", 10.0, stream="w")
         forecast = live.value("ewad_forecast_value", stream="w")
     results = tmp_path / "results.csv"
-    replayed = daemons.ewad("replay", start, "-c", live.config, "-o", results)
+    replayed = console.ewad("replay", start, "-c", live.config, "-o", results)
     assert replayed.returncode == 0, replayed.stderr
     with results.open(newline="") as file:
         last = list(csv.DictReader(file))[-1]

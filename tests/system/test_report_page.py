@@ -2,13 +2,13 @@
 
 import csv
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
+from tests.console import ewad
 from tests.system.browser import browser, require_chromium
+from tests.system.daemon import failed
 
 pytestmark = pytest.mark.system
 
@@ -19,11 +19,6 @@ N = 400
 @pytest.fixture(autouse=True)
 def _chromium():
     require_chromium()
-
-
-def ewad(*arguments, folder):
-    command = [sys.executable, "-m", "ewad", *map(str, arguments)]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, timeout=120)
 
 
 @pytest.fixture
@@ -40,6 +35,13 @@ def series(tmp_path):
     return path
 
 
+@pytest.fixture
+def replayed(series, tmp_path):
+    """Return what a replay prints that leaves its page and its results."""
+    options = ("--model", "auto", "--horizons", "1,3", "--report-json")
+    return ewad("replay", series, "--html", "out.html", "-o", "results.csv", *options, cwd=tmp_path).stdout
+
+
 async def pointed(page, back):
     """Return what the chart says of its points so many steps before its end, by the names of its series."""
     await page.evaluate("document.querySelector('canvas').focus()")
@@ -53,9 +55,7 @@ async def pointed(page, back):
     return {name: float(number) for name, number in (part.rsplit(" ", 1) for part in parts)}
 
 
-async def test_a_replays_page_shows_its_results_and_its_report(series, tmp_path):
-    options = ("--model", "auto", "--horizons", "1,3", "--report-json")
-    done = ewad("replay", series, "--html", "out.html", "-o", "results.csv", *options, folder=tmp_path)
+async def test_a_replays_page_shows_its_results_and_its_report(replayed, tmp_path):
     with (tmp_path / "results.csv").open() as file:
         rows = list(csv.DictReader(file))
     async with browser() as page:
@@ -81,7 +81,7 @@ async def test_a_replays_page_shows_its_results_and_its_report(series, tmp_path)
         told = await pointed(page, 2)
         assert told["forecast for it"] == pytest.approx(float(rows[-4]["forecast_3"]), abs=0.006)
 
-        (report,) = json.loads(done.stdout)
+        (report,) = json.loads(replayed)
         table = await page.evaluate(
             "[...document.querySelectorAll('tbody tr')].map((row) => [...row.cells].map((c) => c.innerText))"
         )
@@ -100,9 +100,7 @@ async def test_a_replays_page_shows_its_results_and_its_report(series, tmp_path)
 
 
 async def test_a_trainings_page_shows_the_costs_of_each_epoch(series, tmp_path):
-    ewad(
-        "train", series, "--optimizer", "adam,momentum", "--epochs", "4", "--html", "t.html", folder=tmp_path
-    )
+    ewad("train", series, "--optimizer", "adam,momentum", "--epochs", "4", "--html", "t.html", cwd=tmp_path)
     async with browser() as page:
         await page.open((tmp_path / "t.html").as_uri())
         await page.until("document.querySelectorAll('canvas').length === 2")
@@ -121,7 +119,5 @@ async def test_a_trainings_page_shows_the_costs_of_each_epoch(series, tmp_path):
 
 
 def test_a_page_needs_the_name_of_one(series, tmp_path):
-    command = [sys.executable, "-m", "ewad", "replay", str(series), "--html", "out.pdf"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 2
-    assert "--html out.pdf: expected a name that ends in .html" in done.stderr
+    said = failed(ewad("replay", series, "--html", "out.pdf", cwd=tmp_path), 2)
+    assert "--html out.pdf: expected a name that ends in .html" in said
