@@ -1,5 +1,6 @@
 """What `ewad run` does without: it starts where no extra is installed; commands name the one they need."""
 
+import os
 import re
 import subprocess
 import sys
@@ -41,7 +42,8 @@ def without(module: str, *arguments: str | Path, cwd: Path) -> subprocess.Comple
     """Run a command of ewad where a module is not installed, in a process: others may have loaded it."""
     program = f"import sys; sys.modules['{module}'] = None; from ewad.cli import main; main()"
     command = [sys.executable, "-c", program, *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=60)
+    environ = os.environ | daemons.UNMEASURED
+    return subprocess.run(command, cwd=cwd, env=environ, capture_output=True, text=True, timeout=60)
 
 
 def names(dependencies: list[str]) -> set[str]:

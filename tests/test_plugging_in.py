@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.system.daemon import UNMEASURED
+
 ROOT = Path(__file__).parent.parent
 CONFIG = """
 [[stream]]
@@ -51,7 +53,7 @@ class Copy:
         return self._python("-c", program)
 
     def _python(self, *arguments):
-        environ = {**os.environ, "PYTHONPATH": str(self.folder)}
+        environ = {**os.environ, "PYTHONPATH": str(self.folder), **UNMEASURED}
         command = [sys.executable, *arguments]
         return subprocess.run(
             command, capture_output=True, text=True, env=environ, cwd=self.folder, timeout=120

@@ -1,9 +1,12 @@
 """Building ewad's packages from a copy of the project."""
 
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+from tests.system.daemon import UNMEASURED
 
 ROOT = Path(__file__).parents[2]
 NEEDED = ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE", "ewad", "samples", "deploy")
@@ -34,5 +37,6 @@ def build(place: Path, *targets: str) -> list[Path]:
     command = [sys.executable, "-m", "hatchling", "build", "-d", "dist"]
     for target in targets:
         command += ["-t", target]
-    subprocess.run(command, cwd=place, check=True, capture_output=True, timeout=300)
+    environ = os.environ | UNMEASURED
+    subprocess.run(command, cwd=place, env=environ, check=True, capture_output=True, timeout=300)
     return sorted((place / "dist").iterdir())

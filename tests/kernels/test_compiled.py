@@ -10,6 +10,7 @@ import pytest
 
 import hatch_build
 from ewad import kernels
+from tests.system.daemon import UNMEASURED
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,9 +37,8 @@ def interpreted(tmp_path_factory):
 
 def said_by(folder):
     command = [sys.executable, "-W", "error", "-c", SCRIPT]
-    done = subprocess.run(
-        command, cwd=folder, env=os.environ | {"PYTHONPATH": str(folder)}, capture_output=True, text=True
-    )
+    environ = os.environ | {"PYTHONPATH": str(folder)} | UNMEASURED
+    done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True)
     assert not done.returncode, done.stderr
     return done.stdout.splitlines()
 

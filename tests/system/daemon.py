@@ -21,6 +21,9 @@ Samples = dict[str, dict[tuple[tuple[str, str], ...], float]]  # metric -> label
 END_SECONDS = 10.0  # SIGTERM ends the daemon within 2 s on an idle machine; this one may be busy
 _numbers = itertools.count()
 EWAD = (sys.executable, "-W", "error", "-m", "ewad")
+# For the environment of processes that `make coverage` need not count: peers, copies of the package,
+# and what is killed, whose count is lost with it.
+UNMEASURED = {"COVERAGE_PROCESS_CONFIG": ""}
 
 
 def environment(**changes: str) -> dict[str, str]:

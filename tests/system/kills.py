@@ -13,7 +13,7 @@ from ewad.engine import Engine
 from ewad.store.recovery import read
 from tests.system import mosquitto
 from tests.system.brokers import Kind
-from tests.system.daemon import EWAD, Daemon
+from tests.system.daemon import EWAD, UNMEASURED, Daemon
 from tests.system.numbered import NumberedPublisher, same, topic, undisturbed
 from tests.system.polling import until
 
@@ -60,6 +60,7 @@ def survive(
             mqtt=[f"qos = {qos}", f'version = "{version}"'],
             client_id="kills",
             command=(*EWAD[:-1], "tests.system.crashing"),
+            environ=UNMEASURED,
         )
         daemon.start()
         daemon.until_ready()
@@ -114,6 +115,7 @@ def count(directory: Path, kind: Kind, kills: int, seed: int) -> Count:
             mqtt=[f'version = "{kind.mqtt_version}"', *place.mqtt],
             client_id="kills",
             command=(*EWAD[:-1], "tests.system.crashing"),
+            environ=UNMEASURED,
         )
         daemon.start()
         daemon.until_ready()
