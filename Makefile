@@ -12,6 +12,9 @@ HASS := build/home-assistant/bin/hass
 HASS_PYTHON ?= $(firstword $(wildcard $(HOME)/.pyenv/versions/3.13.*/bin/python) $(shell command -v python3.13))
 KERNELS := $(shell find ewad/kernels -name '*.py' -o -name '*.pxd')
 
+# Compiled modules are kept even where the environment says no: hundreds of processes start in a run of the tests.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: help demo docs package reference adapters test test-slow test-all coverage fresh lint pictures bench chaos simulate brokers home-assistant soak scale fuzz
 .DELETE_ON_ERROR:
 
