@@ -75,6 +75,11 @@ class _CheckedConstants:
             if not fits(value):
                 raise ValueError(f"{name}: must {expected}, got {value!r}")
 
+    @property
+    def by_batch(self) -> bool:
+        """Whether the rate changes with every mini-batch, and not with epochs alone."""
+        return False
+
     def kernel(self) -> ScheduleKernel:
         """Return what gives the rate after one number of epochs and mini-batches."""
         raise NotImplementedError
@@ -85,15 +90,10 @@ class _CheckedConstants:
         if isinstance(epoch, int) and isinstance(batch, int):
             return np.asarray(kernel.after(initial, epoch, batch))
         epochs, batches = np.broadcast_arrays(epoch, batch)
-        pairs = zip(epochs.ravel().tolist(), batches.ravel().tolist(), strict=True)
-        return np.array([kernel.after(initial, *pair) for pair in pairs]).reshape(epochs.shape)
-
-
-class _ByEpoch(_CheckedConstants):
-    """Schedules whose rate stands still within an epoch."""
-
-    __slots__ = ()
-    by_batch = False
+        # Most of thousands of models stand at the same count, the only one that the rate depends on.
+        counts, place = np.unique(batches if self.by_batch else epochs, return_inverse=True)
+        rates = np.array([kernel.after(initial, count, count) for count in counts.tolist()])
+        return rates[place].reshape(epochs.shape)
 
 
 def _kernel(kind: str, a: float = 0.0, b: float = 0.0, by_batch: bool = False) -> ScheduleKernel:
@@ -101,7 +101,7 @@ def _kernel(kind: str, a: float = 0.0, b: float = 0.0, by_batch: bool = False) -
 
 
 @dataclass(frozen=True, slots=True)
-class Constant(_ByEpoch):
+class Constant(_CheckedConstants):
     """The initial rate for ever."""
 
     def kernel(self) -> ScheduleKernel:
@@ -110,7 +110,7 @@ class Constant(_ByEpoch):
 
 
 @dataclass(frozen=True, slots=True)
-class InverseTime(_ByEpoch):
+class InverseTime(_CheckedConstants):
     """initial / (1 + decay_rate * epoch)."""
 
     decay_rate: Annotated[
@@ -123,7 +123,7 @@ class InverseTime(_ByEpoch):
 
 
 @dataclass(frozen=True, slots=True)
-class Exponential(_ByEpoch):
+class Exponential(_CheckedConstants):
     """initial * base**epoch."""
 
     base: Annotated[float, "(0, 1]", "What the rate is multiplied by at each epoch."] = 0.95
@@ -151,7 +151,7 @@ class InverseSqrt(_CheckedConstants):
 
 
 @dataclass(frozen=True, slots=True)
-class Staircase(_ByEpoch):
+class Staircase(_CheckedConstants):
     """initial * factor**(epoch // every): discrete steps, half after half by default."""
 
     factor: Annotated[float, "(0, 1]", "What the rate is multiplied by at each step down."] = 0.5
@@ -163,7 +163,7 @@ class Staircase(_ByEpoch):
 
 
 @dataclass(frozen=True, slots=True)
-class Manual(_ByEpoch):
+class Manual(_CheckedConstants):
     """The rates an operator wrote down: (epoch, rate) pairs, each in force from its epoch on."""
 
     rates: Annotated[
@@ -177,7 +177,7 @@ class Manual(_ByEpoch):
 
 
 @dataclass(frozen=True, slots=True)
-class Cosine(_ByEpoch):
+class Cosine(_CheckedConstants):
     """Half a cosine from the initial rate down to floor * initial in so many epochs, and then that.
 
     Source: Loshchilov & Hutter 2017 (SGDR), without restarts.
@@ -192,7 +192,7 @@ class Cosine(_ByEpoch):
 
 
 @dataclass(frozen=True, slots=True)
-class ReduceOnPlateau(_ByEpoch):
+class ReduceOnPlateau(_CheckedConstants):
     """initial * factor**plateaus, no less than floor * initial: smaller steps where the cost no longer falls.
 
     Whoever trains counts the plateaus met and hands their number over in the epoch's place.

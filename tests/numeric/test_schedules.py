@@ -1,4 +1,5 @@
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -146,3 +147,16 @@ def test_the_defaults_are_those_of_the_course():
     assert Staircase() == Staircase(factor=0.5, every=10)
     assert Cosine() == Cosine(epochs=100, floor=0.0)
     assert ReduceOnPlateau() == ReduceOnPlateau(factor=0.5, floor=1e-3)
+
+
+def test_models_at_the_same_epoch_cost_one_rate():
+    asked = []
+
+    class Asked(InverseTime):
+        def kernel(self):
+            kernel = super().kernel()
+            return SimpleNamespace(after=lambda *args: asked.append(args) or kernel.after(*args))
+
+    rates = Asked(1.0).rate(0.6, np.repeat([3, 0, 1], 1000), np.arange(3000))
+    assert len(asked) == 3
+    np.testing.assert_array_equal(rates, np.repeat([0.15, 0.6, 0.3], 1000))
