@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import codecs
 import dataclasses
+import io
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -110,7 +110,6 @@ def taken(options: dict[str, Any]) -> FileOptions:
         raise ConfigError(f'--delimiter: expected one of {" ".join(DELIMITERS)}, got "{delimiter}"')
     rest: dict[str, Any] = {name: _listed(name, options.pop(name)) for name in LISTS}
     rest |= {name: options.pop(name) for name in PLAIN}
-    _check_encoding(rest["encoding"])
     return FileOptions(
         delimiter=None if delimiter is None else DELIMITERS.get(delimiter, delimiter),
         missing=tuple(options.pop("missing")),
@@ -121,7 +120,7 @@ def taken(options: dict[str, Any]) -> FileOptions:
 def with_section(given: FileOptions, section: FilesSettings | None) -> FileOptions:
     """Return the options of the command, and of the section [files] where the command has none."""
     if section is None:
-        return given
+        return _consistent(given)
     delimiter = section.delimiter
     values = {
         **{name: getattr(section, name) for name in section.__struct_fields__},
@@ -129,9 +128,8 @@ def with_section(given: FileOptions, section: FilesSettings | None) -> FileOptio
     }
     chosen = {name for name in values if getattr(given, name) not in (None, ()) and name != "accept"}
     chosen |= {"accept"} if given.accept else set()
-    return dataclasses.replace(
-        given, **{name: value for name, value in values.items() if name not in chosen and value is not None}
-    )
+    merged = {name: value for name, value in values.items() if name not in chosen and value is not None}
+    return _consistent(dataclasses.replace(given, **merged))
 
 
 def _listed(name: str, given: str | None) -> tuple[str, ...] | None:
@@ -143,11 +141,21 @@ def _listed(name: str, given: str | None) -> tuple[str, ...] | None:
     return names
 
 
+def _consistent(options: FileOptions) -> FileOptions:
+    """Return the options. Raises ConfigError for two that contradict each other."""
+    if options.layout in ("wide", "messages") and options.stream_column is not None:
+        raise ConfigError(f"--stream-column: not with --layout {options.layout}: it makes a long layout")
+    if options.stream_name == "":
+        raise ConfigError("--stream-name: expected a name such as 'site/{stream}/temperature', got none")
+    _check_encoding(options.encoding)
+    return options
+
+
 def _check_encoding(name: str | None) -> None:
     if name is not None:
         try:
-            codecs.lookup(name)
-        except LookupError:
+            io.TextIOWrapper(io.BytesIO(), encoding=name)
+        except LookupError:  # no codec, or one of other things than text
             raise ConfigError(
                 f'--encoding: expected a name such as latin-1 or utf-16, got "{name}"'
             ) from None

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from ewad.config.syntax import quoted
 from ewad.errors import SourceError, needs
+from ewad.ingest.files import encoding
 from ewad.ingest.files.archive import Archive
 from ewad.ingest.files.csv import CsvReader
 from ewad.ingest.files.home_assistant import RecorderReader, is_database
@@ -48,7 +49,7 @@ READERS: dict[str, FileFormat] = {
     "mosquitto": FileFormat(is_log, MosquittoLog),
     "influx csv": FileFormat(is_annotated, AnnotatedReader),
     "influx lines": FileFormat(is_line_protocol, LineProtocolReader),
-    "csv": FileFormat(lambda head: True, CsvReader),
+    "csv": FileFormat(lambda _head: True, CsvReader),
 }
 
 
@@ -65,9 +66,7 @@ def read(path: Path, options: FileOptions | None = None, *, certain: bool = Fals
     head = b""
     try:
         head = archive.head(HEAD_BYTES)
-        delimited = options.delimiter is not None
-        chosen = READERS["csv"] if delimited else next(each for each in READERS.values() if each.is_it(head))
-        file = SampleFile(archive, chosen.reader(archive, options), options)
+        file = SampleFile(archive, _chosen(head, options).reader(archive, options), options)
         if certain:
             file.refuse_doubts()
     except SourceError as error:
@@ -79,6 +78,15 @@ def read(path: Path, options: FileOptions | None = None, *, certain: bool = Fals
         archive.close()
         raise
     return file
+
+
+def _chosen(head: bytes, options: FileOptions) -> FileFormat:
+    """Return the format of a file that begins with these bytes; a delimiter that is named makes it CSV."""
+    if options.delimiter is not None:
+        return READERS["csv"]
+    text = encoding.beginning(head, options.encoding or encoding.guess_of(head))
+    others = (each for name, each in READERS.items() if name != "csv")
+    return next((each for each in others if each.is_it(head) or each.is_it(text)), READERS["csv"])
 
 
 def _beginning(path: Path, head: bytes) -> Iterator[str]:

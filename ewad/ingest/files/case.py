@@ -15,6 +15,7 @@ from ewad.ingest.files.table import Known
 from ewad.ingest.files.times import TextForm
 
 YEAR_1900, YEAR_2200 = -2208988800.0, 7258118400.0
+YEAR_1971, YEAR_2001 = 31_536_000.0, 978_307_200.0
 YEAR_1973, YEAR_2100 = 1e8, 4102444800.0
 LEFT_OUT_SHARE = 0.01  # of the rows: more than this is refused unless it is accepted
 MOSTLY = 0.5

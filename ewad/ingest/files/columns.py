@@ -16,6 +16,7 @@ from ewad.ingest.files.options import FileOptions
 from ewad.ingest.files.table import Place, RowTable
 from ewad.ingest.files.times import TextForm, Times
 from ewad.ingest.files.words import is_time_name
+from ewad.ingest.formats.times import LAST_UNIX_SECONDS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +26,9 @@ Floats = NDArray[np.float64]
 MANY_DIFFERENT = 10_000  # texts of a column that are counted one by one: more are no names of streams
 SAMPLED = 60  # different cells that say whether a column may hold times
 STEPS_KEPT = 20_000  # steps from a time to the next that say what the typical one is
-LEAST_STEPS = 200
+FIRST_STEPS = 20
+HOUR = 3600.0
+UNIT_ENDS = LAST_UNIX_SECONDS * np.array([1.0, 1e3, 1e6])  # beyond each, Unix times are in a finer unit
 
 
 class Track:
@@ -43,6 +46,9 @@ class Track:
         self.days_only = True  # whether each is a midnight
         self.zoned = 0
         self.steps: list[Floats] = []
+        self.longest_step = 0.0
+        self.first_rises: list[float] = []  # the steps of the first ones, and of the first falls
+        self.first_falls: list[float] = []
         self._last = np.nan
 
     def observe(self, found: Times, frame: RowTable, column: int) -> None:
@@ -60,9 +66,15 @@ class Track:
         steps = np.diff(seconds, prepend=self._last)
         steps = steps[~np.isnan(steps)]
         self._last = seconds[-1]
-        self.rises += int((steps > 0.0).sum())
-        self.falls += int((steps < 0.0).sum())
-        self.travel += float(np.abs(steps).sum())
+        rises, falls = steps > 0.0, steps < 0.0
+        self.rises += int(rises.sum())
+        self.falls += int(falls.sum())
+        for kept, found_steps in ((self.first_rises, rises), (self.first_falls, falls)):
+            if len(kept) < FIRST_STEPS:
+                kept += steps[found_steps][: FIRST_STEPS - len(kept)].tolist()
+        sizes = np.abs(steps)
+        self.travel += float(sizes.sum())
+        self.longest_step = max(self.longest_step, float(sizes.max(initial=0.0)))
         if sum(map(len, self.steps)) < STEPS_KEPT:
             self.steps.append(steps[steps != 0.0][:STEPS_KEPT])
         if self.form is RAW:
@@ -76,6 +88,19 @@ class Track:
     def share(self) -> float:
         """The share of cells that are times."""
         return self.good / max(self.good + self.bad, 1)
+
+    @property
+    def clocks_put_back(self) -> int:
+        """How often the times turn by an hour less a step, where that is all their disorder; 0 if it is not.
+
+        So they do in a file of local times that lasts over the night in which clocks are put back.
+        """
+        turns, n = self.first_falls, self.falls
+        if self.falls > self.rises:
+            turns, n = self.first_rises, self.rises
+        typical = self.typical_step or 0.0
+        hour = [abs(abs(turn) + typical - HOUR) <= typical / 10.0 for turn in turns]
+        return n if 0.0 < typical < HOUR and 0 < n <= FIRST_STEPS and all(hour) else 0
 
     @property
     def typical_step(self) -> float | None:
@@ -101,6 +126,7 @@ class Column:
         self.units: Counter[str] = Counter()
         self.first_text: Place | None = None
         self.first_extreme: Place | None = None
+        self.other_unit: Place | None = None  # the first number that is a Unix time in another unit
         self.low, self.high = np.inf, -np.inf
         self.whole = True
         self.counts_up = True  # whether each number is one more than the one before
@@ -110,6 +136,7 @@ class Column:
         self.tracks: list[Track] = []
         self.is_clock = False  # whether the cells are times of day alone
         self._kind_known = False
+        self._unit: int | None = None
         self._last = np.nan
         self._cache: dict[str, Any] = {}
 
@@ -136,9 +163,20 @@ class Column:
         if len(known):
             self.numbers += len(known)
             self._gather(known)
+            if self.tracks and self.other_unit is None:
+                self._compare_units(values, frame)
             if np.abs(known).max() >= VALUE_LIMIT and self.first_extreme is None:
                 wrong = ~(np.abs(np.nan_to_num(values, posinf=np.inf)) < VALUE_LIMIT)
                 self.first_extreme = frame.place(int(np.argmax(wrong)), self.index)
+
+    def _compare_units(self, values: Floats, frame: RowTable) -> None:
+        """Find the first number that would be a Unix time in another unit than the first one."""
+        known = np.flatnonzero(~np.isnan(values))
+        units = np.searchsorted(UNIT_ENDS, np.abs(values[known]), side="right")
+        self._unit = int(units[0]) if self._unit is None else self._unit
+        others = known[units != self._unit]
+        if len(others):
+            self.other_unit = frame.place(int(others[0]), self.index)
 
     def _gather(self, known: Floats) -> None:
         low, high = float(known.min()), float(known.max())
@@ -217,7 +255,7 @@ class Column:
         """Count a text that stands in n cells; return its number, NaN if it is none or not yet known."""
         plain = PLAIN.fullmatch(text) is not None
         kind, unit = ("point", "") if plain else kind_of(text, self._words)
-        if np.isinf(spelled) or (plain and abs(spelled) >= VALUE_LIMIT):
+        if np.isinf(spelled) or (plain and not abs(spelled) < VALUE_LIMIT):  # NaN: too long to be read
             self.numbers += n
             self.first_extreme = self.first_extreme or frame.place(int(np.argmax(codes == i)), self.index)
         elif kind in ("point", "comma", "groups"):

@@ -18,7 +18,7 @@ from ewad.errors import SourceError
 from ewad.ingest.files import dialect as dialects
 from ewad.ingest.files import encoding as encodings
 from ewad.ingest.files.archive import UNREADABLE, Archive
-from ewad.ingest.files.encoding import LineBlock, NotUtf8
+from ewad.ingest.files.encoding import MAX_QUOTED_BYTES, LineBlock, NotUtf8
 from ewad.ingest.files.numbers import MISSING
 from ewad.ingest.files.options import FileOptions
 from ewad.ingest.files.table import Known, Place, RowTable
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from ewad.ingest.files.dialect import Dialect
 
+csv.field_size_limit(MAX_QUOTED_BYTES)  # of the whole process: the module has no other way
 TEXT_NAMES = ("topic", "payload", "stream")  # columns whose cells are names or payloads, whatever they hold
 
 
@@ -84,6 +85,8 @@ class CsvReader:
 
     def frames(self, texts: frozenset[int], first: bool) -> Iterator[RowTable]:
         """Yield the table in blocks."""
+        if self._options.decimal == "," and not self.known.comma:  # else 1.234 would be a number with a point
+            texts = frozenset(range(self._width))
         for block in self._rows_alone():
             content = self._checked(block, first)
             if content.strip():

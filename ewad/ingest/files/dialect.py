@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from ewad.config.syntax import counted
 from ewad.ingest.files.numbers import COMMA, MISSING, kind_of
 from ewad.ingest.files.options import FileOptions
 from ewad.ingest.files.times import looks_like_a_time
@@ -85,13 +86,18 @@ def rows_of(lines: Sequence[str], delimiter: str) -> Iterator[Row]:
     if delimiter == BLANKS:
         for number, line in enumerate(lines, 1):
             if line.strip():
-                yield number, next(csv.reader([re.sub(r"[ \t]+", " ", line.strip())], delimiter=" "))
+                yield from ((number, cells) for _, cells in _cut([re.sub(r"[ \t]+", " ", line.strip())], " "))
         return
+    yield from (
+        (number, cells) for number, cells in _cut(lines, delimiter) if len(cells) > 1 or cells[0].strip()
+    )
+
+
+def _cut(lines: Sequence[str], delimiter: str) -> Iterator[Row]:
+    """Yield the cells of each row that has some. Raises Undecided."""
     reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
     try:
-        for cells in reader:
-            if cells and (len(cells) > 1 or cells[0].strip()):
-                yield reader.line_num, cells
+        yield from ((reader.line_num, cells) for cells in reader if cells)
     except csv.Error as error:
         raise Undecided(str(error), reader.line_num) from error
 
@@ -106,13 +112,15 @@ class _Lines:
         skipped = options.skip_rows or 0
         self.kept = ["\n" if i < skipped else line for i, line in enumerate(self.raw)]
         self.announced: str | None = None
-        self.facts: list[str] = [f"{skipped} lines skipped"] if skipped else []
+        self.facts: list[str] = [f"{counted(skipped, 'line')} skipped"] if skipped else []
+        self.above = skipped  # lines at the top that are none of the table
         first = next((i for i, line in enumerate(self.kept) if line.strip()), None)
         if first is not None:
             found = re.fullmatch(r'"?sep=(\\t|.)"?\s*', self.kept[first])
             if found:
                 self.announced = "\t" if found[1] in ("\\t", "\t") else found[1]
                 self.kept[first] = "\n"
+                self.above = first + 1
         self.comment = options.comment or self._comment()
         self.commented: list[tuple[int, str]] = []
         for i, line in enumerate(self.kept if self.comment else ()):
@@ -144,7 +152,7 @@ def _delimiter(lines: _Lines) -> str:
             continue
         alike = [cells for _, cells in rows if len(cells) == width]
         cells = [cell for row in alike[-50:] for cell in row]
-        typed = sum(_type_of(cell) != "text" for cell in cells) / max(len(cells), 1)
+        typed = sum(_type_of(cell) not in ("text", "state") for cell in cells) / max(len(cells), 1)
         handicap = 0.6 if delimiter == BLANKS else 1.0  # blanks stand within cells, too
         scores[delimiter] = len(alike) / len(rows) * (0.2 + typed) * handicap
     return max(scores, key=lambda delimiter: scores[delimiter]) if scores else ","
@@ -158,13 +166,13 @@ def _width(rows: Sequence[Row]) -> int:
 
 
 def _type_of(cell: str) -> str:
-    """Return "number", "time", "missing" or "text"."""
+    """Return "number", "time", "missing", "state" (on, true, ...) or "text"."""
     cell = cell.strip()
     kind, unit = kind_of(cell, WORDS)
     if kind in ("point", "comma", "groups"):
         return "number" if not unit or len(unit) <= 4 else "text"
     if kind in ("missing", "state"):
-        return "missing" if kind == "missing" else "text"
+        return kind
     return "time" if looks_like_a_time(cell) else "text"
 
 
@@ -175,7 +183,7 @@ def _type_of_column(rows: Sequence[Row], column: int) -> str:
     found = [_type_of(cells[column]) for _, cells in later if len(cells) == width]
     counts = Counter(kind for kind in found if kind != "missing")
     known = [(counts[kind], kind) for kind in ("time", "number") if counts[kind]]
-    if known and max(known)[0] >= counts["text"]:
+    if known and max(known)[0] >= counts["text"] + counts["state"]:
         return max(known)[1]
     return "text" if counts else "missing"
 
@@ -191,7 +199,8 @@ def _first_data_row(rows: Sequence[Row], width: int, types: Sequence[str], optio
         wrong = [
             kind == "text" for kind, type_ in zip(kinds, types, strict=True) if type_ in ("number", "time")
         ]
-        if not any(wrong) and (any(kind in ("number", "time") for kind in kinds) or not wrong) and wrong:
+        dated = any(kind == type_ == "time" for kind, type_ in zip(kinds, types, strict=True))
+        if dated or (wrong and not any(wrong) and any(kind in ("number", "time") for kind in kinds)):
             return i
     # rows of text alone, or none that fits: what comes below the first row of that width
     first = next((i for i, (_, cells) in enumerate(rows) if len(cells) == width), 0)
@@ -272,7 +281,7 @@ def _assembled(
             names = [*names, ""]
         elif len(data) > 1 or (types and types[0] != "time"):
             names = _with_row_names(names, data, width)
-    above = rows[header][0] if header is not None else 0
+    above = max(lines.above, rows[header][0] if header is not None else 0)
     if header_line > 1 and not headless and any(line.strip() for line in lines.raw[: header_line - 1]):
         told.append(f"header in line {header_line}")
     units = {}
@@ -285,7 +294,7 @@ def _assembled(
     if options.names is not None:
         names = list(options.names) + [""] * (width - len(options.names))
     cells = [cell.strip() for row in data for cell in row]
-    comma = delimiter != "," and _commas(cells)
+    comma = delimiter != "," and (_commas(cells) if options.decimal is None else options.decimal == ",")
     return Dialect(
         delimiter=delimiter,
         names=tuple(names),

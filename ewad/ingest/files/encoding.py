@@ -40,8 +40,12 @@ class NotUtf8(Exception):  # noqa: N818 (no failure: another encoding is tried)
 
 
 def guess(archive: Archive) -> str:
-    """Return the encoding that the file's first bytes tell: by a mark, or by the zeros of UTF-16."""
-    head = archive.head(SURVEYED_BYTES)
+    """Return the encoding that the file's first bytes tell."""
+    return guess_of(archive.head(SURVEYED_BYTES))
+
+
+def guess_of(head: bytes) -> str:
+    """Return the encoding that first bytes tell: by a mark, or by the zeros of UTF-16."""
     for mark, encoding in MARKS.items():
         if head.startswith(mark):
             return encoding
@@ -49,6 +53,11 @@ def guess(archive: Archive) -> str:
     if len(head) >= 8 and even + odd > len(head) // 3 and min(even, odd) == 0:
         return "utf-16-be" if even else "utf-16-le"
     return "utf-8"
+
+
+def beginning(head: bytes, encoding: str) -> bytes:
+    """Return the first bytes of a file as UTF-8 without a mark; as they are where they are no text."""
+    return head.decode(encoding, "replace").removeprefix("\ufeff").encode()
 
 
 def is_western(archive: Archive) -> bool:
@@ -77,6 +86,8 @@ def blocks(archive: Archive, encoding: str, *, quoted: bool, size: int | None = 
                 content += _rest_of_quote(archive, file, line + _open_quote(content))
             if line == 1:
                 content = content.removeprefix(b"\xef\xbb\xbf")
+            if content.count(b"\r") > content.count(b"\r\n"):  # lines of old systems among others
+                content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
             if encoding == "utf-8":
                 _check(content, line)
             yield LineBlock(line, content)

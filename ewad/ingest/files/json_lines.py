@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from ewad.ingest.files.archive import UNREADABLE, Archive
+from ewad.ingest.files.archive import Archive
 from ewad.ingest.files.options import FileOptions
 from ewad.ingest.files.rows import Row, RowReader
 
@@ -18,7 +18,7 @@ TIMES_OF_MESSAGES = ("time", "tst", "timestamp", "ts", "_time")
 
 def is_json(head: bytes) -> bool:
     """Return whether a file holds objects, or lists of them."""
-    return re.match(rb"\s*(?:\{\s*\"|\[\s*(?:\[\s*)?\{)", head.removeprefix(b"\xef\xbb\xbf")) is not None
+    return re.match(rb"\s*(?:\{\s*\"|\[\s*(?:\[\s*)?\{)", head) is not None
 
 
 class JsonReader(RowReader):
@@ -75,9 +75,7 @@ class JsonReader(RowReader):
 
     def _whole(self) -> Any:
         try:
-            return msgspec.json.decode(self.archive.open().read())
-        except UNREADABLE as error:
-            raise self.archive.failure(error) from error
+            return msgspec.json.decode(b"".join(block.content for block in self.blocks()))
         except (msgspec.DecodeError, UnicodeError) as error:
             self.fail(f"expected JSON, got {error}")
 

@@ -14,6 +14,8 @@ TIMED = re.compile(
     r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\S*|\d{9,10}\.\d+|\d{10}|\d{13}) (\S*[^\d\s.,;]\S*) ?(.*)"
 )
 UNTIMED = re.compile(r"[^\s,;:\"'{=]+/[^\s,;\"'{=]* \S.*")
+# a topic without a slash, and one word or a document: more words are the cells of a table
+ONE_LEVEL = re.compile(r"(?:\d{4}-\d\d-\d\dT\S*|\d{9,10}\.\d+|\d{10}|\d{13}) [^\W\d][\w.$-]* (?:\S+|\{.*)")
 SAMPLED = 20
 
 
@@ -23,7 +25,9 @@ def is_log(head: bytes) -> bool:
     if len(head) > 1000 and len(lines) > 1:
         del lines[-1]
     first = [line for line in lines if TIMED.fullmatch(line) and "/" in line.split(" ")[1]]
-    return bool(lines) and (2 * len(first) > len(lines) or all(map(UNTIMED.fullmatch, lines)))
+    if not lines or 2 * len(first) > len(lines):
+        return bool(lines)
+    return all(map(ONE_LEVEL.fullmatch, lines)) or all(map(UNTIMED.fullmatch, lines))
 
 
 class MosquittoLog(RowReader):

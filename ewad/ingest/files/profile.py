@@ -12,7 +12,15 @@ from ewad.config.syntax import counted, quoted
 from ewad.errors import SourceError
 from ewad.ingest.files import number_times, times
 from ewad.ingest.files.archive import Archive
-from ewad.ingest.files.case import LEFT_OUT_SHARE, YEAR_1900, YEAR_2200, Clockwork, Roles
+from ewad.ingest.files.case import (
+    LEFT_OUT_SHARE,
+    YEAR_1900,
+    YEAR_1971,
+    YEAR_2001,
+    YEAR_2200,
+    Clockwork,
+    Roles,
+)
 from ewad.ingest.files.clock import Clock
 from ewad.ingest.files.columns import RAW, Column, Track
 from ewad.ingest.files.csv import TEXT_NAMES, CsvReader
@@ -166,7 +174,8 @@ class _Profiler:
             count, shown = self._reader.left_out["cells"]
             self._weigh(count, shown)
             left_out[f"rows with too few or too many cells ({shown})"] = count
-        checked = self._checked(columns, roles)
+        checked = self._checked(roles)
+        self._weigh_clocks(checked, roles)
         made = Profile(
             roles,
             self._rows,
@@ -198,7 +207,7 @@ class _Profiler:
             hint = f": {bad:,} of {self._rows:,} rows; --accept leaves them out" if bad > 1 else ""
             self._fail_at(shown + hint)
 
-    def _checked(self, columns: Sequence[Column], roles: Roles) -> _CheckedTimes:
+    def _checked(self, roles: Roles) -> _CheckedTimes:
         """Return what the times come to, from the first pass where that has seen them as they are read."""
         work = roles.clock
         track = work.track
@@ -212,6 +221,15 @@ class _Profiler:
         if not plain or local or track is None:
             return self._check_times(work)
         return _CheckedTimes.of(track, _scale(track, work))
+
+    def _weigh_clocks(self, checked: _CheckedTimes, roles: Roles) -> None:
+        """Tell of local times that are taken for UTC though clocks seem to have been put back."""
+        if checked.put_back and roles.clock.zone is None and not roles.streams:
+            places = counted(checked.put_back, "place")
+            checked.doubts.append(
+                f"times go back by an hour in {places}, as where clocks are put back: of which zone are they?"
+                " (--timezone Europe/Berlin, or UTC)"
+            )
 
     def _check_times(self, work: Clockwork) -> _CheckedTimes:
         """Read the times of the whole file as was decided."""
@@ -302,6 +320,7 @@ class _CheckedTimes:
     first_bad: Place | None
     notes: list[str]
     doubts: list[str]
+    put_back: int = 0
     beyond: bool = False
 
     @classmethod
@@ -319,11 +338,15 @@ class _CheckedTimes:
             track.first_bad,
             [],
             [],
+            0 if track.zoned else track.clocks_put_back,
         )
         if span is not None and (span[0] < YEAR_1900 or span[1] > YEAR_2200):
             made.doubts.append(
                 f"times from {_year(span[0])} to {_year(span[1])} (--time-format, --time-column)"
             )
+        half = track.longest_step * scale > (track.high - track.low) * scale / 2.0
+        if span is not None and 0.0 <= span[0] < YEAR_1971 < YEAR_2001 < span[1] and half:
+            made.doubts.append("times of 1970 beside later ones: of a clock that was not set?")
         return made
 
 
@@ -337,7 +360,7 @@ def _scale(track: Track, work: Clockwork) -> float:
 
 
 def _year(seconds: float) -> str:
-    return f"the year {1970 + int(seconds // 31556952)}"
+    return f"the year {np.datetime64(int(seconds // 86_400), 'D').astype('datetime64[Y]')}"
 
 
 def _number(text: str) -> float:

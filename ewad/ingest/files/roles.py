@@ -30,6 +30,7 @@ class _Decider(TimeDecider, ValueDecider):
         self._check_names()
         taken = [index for group in named.values() for index in group]
         clock = self._clock(taken)
+        self._check_roles(named, clock)
         streams = named.get("stream", ())
         if layout == "messages":
             order = (named["topic"][0], named["payload"][0])
@@ -38,6 +39,8 @@ class _Decider(TimeDecider, ValueDecider):
             streams = self._series(clock)
             layout = "long" if streams else "wide"
         self.mixed_series = bool(streams) and not self._by_header(layout)
+        if self.options.stream_column:
+            self._doubt_mixture(streams, clock)
         values = self._values(layout, clock, streams, named.get("value"))
         return self._made(layout, clock, streams, values)
 
@@ -60,6 +63,23 @@ class _Decider(TimeDecider, ValueDecider):
         if {"topic", "payload"} <= lower:
             return "messages"
         return "long" if {"stream", "value"} <= lower or options.stream_column else None
+
+    def _check_roles(self, named: dict[str, tuple[int, ...]], clock: Clockwork) -> None:
+        """Refuse a column that is to be two things at once."""
+        asked = {
+            "--stream-column": named.get("stream", ()),
+            "--value-column": named.get("value", ()),
+            "--columns": tuple(self._column_named(name) for name in self.options.columns or ()),
+        }
+        for option, columns in asked.items():
+            for index in columns:
+                if index in clock.columns:
+                    self.fail(
+                        f"{option}: expected columns beside that of the time, got {quoted(self.names[index])}"
+                    )
+        both = set(asked["--stream-column"]) & {*asked["--value-column"], *asked["--columns"]}
+        if both:
+            self.fail(f"--stream-column: {quoted(self.names[min(both)])} can't be a column of values, too")
 
     def _named_roles(self, layout: Layout | None) -> dict[str, tuple[int, ...]]:
         """Return the columns that options or names give their roles."""
@@ -86,8 +106,6 @@ class _Decider(TimeDecider, ValueDecider):
         options = self.options
         for name in options.columns or ():
             self._column_named(name)
-        if options.columns and options.time_column and options.columns == (options.time_column,):
-            self.fail(f"expected columns beside that of the time, got {quoted(options.time_column)} alone", 1)
         for index, name in enumerate(self.names):
             column = self.columns[index]
             held = column.numbers + column.texts + column.states

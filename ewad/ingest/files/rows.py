@@ -27,13 +27,15 @@ class RowReader:
         self.options = options
         self.names: list[str] = []
         self.known = Known()
+        self.encoding = options.encoding or encodings.guess(archive)
         self.guesses: list[str] = []
         self.left_out: dict[str, tuple[int, str]] = {}
 
     @property
     def facts(self) -> list[str]:
         """How the file is laid out, for people."""
-        return [self.archive.compression] if self.archive.compression else []
+        found = [] if self.encoding == "utf-8" else [f"encoding {self.encoding}"]
+        return [*found, self.archive.compression] if self.archive.compression else found
 
     def rows(self) -> Iterator[Row]:
         """Yield the rows of the table from its beginning."""
@@ -55,12 +57,15 @@ class RowReader:
 
     def lines(self) -> Iterator[tuple[int, str]]:
         """Yield the file's lines that are not blank, numbered from 1."""
-        encoding = self.options.encoding or encodings.guess(self.archive)
+        for block in self.blocks():
+            for number, line in enumerate(block.content.decode().split("\n"), block.first_line):
+                if line.strip():
+                    yield number, line.rstrip("\r")
+
+    def blocks(self) -> Iterator[encodings.LineBlock]:
+        """Yield the file in blocks of whole lines, as UTF-8."""
         try:
-            for block in encodings.blocks(self.archive, encoding, quoted=False):
-                for number, line in enumerate(block.content.decode().split("\n"), block.first_line):
-                    if line.strip():
-                        yield number, line.rstrip("\r")
+            yield from encodings.blocks(self.archive, self.encoding, quoted=False)
         except encodings.NotUtf8 as error:
             self.fail(
                 f"expected UTF-8, got byte 0x{error.byte:02x}: name the encoding with --encoding", error.line

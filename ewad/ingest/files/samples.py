@@ -38,6 +38,7 @@ class SampleFile:
     def __init__(self, archive: Archive, reader: FileReader, options: FileOptions) -> None:
         self.path = archive.path
         self.names: list[str] = []
+        self._named: dict[str, str] = {}  # what a stream is called -> its name in the file
         self._archive = archive
         self._reader = reader
         self._options = options
@@ -51,7 +52,8 @@ class SampleFile:
         self._sentinels = [float(word) for word in options.missing if _is_number(word)]
         self._texts = self._as_they_stand()
         if self.layout == "wide":
-            self.names = [self._called((), value, value.name) for value in self._roles.values]
+            for value in self._roles.values:
+                self._name((), value, value.name)
 
     @property
     def size_bytes(self) -> int:
@@ -145,8 +147,20 @@ class SampleFile:
             values = self._roles.values
             self._index[cells] = list(range(len(self.names), len(self.names) + len(values)))
             plain = [name] if len(values) == 1 else [f"{name}/{value.name}" for value in values]
-            self.names += [self._called(cells, *each) for each in zip(values, plain, strict=True)]
+            for each in zip(values, plain, strict=True):
+                self._name(cells, *each)
         return self._index[cells]
+
+    def _name(self, cells: tuple[str, ...], value: Value, plain: str) -> None:
+        """Name a further stream. Raises SourceError where the template makes one name of two."""
+        name = self._called(cells, value, plain)
+        if self._options.stream_name is not None and name in self._named:
+            self._fail(
+                f"--stream-name: expected a name for each stream, got {quoted(name)} for {quoted(plain)}"
+                f" and {quoted(self._named[name])}: {{stream}} tells them apart"
+            )
+        self._named[name] = plain
+        self.names.append(name)
 
     def _called(self, cells: tuple[str, ...], value: Value, plain: str) -> str:
         """Return what a stream is called. Raises SourceError for a template with unknown words."""
@@ -192,8 +206,10 @@ class SampleFile:
         got = quoted(cell.strip(), 40) if cell.strip() else "an empty cell"
         self._fail(f"{expected}, got {got}", line, self._reader.names[column])
 
-    def _fail(self, message: str, line: int | None, column: str) -> NoReturn:
+    def _fail(self, message: str, line: int | None = None, column: str | None = None) -> NoReturn:
         self.close()
+        if column is None:
+            raise SourceError(f"{self.path}: {message}")
         place = "".join([f": line {line}" if line else "", f", column {quoted(column)}"])
         raise SourceError(f"{self.path}{place if line else ': ' + place[2:]}: {message}")
 

@@ -46,7 +46,7 @@ def _time(reader: FileReader, profile: Profile) -> str:
     else:
         zone = clock.zone
     form = clock.forms[0]
-    if isinstance(form, TextForm) or form is None or not form.zoned:
+    if not forms or isinstance(form, TextForm) or form is None or not form.zoned:
         forms.append(zone)
     return f"{word} {names}, {', '.join(forms)}"
 

@@ -151,6 +151,10 @@ class TimeDecider(Case):
                 )
             form, track = self._form(column, certain=certain)
             return self._with_zone(Clockwork("single", columns, (form,), zone=zone, track=track), zone)
+        if len(set(columns)) < len(columns):
+            self.fail(
+                f"--time-column: expected different columns, got {quoted(self.options.time_column or '')}"
+            )
         if self.options.time_format is not None:
             form = TextForm("ymd", self.options.time_format)
             return self._with_zone(Clockwork("joined", columns, (form, *[None] * (len(columns) - 1))), zone)
@@ -218,6 +222,7 @@ class TimeDecider(Case):
     def _form(self, column: Column, *, certain: bool) -> tuple[TextForm | NumberForm, Track | None]:
         """Return in which form a column's cells are times."""
         if column.index in self.known.times:
+            self._weigh_units(column, self.known.times[column.index])
             return self.known.times[column.index], column.tracks[0]
         if not column.tracks:
             if column.numbers and not column.texts:
@@ -261,11 +266,22 @@ class TimeDecider(Case):
         ]
         (self.doubts if close else self.guesses).append(f"{said} (--day-first, --month-first)")
 
+    def _weigh_units(self, column: Column, form: NumberForm) -> None:
+        """Tell of Unix times that are not all in one unit, by their size."""
+        if column.other_unit is not None and form in number_times.UNIX.values():
+            line, cell = column.other_unit
+            where = f" in line {line}" if line else ""
+            self.doubts.append(
+                f"column {quoted(column.name)}: {cell.strip()}{where} is in another unit of Unix time than"
+                f" the times before it, by its size: all are read as {form.name} (--time-format s, or ms)"
+            )
+
     def _number_form(self, column: Column, track: Track | None, *, certain: bool) -> NumberForm:
         """Return the notation of a column of numbers; tell where it could be another one."""
         forms = forms_of_numbers(column)
         name = words_of(column.name)
         form = forms[0]
+        self._weigh_units(column, forms[-1])
         elapsed = name & {"seconds", "sec", "secs", "s", "elapsed", "epoch", "unix", "unixtime", "ms"}
         if form in number_times.UNIX.values() or elapsed:
             form = forms[-1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ewad.config.syntax import quoted
+from ewad.config.syntax import counted, quoted
 from ewad.ingest.files.case import (
     LEFT_OUT_SHARE,
     MOSTLY,
@@ -77,6 +77,26 @@ class ValueDecider(Case):
         stamps, cells = list(clock.columns), [column.index for column in columns]
         once = not head.duplicated([*stamps, *cells]).any()
         return bool(once and head.duplicated(stamps).any() and len(head.drop_duplicates(cells)) > 1)
+
+    def _doubt_mixture(self, streams: Sequence[int], clock: Clockwork) -> None:
+        """Tell of columns that tell rows of one time and stream apart, where most rows need that."""
+        import pandas as pd
+
+        head = self.head
+        assert isinstance(head, pd.DataFrame)  # noqa: S101
+        stamps = [*clock.columns, *streams]
+        known = self.known.streams or ()
+        others = [
+            column
+            for column in self.columns
+            if column.index not in stamps and (column.index in known or self._is_text(column))
+        ]
+        mixed = head.duplicated(stamps, keep=False).mean() > MOSTLY
+        if mixed and others and not head.duplicated([*stamps, *(each.index for each in others)]).any():
+            names = ", ".join(quoted(each.name) for each in self._without_implied(others))
+            self.doubts.append(
+                f"rows of one time and stream differ in {names} (--stream-column takes several)"
+            )
 
     def _without_implied(self, found: list[Column]) -> list[Column]:
         import pandas as pd
@@ -173,7 +193,8 @@ class ValueDecider(Case):
             line, cell = column.first_text or (None, "")
             where = f" in line {line}" if line else ""
             said = (
-                f"column {quoted(column.name)}: {column.numbers:,} numbers and {column.texts:,} texts,"
+                f"column {quoted(column.name)}: {counted(column.numbers, 'number')} and"
+                f" {counted(column.texts, 'text')},"
                 f" such as {quoted(cell.strip(), QUOTED)}{where}: left out (--missing, --columns)"
             )
             (self.doubts if column.numbers > column.texts else self.notes).append(said)

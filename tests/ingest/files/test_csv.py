@@ -221,7 +221,7 @@ def test_unknown_columns_in_options_are_told(write):
     assert 'expected a column named "y", got time, a' in error(path, columns=("y",))
     assert "expected a column named stream, got time, a" in error(path, layout="long")
     said = error(path, time_column="time", columns=("time",))
-    assert said.endswith('expected columns beside that of the time, got "time" alone')
+    assert said.endswith('--columns: expected columns beside that of the time, got "time"')
     path = write("time,indoor,outdoor\n0,1,2\n")
     said = error(path, columns=("outdor",))
     assert 'expected a column named "outdor", got time, indoor, outdoor; did you mean "outdoor"?' in said

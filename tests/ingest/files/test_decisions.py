@@ -352,7 +352,7 @@ def test_cells_are_the_numbers_that_people_see(write, content, expected):
 def test_a_mixed_column_that_nobody_asked_for_is_left_out_and_told(write):
     _, file = samples(write("time,a,b\n0,1,x\n1,2,y\n2,3,4\n"))
     assert file.names == ["a"]
-    assert any('column "b": 1 numbers and 2 texts' in note for note in file.notes)
+    assert any('column "b": 1 number and 2 texts' in note for note in file.notes)
     with pytest.raises(SourceError, match='column "b": expected a number, got "x"'):
         samples(write("time,a,b\n0,1,x\n1,2,y\n2,3,4\n"), columns=("b",))
     rows, _ = samples(write("time,a,b\n0,1,x\n1,2,y\n2,3,4\n"), columns=("b",), missing=("x", "y"))
