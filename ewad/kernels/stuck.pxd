@@ -2,7 +2,7 @@ cimport cython
 from libc.stdint cimport int64_t
 from ewad.kernels cimport memory
 
-cdef double STEP_MEMORY, GAP, LEAST_RUN, TIMES, KNOWN_SECONDS
+cdef double INFINITY, STEP_MEMORY, GAP, LEAST_RUN, TIMES, KNOWN_SECONDS
 cdef Py_ssize_t KNOWN_SAMPLES, RUN, SECONDS, LONGEST_RUN, LONGEST_SECONDS, AGE, LAST, STEP, COLUMNS
 
 @cython.final

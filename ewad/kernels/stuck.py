@@ -5,6 +5,7 @@ from __future__ import annotations
 from ewad.kernels import memory
 from ewad.kernels.memory import Floats, Integers
 
+INFINITY = float("inf")
 # A stream is found to be stuck when it has reported the same value for so many samples at least, and this
 # many times as often, and as long, as ever before; and only when it has been known for two days, so that it
 # has rested at night, and for so many samples.
@@ -36,7 +37,9 @@ class StuckKernel:
     """The rests of every stream. Rows: count: samples.  rest: (COLUMNS,) as above.  stuck: whether it is."""
 
     def __init__(self, after_seconds: float) -> None:
-        """after_seconds: a stream is stuck when its value has been the same for so long; inf: not so."""
+        """after_seconds: a stream is stuck when its value has been the same for so long; inf: where it rests
+        as it never has.
+        """
         self.after = after_seconds
 
     def bind(self, count: Integers, rest: Floats, stuck: Integers) -> None:
@@ -71,7 +74,7 @@ class StuckKernel:
             return
         r[o + RUN] += 1.0
         r[o + SECONDS] += elapsed
-        if r[o + SECONDS] >= self.after or self.rests_anew(o, n):
+        if r[o + SECONDS] >= self.after or (self.after == INFINITY and self.rests_anew(o, n)):
             self.stuck[row] = 1
 
     def usual(self, row: int) -> float:

@@ -187,7 +187,7 @@ QUANTITIES: Final = (
     Quantity(
         "stream_stuck",
         "gauge",
-        "Whether the stream reports the same value for longer than it ever did, or than stuck_after.",
+        "Whether the stream reports the same value for longer than stuck_after, or, unset, than it ever did.",
         "",
         columns.stuck,
         of_rows=columns.stuck,

@@ -195,6 +195,8 @@ def test_a_stream_that_always_moved_is_found_to_be_stuck():
     found = rests([*moving, *[moving[-1]] * 30])
     assert not any(found[:400])
     assert found.index(1) == 400 + 20 - 1  # 20 times the same value after its first
+    set_to_six_hours = rests([*moving, *[moving[-1]] * 40], after=6 * 3600.0)
+    assert set_to_six_hours.index(1) == 400 + 36 - 1  # what is set holds alone
 
 
 def test_a_stream_that_rests_at_night_is_not_stuck_at_night():

@@ -100,8 +100,8 @@ def test_text_is_what_prometheus_documents():
         "# HELP ewad_anomaly Whether the stream is in an anomaly: it begins with a score above 1.",
         "# TYPE ewad_anomaly gauge",
         'ewad_anomaly{stream="s",group="g"} 0.0',
-        "# HELP ewad_stream_stuck Whether the stream reports the same value for longer than it ever did, or "
-        "than stuck_after.",
+        "# HELP ewad_stream_stuck Whether the stream reports the same value for longer than stuck_after, or, "
+        "unset, than it ever did.",
         "# TYPE ewad_stream_stuck gauge",
         'ewad_stream_stuck{stream="s",group="g"} 0.0',
         "# HELP ewad_anomalous_streams Streams of the group that are in an anomaly.",

@@ -155,7 +155,7 @@ const MEANINGS = [
   ["Worth", "How much smaller the squared error is than that of “nothing changes”, over about the last 200 forecasts."],
   ["Anomaly score", "How rarely this stream does what it has just done: 1 is once in 1,000 quiet samples, 2 once in a million. An anomaly begins above 1, and ends when it has been quiet for some samples and a minute. The chart marks those with dots. Circles mark something more usual: values outside their interval, one in ten at 90 %."],
   ["Threshold", "When the forecast crosses it, and when the first bound of the interval does."],
-  ["Stuck", "The stream reports the same value for longer than stuck_after, or than it ever did."],
+  ["Stuck", "The stream reports the same value for longer than stuck_after, or, unset, than it ever did."],
   ["Who has the say", "The forecast is a mixture of experts. Each has a weight by how good its forecasts were; whoever was right more often than chance allows gets more of it."],
   ["Loss and learning rate", "The cost of the last mini-batches, averaged, in squared units of a typical step; and how large the steps of the optimizer are now. A plateau is where the loss no longer falls."],
 ];
