@@ -116,7 +116,7 @@ class Daemon:
         warn_of_share(settings)
         self._forgotten = self.intake.adopt()
         self._log_homeless(self._forgotten)
-        self.sinks = Sinks(settings, settings.group_settings())
+        self.sinks = Sinks(settings, settings.group_settings(), self.clock.now)
         self.committer = Committer(
             self.engine,
             self.intake,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -194,10 +195,14 @@ class Runner(threading.Thread):
 class Sinks:
     """All sinks of a daemon. Does nothing where there are none."""
 
-    def __init__(self, settings: Settings, groups: Sequence[GroupSettings]) -> None:
-        """Open them. Raises ConfigError where one can't be used."""
+    def __init__(
+        self, settings: Settings, groups: Sequence[GroupSettings], clock: Callable[[], float] = time.time
+    ) -> None:
+        """Open them. Raises ConfigError where one can't be used. clock: of the sinks, Unix seconds."""
+        self._clock = clock
         self._runners = [Runner(name, sink) for name, sink in chosen(settings)]
         for runner in self._runners:
+            runner.sink.clock = clock
             runner.sink.open(groups)
 
     def start(self) -> None:
@@ -288,6 +293,7 @@ class Sinks:
                 stay.append(runner)
         new = [Runner(name, sink, earlier=ended.get(name)) for name, sink in prepared.items()]
         for runner in new:
+            runner.sink.clock = self._clock
             runner.open(groups)
             runner.start()
         self._runners = [*stay, *new]

@@ -8,7 +8,8 @@ off the path of acknowledgement; in a replay it is called between two batches.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -103,11 +104,13 @@ class Sink:
 
     waits: where it is slower than the samples come, they wait for it, and with them the broker; otherwise
     samples are lost to it, and counted.  durable: what it has flushed outlives the process; so the state has
-    samples, and the broker its acknowledgements, only after that.
+    samples, and the broker its acknowledgements, only after that.  clock: Unix seconds; in a daemon the time of
+    arrival, by which nothing grows old because the system clock is set.
     """
 
     waits = True
     durable = False
+    clock: Callable[[], float] = staticmethod(time.time)
 
     @property
     def tally(self) -> Tally:

@@ -7,6 +7,7 @@ import pytest
 
 from tests.system import daemon as daemons
 from tests.system import mosquitto
+from tests.system.faketime import FakeClock
 from tests.system.polling import until
 from tests.system.publisher import publish
 from tests.system.receiver import receiving
@@ -90,6 +91,25 @@ def test_a_kill_during_an_outage_costs_no_sample(tmp_path, broker) -> None:
                 lambda: set(receiver.values("ewad_value")) == expected,
                 lambda: f"{receiver.values('ewad_value')}, not {expected}\n{daemon.stderr}",
             )
+
+
+def test_what_waits_grows_no_older_when_the_system_clock_is_set(tmp_path, broker) -> None:
+    clock = FakeClock(tmp_path / "clock")
+    with receiving() as receiver:
+        settings = SETTINGS.format(port=receiver.port)
+        url = f"mqtt://127.0.0.1:{broker.port}"
+        with daemons.running(tmp_path, url, settings, environ=clock.environ) as daemon:
+            receiver.stop()
+            send(broker, (1.7e9, 1.0))
+            daemon.until_at_least("ewad_sink_failures_total", 1, sink="otlp")
+            clock.set(10 * 365 * 86_400.0)
+            send(broker, (1.7e9 + 1.0, 2.0))
+            failures = daemon.value("ewad_sink_failures_total", sink="otlp")
+            daemon.until_at_least("ewad_sink_failures_total", failures + 1, sink="otlp")
+            clock.set(0.0)
+            receiver.start()
+            receiver.until_values("ewad_value", [1.0, 2.0])
+            assert daemon.value("ewad_sink_lost_samples_total", sink="otlp") == 0
 
 
 @pytest.mark.parametrize("point", ["before_draft:1", "after_commit:1"])

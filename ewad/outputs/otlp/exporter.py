@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import threading
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -37,19 +36,16 @@ class Exporter(Sink):
 
     waits = False
 
-    def __init__(
-        self, settings: Settings, clock: Callable[[], float] = time.time, seed: int | None = None
-    ) -> None:
+    def __init__(self, settings: Settings, seed: int | None = None) -> None:
         """Take settings that have [otlp]. Raises ConfigError where they can't work.
 
-        clock: Unix seconds.  seed: of the back-off's chance; None: the system's.
+        seed: of the back-off's chance; None: the system's.
         """
         assert settings.otlp is not None  # noqa: S101 (who has none makes no sink)
         self._all = settings
         self._settings = settings.otlp
         headers = {name: secret.reveal() for name, secret in settings.secrets.otlp_headers}
         self._client = OtlpClient(self._settings, headers)
-        self._clock = clock
         self._random = random.Random(seed)  # noqa: S311 (no secret hangs on it)
         self._points = DataPoints(
             _resource(settings), self._settings.samples == "last", settings.metrics.labels
@@ -127,7 +123,7 @@ class Exporter(Sink):
                 draft.add(packed)
             except OSError as error:
                 log.warning('otlp: samples wait in memory reason="%s"', error)
-                self._backlog.add(packed, self._clock())
+                self._backlog.add(packed, self.clock())
 
     def close(self) -> None:
         """Push once more, within a bound. What is left then is lost, and told."""
@@ -209,7 +205,7 @@ class Exporter(Sink):
 
     def _pack(self) -> None:
         """Make requests of what waits, and let go of what is too much. Holds the lock."""
-        now = self._clock()
+        now = self.clock()
         lost = 0
         if self._draft is not None and self._draft.samples:
             lost = self._draft.samples

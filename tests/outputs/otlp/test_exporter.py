@@ -35,7 +35,8 @@ class World:
         self.settings = config.parse(raw, "test", {})
         self.engine = Engine(self.settings.engine_settings().groups)
         self.now = 0.0
-        self.exporter = Exporter(self.settings, clock=lambda: self.now, seed=1)
+        self.exporter = Exporter(self.settings, seed=1)
+        self.exporter.clock = lambda: self.now
 
     def feed(self, *values, start=1000.0, stream="plant/hall"):
         row = self.engine.add_stream(0, stream, (("room", stream.partition("/")[2]),))
