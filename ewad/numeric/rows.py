@@ -59,16 +59,24 @@ class RowState:
     def remove(self, removal: Removal) -> None:
         """Let rows go: others take their places, and memory is given back if little of it is still used."""
         for name, fill in self._fills.items():
-            old = getattr(self, name)
-            old[removal.holes] = old[removal.movers]
+            self._move(name, fill, removal)
             if removal.room < self.n_rows:
-                new = _filled((removal.room, *old.shape[1:]), fill, old.dtype)
-                new[: removal.left] = old[: removal.left]
-                setattr(self, name, new)
-            else:
-                old[removal.left : removal.used] = fill
+                self._shorten(name, removal.room)
         self.n_rows = removal.room
         self._bind()
+
+    def _move(self, name: str, fill: ArrayLike, removal: Removal) -> None:
+        rows = getattr(self, name)
+        rows[removal.holes] = rows[removal.movers]
+        rows[removal.left : removal.used] = fill
+
+    def _shorten(self, name: str, n_rows: int) -> None:
+        """Let the array have its first n_rows, where it is: a copy of 1,000 streams of `auto` takes 0.1 s."""
+        shape = n_rows, *getattr(self, name).shape[1:]
+        try:
+            getattr(self, name).resize(shape)
+        except ValueError:  # somebody else has it, such as an interpreted kernel
+            setattr(self, name, getattr(self, name)[:n_rows].copy())
 
     def _bind(self) -> None:
         if self.kernel is not None:

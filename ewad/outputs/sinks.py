@@ -104,8 +104,8 @@ class Sink:
 
     waits: where it is slower than the samples come, they wait for it, and with them the broker; otherwise
     samples are lost to it, and counted.  durable: what it has flushed outlives the process; so the state has
-    samples, and the broker its acknowledgements, only after that.  clock: Unix seconds; in a daemon the time of
-    arrival, by which nothing grows old because the system clock is set.
+    samples, and the broker its acknowledgements, only after that.  clock: Unix seconds; in a daemon the time
+    of arrival, by which nothing grows old because the system clock is set.
     """
 
     waits = True

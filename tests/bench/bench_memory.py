@@ -1,5 +1,7 @@
 """Memory, hold-ups and bytes of `[state]`: processes of `model = "auto"` at one horizon, and of averages.
 
+Hold-ups are of CPU time of the event loop's thread: waits for a CPU that other programs have do not count.
+
 Run: python -m tests.bench memory
 """
 
@@ -8,6 +10,7 @@ from __future__ import annotations
 from tests.bench.measure import at_most  # isort: skip (before numpy)
 
 import asyncio
+import dataclasses
 import gc
 import json
 import subprocess
@@ -15,13 +18,18 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 
+from ewad import config
 from ewad.config import StateSettings
-from ewad.daemon.committer import COPIED_PIECE
+from ewad.daemon.clock import ArrivalClock
+from ewad.daemon.committer import COPIED_PIECE, Committer
 from ewad.engine import Batch, Engine, GroupSettings
 from ewad.engine.settings import auto
+from ewad.ingest.intake import Intake
 from ewad.ingest.mqtt.deliveries import Acknowledgements
 from ewad.store.records import Change
 from ewad.store.store import Store
@@ -140,10 +148,10 @@ async def with_state(group: GroupSettings, n: int, path: Path) -> dict[str, floa
 
 
 async def restarted(group: GroupSettings, n: int, path: Path) -> dict[str, float]:
-    """Return MiB of a process that starts with a state file, its seconds, ms of the first snapshot."""
-    before, started = status("VmRSS"), time.perf_counter()
+    """Return MiB of a process that starts with a state file, its CPU seconds, ms of the first snapshot."""
+    before, started = status("VmRSS"), time.process_time()
     store = new_store(path, group)
-    seconds = time.perf_counter() - started
+    seconds = time.process_time() - started
     loaded = {"rss": status("VmRSS") - before, "peak": status("VmHWM") - before, "seconds": seconds}
     store.start()
     for batch in rounds(n, 9, 1):
@@ -154,6 +162,23 @@ async def restarted(group: GroupSettings, n: int, path: Path) -> dict[str, float
     loaded["later"] = status("VmHWM") - before
     await store.close()
     return loaded | held
+
+
+async def forgotten(group: GroupSettings, n: int) -> dict[str, float]:
+    """Return by how many ms the event loop is held up at the most when all of n streams are forgotten."""
+    engine = Engine([dataclasses.replace(group, forget_after_seconds=60.0)], 10**6)
+    fill(engine, n)
+    for batch in rounds(n, 0, SAMPLES):
+        engine.observe(batch)
+    blocks = config.parse({"stream": [{"name": "bench", "topic": "bench/#"}]}, "bench", {}).streams
+    taker = Committer(engine, Intake(engine, blocks), None, lambda seconds: None)
+    longest, began = 0.0, own_time()
+    taker.forget(cast("ArrivalClock", SimpleNamespace(now=lambda: 1.8e9)))
+    before = began
+    while engine.n_streams:
+        longest, before = max(longest, own_time() - before), own_time()
+        await asyncio.sleep(0)
+    return {"held": 1e3 * max(longest, own_time() - before), "seconds": own_time() - began}
 
 
 async def quiet(group: GroupSettings, path: Path) -> dict[str, float]:
@@ -195,7 +220,12 @@ def child(what: str, kind: str, n: int, path: str) -> None:
     else:
         works = {"with": with_state, "restarted": restarted}
         with asyncio.Runner(loop_factory=Clock) as runner:
-            work = quiet(group, Path(path)) if what == "quiet" else works[what](group, n, Path(path))
+            if what == "quiet":
+                work = quiet(group, Path(path))
+            elif what == "forgotten":
+                work = forgotten(group, n)
+            else:
+                work = works[what](group, n, Path(path))
             found = runner.run(work)
     print(json.dumps(found))
 
@@ -214,7 +244,9 @@ def main() -> None:
         for n in sizes:
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / "ewad.db"
-                alone, kept, again = (run(what, kind, n, path) for what in ("without", "with", "restarted"))
+                alone, kept, again, gone = (
+                    run(what, kind, n, path) for what in ("without", "with", "restarted", "forgotten")
+                )
             print(f"{n:,} streams of {kind}, KiB a stream:")
             for name, mib in {
                 "without [state]": alone["rss"],
@@ -231,7 +263,11 @@ def main() -> None:
                 "longest hold-up of the event loop by a snapshot, ms", max(kept["held"], again["held"]), 20
             )
             at_most("copies that 64 samples had to wait for, ms", max(kept["first"], again["first"]), 20)
-            print(f"  a start takes {again['seconds']:.2f} s; the file has {kept['file']:.0f} MiB")
+            at_most("longest hold-up when all are forgotten, ms", gone["held"], 20)
+            print(
+                f"  CPU of a start: {again['seconds']:.2f} s; the file has {kept['file']:.0f} MiB; "
+                f"CPU of forgetting all: {gone['seconds']:.2f} s"
+            )
     for kind in SIZES:
         with tempfile.TemporaryDirectory() as folder:
             found = run("quiet", kind, 10, Path(folder) / "ewad.db")

@@ -2,13 +2,19 @@
 
 import dataclasses
 import json
+import sys
+import tracemalloc
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ewad.engine import REFUSED, Batch, ByCount, Engine, Forgotten, GroupSettings, ModelSettings
+from ewad.engine.settings import auto
+from ewad.kernels import COMPILED
 from tests.engine.scenarios import (
     Samples,
     assert_close,
@@ -171,3 +177,57 @@ def test_the_same_calls_on_a_loaded_engine_forget_the_same():
     assert loaded.forget(165.0) == engine.forget(165.0) != []
     assert loaded.dump() == engine.dump()
     assert_close(state_of(loaded), state_of(engine), rel=0.0)
+
+
+@contextmanager
+def untraced():
+    """Let coverage look away: each call that it looks at has a reference more to its object."""
+    tracer = sys.gettrace()
+    sys.settrace(None)
+    try:
+        yield
+    finally:
+        sys.settrace(tracer)
+
+
+@pytest.mark.skipif(not COMPILED, reason="interpreted kernels hold the arrays, which are copied then")
+def test_memory_is_given_back_without_a_copy_of_what_stays():
+    tracemalloc.start()
+    try:
+        engine = Engine([GroupSettings("plant", model=auto("m"))])
+        names = [f"plant/{i}" for i in range(100)]
+        for name in names:
+            engine.add_stream(0, name)
+        tracemalloc.reset_peak()
+        before, _ = tracemalloc.get_traced_memory()
+        with untraced():
+            engine.forget_streams(0, names[20:])
+        after, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert engine.groups[0].n_rows == 40
+    a_stream = sum(array.nbytes for array in engine.cut().arrays.values()) / 20
+    assert peak - before < 5 * a_stream  # 20 stay
+    assert before - after > 50 * a_stream
+
+
+def test_names_and_labels_stay_with_their_rows_for_those_who_have_them():
+    engine = Engine([GroupSettings("plant")])
+    for name in "abc":
+        engine.add_stream(0, name, (("room", name),))
+    held = engine.groups[0].streams
+    engine.forget_streams(0, ["a"])
+    assert held.names == ["a", "b", "c"]
+    assert held.labels == [(("room", name),) for name in "abc"]
+    assert [engine.groups[0].streams.find(name) for name in "abc"] == [None, 1, 0]
+
+
+def test_to_forget_one_of_many_streams_copies_no_more_than_two_lists_of_them():
+    engine = engine_of(20_000)
+    tracemalloc.start()
+    try:
+        engine.forget_streams(0, ["s7"])
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 3 * 8 * 20_000  # pieces of all streams, one after another, would take the square of them
