@@ -12,7 +12,6 @@ from tests.console import ewad
 from tests.system import daemon as daemons
 from tests.system import mosquitto
 from tests.system.daemon import failed
-from tests.system.prometheus import Prometheus
 
 MODEL = '[[stream]]\nname = "t"\ntopic = "site/{room}/t"\nmodel = "m"\n[model.m]\nlags = 4\n'
 LINEAR = MODEL + 'experts = ["linear"]\n'
@@ -144,6 +143,7 @@ def test_history_is_there_at_the_first_live_sample_and_none_of_it_twice(tmp_path
         daemon.start()
         try:
             assert daemon.value("ewad_samples_total", stream="site/hall/t", room="hall") == 300
+            daemon.until_ready()
             broker.publish("site/hall/t", "20.5")
             daemon.until_value("ewad_samples_total", 301.0, stream="site/hall/t")
             assert daemon.value("ewad_value", stream="site/hall/t") == 20.5
@@ -178,46 +178,6 @@ def test_recorded_messages_warm_a_state_up_with_their_labels_and_fields():
     assert "site/hall/t" in shown
 
 
-@pytest.mark.system
-def test_history_comes_from_a_real_prometheus(tmp_path):
-    now = math.floor(time.time() / 60.0) * 60.0
-    samples = wave(120, step=60.0, start=now - 7200.0)
-    lines = [f'temperature{{room="hall",job="x"}} {value!r} {moment!r}\n' for moment, value in samples]
-    Path("in.om").write_text("# TYPE temperature gauge\n" + "".join(lines) + "# EOF\n")
-    import shutil
-    import subprocess
-
-    promtool = components.program("promtool", "Debian's prometheus")
-    blocks = tmp_path / "prometheus" / "data"
-    subprocess.run(
-        [promtool, "tsdb", "create-blocks-from", "openmetrics", "in.om", "made"],
-        check=True,
-        capture_output=True,
-    )
-    prometheus = Prometheus(tmp_path / "prometheus", "127.0.0.1:1", {})
-    prometheus.process.kill()
-    prometheus.process.wait()
-    shutil.copytree("made", blocks, dirs_exist_ok=True)
-    shutil.rmtree(tmp_path / "prometheus" / "data" / "wal", ignore_errors=True)
-    again = prometheus.process.args
-    process = subprocess.Popen(again, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    prometheus.process = process
-    try:
-        prometheus.until_ready()
-        Path("ewad.toml").write_text(LINEAR)
-        done = ewad(
-            "replay", "-c", "ewad.toml", "--state", "ewad.db", "--from-prometheus", f"http://{prometheus._url}",
-            "--query", "temperature", "--last", "3h", "--step", "1m",
-            "--stream-column", "room", "--stream-name", "site/{room}/t", "-o", "out.csv",
-            "--results-time-format", "unix",
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        found = {float(row["time"]): float(row["value"]) for row in rows("out.csv")}
-        assert {row["stream"] for row in rows("out.csv")} == {"site/hall/t"}
-        for moment, value in samples:
-            assert found[moment] == pytest.approx(value)
-    finally:
-        process.kill()
-        process.wait()
+def test_a_prometheus_that_is_not_there_is_told_in_a_line():
     said = failed(ewad("replay", "--from-prometheus", "http://127.0.0.1:1", "--query", "x"), 1)
     assert said.startswith("ewad: --from-prometheus http://127.0.0.1:1: ")

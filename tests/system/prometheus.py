@@ -35,6 +35,11 @@ class Prometheus:
                 [program, *files, f"--web.listen-address={self._url}"], stdout=log, stderr=log
             )
 
+    @property
+    def url(self) -> str:
+        """The address of its page and its API."""
+        return f"http://{self._url}"
+
     def query(self, expression: str) -> dict[Labels, float]:
         """Return the value of each series, by its sorted labels without instance and job."""
         parameters = urllib.parse.urlencode({"query": expression})
