@@ -56,7 +56,7 @@ def ewa(
     if several and values.ndim == 2:
         raise ValueError(f"{label}: expected one for a table, got {len(weights)}: one call for each")
     elapsed = None if times is None else seconds_of(times, len(values))
-    columns = values.T if values.ndim == 2 else [values] * len(weights)
+    columns = [column.copy() for column in values.T] if values.ndim == 2 else [values] * len(weights)
     chosen = weights * len(columns) if len(weights) == 1 else weights
     parts = [_average(column, weight, elapsed) for column, weight in zip(columns, chosen, strict=True)]
     result = np.stack(parts, axis=1) if several or values.ndim == 2 else parts[0]
@@ -73,8 +73,10 @@ def weights_of(
         raise ValueError(f"expected one of beta, window, span, alpha, half_life, got {' and '.join(given)}")
     word = next(iter(given), "beta")
     value = given.get(word, 0.9)
-    several = isinstance(value, (list, tuple, np.ndarray))
+    several = np.ndim(value) == 1 and not isinstance(value, str)
     values: list[Any] = list(value) if several else [value]
+    if not values:
+        raise ValueError(f"{word}: expected a number or several, got none")
     return word, [TO_DECAY[word](each) for each in values], several
 
 

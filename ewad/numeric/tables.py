@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,10 @@ def seconds_of(times: ArrayLike, n: int, since: np.datetime64 | None = None) -> 
     if getattr(stamps, "tz", None) is not None:  # pandas' times with a zone
         times = stamps.tz_convert(None).to_numpy()
     array = np.asarray(times)
+    if array.dtype.kind in "US" and array.size:
+        raise ValueError(
+            f"times: expected datetimes or numbers, got the text {array.flat[0]!r} at position 0"
+        )
     if array.dtype == object:
         array = np.array([_stamp(i, moment) for i, moment in enumerate(array)], dtype=np.float64)
     if array.shape != (n,):
@@ -54,10 +59,10 @@ def seconds_of(times: ArrayLike, n: int, since: np.datetime64 | None = None) -> 
 
 
 def _stamp(i: int, moment: Any) -> float:
-    """Return the Unix seconds of a datetime; without a zone it is UTC."""
-    if not hasattr(moment, "timestamp"):
+    """Return the Unix seconds of a datetime; without a zone it is UTC. A date is its midnight."""
+    if not hasattr(moment, "timestamp") and not isinstance(moment, datetime.date):
         raise ValueError(f"times: expected datetimes or numbers, got {moment!r} at position {i}")
-    if moment.tzinfo is not None:
+    if getattr(moment, "tzinfo", None) is not None:
         return float(moment.timestamp())
     return float(np.datetime64(moment, "us").astype(np.int64) / 1e6)
 

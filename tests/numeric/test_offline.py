@@ -119,6 +119,46 @@ def test_nan_is_a_gap_as_pandas_has_it(beta):
     assert np.isnan(ewa([np.nan, np.nan], beta)).all()
 
 
+def test_what_pandas_and_lists_call_missing_is_a_gap():
+    expected = [1.0, 1.0, 7.0 / 3.0]
+    nullable = pd.Series([1, pd.NA, 3], dtype="Int64"), pd.Series([1, pd.NA, 3], dtype="Float64")
+    for x in (*nullable, [1, None, 3], [1, float("nan"), 3]):
+        np.testing.assert_allclose(ewa(x, 0.5), expected)
+
+
+SEVERAL = [
+    ({"beta": [0.9, 0.98]}, [0.9, 0.98]),
+    ({"beta": np.array([0.9, 0.98])}, [0.9, 0.98]),
+    ({"beta": pd.Series([0.9, 0.98])}, [0.9, 0.98]),
+    ({"window": (10, 50)}, [0.9, 0.98]),
+    ({"span": [19, 99]}, [0.9, 0.98]),
+    ({"alpha": [0.1, 0.02]}, [0.9, 0.98]),
+]
+
+
+@pytest.mark.parametrize(("words", "betas"), SEVERAL)
+def test_several_weights_of_the_past_make_a_column_each(words, betas):
+    x = walk(60)
+    x[[0, 5]] = np.nan
+    np.testing.assert_allclose(ewa(x, **words), np.column_stack([ewa(x, beta) for beta in betas]), rtol=1e-12)
+    index = pd.date_range("2026-01-01", periods=60, freq="h", tz="Europe/Berlin")
+    frame = ewa(pd.Series(x, index), **words)
+    assert list(frame.columns) == ["0.9", "0.98"]
+    assert frame.index.equals(index)
+
+
+@pytest.mark.parametrize("word", ["beta", "window", "span", "alpha", "half_life"])
+def test_several_of_which_there_is_none_are_told(word):
+    with pytest.raises(ValueError, match=f"{word}: expected a number or several, got none"):
+        ewa([1.0], times=[0] if word == "half_life" else None, **{word: []})
+
+
+def test_gaps_of_series_side_by_side_are_of_each_alone():
+    x = np.column_stack([walk(50), walk(50, 1)])
+    x[3:7, 0] = x[0, 1] = np.nan
+    np.testing.assert_array_equal(ewa(x, 0.9), np.column_stack([ewa(column, 0.9) for column in x.T]))
+
+
 def test_a_series_comes_back_as_one_with_its_index_and_name():
     x = pd.Series(walk(5), index=list("abcde"), name="t")
     got = ewa(x, 0.5)
@@ -158,6 +198,32 @@ class TestByTime:
             np.testing.assert_allclose(ewa([1.0, 2.0, 4.0], times=times, half_life="1h"), expected)
         series = pd.Series([1.0, 2.0, 4.0], index=local)
         pd.testing.assert_series_equal(ewa(series, half_life="1h"), pd.Series(expected, index=local))
+
+    def test_gaps_weigh_nothing_and_time_goes_on_as_in_pandas(self):
+        index = pd.date_range("2026-10-25", periods=9, freq="15min", tz="Europe/Berlin")
+        x = pd.Series([np.nan, 1.0, np.nan, np.nan, 4.0, 5.0, np.nan, 2.0, np.nan], index, name="t")
+        pd.testing.assert_series_equal(ewa(x, half_life="1h"), x.ewm(halflife="1h", times=index).mean())
+
+    def test_a_table_has_the_times_of_its_index(self):
+        index = pd.date_range("2026-10-25", periods=30, freq="15min", tz="Europe/Berlin")
+        frame = pd.DataFrame({"a": walk(30), "b": walk(30, 1)}, index)
+        frame.iloc[[0, 4], 1] = np.nan
+        got = ewa(frame, half_life=pd.Timedelta(hours=1))
+        pd.testing.assert_frame_equal(got, frame.ewm(halflife="1h", times=index).mean())
+        np.testing.assert_array_equal(ewa(frame.to_numpy(), times=index, half_life="1h"), got)
+
+    def test_several_half_lives_make_a_column_each(self):
+        index = pd.date_range("2026-01-01", periods=30, freq="15min")
+        x = pd.Series(walk(30), index)
+        got = ewa(x, half_life=["1h", datetime.timedelta(hours=2)])
+        assert list(got.columns) == ["3600", "7200"]
+        np.testing.assert_array_equal(got["7200"], ewa(x, half_life="2h"))
+
+    def test_dates_are_their_midnights(self):
+        dates = [datetime.date(2026, 1, day) for day in (1, 2, 4)]
+        seconds = [86_400.0 * day for day in (0, 1, 3)]
+        expected = ewa([1.0, 2.0, 4.0], times=seconds, half_life="1d")
+        np.testing.assert_allclose(ewa([1.0, 2.0, 4.0], times=dates, half_life="1d"), expected)
 
     @pytest.mark.parametrize(
         "half_life",
@@ -215,6 +281,10 @@ class TestRejects:
             ({"times": [1, 2, 3], "half_life": 1}, r"times: expected the shape of x, \(2,\), got \(3,\)"),
             ({"times": [1, np.nan], "half_life": 1}, "times: expected finite numbers, got nan at position 1"),
             ({"times": np.array(["2020", "NaT"], "M8[s]"), "half_life": 1}, "got NaT at position 1"),
+            (
+                {"times": ["2026-01-01", "2026-01-02"], "half_life": 1},
+                "got the text .*2026-01-01.* at position 0",
+            ),
             ({"times": [0, 1], "half_life": "10 parsecs"}, 'expected seconds or a text such as "10m"'),
             ({"times": [0, 1], "half_life": 0}, "must be positive"),
             ({"times": [0, 1], "half_life": -1}, "must be positive"),
