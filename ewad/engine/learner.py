@@ -72,8 +72,8 @@ class Learner(RowState):
         for name in ("batch_loss", "gradient_norm"):
             self.add_rows(name, fill=np.nan)
         self.add_rows("plateau", dtype=np.bool_)
-        for name, fill in PLATEAU.init()._asdict().items():
-            self.add_rows(f"plateau_{name}", dtype=np.asarray(fill).dtype, fill=fill)
+        for name, (fill,) in PLATEAU.init()._asdict().items():
+            self.add_rows(f"plateau_{name}", dtype=fill.dtype, fill=fill)
         moments = settings.optimizer.init(np.zeros(shape.n_params))
         self._moments = [f"moment_{i}" for i in range(len(moments))]
         for name, moment in zip(self._moments, moments, strict=True):  # all zero, whichever optimizer
@@ -88,6 +88,7 @@ class Learner(RowState):
             penalised=shape.penalised(),
             optimizer=optimizer,
             schedule=settings.schedule.kernel(),
+            detector=PLATEAU.kernel(),
             learning_rate=settings.learning_rate,
             batch_size=settings.batch_size,
             batches_per_epoch=settings.batches_per_epoch,

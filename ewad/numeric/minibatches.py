@@ -301,11 +301,16 @@ class _PlateauWatch:
     """A plateau detector that is fed the means of several mini-batches."""
 
     def __init__(self, detector: PlateauDetector) -> None:
-        self._detector = detector
-        self._state = detector.init()
+        self._kernel = detector.kernel()
+        self._kernel.bind(*detector.init())
+        self._found = np.zeros(1, dtype=np.bool_)
         self._cost = self._norm = 0.0
         self._count = 0
-        self.plateau = False
+
+    @property
+    def plateau(self) -> bool:
+        """What the last look has found."""
+        return bool(self._found[0])
 
     def add(self, cost: float, norm: float, every: int) -> bool:
         """Take a mini-batch in; return whether a look has just found a plateau."""
@@ -314,10 +319,9 @@ class _PlateauWatch:
         self._count += 1
         if self._count < every:
             return False
-        found, self._state = self._detector.step(self._state, self._cost / every, self._norm / every)
+        self._kernel.step_all(np.array([self._cost / every]), np.array([self._norm / every]), self._found)
         self._cost = self._norm = 0.0
         self._count = 0
-        self.plateau = bool(found)
         return self.plateau
 
 

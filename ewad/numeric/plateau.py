@@ -8,27 +8,28 @@ Source: A. Ng, Improving Deep Neural Networks, week 2, "The problem of local opt
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ewad.kernels.memory import Floats
+from ewad.kernels.memory import Floats, Integers
+from ewad.kernels.plateau import PlateauKernel
 
 
 class PlateauState(NamedTuple):
-    """What a detector remembers of each model: arrays of one shape, or plain numbers of a single model.
+    """What a detector remembers of each model, (n_models,).
 
     weight, loss_sum, norm_sum: the averages of cost and gradient norm.  best: the loss that counts as
     progress to fall below.  lowest_norm: the least averaged gradient norm since.  stalled: updates since.
     """
 
-    weight: Floats | float
-    loss_sum: Floats | float
-    norm_sum: Floats | float
-    best: Floats | float
-    lowest_norm: Floats | float
-    stalled: NDArray[np.int64] | int
+    weight: Floats
+    loss_sum: Floats
+    norm_sum: Floats
+    best: Floats
+    lowest_norm: Floats
+    stalled: Integers
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,8 @@ class PlateauDetector:
     """A plateau: in `patience` updates the smoothed loss has not fallen by `tolerance` of itself, and the
     smoothed gradient norm has not grown `growth` times above its lowest since.
 
-    beta smooths both, bias-corrected. An update is a mini-batch, or the means of several.
+    beta smooths both, bias-corrected. An update is a mini-batch, or the means of several. The formula is in
+    ewad.kernels.plateau.
     """
 
     patience: int = 50
@@ -44,35 +46,30 @@ class PlateauDetector:
     growth: float = 2.0
     beta: float = 0.9
 
-    def init(self, shape: int | tuple[int, ...] = ()) -> PlateauState:
+    def kernel(self) -> PlateauKernel:
+        """Return what watches many models, update by update."""
+        return PlateauKernel(self.patience, self.tolerance, self.growth, self.beta)
+
+    def init(self, n_models: int = 1) -> PlateauState:
         """Return the state before the first update."""
-        if shape == ():
-            return PlateauState(0.0, 0.0, 0.0, np.inf, np.inf, 0)
-        zeros, far = np.zeros(shape), np.full(shape, np.inf)
-        return PlateauState(zeros, zeros, zeros, far, far, np.zeros(shape, dtype=np.int64))
+        weight, loss_sum, norm_sum = np.zeros((3, n_models))
+        best, lowest_norm = np.full((2, n_models), np.inf)
+        return PlateauState(weight, loss_sum, norm_sum, best, lowest_norm, np.zeros(n_models, dtype=np.int64))
 
     def step(
         self, state: PlateauState, cost: Floats | float, gradient_norm: Floats | float
-    ) -> tuple[NDArray[np.bool_] | bool, PlateauState]:
-        """Return whether each model is on a plateau, and the advanced state; no argument is changed.
+    ) -> tuple[NDArray[np.bool_], PlateauState]:
+        """Return whether each model is on a plateau, (n_models,), and the advanced state.
 
-        cost, gradient_norm: finite, of the state's shape.
+        cost, gradient_norm: finite, (n_models,), or a number for all. No argument is changed.
         """
-        weight = self.beta * state.weight + 1.0
-        loss_sum = self.beta * state.loss_sum + cost
-        norm_sum = self.beta * state.norm_sum + gradient_norm
-        loss, norm = loss_sum / weight, norm_sum / weight
-        # best - tolerance * |best|, which is inf before the first update
-        falls = loss < state.best * _choose(state.best < 0.0, 1.0 + self.tolerance, 1.0 - self.tolerance)
-        best = _choose(falls, loss, state.best)
-        lowest = _choose(falls | (norm < state.lowest_norm), norm, state.lowest_norm)
-        stalled = _choose(falls, 0, state.stalled + 1)
-        plateau = (stalled >= self.patience) & (norm <= self.growth * lowest)
-        return plateau, PlateauState(weight, loss_sum, norm_sum, best, lowest, stalled)
+        state = PlateauState._make(array.copy() for array in state)
+        flat = np.empty(len(state.weight), dtype=np.bool_)
+        kernel = self.kernel()
+        kernel.bind(*state)
+        kernel.step_all(_spread(cost, flat.shape), _spread(gradient_norm, flat.shape), flat)
+        return flat, state
 
 
-def _choose(condition: Any, yes: Any, no: Any) -> Any:
-    """Return np.where(condition, yes, no), of numbers in a tenth of its time: those of a single model."""
-    if isinstance(condition, np.ndarray):
-        return np.where(condition, yes, no)
-    return yes if condition else no
+def _spread(numbers: Floats | float, shape: tuple[int, ...]) -> Floats:
+    return np.array(np.broadcast_to(numbers, shape), dtype=np.float64)

@@ -3,17 +3,18 @@ from libc.stdint cimport int64_t
 from ewad.kernels cimport algebra, memory
 from ewad.kernels.experts.base cimport Expert
 from ewad.kernels.optimizers cimport OptimizerKernel
+from ewad.kernels.plateau cimport PlateauKernel
 from ewad.kernels.sample cimport Sample
 from ewad.kernels.schedules cimport ScheduleKernel
 
-cdef double INF, LOSS_BETA, COST_LIMIT, TOLERANCE, GROWTH, PLATEAU_BETA
-cdef int PATIENCE
+cdef double INF, LOSS_BETA, COST_LIMIT
 
 cdef class GradientExpert(Expert):
     cdef Py_ssize_t start, n_outputs, n_horizons, n, batch_size, batches_per_epoch
     cdef object arrays
     cdef OptimizerKernel optimizer
     cdef ScheduleKernel schedule
+    cdef PlateauKernel detector
     cdef double learning_rate, l2, max_norm, n_errors
     cdef double* initial
     cdef double* penalised
@@ -31,12 +32,6 @@ cdef class GradientExpert(Expert):
     cdef int64_t* plateaus
     cdef double* epoch_cost
     cdef double* epoch_norm
-    cdef double* weight
-    cdef double* cost_sum
-    cdef double* norm_sum
-    cdef double* best
-    cdef double* lowest_norm
-    cdef int64_t* stalled
     cdef void predict(self, Py_ssize_t row, double* x, double* out, Py_ssize_t at) noexcept nogil
     cdef double descend(self, Py_ssize_t row, double* x, double* y) noexcept nogil
     cdef double rate(self, Py_ssize_t row) noexcept nogil

@@ -14,6 +14,7 @@ from ewad.kernels import algebra, memory
 from ewad.kernels.experts.base import Expert
 from ewad.kernels.memory import Booleans, Floats, Integers
 from ewad.kernels.optimizers import OptimizerKernel
+from ewad.kernels.plateau import PlateauKernel
 from ewad.kernels.sample import Sample
 from ewad.kernels.schedules import ScheduleKernel
 
@@ -23,11 +24,6 @@ LOSS_BETA = 0.9
 # A mini-batch that costs more than this tells that its model has diverged: it starts anew. Data alone can't
 # cost as much: features and targets are bounded.
 COST_LIMIT = 1e12
-# The detector of plateaus hears of whole epochs, whose means are quiet: see `ewad.numeric.plateau`.
-PATIENCE = 10
-TOLERANCE = 0.01
-GROWTH = 2.0
-PLATEAU_BETA = 0.5
 
 
 class GradientExpert(Expert):
@@ -42,6 +38,7 @@ class GradientExpert(Expert):
         penalised: Floats,
         optimizer: OptimizerKernel,
         schedule: ScheduleKernel,
+        detector: PlateauKernel,
         learning_rate: float,
         batch_size: int,
         batches_per_epoch: int,
@@ -50,13 +47,14 @@ class GradientExpert(Expert):
     ) -> None:
         """start: the first feature that it sees.  n_outputs: it forecasts so many of the first horizons,
         and is silent of the others.  initial, penalised: (n_params,) where models start from,
-        and 1 for what L2 regularisation holds back.  max_norm: of a gradient; inf: none is too long.
+        and 1 for what L2 regularisation holds back.  detector: hears of whole epochs, whose means are
+        quiet.  max_norm: of a gradient; inf: none is too long.
         """
         Expert.__init__(self)
         self.start, self.n_outputs, self.n_horizons, self.n = start, n_outputs, n_horizons, len(initial)
         self.arrays = np.array(initial, dtype=np.float64), penalised
         self.initial, self.penalised = memory.doubles(self.arrays[0]), memory.doubles(penalised)
-        self.optimizer, self.schedule = optimizer, schedule
+        self.optimizer, self.schedule, self.detector = optimizer, schedule, detector
         self.learning_rate, self.l2, self.max_norm = learning_rate, l2, max_norm
         self.batch_size, self.batches_per_epoch = batch_size, batches_per_epoch
         self.n_errors = float(batch_size * n_outputs)  # that a mini-batch's cost averages
@@ -100,9 +98,14 @@ class GradientExpert(Expert):
         self.loss_sum, self.loss_weight = memory.doubles(loss_sum), memory.doubles(loss_weight)
         self.plateau, self.plateaus = memory.booleans(plateau), memory.integers(plateaus)
         self.epoch_cost, self.epoch_norm = memory.doubles(epoch_cost), memory.doubles(epoch_norm)
-        self.weight, self.cost_sum = memory.doubles(plateau_weight), memory.doubles(plateau_loss_sum)
-        self.norm_sum, self.best = memory.doubles(plateau_norm_sum), memory.doubles(plateau_best)
-        self.lowest_norm, self.stalled = memory.doubles(plateau_lowest_norm), memory.integers(plateau_stalled)
+        self.detector.bind(
+            plateau_weight,
+            plateau_loss_sum,
+            plateau_norm_sum,
+            plateau_best,
+            plateau_lowest_norm,
+            plateau_stalled,
+        )
         self.optimizer.bind(moment_0, moment_1, moment_2)
 
     def predict(self, row: int, x: Floats, out: Floats, at: int) -> None:
@@ -198,34 +201,12 @@ class GradientExpert(Expert):
             self.end_epoch(row)
 
     def end_epoch(self, row: int) -> None:
-        """Look for a plateau in the means of an epoch; see `ewad.numeric.plateau.PlateauDetector`."""
+        """Look for a plateau in the means of an epoch; the schedule may answer it."""
         size = float(self.batches_per_epoch)
-        weight = PLATEAU_BETA * self.weight[row] + 1.0
-        cost_sum = PLATEAU_BETA * self.cost_sum[row] + self.epoch_cost[row] / size
-        norm_sum = PLATEAU_BETA * self.norm_sum[row] + self.epoch_norm[row] / size
-        loss = cost_sum / weight
-        norm = norm_sum / weight
-        best = self.best[row]
-        # best - tolerance * |best|, which is inf before the first update
-        if loss < best * (1.0 + TOLERANCE if best < 0.0 else 1.0 - TOLERANCE):
-            self.best[row] = loss
-            self.lowest_norm[row] = norm
-            self.stalled[row] = 0
-        else:
-            self.lowest_norm[row] = min(norm, self.lowest_norm[row])
-            self.stalled[row] += 1
-        self.weight[row] = weight
-        self.cost_sum[row] = cost_sum
-        self.norm_sum[row] = norm_sum
+        flat = self.detector.step(row, self.epoch_cost[row] / size, self.epoch_norm[row] / size)
         self.epoch_cost[row] = 0.0
         self.epoch_norm[row] = 0.0
-        flat = 1 if self.stalled[row] >= PATIENCE and norm <= GROWTH * self.lowest_norm[row] else 0
         self.plateau[row] = flat
         if flat and self.schedule.reduces:
             self.plateaus[row] += 1
-            self.weight[row] = 0.0
-            self.cost_sum[row] = 0.0
-            self.norm_sum[row] = 0.0
-            self.best[row] = INF
-            self.lowest_norm[row] = INF
-            self.stalled[row] = 0
+            self.detector.forget(row)
