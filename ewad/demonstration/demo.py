@@ -57,9 +57,9 @@ schedule = { kind = "inverse_time", decay_rate = 0.1 }
 """
 
 TO_SEE = """\
-to see   office: a day's season, and once a real jump; hall: spikes; cellar: steps of 4 degrees;
-         attic: fails (nan), then is silent; porch: gets stuck; door: reports changes alone.
-         Each trouble comes again every 12 s."""
+to see   office: a day's season; hall: spikes; cellar: steps of 4 degrees; attic: fails (nan), then is silent;
+         porch: gets stuck; door: reports changes alone. Each trouble comes again every 12 s.
+         The temperatures are recorded ones: now and then one jumps by itself."""
 
 # Of --record: some epochs of training, and a cycle of the troubles.
 SETTLED = 1500

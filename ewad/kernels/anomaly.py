@@ -39,10 +39,8 @@ SPREAD_WEIGHT = 1.0 / 100.0
 # A record weighs about this many last samples, so that a stream may become another one.
 LONG = 10_000.0
 LONG_WEIGHT = 1.0 / LONG
-# No score before so many samples: of a shorter record the tail is a guess, and each wrong alarm makes the
-# score stricter. On the Numenta benchmark 200 to 333 are better than 100, and 500 are worse. Nothing is
-# outside of a range before so many.
-WARM = 200
+# No score before so many samples; outside of a range is nothing before so many.
+WARM = 100
 RANGE_WARM = 20
 # From so many samples on, no deviation counts as more than so many standard deviations: one fault would
 # otherwise hide the next.

@@ -50,10 +50,10 @@ def test_of_quiet_samples_about_one_in_a_thousand_scores_above_1(name):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_no_score_before_the_200th_sample_and_one_from_then_on(seed):
-    score, _ = scored(noise(250, seed))
-    assert np.isnan(score[:199]).all()
-    assert np.isfinite(score[199:]).all()
+def test_no_score_before_the_100th_sample_and_one_from_then_on(seed):
+    score, _ = scored(noise(150, seed))
+    assert np.isnan(score[:99]).all()
+    assert np.isfinite(score[99:]).all()
 
 
 def told(value, **policy):
@@ -139,7 +139,7 @@ def test_a_constant_stream_scores_nothing_and_its_first_move_does():
     value = np.full(500, 21.5)
     value[400:] = 22.0
     score, _ = scored(value)
-    assert (score[199:400] == 0.0).all()
+    assert (score[99:400] == 0.0).all()
     assert score[400] > 1.0
 
 

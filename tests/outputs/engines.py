@@ -46,7 +46,7 @@ def mixture_engine() -> Engine:
         batch_size=4,
     )
     engine = Engine([GroupSettings("temperature", (ByCount(0.9),), model=model)])
-    feed(engine, 0, "a", np.append(20.0 + np.sin(np.arange(220.0)), 200.0), labels=(("room", "x"),))
+    feed(engine, 0, "a", np.append(20.0 + np.sin(np.arange(120.0)), 200.0), labels=(("room", "x"),))
     feed(engine, 0, "b", [20.0], labels=(("room", "y"),))
     return engine
 

@@ -82,7 +82,7 @@ async def test_a_stream_is_told_as_the_engine_has_it():
         detail = await ask(world, "a", kind=documents.StreamDetail)
         now = detail.now
         assert (now.stream, now.group, now.labels, now.unit) == ("a", "temperature", {"room": "x"}, "celsius")
-        assert (now.value, now.time, now.samples) == (22.0, 1001.0, 223)
+        assert (now.value, now.time, now.samples) == (22.0, 1001.0, 123)
         assert now.smoothed == {"0.9": told["smoothed_0.9"][-1]}
         assert [each.horizon for each in now.forecasts] == [1, 3]
         for each in now.forecasts:
@@ -345,7 +345,7 @@ async def test_the_status_tells_what_the_metrics_tell():
 async def test_a_stream_tells_its_anomaly_with_the_reason_and_when_it_crosses_thresholds():
     settings = mixture_engine().groups[0].settings
     engine = Engine([replace(settings, thresholds=(Threshold("low", False, 50.0),))])
-    feed(engine, 0, "a", np.append(20.0 + np.sin(np.arange(220.0)), 200.0), at=1000.0)
+    feed(engine, 0, "a", np.append(20.0 + np.sin(np.arange(120.0)), 200.0), at=1000.0)
     feed(engine, 0, "b", [20.0])
     async with World(engine, ["celsius"]) as world:
         a, b = (await world.get("/streams", documents.StreamsPage, sort="anomaly")).streams
