@@ -236,7 +236,7 @@ class HighestSink(Sink):
     """Writes the greatest value of all streams."""
 
     def __init__(self, settings):
-        self.path, self.highest = Path(settings.highest.path), float("-inf")
+        self.path, self.highest = Path(settings.sinks["highest"].path), float("-inf")
 
     def observed(self, observed):
         values = observed.batch.value[observed.results.accepted]
@@ -253,6 +253,7 @@ import msgspec
 
 from ewad.config.kinds import text
 from ewad.config.options import Option, table_of
+from ewad.config.section import Section, plainly
 
 
 class HighestSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -261,7 +262,7 @@ class HighestSettings(msgspec.Struct, frozen=True, kw_only=True):
     path: Annotated[str, Option(text, "The file.")]
 
 
-HIGHEST = table_of("[highest]", "The greatest value.", HighestSettings)
+SECTION = Section(table_of("[highest]", "The greatest value.", HighestSettings), plainly(HighestSettings))
 '''
 
 
@@ -281,21 +282,14 @@ print(name)
 """
 
 
-def test_a_sink_is_a_file_a_table_of_options_and_its_lines(copy):
+def test_a_sink_is_a_file_another_of_its_options_and_a_line(copy):
     copy.add_file("outputs/files/highest.py", HIGHEST)
     copy.add_file("config/highest.py", HIGHEST_SETTINGS)
-    copy.add_line(
-        "outputs/sinks.py", '    "jsonl": "ewad', '    "highest": "ewad.outputs.files.highest:HighestSink",\n'
-    )
-    copy.add_line("config/settings.py", "    jsonl: str", "    highest: HighestSettings | None = None\n")
-    imported = "from ewad.config.highest import HighestSettings\n"
-    copy.add_line("config/settings.py", "from ewad.config.history import", imported)
-    section = '    "highest": Section(HIGHEST, "highest", _plainly(HighestSettings)),\n'
-    copy.add_line("config/document.py", '    "files": Section(', section)
-    imported = "from ewad.config.highest import HIGHEST, HighestSettings\n"
-    copy.add_line("config/document.py", "from ewad.config.history import", imported)
+    line = '    "highest": SinkEntry("ewad.outputs.files.highest:HighestSink", "highest"),\n'
+    copy.add_line("config/sinks.py", '    "jsonl": SinkEntry(', line)
     (copy.folder / "ewad.toml").write_text(CONFIG + '[highest]\npath = "highest.txt"\n')
     assert 'path = "highest.txt"' in copy.run("check").stdout
+    assert '"highest"' in copy.run("schema").stdout
     done = copy.python(OBSERVED)
     assert (done.stdout, done.stderr) == ("highest\n", "")
     assert (copy.folder / "highest.txt").read_text() == "6.0"

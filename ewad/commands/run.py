@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 
 from ewad.commands import init
 from ewad.commands.options import CONFIG, JSONL, broker_options, settings_of, stream_options
@@ -42,7 +41,7 @@ def command(config: Path | None, discover: bool, seconds: float, jsonl: Path | N
 
     def load() -> Settings:
         settings = found or settings_of(config, options)
-        return settings if jsonl is None else msgspec.structs.replace(settings, jsonl=str(jsonl))
+        return settings if jsonl is None else settings.with_sink("jsonl", str(jsonl))
 
     settings = load()
     logs.configure(settings.log.level, settings.log.format)

@@ -178,7 +178,7 @@ def _sink(settings: Settings, text: str) -> BatchSink:
         listen = parse_listen(rest) if rest else settings.http.listen
         return BatchMetrics(LatestMetrics(settings.group_settings(), listen.host, listen.port))
     if text == "mqtt":
-        if settings.publish is None:
+        if "publish" not in settings.sinks:
             raise ConfigError("--sink mqtt: expected a [publish] table, got none")
         return BatchMessages(settings)
     raise ConfigError(f'--sink: expected parquet:DIR, metrics, metrics:HOST:PORT or mqtt, got "{text}"')

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
 from ewad.config import checks
 from ewad.config.blocks import streams
-from ewad.config.checks import Check, Invalid, Problem
+from ewad.config.checks import Invalid, Problem
 from ewad.config.history import FILES, FilesSettings
 from ewad.config.http import HTTP, http_settings
 from ewad.config.metrics import METRICS, MetricsSettings
 from ewad.config.model import AUTO, MODEL, models
 from ewad.config.mqtt import CREDENTIAL, MQTT, mqtt_settings
-from ewad.config.options import DocumentPlace, Table
-from ewad.config.otlp import OTLP, otlp_settings
-from ewad.config.publish import PUBLISH, own_messages, publish_settings
+from ewad.config.options import DocumentPlace
+from ewad.config.publish import own_messages
 from ewad.config.secret import Secrets
+from ewad.config.section import Section, plainly
 from ewad.config.service import (
     LIMITS,
     LOG,
@@ -32,53 +32,28 @@ from ewad.config.service import (
 )
 from ewad.config.settings import Settings
 from ewad.config.shard import SHARD, shard_problems, shard_settings
+from ewad.config.sinks import SINKS, sections
 from ewad.config.stream import STREAM
 from ewad.engine.settings import auto
 
-__all__ = ["AUTO", "CREDENTIAL", "SECTIONS", "Section", "settings_of"]
-
-
-class Section(NamedTuple):
-    """A table of the document, the attribute of `Settings` that it becomes, and how.
-
-    build: makes a single table's record of its values by attribute.  take: None, or what takes the raw value,
-    where there may be several such tables.  needed: whether it is built even if the document lacks it.
-    """
-
-    table: Table
-    attribute: str
-    build: Callable[[dict[str, Any], DocumentPlace], Any]
-    take: Callable[[Any, DocumentPlace], Any] | None = None
-    needed: bool = False
-
-    def check(self, place: DocumentPlace) -> Check:
-        """Return what takes the raw value of this section in a document at place."""
-        take = self.take
-        if take is not None:
-            return lambda raw: take(raw, place)
-        return lambda raw: self.table.take(raw, lambda values: self.build(values, place))
-
-
-def _plainly(record: Callable[..., Any]) -> Callable[[dict[str, Any], DocumentPlace], Any]:
-    return lambda values, place: record(**values)
+__all__ = ["AUTO", "CREDENTIAL", "SECTIONS", "settings_of", "told"]
 
 
 # In the order of the reference page and of the effective settings. Secrets of those that are needed may come
 # from elsewhere than the document.
 SECTIONS: dict[str, Section] = {
-    "mqtt": Section(MQTT, "mqtt", mqtt_settings, needed=True),
-    "stream": Section(STREAM, "streams", _plainly(dict), partial(streams, models=MODEL)),
-    "model": Section(MODEL, "models", _plainly(dict), partial(models, streams=STREAM)),
-    "http": Section(HTTP, "http", http_settings, needed=True),
-    "metrics": Section(METRICS, "metrics", _plainly(MetricsSettings)),
-    "limits": Section(LIMITS, "limits", _plainly(LimitSettings)),
-    "log": Section(LOG, "log", _plainly(LogSettings)),
-    "reload": Section(RELOAD, "reload", _plainly(ReloadSettings)),
-    "state": Section(STATE, "state", state_settings),
-    "files": Section(FILES, "files", _plainly(FilesSettings)),
-    "publish": Section(PUBLISH, "publish", publish_settings),
-    "otlp": Section(OTLP, "otlp", otlp_settings),
-    "shard": Section(SHARD, "shard", lambda values, place: shard_settings(values)),
+    "mqtt": Section(MQTT, mqtt_settings, needed=True),
+    "stream": Section(STREAM, plainly(dict), partial(streams, models=MODEL), attribute="streams"),
+    "model": Section(MODEL, plainly(dict), partial(models, streams=STREAM), attribute="models"),
+    "http": Section(HTTP, http_settings, needed=True),
+    "metrics": Section(METRICS, plainly(MetricsSettings)),
+    "limits": Section(LIMITS, plainly(LimitSettings)),
+    "log": Section(LOG, plainly(LogSettings)),
+    "reload": Section(RELOAD, plainly(ReloadSettings)),
+    "state": Section(STATE, state_settings),
+    "files": Section(FILES, plainly(FilesSettings)),
+    **sections(),
+    "shard": Section(SHARD, lambda values, place: shard_settings(values)),
 }
 
 
@@ -94,7 +69,7 @@ def settings_of(raw: Mapping[str, Any], place: DocumentPlace) -> Settings:
         problems = [*invalid.problems, *problems]
     if problems:
         raise Invalid(*problems)
-    settings = {SECTIONS[name].attribute: value for name, value in values.items()}
+    settings = {SECTIONS[name].attribute or name: values[name] for name in values.keys() - SINKS.keys()}
     if any(block.model == AUTO for block in settings["streams"]):
         settings["models"] = {AUTO: auto(AUTO)} | settings.get("models", {})
     models_by_name = settings.get("models", {})
@@ -104,7 +79,17 @@ def settings_of(raw: Mapping[str, Any], place: DocumentPlace) -> Settings:
         else block
         for block in settings["streams"]
     )
-    return Settings(**settings, secrets=Secrets(**place.secrets), deprecated=tuple(deprecated(raw)))
+    return Settings(
+        **settings,
+        sinks={name: values[name] for name in SINKS if name in values},
+        secrets=Secrets(**place.secrets),
+        deprecated=tuple(deprecated(raw)),
+    )
+
+
+def told(settings: Settings, name: str) -> Any:
+    """Return what became of a section: its record, several, by name where they have names, or None."""
+    return settings.sinks.get(name) if name in SINKS else getattr(settings, SECTIONS[name].attribute or name)
 
 
 def deprecated(raw: Mapping[str, Any]) -> Iterator[str]:

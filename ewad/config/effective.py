@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ewad.config.document import SECTIONS
+from ewad.config.document import SECTIONS, told
 from ewad.config.settings import Settings
 
 
@@ -16,8 +16,8 @@ def effective(settings: Settings) -> str:
 
 
 def _sections(settings: Settings) -> Iterator[str]:
-    for section in SECTIONS.values():
-        table, found = section.table, getattr(settings, section.attribute)
+    for key, section in SECTIONS.items():
+        table, found = section.table, told(settings, key)
         if isinstance(found, dict):
             for name, record in found.items():
                 yield _section(table.title.replace("NAME", toml_key(name)), table.written(record))

@@ -12,6 +12,7 @@ from ewad.config.checks import fail
 from ewad.config.kinds import checked, choice, duration, integer, text
 from ewad.config.options import DocumentPlace, Option, table_of
 from ewad.config.secret import Secret
+from ewad.config.section import Section
 from ewad.config.syntax import quoted
 
 DEFAULT_PATH = "/v1/metrics"
@@ -130,3 +131,6 @@ def _headers(file: str) -> tuple[tuple[str, Secret], ...]:
             raise fail(f"{file}: line {number}: expected no {name}: ewad sets it itself", "headers_file")
         found.append((name, Secret(value)))
     return tuple(found)
+
+
+SECTION = Section(OTLP, otlp_settings)

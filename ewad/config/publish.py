@@ -13,6 +13,7 @@ from ewad.config.kinds import boolean, checked, choice, duration, integer, numbe
 from ewad.config.mqtt import URL
 from ewad.config.options import DocumentPlace, Option, table_of
 from ewad.config.secret import Secret
+from ewad.config.section import Section
 from ewad.config.syntax import BrokerAddress, mask_url, parse_topic, parse_url, quoted
 
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
@@ -152,6 +153,9 @@ def publish_settings(values: dict[str, Any], place: DocumentPlace) -> PublishSet
             place.secrets["publish_password"] = Secret(address.password)
         values["url"] = mask_url(values["url"])
     return PublishSettings(**values)
+
+
+SECTION = Section(PUBLISH, publish_settings)
 
 
 def own_messages(raw: Mapping[str, Any]) -> Iterator[Problem]:

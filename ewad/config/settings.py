@@ -6,6 +6,7 @@ Each table of the configuration has a module, where its record declares its opti
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import msgspec
 
@@ -13,8 +14,6 @@ from ewad.config.history import FilesSettings
 from ewad.config.http import HttpSettings
 from ewad.config.metrics import MetricsSettings
 from ewad.config.mqtt import MqttSettings
-from ewad.config.otlp import OtlpSettings
-from ewad.config.publish import PublishSettings
 from ewad.config.secret import Secret, Secrets
 from ewad.config.service import LimitSettings, LogSettings, ReloadSettings, StateSettings
 from ewad.config.shard import ShardSettings
@@ -27,7 +26,6 @@ __all__ = [
     "LogSettings",
     "MetricsSettings",
     "MqttSettings",
-    "OtlpSettings",
     "ReloadSettings",
     "Secret",
     "Secrets",
@@ -41,7 +39,8 @@ __all__ = [
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that an operator can set. streams[i] is group i of the engine; state None: none is kept.
 
-    jsonl: where a line of JSON for each sample goes, "-": standard output; None: nowhere.
+    sinks: those that are on, by name, each with what is set of it. That of jsonl is a path,
+    or "-" for standard output.
     deprecated: where the configuration has keys that will go, each with what to write instead.
     Secrets stand apart: the other records can be shown, pickled and sent.
     """
@@ -56,10 +55,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     state: StateSettings | None = None
     reload: ReloadSettings = ReloadSettings()
     files: FilesSettings | None = None
-    publish: PublishSettings | None = None
-    otlp: OtlpSettings | None = None
     shard: ShardSettings | None = None
-    jsonl: str | None = None
+    sinks: dict[str, Any] = {}
     deprecated: tuple[str, ...] = ()
     secrets: Secrets = Secrets()
 
@@ -68,6 +65,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """The name of the broker's session; each shard has its own."""
         index = None if self.shard is None else self.shard.index
         return self.mqtt.client_id if index is None else f"{self.mqtt.client_id}-{index}"
+
+    def with_sink(self, name: str, options: Any) -> Settings:
+        """Return the same with this sink on, set like this."""
+        return msgspec.structs.replace(self, sinks=self.sinks | {name: options})
 
     def engine_settings(self) -> EngineSettings:
         """Return what the engine needs of all this."""

@@ -13,7 +13,7 @@ from typing import Final
 from ewad.config import Settings
 from ewad.engine import Batch, Engine, Forgotten, GroupSettings, Results
 from ewad.outputs.registry import Labels
-from ewad.outputs.sinks import SINKS, Observed, Sink, Standing, Tally, chosen, make, section
+from ewad.outputs.sinks import Observed, Sink, Standing, Tally, chosen, make
 
 log = logging.getLogger("ewad.outputs")
 
@@ -276,8 +276,7 @@ class Sinks:
     def prepared(self, settings: Settings) -> dict[str, Sink]:
         """Return the sinks that other settings need beside those that can stay. Raises ConfigError."""
         stay = {runner.count.name for runner in self._runners if runner.sink.fits(settings)}
-        wanted = [name for name in SINKS if section(name, settings) is not None]
-        return {name: make(name, settings) for name in wanted if name not in stay}
+        return {name: make(name, settings) for name in settings.sinks if name not in stay}
 
     def take_over(
         self, settings: Settings, groups: Sequence[GroupSettings], prepared: Mapping[str, Sink]
@@ -285,7 +284,7 @@ class Sinks:
         """Go on under other settings: some sinks stay, some end, and those that were prepared begin."""
         stay, ended = [], {}
         for runner in self._runners:
-            if runner.count.name in prepared or section(runner.count.name, settings) is None:
+            if runner.count.name in prepared or runner.count.name not in settings.sinks:
                 runner.end()
                 ended[runner.count.name] = runner
             else:

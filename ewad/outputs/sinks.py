@@ -1,8 +1,8 @@
 """Sinks: where the results of each batch go, beside what is read at a scrape.
 
-A sink is one file with a class, and one line in SINKS. It is on where the settings have a section of its name
-(an attribute of Settings that is not None). Live each one runs in a thread of its own (outputs/running.py),
-off the path of acknowledgement; in a replay it is called between two batches.
+A sink is a file with a class, one with its options, and a line in ewad/config/sinks.py. Live each one runs
+in a thread of its own (outputs/running.py), off the path of acknowledgement; in a replay it is called between
+two batches.
 """
 
 from __future__ import annotations
@@ -10,26 +10,18 @@ from __future__ import annotations
 import importlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ewad.config import Settings
+from ewad.config.sinks import SINKS
 from ewad.engine import Batch, Engine, GroupSettings, Results
 from ewad.engine.group import Group
 from ewad.engine.streams import Streams
 from ewad.errors import needs
 from ewad.outputs.registry import QUANTITIES, Array, Labels, Quantity, told_standing
-
-# section of the configuration -> the sink's class, which is made of the Settings
-SINKS: Final[dict[str, str]] = {
-    "jsonl": "ewad.outputs.files.jsonl:JsonlSink",
-    "otlp": "ewad.outputs.otlp.exporter:Exporter",
-    "publish": "ewad.outputs.mqtt.publisher:Publisher",
-}
-# section -> the module of the extra of the same name, which it needs
-EXTRAS: Final = {"otlp": "opentelemetry"}
 
 
 class Observed(NamedTuple):
@@ -150,23 +142,18 @@ class Sink:
         """Let go of everything where the results are not complete; nothing after `close`."""
 
 
-def section(name: str, settings: Settings) -> Any:
-    """Return what the settings say of the sink of that name, None if it is off."""
-    return getattr(settings, name)
-
-
 def chosen(settings: Settings) -> Iterator[tuple[str, Sink]]:
     """Yield name and sink of each one that is on. Raises ConfigError."""
-    for name in SINKS:
-        if section(name, settings) is not None:
-            yield name, make(name, settings)
+    for name in settings.sinks:
+        yield name, make(name, settings)
 
 
 def make(name: str, settings: Settings) -> Sink:
     """Return the sink of that name; only now is its module imported. Raises ConfigError."""
-    module, _, attribute = SINKS[name].partition(":")
-    if name in EXTRAS:
-        needs(EXTRAS[name], name, f"[{name}]")
+    entry = SINKS[name]
+    if entry.needs:
+        needs(entry.needs, name, f"[{name}]")
+    module, _, attribute = entry.place.partition(":")
     sink: Sink = getattr(importlib.import_module(module), attribute)(settings)
     return sink
 

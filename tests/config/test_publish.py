@@ -11,8 +11,8 @@ def settings(publish, topic="site/{room}/t", **mqtt):
 
 
 def test_it_is_off_without_a_table_and_has_defaults_with_one():
-    assert parse({"stream": [{"topic": "a", "name": "t"}]}, "test", {}).publish is None
-    assert settings({}).publish.topic == "ewad/{stream}"
+    assert parse({"stream": [{"topic": "a", "name": "t"}]}, "test", {}).sinks == {}
+    assert settings({}).sinks["publish"].topic == "ewad/{stream}"
 
 
 @pytest.mark.parametrize("taken", ["#", "ewad/#", "ewad/{what}", "+/+/t", "ewad/site/+/t"])
@@ -47,11 +47,11 @@ def test_nothing_is_ever_published_without_change_and_interval():
 
 def test_a_password_in_the_address_is_shown_nowhere():
     found = settings({"url": "mqtt://ewad:secret@elsewhere"})
-    assert "secret" not in repr(found.publish)
+    assert "secret" not in repr(found.sinks)
     assert found.secrets.publish_password.reveal() == "secret"
 
 
 def test_nodes_are_asked_where_they_listen():
-    assert settings({"rebirth": True}).publish.rebirth
+    assert settings({"rebirth": True}).sinks["publish"].rebirth
     with pytest.raises(ConfigError, match=r"publish\.rebirth: expected no url beside it"):
         settings({"rebirth": True, "url": "mqtt://elsewhere"}, url="mqtt://here")

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from ewad import config
+from ewad.config.sinks import SINKS
 from ewad.engine import Batch, Engine
-from ewad.outputs import running, sinks
+from ewad.outputs import running
 from ewad.outputs.running import Runner
-from ewad.outputs.sinks import SINKS, Observed, Sink
+from ewad.outputs.sinks import Observed, Sink
 
 SETTINGS = config.parse({"stream": [{"name": "plant", "topic": "plant/#"}]}, "test", {})
 LIMIT_SECONDS = 90.0  # an upper bound that only failures reach
@@ -219,6 +220,6 @@ def test_results_keep_the_names_of_their_rows_when_streams_are_forgotten(engine)
 
 @pytest.mark.parametrize("name", SINKS)
 def test_every_sink_of_the_table_is_off_unless_it_is_set_and_is_a_sink(name, tmp_path):
-    assert sinks.section(name, SETTINGS) is None
-    module, _, attribute = SINKS[name].partition(":")
+    assert name not in SETTINGS.sinks
+    module, _, attribute = SINKS[name].place.partition(":")
     assert issubclass(getattr(__import__(module, fromlist=[attribute]), attribute), Sink)

@@ -27,15 +27,14 @@ class JsonlSink(Sink):
 
     def __init__(self, settings: Settings) -> None:
         """Take settings whose jsonl is a path, or "-". Raises ConfigError if no file can be there."""
-        assert settings.jsonl is not None  # noqa: S101 (who has none makes no sink)
-        self._path = settings.jsonl
+        self._path: str = settings.sinks["jsonl"]
         self._waiting = bytearray()
         self._encoder = msgspec.json.Encoder()
         self._descriptor: int | None = _opened(self._path)
 
     def fits(self, settings: Settings) -> bool:
         """Whether the lines go to the same place."""
-        return settings.jsonl == self._path
+        return settings.sinks.get("jsonl") == self._path
 
     def observed(self, observed: Observed) -> None:
         """Take the lines of a batch."""
@@ -78,9 +77,8 @@ class LinesFile(JsonlSink):
 
     def __init__(self, settings: Settings) -> None:
         """Take settings whose jsonl is a path. Raises ConfigError if no file can be there."""
-        assert settings.jsonl is not None  # noqa: S101 (as above)
-        self._output = Output(Path(settings.jsonl))
-        super().__init__(msgspec.structs.replace(settings, jsonl=str(self._output.unfinished)))
+        self._output = Output(Path(settings.sinks["jsonl"]))
+        super().__init__(settings.with_sink("jsonl", str(self._output.unfinished)))
 
     def flush(self) -> None:
         """Write the lines. Raises StateError where that fails."""
@@ -101,7 +99,7 @@ class LinesFile(JsonlSink):
 
 def lines_of_replay(settings: Settings, path: Path) -> JsonlSink:
     """Return the sink of a replay's lines: to standard output at once, or to a file, whole."""
-    settings = msgspec.structs.replace(settings, jsonl=str(path))
+    settings = settings.with_sink("jsonl", str(path))
     return JsonlSink(settings) if str(path) == STANDARD_OUTPUT else LinesFile(settings)
 
 

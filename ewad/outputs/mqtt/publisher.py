@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from ewad.config import Settings
+from ewad.config.publish import PublishSettings
 from ewad.config.syntax import quoted
 from ewad.engine import GroupSettings
 from ewad.ingest.mqtt.from_configuration import connection_settings
@@ -50,9 +51,8 @@ class Publisher(Sink):
 
     def __init__(self, settings: Settings) -> None:
         """Take settings that have [publish]. Raises ConfigError where they can't work."""
-        assert settings.publish is not None  # noqa: S101 (who has none makes no sink)
         self._all = settings
-        self._settings = settings.publish
+        self._settings: PublishSettings = settings.sinks["publish"]
         self._encode = msgspec.json.Encoder().encode
         self._units = {block.name: block.unit for block in settings.streams}
         self._groups = {group.name: group for group in settings.group_settings()}
@@ -224,7 +224,7 @@ class Publisher(Sink):
 
 
 def _depends_on(settings: Settings) -> object:
-    return settings.publish, settings.mqtt, settings.streams, settings.models, settings.secrets
+    return settings.sinks.get("publish"), settings.mqtt, settings.streams, settings.models, settings.secrets
 
 
 def _same_broker(mine: BrokerSettings, other: BrokerSettings) -> bool:
@@ -233,8 +233,8 @@ def _same_broker(mine: BrokerSettings, other: BrokerSettings) -> bool:
 
 def publishing_settings(settings: Settings) -> BrokerSettings:
     """Return the settings of the connection that publishes: those of [mqtt], or of another broker."""
-    publish, mqtt = settings.publish, connection_settings(settings)
-    assert publish is not None  # noqa: S101 (as above)
+    publish: PublishSettings = settings.sinks["publish"]
+    mqtt = connection_settings(settings)
     named = publish.client_id or f"{mqtt.client_id}-publish"
     shared = {field.name: getattr(mqtt, field.name) for field in dataclasses.fields(BrokerSettings)}
     own = BrokerSettings(**shared | {"client_id": named, "qos": publish.qos})

@@ -11,6 +11,7 @@ from typing import Final
 
 from ewad import __version__
 from ewad.config import Settings
+from ewad.config.otlp import OtlpSettings
 from ewad.engine import GroupSettings
 from ewad.errors import ConfigError
 from ewad.outputs.otlp.backlog import Backlog, Draft, Waiting, delay_seconds
@@ -41,9 +42,8 @@ class Exporter(Sink):
 
         seed: of the back-off's chance; None: the system's.
         """
-        assert settings.otlp is not None  # noqa: S101 (who has none makes no sink)
         self._all = settings
-        self._settings = settings.otlp
+        self._settings: OtlpSettings = settings.sinks["otlp"]
         headers = {name: secret.reveal() for name, secret in settings.secrets.otlp_headers}
         self._client = OtlpClient(self._settings, headers)
         self._random = random.Random(seed)  # noqa: S311 (no secret hangs on it)
@@ -224,15 +224,14 @@ class Exporter(Sink):
 
 
 def _depends_on(settings: Settings) -> object:
-    secrets = settings.secrets.otlp_headers
-    return settings.otlp, secrets, settings.streams, settings.models, settings.mqtt, settings.metrics
+    own = settings.sinks.get("otlp"), settings.secrets.otlp_headers
+    return own, settings.streams, settings.models, settings.mqtt, settings.metrics
 
 
 def _resource(settings: Settings) -> Attributes:
     """Return what tells this daemon from others: Prometheus makes job and instance of the first two."""
-    assert settings.otlp is not None  # noqa: S101 (as above)
     return (
-        ("service.name", settings.otlp.service_name),
+        ("service.name", settings.sinks["otlp"].service_name),
         ("service.instance.id", settings.mqtt.client_id),
         ("service.version", __version__),
     )

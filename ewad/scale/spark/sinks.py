@@ -8,6 +8,7 @@ import msgspec
 from pyspark.sql import DataFrame
 
 from ewad.config import Settings
+from ewad.config.publish import PublishSettings
 from ewad.outputs.mqtt.client import PublishingClient
 from ewad.outputs.mqtt.publisher import publishing_settings
 from ewad.outputs.mqtt.states import topic_of
@@ -58,10 +59,9 @@ class BatchMessages:
 
     def __init__(self, settings: Settings) -> None:
         """Take settings that have [publish]. Raises ConfigError where they can't work."""
-        assert settings.publish is not None  # noqa: S101 (who has none makes no sink)
-        self._settings = settings.publish
+        self._settings: PublishSettings = settings.sinks["publish"]
         self._groups = {group.name: group for group in settings.group_settings()}
-        self._client = PublishingClient(publishing_settings(settings), settings.publish.availability_topic)
+        self._client = PublishingClient(publishing_settings(settings), self._settings.availability_topic)
         self._client.start()
 
     def write(self, batch: DataFrame, number: int) -> None:

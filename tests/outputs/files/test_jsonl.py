@@ -4,7 +4,6 @@ import csv
 import json
 import os
 
-import msgspec
 import pytest
 
 from ewad import config
@@ -28,7 +27,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def jsonl(path):
-    return JsonlSink(msgspec.structs.replace(SETTINGS, jsonl=str(path)))
+    return JsonlSink(SETTINGS.with_sink("jsonl", str(path)))
 
 
 def test_replay_writes_the_same_numbers_as_lines_and_as_rows(folder):
