@@ -10,7 +10,7 @@ import msgspec
 
 from ewad.ingest.files.archive import Archive
 from ewad.ingest.files.options import FileOptions
-from ewad.ingest.files.rows import Row, RowReader
+from ewad.ingest.files.rows import DEEP, Row, RowReader
 
 MOST_COLUMNS = 1000
 TIMES_OF_MESSAGES = ("time", "tst", "timestamp", "ts", "_time")
@@ -51,7 +51,7 @@ class JsonReader(RowReader):
         first = next((line for _, line in self.lines()), "")
         try:
             return isinstance(msgspec.json.decode(first), dict)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             return False
 
     def _objects(self) -> Iterator[tuple[int | None, dict[str, Any]]]:
@@ -65,6 +65,8 @@ class JsonReader(RowReader):
                 found = msgspec.json.decode(line)
             except msgspec.DecodeError as error:
                 self.fail(f"expected a JSON object, got {error}", number)
+            except RecursionError:
+                self.fail(f"expected a JSON object, got {DEEP}", number)
             if not isinstance(found, dict):
                 self.fail("expected a JSON object", number)
             several += 1
@@ -74,10 +76,7 @@ class JsonReader(RowReader):
             yield number, self._flat(found, number)
 
     def _whole(self) -> Any:
-        try:
-            return msgspec.json.decode(b"".join(block.content for block in self.blocks()))
-        except (msgspec.DecodeError, UnicodeError) as error:
-            self.fail(f"expected JSON, got {error}")
+        return self.document("JSON")
 
     def _flat(self, found: Any, number: int) -> dict[str, Any]:
         if not isinstance(found, dict):
@@ -87,7 +86,12 @@ class JsonReader(RowReader):
             if not isinstance(payload, str | None):
                 return {**found, "payload": msgspec.json.encode(payload).decode()}
             return found
-        return dict(_leaves(found, ""))
+        try:
+            return dict(_leaves(found, ""))
+        except RecursionError:
+            self.fail(
+                f"expected objects of a few nested levels, got {DEEP}", number if self._by_line else None
+            )
 
 
 def _leaves(found: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from ewad.ingest.files.archive import UNREADABLE, Archive
+from ewad.ingest.files.archive import Archive
 from ewad.ingest.files.number_times import UNIX
 from ewad.ingest.files.options import FileOptions
 from ewad.ingest.files.rows import Row, RowReader
@@ -17,7 +17,9 @@ from ewad.ingest.files.table import Known
 
 def is_prometheus(head: bytes) -> bool:
     """Return whether a file is an answer of Prometheus' API."""
-    return re.match(rb'\s*\{\s*"status"\s*:\s*"[a-z]+"', head) is not None and b'"result' in head
+    return re.match(rb'\s*\{\s*"status"\s*:\s*"[a-z]+"', head) is not None and (
+        b'"result' in head or b'"errorType' in head
+    )
 
 
 class Series(msgspec.Struct):
@@ -39,7 +41,8 @@ class Answer(msgspec.Struct):
     """An answer of the API."""
 
     status: str
-    data: Data
+    data: Data | None = None
+    error: str = ""
 
 
 class PrometheusReader(RowReader):
@@ -49,7 +52,7 @@ class PrometheusReader(RowReader):
 
     def __init__(self, archive: Archive, options: FileOptions) -> None:
         super().__init__(archive, options)
-        self._series = self._decoded().data.result
+        self._series = self._decoded().result
         labels = list(dict.fromkeys(name for series in self._series for name in series.metric))
         self._labels = labels or ["__name__"]
         self.names = ["time", *self._labels, "value"]
@@ -70,14 +73,11 @@ class PrometheusReader(RowReader):
             for time, value in [*series.values, *([series.value] if series.value else [])]:
                 yield None, [time, *labels, value]
 
-    def _decoded(self) -> Answer:
-        try:
-            return msgspec.json.decode(self.archive.open().read(), type=Answer)
-        except UNREADABLE as error:
-            raise self.archive.failure(error) from error
-        except (msgspec.DecodeError, UnicodeError) as error:
-            self.fail(f"expected the answer of a query of Prometheus, got {error}")
-        raise AssertionError
+    def _decoded(self) -> Data:
+        answer: Answer = self.document("the answer of a query of Prometheus", Answer)
+        if answer.data is None:
+            self.fail(f"expected the answer of a query of Prometheus, got its error: {answer.error}")
+        return answer.data
 
 
 def document(series: list[dict[str, Any]]) -> bytes:

@@ -6,6 +6,8 @@ import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
+import msgspec
+
 from ewad.errors import SourceError
 from ewad.ingest.files import encoding as encodings
 from ewad.ingest.files.archive import Archive
@@ -13,6 +15,7 @@ from ewad.ingest.files.options import FileOptions
 from ewad.ingest.files.table import Known, Place, RowTable
 
 BLOCK_ROWS = 20_000
+DEEP = "more nested levels than can be read"
 
 Row = tuple[int | None, Sequence[Any]]  # its line, and a cell for each of the reader's names; None: no cell
 
@@ -70,6 +73,15 @@ class RowReader:
             self.fail(
                 f"expected UTF-8, got byte 0x{error.byte:02x}: name the encoding with --encoding", error.line
             )
+
+    def document(self, expected: str, kind: Any = Any) -> Any:
+        """Return the file as one JSON document. kind: its type, as msgspec takes it."""
+        try:
+            return msgspec.json.decode(b"".join(block.content for block in self.blocks()), type=kind)
+        except RecursionError:
+            self.fail(f"expected {expected}, got {DEEP}")
+        except (msgspec.DecodeError, UnicodeError) as error:
+            self.fail(f"expected {expected}, got {error}")
 
     def note_left_out(self, what: str) -> None:
         """Count a row that is none of the table."""

@@ -242,6 +242,23 @@ def test_a_huge_cell_is_no_number(write):
     assert len(said) < 300
 
 
+@pytest.mark.parametrize("levels", [300, 900, 2_000, 100_000])
+@pytest.mark.parametrize("begin", ["", "[", '{"status":"success","data":{"result":'])
+def test_json_of_thousands_of_nested_levels_is_refused_or_read(write, levels, begin):
+    path = write(
+        begin + '{"a":' * levels + "1" + "}" * levels + "]" * (begin == "[") + "}}" * (len(begin) > 1)
+    )
+    with pytest.raises(SourceError) as caught:
+        read(path, certain=True)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert len(str(caught.value)) < 300 + 2 * levels
+
+
+def test_an_error_of_prometheus_is_told_in_its_words(write):
+    answer = '{"status":"error","errorType":"bad_data","error":"parse error: unexpected end of input"}'
+    assert "got its error: parse error: unexpected end of input" in told(write(answer))
+
+
 # -- options --
 
 
