@@ -208,7 +208,7 @@ class Daemon:
         if not await asyncio.to_thread(self.source.fits, connection):
             deliveries = self.deliveries if session_of(new) == session_of(old) else Deliveries()
             source = await asyncio.to_thread(self._new_source, connection, deliveries)
-        sinks = self.sinks.prepared(new)
+        sinks = await asyncio.to_thread(self.sinks.prepared, new)
         await self._serve_as(new)
         if source is not None:
             await self._end_source()

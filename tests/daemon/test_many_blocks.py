@@ -16,6 +16,7 @@ from ewad.ingest.intake import Intake
 from ewad.ingest.mqtt.from_configuration import connection_settings
 from ewad.ingest.mqtt.overlaps import Overlaps
 from ewad.outputs.prometheus.exposition import Exposition
+from ewad.outputs.running import Sinks
 
 FEW, MANY = 100, 400
 # 4 times as many blocks: 4 times the calls, and 16 times if each block looked at each other one
@@ -124,14 +125,14 @@ def test_groups_that_have_none_of_a_family_do_not_make_a_slice_long():
 async def test_a_reload_makes_what_is_large_in_a_thread(monkeypatch):
     threads = {}
 
-    def noting(name):
-        original = getattr(daemon, name)
+    def noting(name, owner=daemon):
+        original = getattr(owner, name)
 
         def noted(*arguments):
             threads[name] = threading.get_ident()
             return original(*arguments)
 
-        monkeypatch.setattr(daemon, name, noted)
+        monkeypatch.setattr(owner, name, noted)
 
     running = Daemon(parse(document(FEW), "test", {}))
     await running.start()
@@ -140,10 +141,11 @@ async def test_a_reload_makes_what_is_large_in_a_thread(monkeypatch):
     names = ("connection_settings", "new_engine", "make_source", "new_intake", "exposition_of", "let_go")
     for name in names:
         noting(name)
+    noting("prepared", Sinks)
     groups = [weakref.ref(group) for group in running.engine.groups]
     # one block less: another engine, and another session
     await running.apply(parse(document(FEW - 1), "test", {}))
-    assert set(threads) == set(names)
+    assert set(threads) == {*names, "prepared"}
     assert threading.get_ident() not in threads.values()
     assert len(running.engine.groups) == FEW - 1
     assert all(group() is None for group in groups)
