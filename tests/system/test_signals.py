@@ -39,10 +39,11 @@ SEED = 20260
 
 
 class Starting:
-    """`ewad run` that tells each import as it is done: those are the moments of its start."""
+    """`ewad run`, or another verb, that tells each import as it is done: those are the moments of its start."""
 
-    def __init__(self, config: Path) -> None:
-        command = [sys.executable, "-X", "importtime", "-W", "error", "-m", "ewad", "run", "-c", config]
+    def __init__(self, config: Path, *verb: str) -> None:
+        python = [sys.executable, "-X", "importtime", "-W", "error"]
+        command = [*python, "-m", "ewad", *(verb or ("run",)), "-c", config]
         self.lines: list[str] = []
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=daemons.environment())
         self._changed = threading.Condition()
@@ -81,8 +82,8 @@ class Starting:
 
 
 @contextmanager
-def starting(config: Path) -> Iterator[Starting]:
-    started = Starting(config)
+def starting(config: Path, *verb: str) -> Iterator[Starting]:
+    started = Starting(config, *verb)
     try:
         yield started
     finally:
@@ -133,6 +134,19 @@ def test_a_hangup_at_any_moment_ends_nothing(config: Path, count: int) -> None:
             daemon.process.send_signal(signal.SIGHUP)
             assert daemon.end() == 0, f"{moment} lines after the first instruction:\n{daemon.said}"
             assert "Traceback" not in daemon.said
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_gateway_takes_signals_from_its_first_instruction_on(config: Path, number: signal.Signals) -> None:
+    text = config.read_text()
+    config.write_text(text[: text.index("[state]")] + "[shard]\ncount = 2\n")
+    with starting(config, "gateway", "--log", str(config.parent / "log")) as gateway:
+        gateway.wait_for(TAKEN, 1)
+        gateway.process.send_signal(number)
+        if number == signal.SIGHUP:
+            gateway.wait_for(RUNNING)
+            gateway.process.send_signal(signal.SIGTERM)
+        assert gateway.end() == 0, gateway.said
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
