@@ -39,7 +39,7 @@ SEED = 20260
 
 
 class Starting:
-    """`ewad run`, or another verb, that tells each import as it is done: those are the moments of its start."""
+    """`ewad run`, or another verb, that tells each import when it is done: the moments of its start."""
 
     def __init__(self, config: Path, *verb: str) -> None:
         python = [sys.executable, "-X", "importtime", "-W", "error"]
