@@ -160,10 +160,7 @@ def replay(
     Raises SourceError where a file can't be read, ConfigError where an output can't be or is one of the
     files that are read, StateError where writing it fails.
     """
-    if speed is not None and not 0.0 < speed < np.inf:
-        raise ConfigError(f"--speed: expected a positive number, got {speed}")
-    if not 0.0 <= score_from < 1.0:
-        raise ConfigError(f"--score-from: must be in [0, 1), got {score_from}")
+    _check(speed, score_from)
     inputs = [*files, *([config_file] if config_file else [])]
     written = {"-o": output, "--plot": plot, "--html": html, "--openmetrics": openmetrics, "--state": state}
     refuse_overlaps(inputs, written | {"--jsonl": None if str(jsonl) == STANDARD_OUTPUT else jsonl})
@@ -203,6 +200,13 @@ def replay(
                 each.discard()
     said = run.report.json() if run.report and report_json else str(run.report) if report else ""
     return run.summary(time.perf_counter() - started), said
+
+
+def _check(speed: float | None, score_from: float) -> None:
+    if speed is not None and not 0.0 < speed < np.inf:
+        raise ConfigError(f"--speed: expected a positive number, got {speed}")
+    if not 0.0 <= score_from < 1.0:
+        raise ConfigError(f"--score-from: must be in [0, 1), got {score_from}")
 
 
 def _seeding(path: Path, settings: Settings) -> Seeding:

@@ -267,20 +267,12 @@ def _assembled(
     width = _width(rows[start:]) if data else 0
     if header is not None and sum(len(cells) == width for cells in data) < 2:
         width = len(rows[header][1])  # one row of another width is a mistake in it
-    names = [name.strip() for name in rows[header][1]] if header is not None else None
-    header_line = rows[header][0] if header is not None else 0
-    if names is None:
-        names, header_line = _commented_header(lines, width, delimiter, rows, start)
     told = list(lines.facts)
-    headless = names is None
-    if names is None:
-        names = [f"column_{i}" for i in range(1, width + 1)]
+    found, header_line = _header_names(lines, rows, width, delimiter, start, header)
+    headless = found is None
+    if found is None:
         told.append("no header")
-    elif width == len(names) + 1:
-        if all(not cells[-1].strip() for cells in data if len(cells) == width):
-            names = [*names, ""]
-        elif len(data) > 1 or (types and types[0] != "time"):
-            names = _with_row_names(names, data, width)
+    names = _names(found, data, width, types)
     above = max(lines.above, rows[header][0] if header is not None else 0)
     if header_line > 1 and not headless and any(line.strip() for line in lines.raw[: header_line - 1]):
         told.append(f"header in line {header_line}")
@@ -307,6 +299,30 @@ def _assembled(
         units=units,
         facts=tuple(told),
     )
+
+
+def _header_names(
+    lines: _Lines, rows: Sequence[Row], width: int, delimiter: str, start: int, header: int | None
+) -> tuple[list[str] | None, int]:
+    """Return the names of the header, None if there is none, and its line."""
+    if header is None:
+        return _commented_header(lines, width, delimiter, rows, start)
+    number, cells = rows[header]
+    return [name.strip() for name in cells], number
+
+
+def _names(
+    found: list[str] | None, data: Sequence[Sequence[str]], width: int, types: Sequence[str]
+) -> list[str]:
+    """Return the names of all columns, where the header has them, or has all but one."""
+    if found is None:
+        return [f"column_{i}" for i in range(1, width + 1)]
+    if width == len(found) + 1:
+        if all(not cells[-1].strip() for cells in data if len(cells) == width):
+            return [*found, ""]
+        if len(data) > 1 or (types and types[0] != "time"):
+            return _with_row_names(found, data, width)
+    return found
 
 
 def _commas(cells: Sequence[str]) -> bool:

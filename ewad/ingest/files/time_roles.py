@@ -30,6 +30,11 @@ from ewad.ingest.files.words import (
 )
 from ewad.ingest.formats.reasons import QUOTED
 
+YEARS = (number_times.YEAR, number_times.DECIMAL_YEAR)
+# in the names of columns: of numbers that count from 1970 or from a start, and of those that write a date
+ELAPSED_WORDS = {"seconds", "sec", "secs", "s", "elapsed", "epoch", "unix", "unixtime", "ms"}
+DATE_WORDS = {"year", "date", "jahr", "decimal", "day", "datum", "datetime", "timestamp", "yyyymm", "month"}
+
 
 class TimeDecider(Case):
     """Decides where rows have their times."""
@@ -106,13 +111,9 @@ class TimeDecider(Case):
     def _rank(self, column: Column) -> tuple[int, int]:
         """Return how much a column is like the time, by its cells and by its name."""
         plain = plain_name(column.name)
-        name = (
-            3
-            if plain in TIME_NAMES
-            else 2
-            if plain.startswith(("time", "date"))
-            else int(is_time_name(column.name))
-        )
+        name = int(is_time_name(column.name))
+        if plain in TIME_NAMES or plain.startswith(("time", "date")):
+            name = 3 if plain in TIME_NAMES else 2
         if column.index in self.known.times:
             return 4, name
         if not column.tracks:
@@ -140,24 +141,15 @@ class TimeDecider(Case):
         self, columns: tuple[int, ...], zone: str | float | None, *, certain: bool
     ) -> Clockwork:
         if len(columns) == 1:
-            column = self.columns[columns[0]]
-            if column.is_clock:
-                cell = next(iter(column.different or {"": 0}))
-                self.fail(
-                    f"expected a time, got {quoted(cell, QUOTED)}: a time of day alone; name the column"
-                    " of days, too: --time-column DAY,TIME",
-                    self._first_line,
-                    column.name,
-                )
-            form, track = self._form(column, certain=certain)
-            return self._with_zone(Clockwork("single", columns, (form,), zone=zone, track=track), zone)
+            return self._single_clock(columns[0], zone, certain=certain)
         if len(set(columns)) < len(columns):
             self.fail(
                 f"--time-column: expected different columns, got {quoted(self.options.time_column or '')}"
             )
         if self.options.time_format is not None:
-            form = TextForm("ymd", self.options.time_format)
-            return self._with_zone(Clockwork("joined", columns, (form, *[None] * (len(columns) - 1))), zone)
+            joined = TextForm("ymd", self.options.time_format)
+            rest = [None] * (len(columns) - 1)
+            return self._with_zone(Clockwork("joined", columns, (joined, *rest)), zone)
         named = [self.columns[index] for index in columns]
         parts = self._parts(named)
         if parts is not None:
@@ -172,6 +164,19 @@ class TimeDecider(Case):
             "--time-column: expected a day and a time of day, or year, month and day, got "
             + ", ".join(self.names[index] for index in columns)
         )
+
+    def _single_clock(self, index: int, zone: str | float | None, *, certain: bool) -> Clockwork:
+        column = self.columns[index]
+        if column.is_clock:
+            cell = next(iter(column.different or {"": 0}))
+            self.fail(
+                f"expected a time, got {quoted(cell, QUOTED)}: a time of day alone; name the column"
+                " of days, too: --time-column DAY,TIME",
+                self._first_line,
+                column.name,
+            )
+        form, track = self._form(column, certain=certain)
+        return self._with_zone(Clockwork("single", (index,), (form,), zone=zone, track=track), zone)
 
     def _with_clock(self, day: Column, free: Sequence[Column]) -> Clockwork | None:
         """Return day and time of day, where the column holds days alone and another one times of day."""
@@ -282,40 +287,22 @@ class TimeDecider(Case):
         name = words_of(column.name)
         form = forms[0]
         self._weigh_units(column, forms[-1])
-        elapsed = name & {"seconds", "sec", "secs", "s", "elapsed", "epoch", "unix", "unixtime", "ms"}
+        elapsed = bool(name & ELAPSED_WORDS)
         if form in number_times.UNIX.values() or elapsed:
-            form = forms[-1]
-            if not certain and form.to_seconds(np.array(column.high)) < YEAR_1973:
-                (self.guesses if elapsed else self.doubts).append(
-                    f"no column looks like a time: column {quoted(column.name)} is taken for one,"
-                    f" in {form.name} from 1970 on (--time-column names another)"
-                )
-            return form
-        if (
-            track is not None
-            and track.rises
-            and track.falls
-            and form in (number_times.YEAR, number_times.DECIMAL_YEAR)
-        ):
+            if not certain:
+                self._weigh_elapsed(column, forms[-1], elapsed)
             return forms[-1]
-        named = name & {
-            "year",
-            "date",
-            "jahr",
-            "decimal",
-            "day",
-            "datum",
-            "datetime",
-            "timestamp",
-            "yyyymm",
-            "month",
-        }
+        if track is not None and track.rises and track.falls and form in YEARS:
+            return forms[-1]
         said = f"column {quoted(column.name)}: numbers are read as {form.name} (--time-format, --time-column)"
-        notation = form in (
-            number_times.YEAR,
-            number_times.DECIMAL_YEAR,
-            number_times.EXCEL,
-            number_times.MATLAB,
-        )
-        (self.doubts if notation and not named else self.guesses).append(said)
+        doubtful = form in (*YEARS, number_times.EXCEL, number_times.MATLAB) and not name & DATE_WORDS
+        (self.doubts if doubtful else self.guesses).append(said)
         return form
+
+    def _weigh_elapsed(self, column: Column, form: NumberForm, elapsed: bool) -> None:
+        """Tell of Unix times of the first years, which may be no times. elapsed: whether the name says so."""
+        if form.to_seconds(np.array(column.high)) < YEAR_1973:
+            (self.guesses if elapsed else self.doubts).append(
+                f"no column looks like a time: column {quoted(column.name)} is taken for one,"
+                f" in {form.name} from 1970 on (--time-column names another)"
+            )

@@ -40,34 +40,60 @@ class _Metric(NamedTuple):
 
 def open_points(block: StreamSettings, max_bytes: int) -> ReadPoints:
     """Return what reads payloads as points, one for each metric, {name: value}."""
-    # (group, node) -> (group, node, device) -> alias -> name
-    aliases: dict[tuple[str, ...], dict[tuple[str, ...], dict[int, str]]] = {}
     sequences = _Sequences(takes_all(block.topics) and not block.exclude_topics)
+    return _Reader(sequences, max_bytes).points
 
-    def points(topic: str, payload: bytes) -> Sequence[Point]:
-        if len(payload) > max_bytes:
-            raise too_large(len(payload), max_bytes)
+
+class _Reader:
+    """Reads payloads, with what the certificates of birth have said before them."""
+
+    def __init__(self, sequences: _Sequences, max_bytes: int) -> None:
+        self._sequences, self._max_bytes = sequences, max_bytes
+        # (group, node) -> (group, node, device) -> alias -> name
+        self._aliases: dict[tuple[str, ...], dict[tuple[str, ...], dict[int, str]]] = {}
+
+    def points(self, topic: str, payload: bytes) -> Sequence[Point]:
+        """Return the points of a message. Raises DecodeError."""
+        if len(payload) > self._max_bytes:
+            raise too_large(len(payload), self._max_bytes)
         kind, whose = _owner(topic)
-        node = whose[:2]
         if kind in _COMMANDS:
             raise _no_measurement(kind)
         time, sequence, metrics = _payload(payload)
         if kind == "NDEATH":
-            if not sequences.end(node, _life(metrics)):
-                raise _no_measurement(kind)
-            aliases.pop(node, None)
-            raise EndedError(f"{kind}: the edge node is gone, its streams are stale until their next values")
-        gap = sequences.gap(kind, node, sequence)
+            raise self._node_death(whose[:2], metrics)
+        gap = self._sequences.gap(kind, whose[:2], sequence)
         if kind == "DDEATH":
-            ended = Point(None, fault=EndedError(f"{kind}: the device is gone, its streams are stale"))
-            return [ended] if gap is None else [ended, Point(None, fault=gap)]
+            found = [Point(None, fault=EndedError(f"{kind}: the device is gone, its streams are stale"))]
+        else:
+            if kind in _BIRTHS:
+                self._born(kind, whose, metrics)
+            found = self._measured(whose, metrics, time)
+        if not found:
+            raise gap or _no_measurement(kind)
+        return found if gap is None else [*found, Point(None, fault=gap)]
+
+    def _node_death(self, node: tuple[str, ...], metrics: Sequence[_Metric]) -> DecodeError:
+        """Forget a node, and return what is told; of a life that is over already nothing is."""
+        if not self._sequences.end(node, _life(metrics)):
+            return _no_measurement("NDEATH")
+        self._aliases.pop(node, None)
+        return EndedError("NDEATH: the edge node is gone, its streams are stale until their next values")
+
+    def _born(self, kind: str, whose: tuple[str, ...], metrics: Sequence[_Metric]) -> None:
+        node = whose[:2]
         if kind == "NBIRTH":
-            sequences.begin(node, _life(metrics))
-        if kind in _BIRTHS:
-            if len(aliases) >= _MOST_NODES:
-                aliases.clear()
-            aliases.setdefault(node, {})[whose] = {m.alias: m.name for m in metrics if m.alias is not None}
-        known = aliases.get(node, {}).get(whose, {})
+            self._sequences.begin(node, _life(metrics))
+        if len(self._aliases) >= _MOST_NODES:
+            self._aliases.clear()
+        named = {metric.alias: metric.name for metric in metrics if metric.alias is not None}
+        self._aliases.setdefault(node, {})[whose] = named
+
+    def _measured(
+        self, whose: tuple[str, ...], metrics: Sequence[_Metric], time: float | None
+    ) -> list[Point]:
+        """Return the points of metrics that are measurements. time: of those that tell none."""
+        known = self._aliases.get(whose[:2], {}).get(whose, {})
         found = []
         for metric in metrics:
             name = metric.name or known.get(-1 if metric.alias is None else metric.alias, "")
@@ -79,11 +105,7 @@ def open_points(block: StreamSettings, max_bytes: int) -> ReadPoints:
                 )
             if not name.startswith(("Node Control/", "Device Control/")) and name != "bdSeq":
                 found.append(Point({name: metric.value}, (), time if metric.time is None else metric.time))
-        if not found:
-            raise gap or _no_measurement(kind)
-        return found if gap is None else [*found, Point(None, fault=gap)]
-
-    return points
+        return found
 
 
 class _Sequences:

@@ -10,7 +10,7 @@ import msgspec
 from ewad.outputs.http import documents
 from ewad.outputs.http.actions import ACTIONS, Action
 from ewad.outputs.http.actions import ROOT as ACTIONS_ROOT
-from ewad.outputs.http.operations import OPERATIONS, ROOT, Operation
+from ewad.outputs.http.operations import OPERATIONS, ROOT, Operation, Parameter
 
 REFERENCE = "#/components/schemas/{name}"
 
@@ -49,53 +49,57 @@ def _action(
         "404": "There is no such stream or model.",
         "409": "That can't be done now.",
     }
-    answers = {"200": (each.summary, done)} | {code: (text, problem) for code, text in refusals.items()}
     return {
         "summary": each.summary,
         "parameters": [],
-        "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
+        "requestBody": {"required": True, "content": _content("application/json", body)},
         "responses": {
-            "401": {"description": "A user and a password are expected."},
+            "200": {"description": each.summary, "content": _content("application/json", done)},
             "413": {"description": "The body is too large."},
-            "429": {"description": "Too many passwords wait to be looked at."},
-            **{
-                code: {"description": text, "content": {"application/json": {"schema": schema}}}
-                for code, (text, schema) in answers.items()
-            },
+            **_refusals(refusals, problem),
         },
     }
 
 
 def _operation(each: Operation, answers: dict[Any, Any], problem: dict[str, Any]) -> dict[str, Any]:
     named = re.findall(r"\{(\w+)\}", each.path)
-    parameters = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
-        for name in named
-    ] + [{"name": p.name, "in": "query", "description": p.text, "schema": p.schema} for p in each.parameters]
-    kind, schema = (
-        ("application/json", answers[each.document])
-        if each.document
-        else (
-            "text/event-stream",
-            {"type": "string"},
-        )
-    )
     refusals = {"400": "A parameter is not what was expected."}
     if named:
         refusals["404"] = "There is no such stream, or it has no samples yet."
     if each.document is None:
         refusals["503"] = "As many readers as there may be are there."
+        content = _content("text/event-stream", {"type": "string"})
+    else:
+        content = _content("application/json", answers[each.document])
     return {
         "summary": each.summary,
-        "parameters": parameters,
+        "parameters": [*map(_of_path, named), *map(_of_query, each.parameters)],
         "responses": {
-            "200": {"description": each.summary, "content": {kind: {"schema": schema}}},
+            "200": {"description": each.summary, "content": content},
             "304": {"description": "Nothing has changed since the answer whose ETag is in If-None-Match."},
-            "401": {"description": "A user and a password are expected."},
-            "429": {"description": "Too many passwords wait to be looked at."},
-            **{
-                code: {"description": text, "content": {"application/json": {"schema": problem}}}
-                for code, text in refusals.items()
-            },
+            **_refusals(refusals, problem),
         },
+    }
+
+
+def _of_path(name: str) -> dict[str, Any]:
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+
+
+def _of_query(parameter: Parameter) -> dict[str, Any]:
+    name, text, schema = parameter
+    return {"name": name, "in": "query", "description": text, "schema": schema}
+
+
+def _content(kind: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {kind: {"schema": schema}}
+
+
+def _refusals(reasons: dict[str, str], problem: dict[str, Any]) -> dict[str, Any]:
+    """Return the answers of these statuses, each with a problem, and of those who are not let in."""
+    said = _content("application/json", problem)
+    return {
+        "401": {"description": "A user and a password are expected."},
+        "429": {"description": "Too many passwords wait to be looked at."},
+        **{status: {"description": reason, "content": said} for status, reason in reasons.items()},
     }
