@@ -160,12 +160,14 @@ class PublishingCore:
     def _send_all(self, taken: Sequence[Sending]) -> None:
         found = []
         for sending in taken:
-            message = sending.message if self._retains else sending.message._replace(retain=False)
-            packet = packets.publish(sending._replace(message=message), self._version)
+            if not self._retains:
+                sending = sending._replace(message=sending.message._replace(retain=False))
+            packet = packets.publish(sending, self._version)
             if len(packet) <= self._largest:
                 found.append(packet)
             else:
-                self._refuse(sending.packet_id, message, f"{len(packet)} bytes, more than {self._largest}")
+                reason = f"{len(packet)} bytes, more than {self._largest}"
+                self._refuse(sending.packet_id, sending.message, reason)
         if found:
             self._send(b"".join(found))
 

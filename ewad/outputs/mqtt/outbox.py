@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
@@ -38,7 +38,8 @@ class Outbox:
     def __init__(self, *, latest: bool) -> None:
         self.superseded = 0
         self._latest = latest
-        self._waiting: dict[str | int, Outgoing] = {}  # by topic, or by number
+        # by topic, or by number; of a plain dict the first is found slowly where many before it are gone
+        self._waiting: OrderedDict[str | int, Outgoing] = OrderedDict()
         self._number = 0
         self._lock = threading.Lock()  # of _waiting
         self._flying: dict[int, Outgoing] = {}  # by packet id, in order
@@ -83,8 +84,10 @@ class Outbox:
             taken.append(Sending(packet_id, message, again=True))
         with self._lock:
             while self._waiting and len(taken) < most:
-                message = self._waiting.pop(next(iter(self._waiting)))
-                taken.append(self.sent(message._replace(qos=min(message.qos, most_qos))))
+                _, message = self._waiting.popitem(last=False)
+                taken.append(
+                    self.sent(message if message.qos <= most_qos else message._replace(qos=most_qos))
+                )
         return taken
 
     def sent(self, message: Outgoing) -> Sending:
