@@ -26,6 +26,18 @@ def tank(random):
     return 100.0 - 80.0 * at / DAY + random.normal(size=len(at)) * 0.3
 
 
+def disk(random):
+    """Return how full a disk is that fills up from 10 % to 90 % in twelve hours and is cleaned then."""
+    at = np.arange(DAYS * DAY) % (DAY // 2)
+    return 10.0 + 80.0 * at / (DAY // 2) + random.normal(size=len(at)) * 0.3
+
+
+SAWS = {
+    "a tank that is refilled": (tank, Threshold("low", False, 10.0)),
+    "a disk that is cleaned": (disk, Threshold("full", True, 99.0)),
+}
+
+
 def told(level, threshold):
     """Return after each sample in how many seconds the threshold is expected to be crossed; NaN: not."""
     model = auto("m", horizons=tuple(range(1, AHEAD + 1)))
@@ -56,15 +68,17 @@ def stored(directory: Path, level):
 
 
 @pytest.mark.slow
-def test_a_tank_that_is_refilled_in_time_is_not_said_to_run_low(tmp_path):
-    level = tank(np.random.default_rng(5))
-    expected = told(level, Threshold("low", False, 10.0))[LEARNT:, 0]
-    assert np.isfinite(expected).mean() == 0.0  # it never comes below 19
+@pytest.mark.parametrize("saw", SAWS)
+def test_what_turns_in_time_is_not_said_to_cross(tmp_path, saw):
+    make, threshold = SAWS[saw]
+    level, past = make(np.random.default_rng(5)), f"{'>' if threshold.above else '<'} bool {threshold.value}"
+    expected = told(level, threshold)[LEARNT:, 0]
+    assert np.isfinite(expected).mean() == 0.0  # it never comes there
     stored(tmp_path, level)
     window, end = f"{(DAYS * DAY - LEARNT) * 10}m:10m", START + (DAYS * DAY - 1) * STEP
     with scraping(tmp_path / "prometheus", "127.0.0.1:9") as prometheus:
         alarms, smooth = (
-            sum(prometheus.query(f"avg_over_time(({rule} < bool 10)[{window}] @ {end:.0f})").values())
+            sum(prometheus.query(f"avg_over_time(({rule} {past})[{window}] @ {end:.0f})").values())
             for rule in ("predict_linear(tank[6h], 28800)", "holt_winters(tank[6h], 0.3, 0.3)")
         )
     assert alarms > 0.1  # each afternoon
