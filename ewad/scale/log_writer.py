@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -28,7 +27,8 @@ class LogWriter:
     StateError if another process writes the log, or if it is damaged elsewhere.
 
     head: what a new segment begins with: all that is to be known of the commits before.
-    keep_seconds, keep_bytes: older segments go, and the oldest of more; None: all stay. The newest stays.
+    keep_seconds, keep_bytes: older segments go, and the oldest of more; None: all stay. The newest stays. How
+    old they are is told by times of arrival, which a system clock that was set does not move at once.
     last: the number of the last commit, counted from 1; 0: none yet.  arrival: the newest of the last one.
     """
 
@@ -40,7 +40,6 @@ class LogWriter:
         keep_seconds: float | None = None,
         keep_bytes: int | None = None,
         head: Callable[[], bytes] = lambda: b"",
-        clock: Callable[[], float] = time.time,
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
@@ -48,7 +47,6 @@ class LogWriter:
         self._segment_bytes = segment_bytes
         self._keep_seconds, self._keep_bytes = keep_seconds, keep_bytes
         self._head = head
-        self._clock = clock
         self._written = 0  # bytes of the segment
         self._lock = os.open(directory / "lock", os.O_CREAT | os.O_RDWR, 0o644)
         self._synced = os.open(directory / SYNCED, os.O_CREAT | os.O_RDWR, 0o644)
@@ -98,10 +96,11 @@ class LogWriter:
     def append(self, records: Sequence[Record | bytes], notes: bytes = b"", arrival: float = 0.0) -> int:
         """Write one commit and return its number. It is on the disk, and readers see it, after `sync`."""
         encoded = [each.encode() if isinstance(each, Record) else each for each in records]
-        self.arrival = max(self.arrival, arrival)
-        payload = msgspec.msgpack.encode(LogCommit(self.arrival, notes, encoded))
+        newest = max(self.arrival, arrival)
+        payload = msgspec.msgpack.encode(LogCommit(newest, notes, encoded))
         if self._file is None or self._written + len(payload) > self._segment_bytes:
             self.roll()
+        self.arrival = newest
         assert self._file is not None  # noqa: S101 (roll opens it)
         data = frames.encode(frames.JOURNAL, payload, len(encoded), self.last + 1)
         self._file.write(data)
@@ -133,6 +132,7 @@ class LogWriter:
         """Begin a segment, whole from its first moment on; let go of old ones."""
         if self._file is not None:
             self.sync()
+            os.utime(self._file.fileno(), (self.arrival, self.arrival))
             self._file.close()
         path = path_of(self.directory, self.last + 1)
         new = path.with_suffix(".new")
@@ -149,15 +149,15 @@ class LogWriter:
     def _retain(self) -> None:
         """Delete the segments that need not be kept, the oldest first; never the newest two."""
         found = segments(self.directory)[:-1]  # the newest is being written
-        sizes = [path.stat().st_size for path in found]
-        for path, size in zip(found, sizes, strict=True):
-            stat = path.stat()
-            old = self._keep_seconds is not None and self._clock() - stat.st_mtime > self._keep_seconds
-            many = self._keep_bytes is not None and sum(sizes) + self._written > self._keep_bytes
+        told = [path.stat() for path in found]
+        n_bytes = sum(stat.st_size for stat in told) + self._written
+        for path, stat in zip(found, told, strict=True):
+            old = self._keep_seconds is not None and self.arrival - stat.st_mtime > self._keep_seconds
+            many = self._keep_bytes is not None and n_bytes > self._keep_bytes
             if not (old or many):
                 return
             path.unlink()
-            sizes.remove(size)
+            n_bytes -= stat.st_size
 
 
 def commits_of(path: Path, file: BinaryIO) -> Iterator[tuple[frames.Frame, LogCommit | None]]:

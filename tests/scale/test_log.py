@@ -7,7 +7,7 @@ import pytest
 
 from ewad.errors import StateError
 from ewad.scale import LogReader, LogWriter, Record
-from ewad.scale.segments import SYNCED, segments
+from ewad.scale.segments import SYNCED, first_of, segments
 from tests.scale.records import random_records
 
 RECORDS = random_records(5, n=12)
@@ -109,9 +109,19 @@ def test_old_segments_go_and_a_reader_that_needs_them_is_told(tmp_path):
         list(LogReader(tmp_path, after=0))
 
 
-def test_segments_go_by_age(tmp_path):
-    writer = written(tmp_path, segment_bytes=1500, keep_seconds=60.0, clock=lambda: 4e9)
-    assert len(segments(tmp_path)) == 1
+def test_segments_go_by_age_which_times_of_arrival_tell(tmp_path):
+    """Not the system clock, which may be ahead by years for a second: these commits are of 1970."""
+    writer = written(tmp_path, segment_bytes=1500, keep_seconds=60.0)
+    first, second, *others = segments(tmp_path)
+    assert len(others) > 1
+    newest_of_first = float(first_of(second)) - 2.0  # commits are numbered from 1, arrivals from 0
+    for arrival, oldest in ((newest_of_first + 60.0, first), (newest_of_first + 60.5, second)):
+        writer.append([RECORDS[0]], arrival=arrival)
+        writer.roll()
+        assert segments(tmp_path)[0] == oldest
+    writer.append([RECORDS[0]], arrival=1000.0)
+    writer.roll()  # lets go of several at once
+    assert len(segments(tmp_path)) == 2
     writer.close()
 
 
