@@ -94,7 +94,7 @@ class _Ignored:
     def consume(self, messages: Sequence[Message], arrival: float) -> None:
         pass
 
-    def commit(self, notes: Acknowledgements, done: Callable[[], None]) -> None:
+    def commit(self, pending: Acknowledgements, done: Callable[[], None]) -> None:
         done()
 
 

@@ -77,7 +77,7 @@ class _Listener:
         """How many messages of how many topics there were."""
         return f"{counted(self.messages, 'message')} of {counted(len(self.payloads), 'topic')}"
 
-    def commit(self, notes: Acknowledgements, done: Callable[[], None]) -> None:
+    def commit(self, pending: Acknowledgements, done: Callable[[], None]) -> None:
         done()
 
 

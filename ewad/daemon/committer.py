@@ -48,7 +48,7 @@ SHARE = 0.1
 class _Job:
     """One commit that is being observed. cpu_seconds: what it has cost the event loop so far."""
 
-    notes: Acknowledgements
+    pending: Acknowledgements
     done: Callable[[], None]
     batches: list[Batch] = field(default_factory=list)
     cpu_seconds: float = 0.0
@@ -120,13 +120,13 @@ class Committer:
             return
         self._intake.consume(messages, arrival)
 
-    def commit(self, notes: Acknowledgements, done: Callable[[], None]) -> None:
+    def commit(self, pending: Acknowledgements, done: Callable[[], None]) -> None:
         """Let the engine observe what waits, keep it, and then call done."""
         if self._held is not None:
-            self._held.append(partial(self.commit, notes, done))
+            self._held.append(partial(self.commit, pending, done))
             return
         self.finish()
-        self._job = _Job(notes, done)
+        self._job = _Job(pending, done)
         self._go_on()
 
     def forget(self, clock: ArrivalClock) -> None:
@@ -282,7 +282,7 @@ class Committer:
     def _record(
         self,
         batches: Sequence[Batch],
-        notes: Acknowledgements | None = None,
+        pending: Acknowledgements | None = None,
         done: Callable[[], None] = _nothing,
         **further: Any,
     ) -> None:
@@ -293,7 +293,7 @@ class Committer:
         else:
             change = Change(streams, batches, refusals=refusals, **further)
             after = _nothing if self._sinks is None else self._sinks.written()
-            self._store.record(change, notes or Acknowledgements(), done, after)
+            self._store.record(change, pending or Acknowledgements(), done, after)
 
     def finish(self) -> None:
         """Observe the rest of a commit that is being observed, however long it takes."""
@@ -376,5 +376,5 @@ class Committer:
         for topic, payload in self._intake.requests.take(self._intake.arrival):
             if self._sinks is not None:
                 self._sinks.request(topic, payload)
-        self._record(job.batches, job.notes, job.done, ended=ended)
+        self._record(job.batches, job.pending, job.done, ended=ended)
         self._act()

@@ -269,7 +269,7 @@ class Daemon:
 
     def _succeeded(self, new: Settings, engine: Engine) -> _Successor:
         """Return what goes on in place of the engine and the intake, which stay as they are."""
-        loaded = engine.take_over(self.engine.cut())
+        loaded = engine.take_over(self.engine.snapshot())
         intake = new_intake(engine, new)
         intake.go_on_from(self.intake)
         forgotten = intake.adopt()

@@ -2,11 +2,11 @@
 
 from ewad.engine.batch import Batch, Results
 from ewad.engine.blocks import BlockKey
-from ewad.engine.cut import Cut
 from ewad.engine.engine import REFUSED, Ending, Engine, Forgotten, Leaving
 from ewad.engine.group import VALUE_LIMIT
 from ewad.engine.settings import MAX_HELD, GroupSettings, ModelSettings
 from ewad.engine.settings_json import EngineSettings
+from ewad.engine.snapshot import EngineSnapshot
 from ewad.engine.state import Loaded
 from ewad.numeric.averages import ByCount, ByTime, Held
 from ewad.numeric.external import MOST_POINTS
@@ -20,10 +20,10 @@ __all__ = [
     "BlockKey",
     "ByCount",
     "ByTime",
-    "Cut",
     "Ending",
     "Engine",
     "EngineSettings",
+    "EngineSnapshot",
     "Forgotten",
     "GroupSettings",
     "Held",

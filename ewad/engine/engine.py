@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from ewad.engine import changed_rows, state
 from ewad.engine.batch import Batch, Results
 from ewad.engine.blocks import Assembly, Outline, header_of
-from ewad.engine.cut import Cut
 from ewad.engine.group import Group, silence
 from ewad.engine.refusals import Refusals
 from ewad.engine.settings import GroupSettings
 from ewad.engine.settings_json import EngineSettings
+from ewad.engine.snapshot import EngineSnapshot
 from ewad.engine.streams import Labels
 from ewad.errors import StateError
 from ewad.kernels.memory import Floats, Integers
@@ -225,8 +225,8 @@ class Engine:
 
         The header has the digest of the settings.
         """
-        whole = self.cut()
-        return Cut({**whole.header, "settings": self.settings.digest}, whole.arrays).to_bytes()
+        whole = self.snapshot()
+        return EngineSnapshot({**whole.header, "settings": self.settings.digest}, whole.arrays).to_bytes()
 
     @property
     def settings(self) -> EngineSettings:
@@ -250,9 +250,9 @@ class Engine:
         self._set_counters(changed_rows.apply(self.groups, dumped))
         self._room = 0
 
-    def cut(self) -> Cut:
+    def snapshot(self) -> EngineSnapshot:
         """Return the whole state as it is now. Its arrays are views, which the next batch changes."""
-        return state.cut(self.groups, self.counters())
+        return state.snapshot(self.groups, self.counters())
 
     def outlines(self) -> tuple[list[Outline], dict[str, Any]]:
         """Return how the state as it is now falls into blocks, and the header that belongs to them."""
@@ -264,10 +264,10 @@ class Engine:
         self._set_counters(header)
         return Assembly(self.groups, header)
 
-    def take_over(self, cut: Cut) -> state.Loaded:
+    def take_over(self, snapshot: EngineSnapshot) -> state.Loaded:
         """Put what fits of another engine's state into this new one; return what became of it."""
-        loaded = state.take_over(self.groups, cut)
-        self._set_counters(cut.header)
+        loaded = state.take_over(self.groups, snapshot)
+        self._set_counters(snapshot.header)
         return loaded
 
     def load(self, dump: bytes, *, strict: bool = False) -> state.Loaded:

@@ -1,4 +1,4 @@
-"""What an engine knows as a portable cut, and back: whole if nothing has changed, else as much as fits."""
+"""What an engine knows as a portable snapshot, and back: whole if nothing has changed, or what fits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ewad.engine.cut import HEADER, Cut
 from ewad.engine.group import Group
 from ewad.engine.migration import (
     from_version_1,
@@ -23,6 +22,7 @@ from ewad.engine.migration import (
     from_version_6,
     from_version_7,
 )
+from ewad.engine.snapshot import HEADER, EngineSnapshot
 from ewad.errors import StateError
 from ewad.kernels import ARITHMETIC
 from ewad.numeric.rows import Part
@@ -45,7 +45,7 @@ class Loaded:
     notes: list[str] = field(default_factory=list)
 
 
-def cut(groups: Sequence[Group], counters: Mapping[str, Any]) -> Cut:
+def snapshot(groups: Sequence[Group], counters: Mapping[str, Any]) -> EngineSnapshot:
     """Return the state of these groups as it is now; its arrays are views."""
     header: dict[str, Any] = {"format": FORMAT, "version": VERSION, "arithmetic": ARITHMETIC}
     header |= {**counters, "groups": []}
@@ -56,19 +56,22 @@ def cut(groups: Sequence[Group], counters: Mapping[str, Any]) -> Cut:
             {
                 "name": group.name,
                 "topics": group.settings.topics,
-                "streams": (group.streams.names.copy(), group.streams.labels.copy()),  # paired by Cut.write
+                "streams": (
+                    group.streams.names.copy(),
+                    group.streams.labels.copy(),
+                ),  # paired by `write`
                 "out_of_order": group.out_of_order,
                 "parts": [(part.kind, part.meaning) for part in parts],
             }
         )
         for j, part in enumerate(parts):
             arrays |= {f"{i}/{j}/{name}": array for name, array in part.arrays().items()}
-    return Cut(header, arrays)
+    return EngineSnapshot(header, arrays)
 
 
-def take_over(groups: Sequence[Group], cut: Cut) -> Loaded:
-    """Put what fits of a cut into new groups, as `load` does; its arrays are copied."""
-    return load_arrays(groups, cut.paired(), cut.arrays)
+def take_over(groups: Sequence[Group], snapshot: EngineSnapshot) -> Loaded:
+    """Put what fits of a snapshot into new groups, as `load` does; its arrays are copied."""
+    return load_arrays(groups, snapshot.paired(), snapshot.arrays)
 
 
 def load(groups: Sequence[Group], dump: bytes) -> tuple[dict[str, Any], Loaded]:

@@ -49,9 +49,9 @@ class FileLog:
 
     def append(self, job: Job) -> None:
         """Write a commit."""
-        notes = journal.CommitRecord.of(journal.Change((), ()), 0, 0, job.notes)
+        notes = journal.CommitRecord.of(journal.Change((), ()), 0, 0, job.pending)
         self._writer.append([each.encode() for each in job.records], journal.encode(notes), job.arrival)
-        self._recorded.record(job.notes)
+        self._recorded.record(job.pending)
 
     def sync(self) -> None:
         """Put what was appended on the disk."""

@@ -87,15 +87,15 @@ class GatewayConsumer:
         """Decode messages; their samples wait for `commit`."""
         self._collector.consume(messages, arrival)
 
-    def commit(self, notes: Acknowledgements, done: Callable[[], None]) -> None:
+    def commit(self, pending: Acknowledgements, done: Callable[[], None]) -> None:
         """Let what waits be handed to the log soon; done is called once it is kept."""
-        if notes.session_lost:  # before anything of the new session
+        if pending.session_lost:  # before anything of the new session
             self._hand_over()
         if not self._gathered:
             self._call_later(GATHER_SECONDS, self._gathered_for_long)
-        self._gathered.append((notes, done))
+        self._gathered.append((pending, done))
         self._covered = self._collector.intake.received
-        if self._due or self._covered - self._handed >= ENOUGH_MESSAGES or notes.session_lost:
+        if self._due or self._covered - self._handed >= ENOUGH_MESSAGES or pending.session_lost:
             self._hand_over()
 
     def _gathered_for_long(self) -> None:
@@ -108,10 +108,10 @@ class GatewayConsumer:
         gathered, self._gathered = self._gathered, []
         self._due, self._handed = False, self._collector.intake.received
         if gathered:
-            notes, done = (list(each) for each in zip(*gathered, strict=True))
+            pending, done = (list(each) for each in zip(*gathered, strict=True))
             records = self._collector.take()
             arrival = self._collector.intake.arrival
-            self._put(Job(records, joined(notes), arrival, lambda: [each() for each in done]))
+            self._put(Job(records, joined(pending), arrival, lambda: [each() for each in done]))
         self._pass_time()
 
     def tick(self, now: float) -> None:
@@ -134,10 +134,10 @@ class GatewayConsumer:
         self._tick = self._move = None
 
 
-def joined(notes: Sequence[Acknowledgements]) -> Acknowledgements:
-    """Return the notes of several commits as those of one."""
-    whole = Acknowledgements(session_lost=any(each.session_lost for each in notes))
-    for each in notes:
+def joined(pending: Sequence[Acknowledgements]) -> Acknowledgements:
+    """Return the pending acknowledgements of several commits as those of one."""
+    whole = Acknowledgements(session_lost=any(each.session_lost for each in pending))
+    for each in pending:
         whole.pubacks += each.pubacks
         whole.repeated += each.repeated
         whole.pubrecs += each.pubrecs

@@ -89,7 +89,7 @@ class KafkaLog:
 
     def append(self, job: Job) -> None:
         """Send a commit, within a transaction."""
-        self._recorded.record(job.notes)
+        self._recorded.record(job.pending)
         self._arrival = max(self._arrival, job.arrival)
         with kafka_faults(self._topic, "write"):
             if not self._open:
@@ -107,7 +107,7 @@ class KafkaLog:
         if self._turn == 0:
             known = journal.encode(journal.Head.of(self._session, self._recorded))
             return journal.encode(KafkaCommit(self._arrival, True, known))
-        notes = journal.CommitRecord.of(journal.Change((), ()), 0, 0, job.notes)
+        notes = journal.CommitRecord.of(journal.Change((), ()), 0, 0, job.pending)
         return journal.encode(KafkaCommit(self._arrival, False, journal.encode(notes)))
 
     def _send(self, topic: str, partition: int, value: bytes, key: bytes | None = None) -> None:

@@ -18,7 +18,7 @@ class Job(NamedTuple):
     """One commit. done: called in the event loop once it is on the disk."""
 
     records: list[Record]
-    notes: Acknowledgements
+    pending: Acknowledgements
     arrival: float
     done: Callable[[], object]
 

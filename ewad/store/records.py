@@ -87,7 +87,7 @@ class CommitRecord(msgspec.Struct, frozen=True, array_like=True):
     ended: list[Ending] = []
 
     @classmethod
-    def of(cls, change: Change, refused: int, answered: int, notes: Acknowledgements) -> CommitRecord:
+    def of(cls, change: Change, refused: int, answered: int, pending: Acknowledgements) -> CommitRecord:
         """Return the record of one commit."""
         columns = [
             SampleColumns(
@@ -100,10 +100,10 @@ class CommitRecord(msgspec.Struct, frozen=True, array_like=True):
             )
             for batch in change.batches
         ]
-        ids = _bytes(notes.pubacks, TAGS), b"", _bytes(notes.pubcomps, IDS)
+        ids = _bytes(pending.pubacks, TAGS), b"", _bytes(pending.pubcomps, IDS)
         forgotten = [(group, names) for group, names, _ in change.forgotten]
         streams, groups = list(change.streams), list(change.groups)
-        rest = (*ids, groups, notes.session_lost, _bytes(notes.pubrecs, TAGS))
+        rest = (*ids, groups, pending.session_lost, _bytes(pending.pubrecs, TAGS))
         last = change.moved, _bytes(change.refusals, KEY)
         return cls(streams, columns, forgotten, refused, answered, *rest, *last, list(change.ended))
 

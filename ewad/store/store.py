@@ -138,7 +138,7 @@ class Store:
     def record(
         self,
         change: Change,
-        notes: Acknowledgements,
+        pending: Acknowledgements,
         done: Callable[[], None],
         after: Callable[[], None] = lambda: None,
     ) -> None:
@@ -149,7 +149,7 @@ class Store:
         Under on_disk_error "continue" it is also called when it can't be kept: then a later snapshot has it.
         """
         self._sequence += 1
-        self._recorded.record(notes)
+        self._recorded.record(pending)
         samples = sum(map(len, change.batches))
         self._journalled += samples
         for each in change.forgotten:
@@ -160,14 +160,14 @@ class Store:
             done()
             return
         too_many = self._waiting_samples + samples > MOST_WAITING_SAMPLES
-        if too_many and not (notes.number or change.forgotten):
+        if too_many and not (pending.number or change.forgotten):
             self._leave_out()
             done()
             return
         counts = self.engine.refused, self.engine.answered
         self._waiting.append((self._sequence, samples, done))
         self._waiting_samples += samples
-        self._writer.put(Commit(self._sequence, change, *counts, notes, after))
+        self._writer.put(Commit(self._sequence, change, *counts, pending, after))
 
     def _leave_out(self) -> None:
         """Keep the present record by the next snapshot only."""

@@ -33,12 +33,12 @@ class Commit:
     change: Change
     refused: int
     answered: int
-    notes: Acknowledgements
+    pending: Acknowledgements
     after: Callable[[], None] = lambda: None
 
     def entry(self) -> JournalEntry:
         """Return what the journal holds of it."""
-        record = CommitRecord.of(self.change, self.refused, self.answered, self.notes)
+        record = CommitRecord.of(self.change, self.refused, self.answered, self.pending)
         return JournalEntry(self.sequence, record.samples, encode(record))
 
 

@@ -123,7 +123,7 @@ def test_memory_is_returned_when_most_streams_are_forgotten():
     assert engine.n_streams == 20
     assert sum(array.nbytes for array in arrays_of(engine)) < full / 50
     assert all(array.base is None for array in arrays_of(engine))  # no view that keeps the old one alive
-    assert len(json.dumps(engine.cut().header)) < 3000
+    assert len(json.dumps(engine.snapshot().header)) < 3000
 
 
 def test_streams_that_come_and_go_for_ever_take_no_more_than_those_that_are_there():
@@ -206,7 +206,7 @@ def test_memory_is_given_back_without_a_copy_of_what_stays():
     finally:
         tracemalloc.stop()
     assert engine.groups[0].n_rows == 40
-    a_stream = sum(array.nbytes for array in engine.cut().arrays.values()) / 20
+    a_stream = sum(array.nbytes for array in engine.snapshot().arrays.values()) / 20
     assert peak - before < 5 * a_stream  # 20 stay
     assert before - after > 50 * a_stream
 

@@ -177,7 +177,7 @@ def test_any_state_loads_into_any_configuration_and_goes_on(before, after, seed)
     assert new.groups[0].streams.names == old.groups[0].streams.names
     observe_in_pieces(new, random_samples(seed + 1, 80, 3))
     at_once = new_engine(after, 0)
-    at_once.take_over(new.cut())
+    at_once.take_over(new.snapshot())
     assert at_once.dump() == new.dump()
     again = new_engine(after, 0)
     assert again.load(new.dump()).dropped == []

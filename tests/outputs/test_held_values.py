@@ -59,7 +59,7 @@ def test_the_state_goes_on_where_it_was():
     settings = EngineSettings(tuple(group.settings for group in engine.groups))
     assert EngineSettings.from_json(settings.to_json()) == settings
     successor = Engine(settings.groups)
-    loaded = successor.take_over(engine.cut())
+    loaded = successor.take_over(engine.snapshot())
     assert not loaded.dropped
     assert scraped(successor, 600) == scraped(engine, 600)
 
@@ -67,7 +67,7 @@ def test_the_state_goes_on_where_it_was():
 def test_an_average_that_is_held_from_now_on_begins_anew():
     engine = held_engine((-3600, 10.0), (0, 20.0), hold=False)
     successor = Engine(tuple(group.settings for group in held_engine().groups))
-    loaded = successor.take_over(engine.cut())
+    loaded = successor.take_over(engine.snapshot())
     assert loaded.dropped
     assert np.isnan(successor.groups[0].averages[0].smoothed()[0])
     assert successor.groups[0].value[0] == 20.0

@@ -30,11 +30,11 @@ class Life:
         message = SimpleNamespace(topic=f"site/{room}", payload=b"1", retain=False)
         self.consumer.consume([message] * n, 1.0)
 
-    def commit(self, *pubacks, **notes):
+    def commit(self, *pubacks, **pending):
         number = len(self.done)
         self.done.append(False)
         self.consumer.commit(
-            Acknowledgements([*pubacks], **notes), lambda: self.done.__setitem__(number, True)
+            Acknowledgements([*pubacks], **pending), lambda: self.done.__setitem__(number, True)
         )
 
     def samples(self):
@@ -54,7 +54,7 @@ def test_commits_gather_until_the_timer(life):
     (timer,) = life.timers
     timer()
     assert life.samples() == [3]
-    assert life.jobs[0].notes.pubacks == [0, 1, 2]
+    assert life.jobs[0].pending.pubacks == [0, 1, 2]
     life.jobs[0].done()
     assert life.done == [True, True, True]
 
@@ -66,7 +66,7 @@ def test_messages_that_no_commit_covers_are_not_handed_over(life):
     life.timers[0]()
     assert life.jobs == []
     life.commit(1)
-    assert (life.samples(), life.jobs[0].notes.pubacks) == ([2], [0, 1])
+    assert (life.samples(), life.jobs[0].pending.pubacks) == ([2], [0, 1])
 
 
 def test_enough_messages_do_not_wait(life):
@@ -82,8 +82,8 @@ def test_a_lost_session_stands_between_what_came_before_and_after(life):
     life.consume()
     life.commit(2)
     life.timers[-1]()
-    notes = [(job.notes.pubacks, job.notes.session_lost) for job in life.jobs]
-    assert notes == [([1], False), ([], True), ([2], False)]
+    pending = [(job.pending.pubacks, job.pending.session_lost) for job in life.jobs]
+    assert pending == [([1], False), ([], True), ([2], False)]
 
 
 def test_time_passes_once_nothing_waits(life):

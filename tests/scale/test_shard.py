@@ -93,7 +93,7 @@ def test_a_dump_of_other_settings_is_refused():
 def test_a_dump_without_a_digest_is_refused_where_that_counts():
     engine = Engine(SETTINGS.groups, SETTINGS.max_streams)
     with pytest.raises(StateError, match="got one of unknown ones"):
-        Engine(SETTINGS.groups, SETTINGS.max_streams).load(engine.cut().to_bytes(), strict=True)
+        Engine(SETTINGS.groups, SETTINGS.max_streams).load(engine.snapshot().to_bytes(), strict=True)
 
 
 def test_a_record_of_a_block_that_is_not_configured_is_refused():

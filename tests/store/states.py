@@ -54,7 +54,7 @@ def batch(engine: Engine, seed: int, n: int = 50) -> tuple[list, list[Batch]]:
 
 
 async def keep(
-    store: Store, seed: int, notes: Acknowledgements | None = None, *, wait: bool = True
+    store: Store, seed: int, pending: Acknowledgements | None = None, *, wait: bool = True
 ) -> asyncio.Event:
     """Let the store's engine observe random samples, and record them; wait until they are kept."""
     streams, batches = batch(store.engine, seed)
@@ -62,7 +62,7 @@ async def keep(
         store.touch(each)
         store.engine.observe(each)
     done = asyncio.Event()
-    store.record(Change(streams, batches), notes or Acknowledgements(), done.set)
+    store.record(Change(streams, batches), pending or Acknowledgements(), done.set)
     if wait:
         async with asyncio.timeout(LIMIT_SECONDS):
             await done.wait()

@@ -188,7 +188,7 @@ def assert_equal(directory: Path, samples: int) -> None:
     expected = undisturbed(Engine(settings.group_settings()), samples)
     group = found.engine.groups[0]
     assert group.streams.names == [topic(number) for number in range(len(group.streams))]
-    got, wanted = found.engine.cut().arrays, expected.cut().arrays
+    got, wanted = found.engine.snapshot().arrays, expected.snapshot().arrays
     assert got.keys() == wanted.keys()
     for name, array in wanted.items():
         if not name.endswith(f"/{OF_ARRIVAL}"):

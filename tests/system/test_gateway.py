@@ -118,12 +118,12 @@ def assert_shards_are_what_one_engine_is(directory, sent, records=None):
         shards[record.shard].apply(record)
     whole = undisturbed(Shard(settings).engine, sent)
     rows = {name: row for row, name in enumerate(whole.groups[0].streams.names)}
-    wanted, seen = whole.cut().arrays, []
+    wanted, seen = whole.snapshot().arrays, []
     for shard in shards:
         names = shard.engine.groups[0].streams.names
         seen += names
         at = [rows[name] for name in names]
-        for key, array in shard.engine.cut().arrays.items():
+        for key, array in shard.engine.snapshot().arrays.items():
             if not key.endswith(f"/{OF_ARRIVAL}"):
                 np.testing.assert_array_equal(array, wanted[key][at], err_msg=key)
     assert sorted(seen) == sorted(rows)

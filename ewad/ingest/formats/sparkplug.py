@@ -41,10 +41,10 @@ class _Metric(NamedTuple):
 def open_points(block: StreamSettings, max_bytes: int) -> ReadPoints:
     """Return what reads payloads as points, one for each metric, {name: value}."""
     sequences = _Sequences(takes_all(block.topics) and not block.exclude_topics)
-    return _Reader(sequences, max_bytes).points
+    return _NodeReader(sequences, max_bytes).points
 
 
-class _Reader:
+class _NodeReader:
     """Reads payloads, with what the certificates of birth have said before them."""
 
     def __init__(self, sequences: _Sequences, max_bytes: int) -> None:

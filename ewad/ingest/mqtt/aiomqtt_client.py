@@ -99,11 +99,11 @@ class Client(aiomqtt.Client):
         received: Any = ReceivedMessage(message.topic, message.payload, message.retain, *facts)
         self._queue.put_nowait(received)
 
-    def acknowledge(self, notes: Acknowledgements) -> None:
+    def acknowledge(self, pending: Acknowledgements) -> None:
         """Send the acknowledgements."""
-        for packet_id in (*notes.repeated, *[each & 0xFFFF for each in notes.pubacks]):
+        for packet_id in (*pending.repeated, *[each & 0xFFFF for each in pending.pubacks]):
             self._client.ack(packet_id, 1)
-        for packet_id in notes.pubcomps:
+        for packet_id in pending.pubcomps:
             self._client.ack(packet_id, 2)
 
 

@@ -41,8 +41,8 @@ class Consumer(Protocol):
     def consume(self, messages: Sequence[Message], arrival: float) -> None:
         """Decode and buffer messages that arrived at `arrival` (Unix seconds). Bad payloads don't raise."""
 
-    def commit(self, notes: Acknowledgements, done: Callable[[], None]) -> None:
-        """Observe everything buffered and store it with the notes.
+    def commit(self, pending: Acknowledgements, done: Callable[[], None]) -> None:
+        """Observe everything buffered and store it with the pending acknowledgements.
 
         done is called once the messages may be acknowledged: at once or later, in the order of the commits.
         """

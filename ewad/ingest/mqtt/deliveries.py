@@ -105,11 +105,11 @@ class Deliveries:
         """The tags of QoS 2 messages that the broker has not released."""
         return set(self._unreleased.values())
 
-    def connected(self, session_present: bool, notes: Acknowledgements) -> None:
+    def connected(self, session_present: bool, pending: Acknowledgements) -> None:
         """Begin a connection; without the broker's session nothing of it comes again."""
         self._expected = None if session_present else set()
         if not session_present and (self.taken or self._unreleased):
-            notes.session_lost = True
+            pending.session_lost = True
             self._clear()
 
     @property
@@ -117,47 +117,47 @@ class Deliveries:
         """Whether a QoS 1 message that comes next may be one that was taken before."""
         return self._expected is None or bool(self._expected)
 
-    def take_new(self, new: Sequence[int], notes: Acknowledgements) -> None:
+    def take_new(self, new: Sequence[int], pending: Acknowledgements) -> None:
         """Note QoS 1 messages, by their tags, while none may repeat."""
         self.taken.extend(new)
-        notes.pubacks += new
+        pending.pubacks += new
 
-    def take(self, messages: Sequence[Delivery], notes: Acknowledgements) -> set[int]:
+    def take(self, messages: Sequence[Delivery], pending: Acknowledgements) -> set[int]:
         """Note QoS 1 messages; return the positions of those that were taken before."""
         new = tags(messages)
         known = set() if self._expected == NOTHING else self._known(messages, new)
         if known:
             self.repeated += len(known)
-            notes.repeated += [new[i] & 0xFFFF for i in sorted(known)]
+            pending.repeated += [new[i] & 0xFFFF for i in sorted(known)]
             new = [each for i, each in enumerate(new) if i not in known]
-        self.take_new(new, notes)
+        self.take_new(new, pending)
         return known
 
-    def take_once(self, message: Delivery, notes: Acknowledgements) -> bool:
+    def take_once(self, message: Delivery, pending: Acknowledgements) -> bool:
         """Note a QoS 2 message; return whether it is a new one."""
         assert message.packet_id is not None  # noqa: S101 (the codec sees to it)
         (new,) = tags([message])
         known = self._unreleased.get(message.packet_id)
         # ewad 0.1.0 kept the identifier alone
         repeated = known == new or (known == message.packet_id and message.duplicate)
-        notes.pubrecs.append(new)
+        pending.pubrecs.append(new)
         self._hold(new)
         self.repeated += repeated
         return not repeated
 
-    def release(self, packet_id: int, notes: Acknowledgements) -> None:
+    def release(self, packet_id: int, pending: Acknowledgements) -> None:
         """Note that the broker will not send this QoS 2 message again."""
         self._unreleased.pop(packet_id, None)
-        notes.pubcomps.append(packet_id)
+        pending.pubcomps.append(packet_id)
 
-    def record(self, notes: Acknowledgements) -> None:
+    def record(self, pending: Acknowledgements) -> None:
         """Take over what was noted elsewhere."""
-        if notes.session_lost:
+        if pending.session_lost:
             self._clear()
-        self.taken.extend(notes.pubacks)
-        for packet_id in notes.pubcomps:
+        self.taken.extend(pending.pubacks)
+        for packet_id in pending.pubcomps:
             self._unreleased.pop(packet_id, None)
-        for each in notes.pubrecs:
+        for each in pending.pubrecs:
             self._hold(each)
 
     def copy(self) -> Deliveries:

@@ -63,7 +63,7 @@ class Ledger:
         self._session_present = False
         self._uncommitted = Uncommitted(settings.commit_interval_seconds)
         self._ids = np.array(sorted(self.earlier.ids), dtype=np.int64)
-        self._notes = Acknowledgements()  # of what is uncommitted
+        self._pending = Acknowledgements()  # of what is uncommitted
         self._acknowledge: Acknowledge | None = None  # of the connection, while it may
 
     @property
@@ -74,14 +74,14 @@ class Ledger:
     @property
     def owed(self) -> int:
         """How many acknowledgements the next commit allows."""
-        return self._notes.number
+        return self._pending.number
 
     def connected(self, session_present: bool, acknowledge: Acknowledge, now: float) -> None:
         """Begin a connection. acknowledge: sends what may be acknowledged, until `disconnected`."""
         self._session_present = session_present
         self._acknowledge = acknowledge
-        self._deliveries.connected(session_present, self._notes)
-        if self._notes.session_lost:  # on record before anything of the new session is
+        self._deliveries.connected(session_present, self._pending)
+        if self._pending.session_lost:  # on record before anything of the new session is
             self._uncommitted.add(1, now)
             self.commit()
 
@@ -120,37 +120,37 @@ class Ledger:
         self._uncommitted.add(len(messages.tag), now)
         if self._session_present or self._answered:
             tags = messages.tag
-            self._deliveries.take_new(tags[tags >= 0].tolist(), self._notes)
+            self._deliveries.take_new(tags[tags >= 0].tolist(), self._pending)
         way = self._consumer.bulk
         assert way is not None  # noqa: S101 (it was there just now)
         way.consume(messages, self._clock())
 
     def release(self, packet_id: int, now: float) -> None:
         """Note that the broker will not send this QoS 2 message again."""
-        self._deliveries.release(packet_id, self._notes)
+        self._deliveries.release(packet_id, self._pending)
         self._uncommitted.add(1, now)
 
     def commit(self) -> None:
         """Commit what waits. Raises what the consumer raises."""
         if not self._uncommitted.messages:
             return
-        notes, self._notes = self._notes, Acknowledgements()
+        pending, self._pending = self._pending, Acknowledgements()
         self._uncommitted.clear()
-        if notes.number:
-            self.unstored += notes.number
+        if pending.number:
+            self.unstored += pending.number
             self.stored.clear()
-        self._consumer.commit(notes, partial(self._keep, notes, self._acknowledge))
+        self._consumer.commit(pending, partial(self._keep, pending, self._acknowledge))
 
     def commit_if_due(self, now: float) -> None:
         """Commit if enough waits, or for long enough."""
         if self._uncommitted.due(now, self._consumer.patience_seconds):
             self.commit()
 
-    def _keep(self, notes: Acknowledgements, acknowledge: Acknowledge | None) -> None:
+    def _keep(self, pending: Acknowledgements, acknowledge: Acknowledge | None) -> None:
         """Acknowledge what is stored: the only place from which acknowledgements come."""
-        self.unstored -= notes.number
+        self.unstored -= pending.number
         if acknowledge is not None and acknowledge == self._acknowledge:
-            acknowledge(notes)
+            acknowledge(pending)
         if not self.unstored:
             self.stored.set()
 
@@ -158,7 +158,7 @@ class Ledger:
         """Note what is to be acknowledged; return the messages without those that were taken before."""
         levels = [message.qos for message in messages]
         if levels.count(AT_LEAST_ONCE) == len(levels):
-            known = self._deliveries.take(messages, self._notes)
+            known = self._deliveries.take(messages, self._pending)
             return [m for i, m in enumerate(messages) if i not in known] if known else messages
         if levels.count(AT_MOST_ONCE) == len(levels):
             return messages
@@ -169,5 +169,5 @@ class Ledger:
         if message.qos == AT_MOST_ONCE:
             return True
         if message.qos == AT_LEAST_ONCE:
-            return not self._deliveries.take([message], self._notes)
-        return self._deliveries.take_once(message, self._notes)
+            return not self._deliveries.take([message], self._pending)
+        return self._deliveries.take_once(message, self._pending)

@@ -177,12 +177,12 @@ class Mqtt5Core:
     def _plain(self, data: NDArray[np.uint8], start: int, end: int) -> tuple[Plain, int] | None:
         return None if self.state is ConnectionState.CONNECTING else self._ledger.plain(data, start, end)
 
-    def _acknowledge(self, notes: Acknowledgements) -> None:
-        pubacks = [*notes.repeated, *[each & 0xFFFF for each in notes.pubacks]]
+    def _acknowledge(self, pending: Acknowledgements) -> None:
+        pubacks = [*pending.repeated, *[each & 0xFFFF for each in pending.pubacks]]
         data = (
             acknowledgements(PUBACK, pubacks)
-            + acknowledgements(PUBCOMP, notes.pubcomps)
-            + acknowledgements(PUBREC, [each & 0xFFFF for each in notes.pubrecs])
+            + acknowledgements(PUBCOMP, pending.pubcomps)
+            + acknowledgements(PUBREC, [each & 0xFFFF for each in pending.pubrecs])
         )
         if data:
             self._send(data)

@@ -28,7 +28,10 @@ OURS = [subscription_id(each) for each in FILTERS]
 
 
 class Taker:
-    """A consumer that decodes as the daemon does, and keeps notes. looked_at: messages, one by one."""
+    """A consumer that decodes as the daemon does, and keeps pending acknowledgements.
+
+    looked_at: messages, one by one.
+    """
 
     busy = False
     patience_seconds = math.inf
@@ -37,15 +40,15 @@ class Taker:
         engine = Engine([GroupSettings(block.name) for block in BLOCKS])
         self.intake = Intake(engine, BLOCKS, belongs=belongs)
         self.bulk = self.intake.bulk if bulk else None
-        self.notes: list[Acknowledgements] = []
+        self.pending: list[Acknowledgements] = []
         self.looked_at = 0
 
     def consume(self, messages: Sequence[Message], arrival: float) -> None:
         self.looked_at += len(messages)
         self.intake.consume(messages, arrival)
 
-    def commit(self, notes: Acknowledgements, done: Callable[[], None]) -> None:
-        self.notes.append(notes)
+    def commit(self, pending: Acknowledgements, done: Callable[[], None]) -> None:
+        self.pending.append(pending)
         done()
 
 
@@ -100,7 +103,7 @@ class End:
         )
         deliveries = list(self.deliveries.taken), self.deliveries.unreleased
         acknowledged = [
-            [each for notes in self.taker.notes for each in getattr(notes, kind)]
+            [each for pending in self.taker.pending for each in getattr(pending, kind)]
             for kind in ("pubacks", "repeated", "pubrecs", "pubcomps")
         ]
         return [blocks, names, counts, deliveries, acknowledged, bytes(self.sent), list(map(repr, self.told))]

@@ -25,7 +25,7 @@ class NoJitter(Random):
 
 
 class Recorder:
-    """A consumer that keeps what it gets. `fault`: raised by commit. notes: of each commit."""
+    """A consumer that keeps what it gets. `fault`: raised by commit. pending: of each commit."""
 
     busy = False
     patience_seconds = math.inf
@@ -35,7 +35,7 @@ class Recorder:
         self.messages: list[Message] = []
         self.calls: list[int] = []
         self.committed = 0
-        self.notes: list[Acknowledgements] = []
+        self.pending: list[Acknowledgements] = []
         self.fault: Exception | None = None
         self.changed = asyncio.Event()
 
@@ -44,11 +44,11 @@ class Recorder:
         self.calls.append(len(messages))
         self.changed.set()
 
-    def commit(self, notes: Acknowledgements, done: Callable[[], None]) -> None:
+    def commit(self, pending: Acknowledgements, done: Callable[[], None]) -> None:
         if self.fault is not None:
             raise self.fault
         self.committed = len(self.messages)
-        self.notes.append(notes)
+        self.pending.append(pending)
         self.changed.set()
         done()
 

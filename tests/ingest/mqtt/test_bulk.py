@@ -111,7 +111,7 @@ def test_in_a_session_that_goes_on_repetitions_are_found_first() -> None:
         end.receive(packet("a/1", b"1", 1, 1) + packet("a/1", b"2", 1, 2))
         end.core.commit(2.0)
         again = End(bulk=bulk, session_present=False)
-        again.deliveries.record(end.taker.notes[-1])
+        again.deliveries.record(end.taker.pending[-1])
         again.deliveries.connected(True, Acknowledgements())
         again.receive(packet("a/1", b"2", 1, 2) + packet("a/1", b"2", 1, 3))
         assert again.taker.intake.blocks[0].values == [2.0]

@@ -22,9 +22,9 @@ def tag(message):
 
 def deliver(deliveries, ids, *, duplicate=False, payload=b"%d"):
     """Return the ids of those that count, and what is to be acknowledged."""
-    notes = Acknowledgements()
-    known = deliveries.take([Message(i, payload.replace(b"%d", b"%d" % i), duplicate) for i in ids], notes)
-    assert len(notes.repeated) + len(notes.pubacks) == len(ids)  # all of them
+    pending = Acknowledgements()
+    known = deliveries.take([Message(i, payload.replace(b"%d", b"%d" % i), duplicate) for i in ids], pending)
+    assert len(pending.repeated) + len(pending.pubacks) == len(ids)  # all of them
     return [packet_id for place, packet_id in enumerate(ids) if place not in known]
 
 
@@ -85,13 +85,13 @@ def test_an_identifier_given_again_bounds_what_may_be_repeated():
 
 
 def test_an_identifier_that_a_qos_2_message_had_meanwhile_bounds_what_may_be_repeated():
-    deliveries, notes = Deliveries(), Acknowledgements()
+    deliveries, pending = Deliveries(), Acknowledgements()
     deliver(deliveries, [1, 2, 3])
     for duplicate in (False, True):  # sent twice, it is one use of the identifier
-        deliveries.take_once(Message(2, duplicate=duplicate), notes)
-    deliveries.release(2, notes)
+        deliveries.take_once(Message(2, duplicate=duplicate), pending)
+    deliveries.release(2, pending)
     recorded = Deliveries(list(deliveries.taken)[:3])
-    recorded.record(notes)
+    recorded.record(pending)
     for each in (deliveries, recorded):
         each.connected(True, Acknowledgements())
         assert deliver(each, [2]) == [2]
@@ -100,11 +100,11 @@ def test_an_identifier_that_a_qos_2_message_had_meanwhile_bounds_what_may_be_rep
 
 
 def test_qos_2_messages_with_one_identifier_after_another_bound_nothing():
-    deliveries, notes = Deliveries(), Acknowledgements()
+    deliveries, pending = Deliveries(), Acknowledgements()
     deliver(deliveries, [1, 2])
     for payload in (b"x", b"y"):
-        deliveries.take_once(Message(5, payload), notes)
-        deliveries.release(5, notes)
+        deliveries.take_once(Message(5, payload), pending)
+        deliveries.release(5, pending)
     deliveries.connected(True, Acknowledgements())
     assert deliver(deliveries, [1, 2, 3]) == [3]
 
@@ -184,40 +184,40 @@ def test_redelivery_cut_short_and_begun_again_is_recognised_again():
 
 
 def test_a_qos_2_message_counts_once_until_it_is_released():
-    deliveries, notes = Deliveries(), Acknowledgements()
+    deliveries, pending = Deliveries(), Acknowledgements()
     again = Message(5, duplicate=True)
-    assert deliveries.take_once(Message(5), notes)
-    assert not deliveries.take_once(again, notes)
-    deliveries.release(5, notes)
-    assert deliveries.take_once(again, notes)
+    assert deliveries.take_once(Message(5), pending)
+    assert not deliveries.take_once(again, pending)
+    deliveries.release(5, pending)
+    assert deliveries.take_once(again, pending)
     recorded = Deliveries()
-    recorded.record(notes)
+    recorded.record(pending)
     assert recorded.unreleased == {tag(again)}
 
 
 @pytest.mark.parametrize("duplicate", [True, False])
 def test_a_qos_2_id_is_the_same_message_if_topic_and_payload_are_the_same(duplicate):
-    deliveries, notes = Deliveries(), Acknowledgements()
-    assert deliveries.take_once(Message(5, b"1"), notes)
-    assert not deliveries.take_once(Message(5, b"1", duplicate), notes)
-    assert deliveries.take_once(Message(5, b"2", duplicate), notes)
-    assert deliveries.take_once(Message(5, b"2", duplicate, "u"), notes)
+    deliveries, pending = Deliveries(), Acknowledgements()
+    assert deliveries.take_once(Message(5, b"1"), pending)
+    assert not deliveries.take_once(Message(5, b"1", duplicate), pending)
+    assert deliveries.take_once(Message(5, b"2", duplicate), pending)
+    assert deliveries.take_once(Message(5, b"2", duplicate, "u"), pending)
 
 
 @pytest.mark.parametrize("duplicate", [True, False])
 def test_qos_2_ids_of_version_0_1_0_are_known_by_dup(duplicate):
-    deliveries, notes = Deliveries(unreleased=[5]), Acknowledgements()
-    assert deliveries.take_once(Message(5, duplicate=duplicate), notes) != duplicate
-    assert not deliveries.take_once(Message(5, duplicate=duplicate), notes)
+    deliveries, pending = Deliveries(unreleased=[5]), Acknowledgements()
+    assert deliveries.take_once(Message(5, duplicate=duplicate), pending) != duplicate
+    assert not deliveries.take_once(Message(5, duplicate=duplicate), pending)
 
 
 def test_the_record_too_forgets_a_session_that_was_lost():
-    deliveries, notes = Deliveries([1, 2], [5]), Acknowledgements()
+    deliveries, pending = Deliveries([1, 2], [5]), Acknowledgements()
     recorded = deliveries.copy()
-    deliveries.connected(False, notes)
-    deliveries.take([Message(7)], notes)
-    deliveries.take_once(Message(8), notes)
-    recorded.record(notes)
+    deliveries.connected(False, pending)
+    deliveries.take([Message(7)], pending)
+    deliveries.take_once(Message(8), pending)
+    recorded.record(pending)
     for each in (deliveries, recorded):
         assert list(each.taken) == [tag(Message(7)), 8]
         assert each.unreleased == {tag(Message(8))}
@@ -225,7 +225,7 @@ def test_the_record_too_forgets_a_session_that_was_lost():
 
 @pytest.mark.parametrize("taken", [[], [1]])
 def test_a_session_is_lost_only_once_and_only_if_something_was_taken_from_it(taken):
-    deliveries, notes = Deliveries(taken), [Acknowledgements(), Acknowledgements()]
-    for each in notes:
+    deliveries, pending = Deliveries(taken), [Acknowledgements(), Acknowledgements()]
+    for each in pending:
         deliveries.connected(False, each)
-    assert [each.session_lost for each in notes] == [bool(taken), False]
+    assert [each.session_lost for each in pending] == [bool(taken), False]

@@ -647,6 +647,6 @@ async def test_messages_of_qos_0_do_not_wait_for_the_disk_and_those_to_be_acknow
     async with session(script) as run:
         take = run.consumer.commit
         monkeypatch.setattr(
-            run.consumer, "commit", lambda notes, done: take(notes, lambda: kept.append(done))
+            run.consumer, "commit", lambda pending, done: take(pending, lambda: kept.append(done))
         )
         await run.done()

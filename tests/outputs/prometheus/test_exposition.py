@@ -65,7 +65,7 @@ def test_an_average_that_is_new_has_no_series_before_its_first_sample():
     before = smoothing_engine()
     feed(before, 0, "site/a", [40.0, 49.0], at=100.0)
     engine = Engine([GroupSettings("temperature", (ByCount(0.98), ByCount(0.5)))])
-    engine.take_over(before.cut())
+    engine.take_over(before.snapshot())
     labels = {"stream": "site/a", "group": "temperature"}
     old, new = (key("ewad_smoothed_value", beta=beta, **labels) for beta in ("0.98", "0.5"))
     found = series(render(engine))
@@ -79,7 +79,7 @@ def test_a_model_without_intervals_shows_none_of_an_earlier_one_that_had_them():
     before = mixture_engine()
     settings = before.groups[0].settings
     engine = Engine([replace(settings, model=replace(settings.model, interval=None))])
-    engine.take_over(before.cut())
+    engine.take_over(before.snapshot())
     found = names(render(engine))
     assert "ewad_forecast_value" in found
     assert not {"ewad_forecast_lower_value", "ewad_forecast_upper_value"} & found

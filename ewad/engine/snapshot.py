@@ -18,7 +18,7 @@ WRITTEN_BYTES = 1 << 18  # of an array, at a time
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class EngineSnapshot:
     """header: what JSON can hold.  arrays: by names such as "0/streams/count"; views."""
 
     header: dict[str, Any]
