@@ -1,4 +1,4 @@
-"""Exposition measured: against prometheus_client's labelled gauges, and what a scrape does to the event loop.
+"""Exposition measured: against prometheus_client's labelled gauges, and what requests do to the event loop.
 
 Run: python -m tests.bench.bench_exposition [streams]
 """
@@ -13,15 +13,20 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
-from ewad.engine import Engine
+from ewad.engine import Batch, ByCount, Engine, GroupSettings
+from ewad.engine.settings import auto
+from ewad.outputs.http.history import PointHistory
 from ewad.outputs.http.server import HttpServer
 from ewad.outputs.prometheus import exposition
 from ewad.outputs.prometheus.exposition import Exposition
+from tests.bench.measure import at_most
 from tests.outputs.engines import INF, instruments, wide_engine
 
 RUNS = 3
+STREAMS = 10_000  # whose documents the API is asked for
 SERIES = ("ewad_value", "ewad_smoothed_value", "ewad_smoothed_stddev")  # 3 a stream at one beta
 
 
@@ -77,18 +82,21 @@ def compare(engine: Engine, n_streams: int) -> None:
     print(f"  slices            {len(slices)}, the longest {max(slices) * 1e3:.1f} ms")
 
 
-async def longest_gap(stop: asyncio.Event) -> float:
-    """Return the longest time between two turns of a task that asks for one each millisecond."""
-    longest, before = 0.0, time.perf_counter()
+async def longest_gap(stop: asyncio.Event) -> tuple[float, float]:
+    """Return the longest time between two turns of a task that asks for one each millisecond, and the most
+    CPU time that the thread has taken between two.
+    """
+    longest, most, before, cpu = 0.0, 0.0, time.perf_counter(), time.thread_time()
     while not stop.is_set():
         await asyncio.sleep(0.001)
-        now = time.perf_counter()
+        now, spent = time.perf_counter(), time.thread_time()
         longest, before = max(longest, now - before), now
-    return longest
+        most, cpu = max(most, spent - cpu), spent
+    return longest, most
 
 
-async def stalls(engine: Engine) -> None:
-    server = HttpServer(
+def server_of(engine: Engine, history: PointHistory | None = None) -> HttpServer:
+    return HttpServer(
         "127.0.0.1",
         0,
         engine=engine,
@@ -96,7 +104,36 @@ async def stalls(engine: Engine) -> None:
         instruments=instruments(engine),
         not_ready=lambda: None,
         clock=lambda: 0.0,
+        history=history,
     )
+
+
+async def documents() -> None:
+    """Tell what documents of the API take of the loop's thread."""
+    model = auto("auto", horizons=(1, 6))
+    engine = Engine([GroupSettings("temperature", (ByCount(0.9), ByCount(0.98)), model=model)])
+    rows = np.array([engine.add_stream(0, f"site/{n}/temperature") for n in range(STREAMS)], np.int32)
+    random, history = np.random.default_rng(1), PointHistory()
+    for second in range(10):
+        batch = Batch(0, rows, np.full(STREAMS, float(second)), 20.0 + random.standard_normal(STREAMS), 0.0)
+        history.observed(engine, batch, engine.observe(batch))
+    server = server_of(engine, history)
+    ((host, port),) = await server.start()
+    print(f"the API with {STREAMS:,} streams of `auto`, the event loop's thread busy at the longest:")
+    stream = "streams/site%2F0%2Ftemperature"
+    for path in ("streams?recent=60", "streams?limit=500&recent=120&sort=anomaly", "groups", stream):
+        await curl(f"http://{host}:{port}/api/v1/{path}", "gzip")
+        stop = asyncio.Event()
+        ticker = asyncio.create_task(longest_gap(stop))
+        await curl(f"http://{host}:{port}/api/v1/{path}", "gzip")
+        stop.set()
+        _, busy = await ticker
+        at_most(f"/api/v1/{path}, ms", busy * 1e3, 20.0)
+    await server.stop()
+
+
+async def stalls(engine: Engine) -> None:
+    server = server_of(engine)
     ((host, port),) = await server.start()
     for title, encoding, at_once in (
         ("first", "identity", 1),
@@ -111,9 +148,10 @@ async def stalls(engine: Engine) -> None:
         size = (await asyncio.gather(*scrapes))[0]
         seconds = time.perf_counter() - start
         stop.set()
-        gap = await ticker
+        gap, busy = await ticker
         print(
-            f"  {title:18} {seconds:.2f} s, {size / 1e6:.1f} MB, longest stall {gap * 1e3:.1f} ms (limit 50)"
+            f"  {title:18} {seconds:.2f} s, {size / 1e6:.1f} MB, longest stall {gap * 1e3:.1f} ms"
+            f" (limit 50), of the loop's own CPU at most {busy * 1e3:.1f} ms (limit 20)"
         )
     await server.stop()
 
@@ -146,6 +184,7 @@ def main() -> None:
     asyncio.run(stalls(engine))
     print(f"  memory kept after it: {resident_mib() - before:.0f} MiB, the labels' text")
     compare(engine, n_streams)
+    asyncio.run(documents())
 
 
 if __name__ == "__main__":
