@@ -199,13 +199,18 @@ class FileSink:
         self._output.discard()
 
 
+LEAST_ROWS = 2048  # a table costs a millisecond or two, however few rows it has
+
+
 class TableFiles(Sink):
-    """The files of a replay that take tables: what was observed between two flushes is one table, for all."""
+    """The files of a replay that take tables: all take the same, of LEAST_ROWS or more but for the last."""
 
     def __init__(self, files: Sequence[TableSink], engine: Engine, further: Sequence[str] = ()) -> None:
         """further: see `table`."""
         self._files, self._engine, self._further = files, engine, further
         self._observed: list[tuple[Batch, Results]] = []
+        self._waiting: list[Table] = []
+        self._rows = 0  # of what waits
 
     def observed(self, observed: Observed) -> None:
         """Take a batch."""
@@ -215,12 +220,21 @@ class TableFiles(Sink):
         """Write the rows. Raises StateError where that fails."""
         taken, self._observed = self._observed, []
         if taken:
-            rows = table(self._engine, taken, self._further)
+            self._waiting.append(table(self._engine, taken, self._further))
+            self._rows += len(self._waiting[-1]["time"])
+        if self._rows >= LEAST_ROWS:
+            self._write()
+
+    def _write(self) -> None:
+        waiting, self._waiting, self._rows = self._waiting, [], 0
+        if waiting:
+            rows = {name: np.concatenate([each[name] for each in waiting]) for name in waiting[0]}
             for each in self._files:
                 each.write(rows)
 
     def close(self) -> None:
         """Finish the files and put them in their places."""
+        self._write()
         for each in self._files:
             each.close()
 
