@@ -34,6 +34,16 @@ def expressions(panel):
     return [target["expr"] for target in panel["targets"]]
 
 
+def of_variables(dashboard):
+    """Return what the queries of its variables look at."""
+    asked = [each["query"]["query"] for each in dashboard["templating"]["list"][1:]]
+    return [re.fullmatch(r"(label_values|query_result)\((.+?)(, \w+)?\)", query)[2] for query in asked]
+
+
+def of_marks(dashboard):
+    return [each["expr"] for each in dashboard["annotations"]["list"]]
+
+
 def test_the_files_are_what_the_script_makes():
     components.module("grafana_foundation_sdk")
     from deploy.grafana.generate import dashboards, text
@@ -117,10 +127,7 @@ def test_every_query_and_every_query_of_a_variable_is_promql(tmp_path):
     """target-promql-rule, template-label-promql-rule."""
     expressions_of = [expression for panel in PANELS for expression in expressions(panel.values[0])]
     for dashboard in DASHBOARDS.values():
-        asked = [each["query"]["query"] for each in dashboard["templating"]["list"][1:]]
-        inner = [re.fullmatch(r"(label_values|query_result)\((.+?)(, \w+)?\)", query) for query in asked]
-        expressions_of += [found[2] for found in inner]
-        expressions_of += [each["expr"] for each in dashboard["annotations"]["list"]]
+        expressions_of += [*of_variables(dashboard), *of_marks(dashboard)]
     rules = [
         {"record": f"query:{number}", "expr": chosen(expression)}
         for number, expression in enumerate(expressions_of)
@@ -189,14 +196,9 @@ def test_every_query_has_data_on_a_real_prometheus(tmp_path):
         if panel["type"] != "row"
         for expression in expressions(panel)
     }
-    marks = [each["expr"] for each in DASHBOARDS["stream.json"]["annotations"]["list"]]
-    queries |= {chosen(re.sub(r" (>|==) \d$", "", expression)) for expression in marks}
-    (ahead,) = [
-        each["query"]["query"]
-        for each in DASHBOARDS["stream.json"]["templating"]["list"]
-        if each["name"] == "ahead"
-    ]
-    queries.add(chosen(re.fullmatch(r"query_result\((.+)\)", ahead)[1]))
+    for dashboard in DASHBOARDS.values():
+        queries |= set(map(chosen, of_variables(dashboard)))
+        queries |= {chosen(re.sub(r" (>|==) \d$", "", mark)) for mark in of_marks(dashboard)}
     with (
         mosquitto.running(tmp_path / "mosquitto") as broker,
         daemons.running(tmp_path / "ewad", f"mqtt://127.0.0.1:{broker.port}", SETTINGS) as daemon,
