@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Hashable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -14,7 +15,8 @@ from ewad.engine import Batch
 from ewad.engine.group import Group
 from ewad.engine.streams import Streams
 from ewad.ingest.counters import Counters
-from ewad.ingest.formats.records import Key, PayloadReader
+from ewad.ingest.formats.point import Key
+from ewad.ingest.formats.records import PayloadReader
 from ewad.ingest.formats.table import FORMATS
 from ewad.ingest.naming import FIELD, Naming
 from ewad.ingest.topics import Labels, TopicTemplate
@@ -53,10 +55,9 @@ class StreamBlock:
         self.naming = naming_of(settings, self.reader)
         self._topics = FORMATS[settings.format].topics
         self.counters = Counters(settings.per_seconds) if settings.kind == "counter" else None
-        # these lists stay the same objects for ever: routes hold their append methods
-        self.rows: list[int] = []
-        self.values: list[float] = []
-        self.times: list[float] = []  # of each sample, if the payload tells
+        # these arrays stay the same objects for ever: routes hold their append methods
+        self.rows, self.values = array("q"), array("d")
+        self.times = array("d")  # of each sample, if the payload tells
         self.spans: list[tuple[int, float]] = []  # else how many samples arrived when
         self._marked = 0  # samples in spans
         # For who asks: of each waiting sample that was retained, whether its payload told its time.

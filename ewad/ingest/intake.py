@@ -133,8 +133,8 @@ class Intake:
 
     def _add_all(self, group: int, rows: NDArray[np.int64], values: NDArray[np.float64]) -> None:
         block = self.blocks[group]
-        block.rows += rows.tolist()
-        block.values += values.tolist()
+        block.rows.frombytes(rows.tobytes())
+        block.values.frombytes(values.tobytes())
         self._read.add(group)
 
     def _consumed(self, messages: int, arrival: float) -> None:
@@ -259,7 +259,7 @@ class Intake:
     def _consume_slowly(self, message: Message, arrival: float) -> None:
         topic = message.topic
         way = self._laid_out.get(topic)
-        if way is not None and not message.retain and way.take(message.payload):
+        if way is not None and not message.retain and way.take(message.payload, arrival):
             self._read.add(way.block.group)
             return
         if len(topic) > MAX_TOPIC_BYTES // 4 and len(topic.encode()) > MAX_TOPIC_BYTES:
@@ -320,8 +320,8 @@ class Intake:
             )
             if block.reader.plain:
                 self.plain.add(topic, block.group, row)
-        elif len(targets) == 1 and block.reader.laid_out and block.counters is None:
-            self._laid_out[topic] = LaidOut(block)
+        elif len(targets) == 1 and block.reader.topic_way is not None and block.counters is None:
+            self._laid_out[topic] = LaidOut(block, block.reader.topic_way)
 
     def _feed(self, target: Target, message: Message, arrival: float) -> tuple[bool, list[DecodeError]]:
         """Add the message's samples to the target's block; return whether there was any, and what is none."""

@@ -1,4 +1,4 @@
-"""The quick ways for topics: of one number each, and of documents that come laid out alike."""
+"""The quick ways for topics: of one number each, and of payloads that hold several as earlier ones did."""
 
 from __future__ import annotations
 
@@ -8,11 +8,8 @@ from typing import NamedTuple
 from ewad.engine import REFUSED
 from ewad.errors import DecodeError
 from ewad.ingest.block import StreamBlock, Target
-from ewad.ingest.formats.layouts import ReadLayout
+from ewad.ingest.formats.point import OpenWay, WaitingSamples
 from ewad.ingest.formats.records import PayloadRecord
-
-# So often the layout of a topic's documents is learnt: who changes it each time is read whole.
-MOST_LAYOUTS = 16
 
 
 class Route(NamedTuple):
@@ -26,38 +23,22 @@ class Route(NamedTuple):
 
 
 class LaidOut:
-    """The quick way for a topic of one block whose documents hold several numbers (formats/layouts.py).
+    """The quick way for a topic of one block whose payloads hold several numbers."""
 
-    read: the numbers of a payload, of the streams in these rows; None: it is laid out otherwise.
-    tries: how often a layout was learnt.
-    """
+    __slots__ = ("_ahead", "block", "way")
 
-    __slots__ = ("block", "read", "rows", "tries")
+    def __init__(self, block: StreamBlock, open_way: OpenWay) -> None:
+        self.block, self.way = block, open_way(WaitingSamples(block.rows, block.values, block.times))
+        self._ahead = block.settings.max_ahead_seconds
 
-    def __init__(self, block: StreamBlock) -> None:
-        self.block = block
-        self.read: ReadLayout = lambda payload: None
-        self.rows: list[int] = []
-        self.tries = 0
-
-    def take(self, payload: bytes) -> bool:
-        """Add the samples of a payload to the block; return whether it is laid out as the one learnt last."""
-        values = self.read(payload)
-        if values is None:
-            return False
-        self.block.rows += self.rows
-        self.block.values += values
-        return True
+    def take(self, payload: bytes, arrival: float) -> int:
+        """Add the samples of a payload to the block; return how many, 0 if the quick way is not for it."""
+        return self.way.take(payload, arrival, arrival + self._ahead)
 
     def learn(self, target: Target, payload: bytes, records: Sequence[PayloadRecord]) -> None:
-        """Take the layout of a payload whose records were all taken."""
-        if self.tries >= MOST_LAYOUTS:
-            return
-        rows = [target.rows.get(record.key, REFUSED) for record in records]
-        values = [record.value for record in records if not isinstance(record.value, DecodeError)]
-        if REFUSED in rows or len(values) < len(rows):
-            return
-        self.tries += 1
-        read = self.block.reader.layout(payload, values)
-        if read is not None:
-            self.read, self.rows = read, rows
+        """Learn from a payload whose records were all taken."""
+        samples = [(each.key, each.value) for each in records if not isinstance(each.value, DecodeError)]
+        if len(samples) == len(records) and all(
+            target.rows.get(key, REFUSED) != REFUSED for key, _ in samples
+        ):
+            self.way.learn(payload, samples, target.rows)

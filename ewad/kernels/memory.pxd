@@ -1,6 +1,7 @@
 from cpython.buffer cimport (
     Py_buffer, PyBuffer_Release, PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_WRITABLE, PyObject_GetBuffer,
 )
+from cpython cimport array
 from libc.stdint cimport int32_t, int64_t
 
 cdef extern from "Python.h" nogil:
@@ -8,6 +9,9 @@ cdef extern from "Python.h" nogil:
         pass
     PyThreadState* PyEval_SaveThread()
     void PyEval_RestoreThread(PyThreadState*)
+
+cdef extern from "Python.h":
+    double PyOS_string_to_double(const char*, char**, void*) except? -1.0
 
 ctypedef unsigned char boolean
 ctypedef unsigned char octet
@@ -40,6 +44,21 @@ cdef inline int32_t* rows(object array) except? NULL:
 
 cdef inline double* readable(object array) except? NULL:
     return <double*> _address(array, 0, c"d", c"d", 8)
+
+# A zero byte ends what Python holds as bytes: nothing behind it is read.
+cdef inline double spelled(octet* data, Py_ssize_t start, Py_ssize_t stop) except? -1.0:
+    cdef char* end
+    return PyOS_string_to_double(<const char*> data + start, &end, NULL)
+
+cdef inline int add_integers(array.array target, int64_t* numbers, Py_ssize_t n) except -1:
+    if target.typecode != "q":
+        raise ValueError(f"expected an array of type q, got one of {target.typecode}")
+    return array.extend_buffer(target, <char*> numbers, n)
+
+cdef inline int add_doubles(array.array target, double* numbers, Py_ssize_t n) except -1:
+    if target.typecode != "d":
+        raise ValueError(f"expected an array of type d, got one of {target.typecode}")
+    return array.extend_buffer(target, <char*> numbers, n)
 
 cdef inline Py_ssize_t whole(double number) noexcept nogil:
     return <Py_ssize_t> number

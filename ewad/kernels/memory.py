@@ -5,6 +5,7 @@ This file serves interpreted kernels; memory.pxd has the same for compiled ones.
 
 from __future__ import annotations
 
+from array import array
 from typing import Any
 
 import numpy as np
@@ -35,14 +36,29 @@ def booleans(array: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return _flat(array, np.bool_)
 
 
-def octets(array: NDArray[np.uint8]) -> memoryview:
-    """Return the bytes of an array; they are only read."""
-    return _flat(array, np.uint8).data
+def octets(array: NDArray[np.uint8] | bytes) -> memoryview | bytes:
+    """Return the bytes of an array, or of bytes; they are only read."""
+    return array if isinstance(array, bytes) else _flat(array, np.uint8).data
+
+
+def spelled(data: memoryview | bytes, start: int, stop: int) -> float:
+    """Return the number that these bytes spell, rounded once. What follows them spells no more of it."""
+    return float(bytes(data[start:stop]))
 
 
 def readable(array: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the numbers of a float64 array that are only read."""
     return _flat(array, np.float64)
+
+
+def add_integers(target: array[int], numbers: NDArray[np.int64], n: int) -> None:
+    """Append the first n of these numbers to an array of type q."""
+    target.frombytes(numbers[:n].tobytes())
+
+
+def add_doubles(target: array[float], numbers: NDArray[np.float64], n: int) -> None:
+    """Append the first n of these numbers to an array of type d."""
+    target.frombytes(numbers[:n].tobytes())
 
 
 def whole(number: float) -> int:

@@ -9,6 +9,7 @@ import logging
 import math
 import tempfile
 import zipfile
+from array import array
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from functools import cache, lru_cache
@@ -22,6 +23,7 @@ from ewad.config.passwords import PasswordHash
 from ewad.engine import Batch, ByCount, Engine, GroupSettings, ModelSettings
 from ewad.errors import ConfigError, DecodeError, SourceError, StateError
 from ewad.ingest import files
+from ewad.ingest.formats.point import OpenWay, WaitingSamples
 from ewad.ingest.formats.reasons import ABSENT, REASONS
 from ewad.ingest.formats.records import PayloadReader
 from ewad.ingest.formats.table import FORMATS
@@ -94,6 +96,7 @@ def decoder(form: str) -> Callable[[bytes], None]:
     """
     settings = [StreamSettings(name=form, topics=("a",), format=form, **more) for more in BLOCKS[form]]
     readers = [PayloadReader(block, 200) for block in settings]
+    ways = [reader.topic_way and _Way(reader, reader.topic_way) for reader in readers]
     times = 1 if FORMATS[form].remembers else 2
 
     def decode(data: bytes) -> None:
@@ -101,8 +104,38 @@ def decoder(form: str) -> Callable[[bytes], None]:
         topic = f"spBv1.0/group/{KINDS[first % len(KINDS)]}/node{first >> 4}/device"
         found = [_outcome(readers[first % len(readers)], topic, data[1:]) for _ in range(times)]
         assert found[0] == found[-1]
+        if ways[first % len(ways)] is not None:
+            ways[first % len(ways)].hold(data[1:], found[0])
 
     return decode
+
+
+class _Way:
+    """The quick way of a reader for one topic: what it takes is what the general way found."""
+
+    def __init__(self, reader: PayloadReader, open_way: OpenWay) -> None:
+        self._reader, self._open = reader, open_way
+        self._begin()
+
+    def _begin(self) -> None:
+        self._out = WaitingSamples(array("q"), array("d"), array("d"))
+        self._way = self._open(self._out)
+        self._rows: dict[Any, int] = {}
+
+    def hold(self, payload: bytes, found: list[tuple[object, ...]]) -> None:
+        for column in self._out:
+            del column[:]
+        samples = [each for each in found if len(each) == 3]
+        if len(self._rows) > 10_000:
+            self._begin()
+        rows = [self._rows.setdefault(key, len(self._rows)) for key, *_ in samples]
+        if self._way.take(payload, 1.0, 1e300):
+            assert self._out.rows.tolist() == rows
+            assert self._out.values.tolist() == [value for _, value, _ in samples]
+            times = [1.0 if time is None else time for _, _, time in samples]
+            assert self._out.times.tolist() == times or not self._reader.timed
+        elif len(samples) == len(found):
+            self._way.learn(payload, [(key, value) for key, value, _ in samples], self._rows)
 
 
 def _outcome(reader: PayloadReader, topic: str, payload: bytes) -> list[tuple[object, ...]]:

@@ -1,12 +1,17 @@
 """Settings of groups that between them use every kernel, and what an engine makes of samples under each."""
 
 import hashlib
+from array import array
 from dataclasses import replace
 
 import numpy as np
 
+from ewad.config.settings import StreamSettings
 from ewad.engine import ByCount, ByTime, GroupSettings, ModelSettings
 from ewad.engine.settings import auto
+from ewad.errors import DecodeError
+from ewad.ingest.formats.point import WaitingSamples
+from ewad.ingest.formats.records import PayloadReader
 from ewad.ingest.plain import PlainTopics
 from ewad.numeric.experts import EXPERTS
 from ewad.numeric.optimizers import Adam, GradientDescent, Momentum, RMSprop
@@ -95,3 +100,34 @@ def taken_of_hostile_bytes() -> str:
             digest.update(b"".join(column.tobytes() for column in found) + b"%d" % at)
             at += 22  # a packet
     return digest.hexdigest()
+
+
+def lines_of_hostile_bytes() -> str:
+    """Return a digest of what the kernel of line protocol reads of lines, and of damaged ones."""
+    reader = PayloadReader(StreamSettings(name="s", topics=("t",), format="influx"), 65_536)
+    rng, digest, out = (
+        np.random.default_rng(4),
+        hashlib.sha256(),
+        WaitingSamples(array("q"), array("d"), array("d")),
+    )
+    assert reader.topic_way is not None
+    way = reader.topic_way(out)
+    for i in range(600):
+        line = b'm%d,t=a\\ %d f=%.3f,g=%di,h=t,k="x\\"",l=%r 177235920000000%d\n'
+        data = np.frombuffer(line % (i % 5, i % 7, i / 7, i, i / 3, i) * 3, dtype=np.uint8).copy()
+        if i % 3:
+            data[rng.integers(0, len(data), 2)] = rng.choice(
+                np.frombuffer(b' ,=\\"\n1ti.#\0\xff', np.uint8), 2
+            )
+        try:
+            records = reader.read("t", data.tobytes(), 1.0)
+        except DecodeError as error:
+            records = ()
+            digest.update(str(error).encode())
+        samples = [(each.key, each.value) for each in records if isinstance(each.value, float)]
+        digest.update(repr([(each.key, each.value, each.time) for each in records]).encode())
+        digest.update(b"%d" % way.take(data.tobytes(), 1.0, 1e300))
+        way.learn(data.tobytes(), samples, {key: row for row, (key, _) in enumerate(samples)})
+        digest.update(b"%d" % way.take(data.tobytes(), 1.0, 1e300))
+    assert len(out.rows) > 1000
+    return digest.hexdigest() + hashlib.sha256(b"".join(each.tobytes() for each in out)).hexdigest()

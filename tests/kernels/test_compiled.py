@@ -18,10 +18,11 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = """
 import hashlib, sys
 from ewad import kernels
-from tests.kernels.scenarios import SCENARIOS, run, taken_of_hostile_bytes
+from tests.kernels.scenarios import SCENARIOS, lines_of_hostile_bytes, run, taken_of_hostile_bytes
 for name, scenario in SCENARIOS.items():
     print(name, hashlib.sha256(run(scenario)).hexdigest())
 print("frames", taken_of_hostile_bytes())
+print("lines", lines_of_hostile_bytes())
 print(kernels.HOW)
 """
 

@@ -7,71 +7,97 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from ewad.config.settings import StreamSettings
 from ewad.errors import DecodeError
-from ewad.ingest.formats.point import Format, Point, ReadPoints
+from ewad.ingest.formats.lines import BOOLEAN, NUMBER, SPANS, TEXT, Lines, LinesWay
+from ewad.ingest.formats.point import Asked, Format, OpenWay, Point, ReadPoints
 from ewad.ingest.formats.reasons import quote_payload, too_large
-from ewad.ingest.formats.times import unix_divisor
-from ewad.ingest.formats.values import TRIMMED
 from ewad.ingest.topics import Labels
 
-# A line: measurement and tags, fields, time; a space or comma that is a part of a name stands after \.
-_LINE = re.compile(
-    r'((?:[^\s\\]|\\.)+)[ ]+((?:[^\s\\"]|\\.|"(?:[^"\\]|\\.)*")+)(?:[ ]+(-?\d{1,19}))?\s*', re.DOTALL
-)
-_COMMA = re.compile(r"(?<!\\),")
-_FIELD = re.compile(r'((?:[^,=\\]|\\.)+)=("(?:[^"\\]|\\.)*"|[^,"]+)(?:,|$)', re.DOTALL)
+_PART = re.compile(rb"(?:[^,\\]|\\.)+", re.DOTALL)  # of a head, between commas
+_TAG = re.compile(rb"((?:[^=\\]|\\.)+)=(.*)", re.DOTALL)
 _ESCAPED = re.compile(r"\\([ ,=\\])")
-_WORDS = {"t": True, "T": True, "true": True, "True": True, "TRUE": True}
-_WORDS |= {"f": False, "F": False, "false": False, "False": False, "FALSE": False}
+_ESCAPED_IN_TEXT = re.compile(r'\\(["\\])')
+_NOT_FINITE = re.compile(rb"[+-]?(?:nan|inf(?:inity)?)", re.IGNORECASE)
+_WHITE = b" \t\r\n\v\f\0"
+_MARK = b"\xef\xbb\xbf"
+
+
+class LineReader:
+    """Reads payloads as lines, a point each."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self.lines = Lines(_labels, _plain, max_bytes)
+
+    def __call__(self, topic: str, payload: bytes) -> Sequence[Point]:
+        """Return the points of a payload. Raises DecodeError."""
+        if len(payload) > self._max_bytes:
+            raise too_large(len(payload), self._max_bytes)
+        text, lines = trimmed(payload), self.lines
+        n = lines.take(text)
+        if lines.kernel.fault >= 0:
+            raise _invalid(text[lines.kernel.fault :])
+        if not n:
+            raise DecodeError("empty", "expected a line, got none")
+        kinds, values, times = lines.kinds[:n].tolist(), lines.values[:n].tolist(), lines.times[:n].tolist()
+        heads, entries, spans = (
+            lines.heads[:n].tolist(),
+            lines.entries[:n].tolist(),
+            lines.spans[: SPANS * n].tolist(),
+        )
+        found: list[Point] = []
+        start, head, fields = -1, -1, dict[str, float | bool | str]()
+        for k in range(n):
+            begin, end, key, key_end, value, value_end = spans[SPANS * k : SPANS * (k + 1)]
+            if begin != start:
+                start, fields = begin, {}
+                head, labels = lines.labels_of(heads[k], text[begin:end])
+                found.append(Point(fields, labels, times[k] if times[k] == times[k] else None))
+            name = lines.name(entries[k], head, text[key:key_end])
+            if kinds[k] == NUMBER:
+                fields[name] = values[k]
+            elif kinds[k] == BOOLEAN:
+                fields[name] = values[k] == 1.0
+            else:
+                fields[name] = (
+                    _text(text[value:value_end]) if kinds[k] == TEXT else _word(text[value:value_end])
+                )
+        return found
+
+
+def trimmed(payload: bytes) -> bytes:
+    """Return a payload without what is never data at its ends (values.TRIMMED)."""
+    while True:
+        text = payload.strip(_WHITE).removeprefix(_MARK).removesuffix(_MARK)
+        if len(text) == len(payload):
+            return text
+        payload = text
 
 
 def open_points(block: StreamSettings, max_bytes: int) -> ReadPoints:
     """Return what reads payloads as lines, a point each."""
-    heads: dict[str, Labels] = {}  # those that were read, bounded: they come again and again
-
-    def labels_of(head: str) -> Labels:
-        labels = heads.get(head)
-        if labels is None:
-            if len(heads) >= _HEADS:
-                heads.clear()
-            labels = heads[head] = _labels(head)
-        return labels
-
-    def points(topic: str, payload: bytes) -> Sequence[Point]:
-        if len(payload) > max_bytes:
-            raise too_large(len(payload), max_bytes)
-        text = payload.decode("utf-8-sig", "replace").strip(TRIMMED)
-        if not text:
-            raise DecodeError("empty", "expected a line, got an empty payload")
-        found: list[Point] = []
-        place = 0
-        while place < len(text):
-            if text[place] == "#":
-                place = (text.find("\n", place) + 1) or len(text)
-                continue
-            line = _LINE.match(text, place)
-            if line is None:
-                raise _invalid(text[place:])
-            found.append(Point(_fields(line[2]), labels_of(line[1]), _seconds(line[3])))
-            place = line.end()
-        return found
-
-    return points
+    return LineReader(max_bytes)
 
 
-_HEADS = 4096
+def open_ways(points: Any, asked: Asked) -> OpenWay:
+    """Return what gives a topic its quick way."""
+    return lambda waiting: LinesWay(points.lines, asked, waiting)
 
 
-def _labels(head: str) -> Labels:
-    measurement, *tags = _COMMA.split(head)
+def _labels(head: bytes) -> Labels:
+    parts = _PART.findall(head)
+    if sum(len(part) + 1 for part in parts) != len(head) + 1:
+        raise _invalid(head)
+    measurement, *tags = parts
     labels = [("measurement", _plain(measurement))]
     for tag in sorted(tags):
-        name, equals, value = tag.partition("=")
-        if not name or not equals:
+        pair = _TAG.fullmatch(tag)
+        if pair is None:
             raise _invalid(head)
-        labels.append((_label_name(_plain(name)), _plain(value)))
+        labels.append((_label_name(_plain(pair[1])), _plain(pair[2])))
     return tuple(labels)
 
 
@@ -84,45 +110,28 @@ def _label_name(name: str) -> str:
 _TAKEN = ("stream", "group", "measurement", "field", "beta", "horizon", "le", "quantile", "expert", "reason")
 
 
-def _fields(text: str) -> dict[str, float | bool | str]:
-    fields: dict[str, float | bool | str] = {}
-    place = 0
-    while place < len(text):
-        field = _FIELD.match(text, place)
-        if field is None:
-            raise _invalid(text[place:])
-        fields[_plain(field[1])] = _value(field[2])
-        place = field.end()
-    return fields
+def _word(text: bytes) -> float:
+    """Return nan and inf, which are refused later, each alone."""
+    if not _NOT_FINITE.fullmatch(text):
+        raise _invalid(text)
+    return float(text)
 
 
-def _value(text: str) -> float | bool | str:
-    if text[0] == '"':
-        return text[1:-1]
-    if text in _WORDS:
-        return _WORDS[text]
-    try:
-        return float((text[:-1] if text[-1] in "iu" else text).encode())
-    except ValueError:
-        raise _invalid(text) from None
+def _text(text: bytes) -> str:
+    plain = text.decode(errors="replace")
+    return _ESCAPED_IN_TEXT.sub(r"\1", plain) if "\\" in plain else plain
 
 
-def _seconds(digits: str | None) -> float | None:
-    """Return the seconds of a time in ns; of one in s, ms or us too, as its size tells."""
-    if digits is None:
-        return None
-    return int(digits) / (unix_divisor(abs(int(digits))) or 1e9)
+def _plain(text: bytes) -> str:
+    plain = text.decode(errors="replace")
+    return _ESCAPED.sub(r"\1", plain) if "\\" in plain else plain
 
 
-def _plain(text: str) -> str:
-    return _ESCAPED.sub(r"\1", text) if "\\" in text else text
-
-
-def _invalid(text: str) -> DecodeError:
+def _invalid(text: bytes) -> DecodeError:
     return DecodeError(
         "invalid_payload",
-        f"expected a line such as weather,station=roof temp=21.4, got {quote_payload(text.encode())}",
+        f"expected a line such as weather,station=roof temp=21.4, got {quote_payload(text)}",
     )
 
 
-FORMAT = Format(open_points, fields=(("*", ""),), dynamic=True)
+FORMAT = Format(open_points, fields=(("*", ""),), dynamic=True, ways=open_ways)

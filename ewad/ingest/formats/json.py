@@ -11,6 +11,7 @@ import msgspec
 
 from ewad.config.settings import StreamSettings
 from ewad.errors import DecodeError
+from ewad.ingest.formats.layouts import document_ways
 from ewad.ingest.formats.point import Format, Point, Quick, ReadPoints
 from ewad.ingest.formats.reasons import quote_around, too_large
 
@@ -116,4 +117,4 @@ def _typed_decoder(steps: tuple[str, ...]) -> Callable[[bytes], Any]:
     return msgspec.json.Decoder(shape).decode
 
 
-FORMAT = Format(open_points, quick=quick_value, laid_out=True)
+FORMAT = Format(open_points, quick=quick_value, ways=document_ways)

@@ -6,15 +6,21 @@ another layout is none of it, and is read whole.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Collection, Mapping, Sequence
 from operator import attrgetter
 from typing import Annotated, Any
 
 import msgspec
 
+from ewad.ingest.formats.fields import NOT_FINITE
+from ewad.ingest.formats.point import Asked, Key, OpenWay, Sample, WaitingSamples
+
 MAX_KEYS = 256  # of a document
 MAX_DEPTH = 8
 MOST = 64  # layouts that a block remembers; a layout is a class of some kilobytes
+# So often the layout of a topic's documents is learnt: who changes it each time is read whole.
+MOST_TRIES = 16
 KINDS = {float: float, int: float, bool: bool, str: str, type(None): None}
 
 Steps = tuple[str, ...]
@@ -73,6 +79,53 @@ class Layouts:
             return take(document)  # true and false are 1 and 0 in an array
 
         return read
+
+
+def document_ways(points: Any, asked: Asked) -> OpenWay | None:
+    """Return what gives a topic its quick way, where the block asks for the numbers of a document."""
+    ways = [way for way, _ in asked.fields]
+    star = len(ways) == 1 and ways[0].star and not ways[0].steps
+    if not star and not all(way.plain and way.steps for way in ways):
+        return None
+    if any(way.from_root for way in ways):
+        return None
+    layouts = Layouts(asked.low, asked.high, NOT_FINITE.union(asked.words), asked.max_bytes)
+    return lambda waiting: DocumentWay(layouts, asked, waiting)
+
+
+class DocumentWay:
+    """The quick way for the documents of one topic, as long as they are laid out as the one learnt last."""
+
+    def __init__(self, layouts: Layouts, asked: Asked, waiting: WaitingSamples) -> None:
+        self._layouts, self._asked, self._waiting = layouts, asked, waiting
+        self._rows = array("q")
+        self._read: ReadLayout = lambda payload: None
+        self._tries = 0
+
+    def take(self, payload: bytes, arrival: float, latest: float) -> int:
+        """Let the samples of a payload wait."""
+        values = self._read(payload)
+        if values is None:
+            return 0
+        self._waiting.rows.extend(self._rows)
+        self._waiting.values.extend(values)
+        return len(values)
+
+    def learn(self, payload: bytes, samples: Sequence[Sample], rows: Mapping[Key, int]) -> None:
+        """Take in the layout of a payload."""
+        if self._tries >= MOST_TRIES:
+            return
+        self._tries += 1
+        way = self._asked.fields[0][0]
+        wanted = [way.steps for way, _ in self._asked.fields]
+        if way.star:
+            try:
+                wanted = way.below(msgspec.json.decode(payload))
+            except (ValueError, RecursionError):
+                return
+        read = self._layouts.reader(payload, wanted, way.star)
+        if read is not None and list(read(payload) or ()) == [value for _, value in samples]:
+            self._read, self._rows = read, array("q", [rows[key] for key, _ in samples])
 
 
 def _signature(document: Any, whole: Steps | None, wanted: Sequence[Steps], depth: int) -> Any:

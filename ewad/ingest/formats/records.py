@@ -9,14 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-import msgspec
-
 from ewad.config.settings import StreamSettings
 from ewad.config.syntax import quoted
 from ewad.errors import DecodeError
-from ewad.ingest.formats.fields import NOT_FINITE, Way, label_text
-from ewad.ingest.formats.layouts import Layouts, ReadLayout
-from ewad.ingest.formats.point import Point
+from ewad.ingest.formats.fields import Way, label_text
+from ewad.ingest.formats.point import Asked, Key, OpenWay, Point
 from ewad.ingest.formats.table import FORMATS
 from ewad.ingest.formats.times import time_reader
 from ewad.ingest.formats.values import Missing, Rules
@@ -24,8 +21,6 @@ from ewad.ingest.formats.zipped import unzipped
 from ewad.ingest.naming import ID
 from ewad.ingest.plain import LEAST_LIMIT, LEAST_PAYLOAD_BYTES
 from ewad.ingest.topics import Labels
-
-Key = tuple[Labels, str]  # the labels that the payload tells, and the name of the field, "" for the only one
 
 
 class PayloadRecord(NamedTuple):
@@ -47,7 +42,7 @@ class PayloadReader:
 
     quick: the value of a payload that is one number, where nothing else is asked of it; else None.
     plain: whether a payload of digits, of ordinary size, is that number.
-    laid_out: whether the layout of documents can be learnt.
+    topic_way: what gives each topic a quick way for payloads of several numbers, if there is one.
     """
 
     def __init__(self, block: StreamSettings, max_bytes: int) -> None:
@@ -77,8 +72,7 @@ class PayloadReader:
         )
         self._only: Key = ((), self._fields[0].name if self._fields else "")
         self.quick = self._quick()
-        self._layouts = self._laid_out(words)
-        self.laid_out = self._layouts is not None
+        self.topic_way = self._topic_way(block, words)
         self.plain = (
             self.quick is not None
             and self._format.spells_numbers
@@ -100,33 +94,13 @@ class PayloadReader:
         if self._format.remembers and self._max_bytes == other._max_bytes:
             self._points = other._points
 
-    def layout(self, payload: bytes, values: Sequence[float]) -> ReadLayout | None:
-        """Return what reads payloads laid out as this one, which gave these values; None: nothing does."""
-        layouts = self._layouts
-        if layouts is None:
+    def _topic_way(self, block: StreamSettings, words: Collection[str]) -> OpenWay | None:
+        """Return what gives a topic its quick way, if the block asks for numbers by their paths alone."""
+        asked = block.labels or self._records or self._time or not self._rules.plain or not self._fields
+        if asked or self._format.ways is None:
             return None
-        way = self._fields[0].way
-        wanted = [field.way.steps for field in self._fields]
-        if way.star:
-            try:
-                wanted = way.below(msgspec.json.decode(payload))
-            except (ValueError, RecursionError):
-                return None
-        read = layouts.reader(payload, wanted, way.star)
-        return read if read is not None and list(read(payload) or ()) == list(values) else None
-
-    def _laid_out(self, words: Collection[str]) -> Layouts | None:
-        """Return where layouts are remembered, if numbers of a document are all that the block asks for."""
-        asked = self.timed or self._labels or self._records or not self._rules.plain or not self._fields
-        if asked or not self._format.laid_out:
-            return None
-        ways = [field.way for field in self._fields]
-        star = len(ways) == 1 and ways[0].star and not ways[0].steps
-        if not star and not all(way.plain and way.steps for way in ways):
-            return None
-        if any(way.from_root for way in ways):
-            return None
-        return Layouts(self._low, self._high, NOT_FINITE.union(words), self._max_bytes)
+        fields = [(field.way, field.name) for field in self._fields]
+        return self._format.ways(self._points, Asked(fields, self._low, self._high, words, self._max_bytes))
 
     def points(self, topic: str, payload: bytes) -> Sequence[Point]:
         """Return what the format makes of a payload. Raises DecodeError."""
@@ -159,7 +133,7 @@ class PayloadReader:
         document = point.document
         records: list[PayloadRecord] = []
         for labels, element in self._elements(document):
-            identity, time = (*point.labels, *labels), point.time
+            identity, time = (*point.labels, *labels), arrival + point.delay if point.delay else point.time
             try:
                 if self._labels:
                     identity = (*identity, *self._told_labels(element, document))

@@ -90,7 +90,7 @@ class End:
         self.core.commit(2.0)
         intake = self.taker.intake
         blocks = [
-            (block.rows, list(map(repr, block.values)), sum(n for n, _ in block.spans))
+            (block.rows.tolist(), list(map(repr, block.values)), sum(n for n, _ in block.spans))
             for block in intake.blocks
         ]
         names = [group.streams.names for group in intake._engine.groups]

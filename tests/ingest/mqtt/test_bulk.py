@@ -79,7 +79,7 @@ def test_plain_messages_are_not_looked_at_one_by_one() -> None:
     end.receive(packet("a/1", b"1"))
     end.receive(b"".join(packet("a/1", b"%d.5" % i, i % 2, i, OURS[:1]) for i in range(2, 5000)))
     assert end.taker.looked_at < 10
-    assert end.taker.intake.blocks[0].values[1:] == [i + 0.5 for i in range(2, 5000)]
+    assert end.taker.intake.blocks[0].values[1:].tolist() == [i + 0.5 for i in range(2, 5000)]
 
 
 def test_messages_of_other_shards_are_not_looked_at_one_by_one_whatever_they_say() -> None:
@@ -102,7 +102,7 @@ def test_with_overlapping_filters_each_message_is_looked_at(filters: list[str]) 
     ids = [subscription_id(each) for each in filters]
     end.receive(b"".join(packet("a/1", b"1", 1, i, [number]) for i in range(1, 20) for number in ids))
     assert end.taker.looked_at == 19  # of two copies each
-    assert end.taker.intake.blocks[0].values == [1.0] * 19
+    assert end.taker.intake.blocks[0].values.tolist() == [1.0] * 19
 
 
 def test_in_a_session_that_goes_on_repetitions_are_found_first() -> None:
@@ -114,7 +114,7 @@ def test_in_a_session_that_goes_on_repetitions_are_found_first() -> None:
         again.deliveries.record(end.taker.pending[-1])
         again.deliveries.connected(True, Acknowledgements())
         again.receive(packet("a/1", b"2", 1, 2) + packet("a/1", b"2", 1, 3))
-        assert again.taker.intake.blocks[0].values == [2.0]
+        assert again.taker.intake.blocks[0].values.tolist() == [2.0]
         assert again.deliveries.repeated == 1
 
 
