@@ -160,6 +160,17 @@ def test_a_file_can_be_read_in_one_go():
     assert {identifier(path) for path in MODULES if len(path.read_text().splitlines()) > 400} == set()
 
 
+def test_functions_are_mostly_short():
+    nodes = (node for path in MODULES for node in ast.walk(tree_of(path)))
+    lengths = []
+    for node in nodes:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            code = node.body[ast.get_docstring(node) is not None :]
+            lengths.append(node.end_lineno - code[0].lineno + 1 if code else 0)
+    assert max(lengths) <= 60
+    assert sum(length > 20 for length in lengths) <= 0.05 * len(lengths)
+
+
 @pytest.fixture
 def package(tmp_path, monkeypatch):
     """Give a package that is empty at first."""

@@ -271,13 +271,8 @@ def _train(
     train_costs, validation_costs, seconds = [], [], 0.0
     rng = np.random.default_rng(settings.seed)
     for _ in range(settings.epochs):
-        begin, costs = time.perf_counter(), []
-        for progress in training.run(train.X, train.Y, 1, rng):
-            seconds += time.perf_counter() - begin
-            costs.append(progress.cost)
-            on_progress(name, settings.epochs, progress)
-            begin = time.perf_counter()
-        seconds += time.perf_counter() - begin
+        costs, taken = _epoch(training, train, rng, partial(on_progress, name, settings.epochs))
+        seconds += taken
         if costs:
             train_costs.append(float(np.mean(costs)))
             validation_costs.append(_cost(network, training.theta, validation))
@@ -297,6 +292,19 @@ def _train(
         reason,
         TrainedModel(model.expert, model.lags, model.horizons, hidden, theta, model.features),
     )
+
+
+def _epoch(
+    training: Training, train: Examples, rng: np.random.Generator, told: Callable[[Progress], None]
+) -> tuple[list[float], float]:
+    """Return the costs of an epoch's mini-batches, and the seconds that it took but for what is told."""
+    costs, seconds, begin = [], 0.0, time.perf_counter()
+    for progress in training.run(train.X, train.Y, 1, rng):
+        seconds += time.perf_counter() - begin
+        costs.append(progress.cost)
+        told(progress)
+        begin = time.perf_counter()
+    return costs, seconds + time.perf_counter() - begin
 
 
 def _training(name: str, network: Network, settings: TrainSettings) -> Training:

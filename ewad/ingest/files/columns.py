@@ -64,8 +64,13 @@ class Track:
         self.zoned += int(found.zoned[known].sum())
         self.low, self.high = min(self.low, seconds.min()), max(self.high, seconds.max())
         steps = np.diff(seconds, prepend=self._last)
-        steps = steps[~np.isnan(steps)]
         self._last = seconds[-1]
+        self._take_steps(steps[~np.isnan(steps)])
+        if self.form is not RAW:
+            self._take_days(seconds)
+
+    def _take_steps(self, steps: Floats) -> None:
+        """Take in how far it is from each time to the next."""
         rises, falls = steps > 0.0, steps < 0.0
         self.rises += int(rises.sum())
         self.falls += int(falls.sum())
@@ -77,8 +82,9 @@ class Track:
         self.longest_step = max(self.longest_step, float(sizes.max(initial=0.0)))
         if sum(map(len, self.steps)) < STEPS_KEPT:
             self.steps.append(steps[steps != 0.0][:STEPS_KEPT])
-        if self.form is RAW:
-            return
+
+    def _take_days(self, seconds: Floats) -> None:
+        """Take in whether the times are midnights, and those of first days of months."""
         self.days_only = self.days_only and not (seconds % times.DAY).any()
         if self.first_days_only:
             days = np.floor(seconds / times.DAY).astype("datetime64[D]")

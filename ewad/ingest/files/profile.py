@@ -189,17 +189,20 @@ class _Profiler:
             doubts=[*roles.doubts, *checked.doubts],
         )
         if checked.bad:
-            line, cell = checked.first_bad or (None, "")
-            got = quoted(cell.strip(), QUOTED) if cell.strip() else "an empty cell"
-            place = f"line {line}, " if line else ""
-            name = self._reader.names[roles.clock.columns[0]]
-            expected = "expected a time up to the year 2262" if checked.beyond else "expected a time"
-            shown = f"{place}column {quoted(name)}: {expected}, got {got}"
+            shown = self._first_bad_time(checked, roles)
             self._weigh(checked.bad, shown)
             left_out[f"rows without a time ({shown})"] = checked.bad
         self._count_streams(made, columns, roles)
         self._note_sentinels(made, columns, roles)
         return made
+
+    def _first_bad_time(self, checked: _CheckedTimes, roles: Roles) -> str:
+        line, cell = checked.first_bad or (None, "")
+        got = quoted(cell.strip(), QUOTED) if cell.strip() else "an empty cell"
+        place = f"line {line}, " if line else ""
+        name = self._reader.names[roles.clock.columns[0]]
+        expected = "expected a time up to the year 2262" if checked.beyond else "expected a time"
+        return f"{place}column {quoted(name)}: {expected}, got {got}"
 
     def _weigh(self, bad: int, shown: str) -> None:
         """Refuse rows that can't be read where they are too many to be left out without consent."""
