@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ewad.config import StreamSettings, parse, presets
@@ -17,7 +17,11 @@ from ewad.ingest.formats.json import parse_json
 
 MOST_BYTES = 1 << 20
 SHOWN = 40  # streams in the table at the end of the configuration
-GENERAL = 3  # characters of literal levels that a preset's template must have to be recognised by
+# So many characters of literal levels, and one more, tell a preset by its template: any at all
+# where the payload is a document of all the fields that the preset names.
+GENERAL = 3
+# What payloads are tried as that are neither a number nor a table of JSON.
+FORMATS = ("senml", "influx", "keyvalue")
 
 Payloads = Mapping[str, bytes]
 
@@ -29,7 +33,7 @@ class MessageShape:
     levels: int
     first: str
     last: str
-    json: bool
+    format: str
     paths: tuple[str, ...]
 
 
@@ -67,8 +71,8 @@ class ProposedBlocks:
             table.append(f"#   and {len(self.streams) - SHOWN} more")
         if self.unread:
             topics = ", ".join(map(json.dumps, self.unread[:10]))
-            table.append(f"# Neither a number nor JSON with numbers, and so in no block: {topics}")
-            table.append("# Where one of them has another format, such as influx, add a block with `format`.")
+            table.append(f"# Without a number in a form that `ewad init` knows, and so in no block: {topics}")
+            table.append("# Where one of them has another format, such as csv, add a block with `format`.")
         return "\n".join([*head, *(f"{block}\n" for block in self.blocks), *table, ""])
 
 
@@ -98,9 +102,16 @@ def _of_presets(payloads: Payloads) -> dict[str, str]:
         for block in _blocks_of({"preset": name}):
             for topic, payload in payloads.items():
                 said = _literal(block, topic)
-                if said > max(GENERAL, best.get(topic, (0, ""))[0]) and _values(block, topic, payload):
+                least = 0 if _has_all_fields(block, payload) else GENERAL
+                if said > max(least, best.get(topic, (0, ""))[0]):
                     best[topic] = said, name
     return {topic: name for topic, (_, name) in best.items()}
+
+
+def _has_all_fields(block: StreamBlock, payload: bytes) -> bool:
+    """Return whether a payload is a document with a number in each field that the block names."""
+    named = {path for path, _ in block.settings.fields}
+    return bool(named) and named <= set(_paths(payload))
 
 
 def _blocks_of(raw: dict[str, object]) -> list[StreamBlock]:
@@ -135,19 +146,40 @@ def _values(block: StreamBlock, topic: str, payload: bytes) -> Iterator[tuple[st
 
 def _shapes(payloads: Payloads, unread: list[str]) -> dict[MessageShape, list[str]]:
     shapes: dict[MessageShape, list[str]] = defaultdict(list)
-    number = StreamBlock(0, StreamSettings(name="number", topics=("#",)), MOST_BYTES)
+    number, *others = (_block_of_format(form) for form in ("number", *FORMATS))
     for topic, payload in sorted(payloads.items()):
         if topic.startswith("$") or {"+", "#", "\0"} & set(topic):
             continue
         levels = topic.split("/")
         last = levels[-1] if len(levels) > 2 else ""
-        if list(_values(number, topic, payload)):
-            shapes[MessageShape(len(levels), levels[0], last, False, ())].append(topic)
-        elif paths := _paths(payload):
-            shapes[MessageShape(len(levels), levels[0], last, True, paths)].append(topic)
+        form, paths = _format_of(topic, payload, number, others)
+        if form:
+            shapes[MessageShape(len(levels), levels[0], last, form, paths)].append(topic)
         else:
             unread.append(topic)
     return shapes
+
+
+def _block_of_format(form: str) -> StreamBlock:
+    return StreamBlock(0, StreamSettings(name=form, topics=("#",), format=form), MOST_BYTES)
+
+
+def _format_of(
+    topic: str, payload: bytes, number: StreamBlock, others: Sequence[StreamBlock]
+) -> tuple[str, tuple[str, ...]]:
+    """Return the format that reads numbers of a payload, and of JSON their paths; "" if none does."""
+    if any(_values(number, topic, payload)):
+        return "number", ()
+    if paths := _paths(payload):
+        return "json", paths
+    # a measurement has no "=": temp=21.4 hum=44 are pairs
+    pairs = b"=" in payload.split(b",")[0].split(b" ")[0]
+    for block in others:
+        form = block.settings.format
+        fits = {"influx": not pairs, "keyvalue": pairs}.get(form, True)
+        if fits and any(_values(block, topic, payload)):
+            return form, ()
+    return "", ()
 
 
 def _paths(payload: bytes) -> tuple[str, ...]:
@@ -175,8 +207,9 @@ def _block(shape: MessageShape, topics: list[str], payloads: Payloads, names: se
         f"name = {json.dumps(name)}",
         f"topic = {json.dumps(template, ensure_ascii=False)}",
     ]
-    if shape.json:
-        lines.append('format = "json"')
+    if shape.format != "number":
+        lines.append(f"format = {json.dumps(shape.format)}")
+    if shape.paths:
         several = len(shape.paths) > 1
         written = json.dumps(list(shape.paths) if several else shape.paths[0], ensure_ascii=False)
         lines.append(f"field = {written}")

@@ -19,6 +19,11 @@ MESSAGES = {
     "site/hall/humidity": b"44",
     "sensors/7/data": b'{"t":1,"deep":{"a.b":2}}',
     "sensors/8/data": b'{"t":3,"deep":{"a.b":4}}',
+    "telegraf/one/cpu": b"cpu,host=one usage=12.5,cores=4i 1772359200000000000",
+    "telegraf/two/cpu": b"cpu,host=two usage=7.5,cores=8i 1772359200000000000",
+    "pairs/x": b"temp=21.4 hum=44",
+    "plc/pack": b'[{"bn":"urn:dev:1","bt":1772359200,"n":":t1","v":23.1},{"n":":t2","v":24.5}]',
+    "N/c0619ab12345/battery/512/Dc/0/Voltage": b'{"value":13.2}',
     "door/lock": b"jammed",
     "odd/{x}/y": b"1",
 }
@@ -47,15 +52,23 @@ def test_presets_and_shapes_are_recognised_and_every_number_is_read():
         'topic = "site/hall/humidity"',
         'topic = "sensors/{sensor}/data"',
         'field = ["/deep/a.b", "t"]',
+        'preset = "victron"',
+        'topic = "telegraf/{level2}/cpu"\nformat = "influx"',
+        'topic = "pairs/x"\nformat = "keyvalue"',
+        'topic = "plc/pack"\nformat = "senml"',
     ):
         assert line in text
-    assert 'Neither a number nor JSON with numbers, and so in no block: "door/lock"' in text.replace(
+    assert 'a number in a form that `ewad init` knows, and so in no block: "door/lock"' in text.replace(
         '"zigbee2mqtt/bridge/info"', ""
     ).replace(": , ", ": ")
     assert values(text) == dict(found.streams)
     assert values(text)["zigbee2mqtt/hall/temperature"] == 21.5
     assert values(text)["sensors/8/data/deep.a.b"] == 4.0
     assert values(text)["odd/{x}/y"] == 1.0
+    assert values(text)["telegraf/two/cpu/cpu,host=two/usage"] == 7.5
+    assert values(text)["N/c0619ab12345/battery/512/Dc/0/Voltage"] == 13.2
+    assert values(text)["pairs/x/hum"] == 44.0
+    assert values(text)["plc/pack/urn:dev:1:t2"] == 24.5
 
 
 def test_an_existing_file_is_never_overwritten(tmp_path):
