@@ -67,7 +67,7 @@ def survive(
         repeated = 0.0
         with NumberedPublisher(broker.port, qos) as publisher:
             for number in range(kills):
-                repeated += _killed(daemon, ROUND[number % len(ROUND)], random)
+                repeated += kill_once(daemon, ROUND[number % len(ROUND)], random)
         daemon.start()
         try:
             daemon.until_total("ewad_samples_total", publisher.sent)
@@ -122,7 +122,7 @@ def count(directory: Path, kind: Kind, kills: int, seed: int) -> Count:
         pace = {"pause_seconds": kind.pause_seconds, "login": place.login}
         with NumberedPublisher(place.publish_port, message=same, **pace) as publisher:
             for number in range(kills):
-                recognised += _killed(daemon, ROUND[number % len(ROUND)], random, most=300)
+                recognised += kill_once(daemon, ROUND[number % len(ROUND)], random, most=300)
         daemon.start()
         try:
             _until_still(daemon, publisher.sent)
@@ -159,7 +159,7 @@ def _counted(directory: Path) -> Counter[str]:
     return Counter(dict(zip(group.streams.names, map(int, group.count), strict=False)))
 
 
-def _killed(daemon: Daemon, point: str | None, random: Random, most: int = 1500) -> float:
+def kill_once(daemon: Daemon, point: str | None, random: Random, most: int = 1500) -> float:
     """Let the daemon, stopped or not, come to its next end; return what it had recognised at a last look.
 
     most: messages, after which it is killed at the latest where no point is named.

@@ -2,12 +2,14 @@
 
 import re
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from tests.system import daemon as daemons
-from tests.system import mosquitto
+from tests.system import kills, mosquitto
 from tests.system.faketime import FakeClock
+from tests.system.numbered import NumberedPublisher, sample
 from tests.system.polling import until
 from tests.system.publisher import publish
 from tests.system.receiver import receiving
@@ -131,6 +133,35 @@ def test_a_kill_between_journal_and_sink_costs_no_sample(tmp_path, broker, point
                 lambda: f"{receiver.values('ewad_value')}, not {expected}\n{daemon.stderr}",
             )
             assert daemon.value("ewad_samples_total") == 2
+
+
+@pytest.mark.slow
+def test_kills_at_any_moment_cost_no_sample(tmp_path) -> None:
+    """Of numbered samples each comes at least once, with its own time and value."""
+    points = ("before_draft", "after_commit", None, "before_commit", "before_draft", "before_snapshot_ends")
+    random = Random(18)
+    with (
+        mosquitto.running(tmp_path / "broker", options=["max_queued_messages 0"]) as broker,
+        receiving() as receiver,
+    ):
+        otlp = f'[otlp]\nendpoint = "http://127.0.0.1:{receiver.port}"\ninterval = "200ms"\n'
+        command = (*daemons.EWAD[:-1], "tests.system.crashing")
+        url = f"mqtt://127.0.0.1:{broker.port}"
+        daemon = daemons.Daemon(tmp_path, url, kills.SETTINGS + otlp, client_id="kills", command=command)
+        try:
+            daemon.start()
+            daemon.until_ready()
+            with NumberedPublisher(broker.port, pause_seconds=0.1) as publisher:
+                for point in points:
+                    kills.kill_once(daemon, point, random, most=200)
+            daemon.start()
+            daemon.until_total("ewad_samples_total", publisher.sent)
+            daemon.until_value("ewad_sink_waiting_samples", 0, sink="otlp")
+            assert daemon.value("ewad_sink_lost_samples_total", sink="otlp") == 0
+            assert daemon.end() == 0, daemon.stderr
+        finally:
+            daemon.kill()
+    assert set(receiver.values("ewad_value")) == {sample(number) for number in range(publisher.sent)}
 
 
 def test_what_waits_is_pushed_when_the_daemon_ends(tmp_path, broker) -> None:
