@@ -1,7 +1,7 @@
 """format = "senml": sensor measurement lists in JSON.
 
-Source: RFC 8428. A record is resolved before it is read: base name, time, unit, value; relative times count
-from the time of arrival, as far as a payload names no base time.
+Source: RFC 8428. A record is resolved before it is read: base name, time, unit, value; relative times, below
+2**28 s, count from the time of arrival.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ from typing import Any
 from ewad.config.settings import StreamSettings
 from ewad.errors import DecodeError
 from ewad.ingest.formats.json import parse_json
+from ewad.ingest.formats.packs import RELATIVE, pack_ways
 from ewad.ingest.formats.point import Format, Point, ReadPoints
-
-RELATIVE = 2.0**28  # RFC 8428, 4.5.3: a smaller time counts from now
 
 
 def open_points(block: StreamSettings, max_bytes: int) -> ReadPoints:
@@ -52,7 +51,9 @@ def _resolved(record: dict[str, Any], base: dict[str, Any]) -> Point | None:
         value = base["bv"]
     time = _number(base.get("bt", 0)) + _number(record.get("t", 0))
     resolved = {"n": name, "u": record.get("u", base.get("bu")), "v": value}
-    return Point(resolved, (), time if time >= RELATIVE else None)
+    if time < RELATIVE:
+        return Point(resolved, delay=time)
+    return Point(resolved, (), time)
 
 
 def _number(found: Any) -> float:
@@ -61,4 +62,4 @@ def _number(found: Any) -> float:
     return float(found)
 
 
-FORMAT = Format(open_points, fields=(("v", ""),), labels=(("name", "n"),))
+FORMAT = Format(open_points, fields=(("v", ""),), labels=(("name", "n"),), ways=pack_ways)
