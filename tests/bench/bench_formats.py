@@ -8,6 +8,7 @@ from __future__ import annotations
 from tests.bench.measure import at_least, at_most, medians, peer  # isort: skip (before numpy)
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,7 +22,7 @@ from ewad.ingest.intake import Intake
 from ewad.ingest.mqtt.consumer import COMMIT_MESSAGES, Message
 from ewad.ingest.mqtt.deliveries import Acknowledgements, Deliveries
 from ewad.ingest.mqtt.ledger import Ledger
-from ewad.ingest.mqtt.mqtt5_core import Mqtt5Core
+from ewad.ingest.mqtt.mqtt5_core import Ended, Event, Mqtt5Core
 from ewad.ingest.mqtt.settings import ConnectionSettings, Subscription
 
 MESSAGES = 512
@@ -45,6 +46,7 @@ class Taker:
     """A consumer that decodes and smooths as the daemon does."""
 
     busy = False
+    patience_seconds = math.inf
 
     def __init__(self, field: Any) -> None:
         block = {"name": "d", "topic": "d/{device}", "format": "json", "field": field}
@@ -67,7 +69,12 @@ def receiving(field: Any, n: int) -> Callable[[], None]:
     clock = [1.7e9]
     options = ConnectionSettings(host="h", qos=0, subscriptions=(Subscription("d/+"),))
     ledger = Ledger(options, Taker(field), lambda: clock[0], Deliveries())
-    core = Mqtt5Core(options, ledger, lambda data: None, lambda event: None)
+
+    def told(event: Event) -> None:
+        if isinstance(event, Ended):
+            raise event.error
+
+    core = Mqtt5Core(options, ledger, lambda data: None, told)
 
     def receive(data: bytes) -> None:
         clock[0] += 1.0
