@@ -27,7 +27,8 @@ class Clockwork:
     or "joined" (texts with blanks between them, in one format).
 
     columns: by index. forms: of the columns, None where a column is a time of day or a part. zone: of times
-    without one of their own: hours east, a name, or None for UTC.
+    without one of their own: hours east, a name, or None for UTC. clock_unit: what an hour is in times of
+    day that are numbers: 1, or 100 (930), or 10,000 (93000).
     """
 
     kind: str
@@ -36,6 +37,7 @@ class Clockwork:
     parts: tuple[str, ...] = ()
     zone: str | float | None = None
     track: Track | None = None
+    clock_unit: int = 1
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -61,7 +62,7 @@ class Clock:
             return read_column(work.forms[0], texts)
         if work.kind == "day and clock":
             day = read_column(work.forms[0], table[work.columns[0]])
-            clock = _of_uniques(table[work.columns[1]], times.seconds_of_day)
+            clock = _of_uniques(table[work.columns[1]], partial(times.seconds_of_day, unit=work.clock_unit))
             return Times(day.seconds + clock, day.zoned)
         return self._of_parts(table)
 

@@ -28,6 +28,7 @@ SAMPLED = 60  # different cells that say whether a column may hold times
 STEPS_KEPT = 20_000  # steps from a time to the next that say what the typical one is
 FIRST_STEPS = 20
 HOUR = 3600.0
+MOST = 1e30  # far beyond every time, and sums of it are finite
 UNIT_ENDS = LAST_UNIX_SECONDS * np.array([1.0, 1e3, 1e6])  # beyond each, Unix times are in a finer unit
 
 
@@ -57,7 +58,7 @@ class Track:
         if self.first_bad is None and not known.all():
             self.first_bad = frame.place(int(np.argmin(known)), column)
         self.bad += int((~known).sum())
-        seconds = found.seconds[known]
+        seconds = np.clip(found.seconds[known], -MOST, MOST)
         self.good += len(seconds)
         if not len(seconds):
             return
@@ -87,7 +88,7 @@ class Track:
         """Take in whether the times are midnights, and those of first days of months."""
         self.days_only = self.days_only and not (seconds % times.DAY).any()
         if self.first_days_only:
-            days = np.floor(seconds / times.DAY).astype("datetime64[D]")
+            days = np.floor(np.clip(seconds / times.DAY, -1e8, 1e8)).astype("datetime64[D]")
             self.first_days_only = bool((days == days.astype("datetime64[M]")).all())
 
     @property
@@ -195,7 +196,8 @@ class Column:
         else:
             self.points += fractions
         if self.counts_up:
-            steps = np.diff(known, prepend=self._last)
+            with np.errstate(invalid="ignore"):  # infinities are told elsewhere
+                steps = np.diff(known, prepend=self._last)
             self.counts_up = bool((steps[~np.isnan(steps)] == 1.0).all())
             self._last = known[-1]
         self._gather_sentinels(known, low, high)
@@ -306,7 +308,7 @@ class Column:
         if self.format is not None:
             return [number_times.UNITS.get(self.format) or TextForm("ymd", self.format)]
         if not spelled:  # numbers: what they mean is decided by their range, at the end
-            steps = np.diff(cells[~np.isnan(cells)])
+            steps = np.diff(cells[np.isfinite(cells)])
             maybe = (
                 self.index == 0 or is_time_name(self.name) or not ((steps < 0).any() and (steps > 0).any())
             )

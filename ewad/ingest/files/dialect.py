@@ -190,6 +190,7 @@ def _type_of_column(rows: Sequence[Row], column: int) -> str:
 
 def _first_data_row(rows: Sequence[Row], width: int, types: Sequence[str], options: FileOptions) -> int:
     """Return the index of the first row whose cells are what their columns hold."""
+    named = False  # whether a row above has the name of a time
     for i, (_, cells) in enumerate(rows):
         if KNOWN_NAMES & {frozenset(cell.strip().lower() for cell in cells) & WANTED_NAMES}:
             return i + 1
@@ -200,8 +201,14 @@ def _first_data_row(rows: Sequence[Row], width: int, types: Sequence[str], optio
             kind == "text" for kind, type_ in zip(kinds, types, strict=True) if type_ in ("number", "time")
         ]
         dated = any(kind == type_ == "time" for kind, type_ in zip(kinds, types, strict=True))
-        if dated or (wrong and not any(wrong) and any(kind in ("number", "time") for kind in kinds)):
+        numbers = any(kind == type_ == "number" for kind, type_ in zip(kinds, types, strict=True))
+        if (
+            dated
+            or (named and numbers)
+            or (wrong and not any(wrong) and any(kind in ("number", "time") for kind in kinds))
+        ):
             return i
+        named = named or any(map(is_time_name, cells))
     # rows of text alone, or none that fits: what comes below the first row of that width
     first = next((i for i, (_, cells) in enumerate(rows) if len(cells) == width), 0)
     return first + 1

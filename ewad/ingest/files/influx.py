@@ -78,6 +78,8 @@ class AnnotatedReader(RowReader):
                 header, annotated = cells[1:], False
                 if "_time" not in header:
                     self.fail("expected a column named _time", number)
+            elif len(cells) != len(header) + 1:
+                self.note_left_out(f"line {number}: expected {len(header) + 1} columns, got {len(cells)}")
             else:
                 yield from ((number, row) for row in _numbers_of(cells[1:], header, types))
 

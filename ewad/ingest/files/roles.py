@@ -42,6 +42,8 @@ class _Decider(TimeDecider, ValueDecider):
         if self.options.stream_column:
             self._doubt_mixture(streams, clock)
         values = self._values(layout, clock, streams, named.get("value"))
+        if layout == "long" and not values:
+            self.fail("expected a column of numbers beside those of time and streams, got none")
         return self._made(layout, clock, streams, values)
 
     def _made(

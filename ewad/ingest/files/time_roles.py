@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -86,7 +87,7 @@ class TimeDecider(Case):
                 self.notes.append(
                     f"the zone is that in the name of column {quoted(self.names[clock.columns[0]])}"
                 )
-        return Clockwork(clock.kind, clock.columns, clock.forms, clock.parts, zone, clock.track)
+        return dataclasses.replace(clock, zone=zone)
 
     def _by_default(self, free: Sequence[Column]) -> int:
         """Return the column that should be the time though no cell of any column says so."""
@@ -158,8 +159,7 @@ class TimeDecider(Case):
         if len(named) == 2 and days:
             clock = next(column for column in named if column is not days[0])
             form, track = self._form(days[0], certain=True)
-            made = Clockwork("day and clock", (days[0].index, clock.index), (form, None), track=track)
-            return self._with_zone(made, zone)
+            return self._with_zone(_day_and_clock(days[0], clock, form, track), zone)
         return self.fail(
             "--time-column: expected a day and a time of day, or year, month and day, got "
             + ", ".join(self.names[index] for index in columns)
@@ -194,7 +194,7 @@ class TimeDecider(Case):
             by_name = CLOCK_WORDS & words_of(column.name) and column.numbers and column.whole
             if column.is_clock or (by_name and column.low >= 0 and column.high <= 240_000):
                 form, found = self._form(day, certain=True)
-                return Clockwork("day and clock", (day.index, column.index), (form, None), track=found)
+                return _day_and_clock(day, column, form, found)
         return None
 
     def _parts(self, free: Sequence[Column]) -> Clockwork | None:
@@ -306,3 +306,9 @@ class TimeDecider(Case):
                 f"no column looks like a time: column {quoted(column.name)} is taken for one,"
                 f" in {form.name} from 1970 on (--time-column names another)"
             )
+
+
+def _day_and_clock(day: Column, clock: Column, form: TextForm | NumberForm, track: Track | None) -> Clockwork:
+    """Return days and times of day together; the largest time of day tells how all of them are written."""
+    unit = 1 if clock.high <= 24 else 100 if clock.high <= 2400 else 10_000
+    return Clockwork("day and clock", (day.index, clock.index), (form, None), track=track, clock_unit=unit)

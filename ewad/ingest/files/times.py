@@ -306,17 +306,20 @@ _PLAIN_PARTS = {
 }
 
 
-def seconds_of_day(cells: Sequence[Any]) -> Floats:
-    """Return the seconds since midnight of times of day; NaN where a cell is none."""
+def seconds_of_day(cells: Sequence[Any], unit: int = 1) -> Floats:
+    """Return the seconds since midnight of times of day; NaN where a cell is none.
+
+    unit: what an hour is in numbers: 1 (5), 100 (930) or 10,000 (93000).
+    """
     found = np.full(len(cells), np.nan)
     for i, cell in enumerate(cells):
         if isinstance(cell, (int, float, np.number)):
-            found[i] = _of_digits(float(cell))
+            found[i] = _of_digits(float(cell), unit)
             continue
         match = CLOCK_ALONE.fullmatch(str(cell))
         if match is None:
             if re.fullmatch(r"\s*\d{1,6}\s*", str(cell)):
-                found[i] = _of_digits(float(cell))
+                found[i] = _of_digits(float(cell), unit)
             continue
         named = {name: text for name, text in match.groupdict("").items() if text}
         parts = {name.removesuffix("2"): text for name, text in named.items()}
@@ -327,15 +330,11 @@ def seconds_of_day(cells: Sequence[Any]) -> Floats:
     return found
 
 
-def _of_digits(number: float) -> float:
-    """Return the seconds since midnight of 5 (an hour), 930 (half past nine) or 93000."""
-    if not number >= 0.0 or number != int(number):
+def _of_digits(number: float, unit: int) -> float:
+    """Return the seconds since midnight of a number whose hour is so many."""
+    if not 0.0 <= number < np.inf or number != int(number):
         return np.nan
-    whole = int(number)
+    whole = int(number) * (10_000 // unit)
     hour, minute, second = whole // 10_000, whole // 100 % 100, whole % 100
-    if whole <= 24:
-        hour, minute, second = whole, 0, 0
-    elif whole < 2460:
-        hour, minute, second = whole // 100, whole % 100, 0
-    valid = hour <= 24 and minute < 60 and second < 61
-    return 3600.0 * hour + 60.0 * minute + second if valid else np.nan
+    seconds = 3600.0 * hour + 60.0 * minute + second
+    return seconds if seconds <= DAY and minute < 60 and second < 61 else np.nan

@@ -1,14 +1,15 @@
-"""Files that are not what they seem, and options that fit neither file nor each other."""
+"""Files that are not what they seem, and damaged ones."""
 
 import gzip
 import json
 from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
 
 import pytest
 
 from ewad.errors import SourceError
 from ewad.ingest.files import FileOptions, encoding, read
-from tests import components
 from tests.ingest.files.reading import at, samples
 
 
@@ -46,6 +47,11 @@ def test_a_first_row_with_a_text_for_a_number_is_no_header(write):
     content = "time,a\n2026-01-01,error\n2026-01-02,2\n2026-01-03,3\n"
     assert told(write(content)).startswith('line 2, column "a": expected a number, got "error"')
     assert values(samples(write(content), missing=("error",))[0]) == [2.0, 3.0]
+
+
+def test_a_first_row_whose_time_is_a_text_is_no_header(write):
+    said = told(write("time,a\nstart,1\n2,3\n3,3\n4,4\n"), time_format="s")
+    assert said.startswith('line 2, column "time": expected a time, got "start"')
 
 
 def test_names_of_columns_that_are_words_for_states_or_years_are_names(write):
@@ -259,95 +265,107 @@ def test_an_error_of_prometheus_is_told_in_its_words(write):
     assert "got its error: parse error: unexpected end of input" in told(write(answer))
 
 
-# -- options --
+def test_a_row_of_influx_that_is_cut_off_is_left_out_and_told(write):
+    head = "#datatype,string,long,dateTime:RFC3339,double\n,result,table,_time,_value\n"
+    rows = [f",,0,2026-01-01T00:{i // 60:02}:{i % 60:02}Z,{i}\n" for i in range(200)]
+    path = write(head + "".join(rows) + ",,0,2026-01-01T01:00:00Z\n", "influx.csv")
+    found, file = samples(path)
+    assert len(found) == 200
+    assert any(
+        "1 rows with too few or too many cells (line 203: expected 5 columns, got 4" in each
+        for each in file.summary()
+    )
+    assert "line 13: expected 5 columns, got 4" in told(
+        write(head + "".join(rows[:10]) + ",,0,2026-01-01T01:00:00Z\n")
+    )
 
 
-@pytest.mark.parametrize("cell", ["1.5", "2.25"])
-@pytest.mark.parametrize("between", [",", ";"])
-def test_a_decimal_sign_that_is_named_is_the_only_one(write, between, cell):
-    path = write(f"time{between}a\n2026-01-01{between}{cell}\n")
-    assert f'column "a": expected a number, got "{cell}"' in told(path, decimal=",")
-    assert values(samples(path, decimal=".")[0]) == [float(cell)]
+def test_streams_without_a_column_of_numbers_are_refused(write):
+    said = "expected a column of numbers beside those of time and streams, got none"
+    assert said in told(write("time,who\n1700000000,1\n1700000060,2\n"), stream_column="who")
 
 
-def test_a_comma_is_no_decimal_sign_where_the_point_is_named(write):
-    path = write("time;a\n2026-01-01;1,234\n2026-01-02;2,5\n")
-    assert told(path, decimal=".").startswith('line 3, column "a": expected a number, got "2,5"')
-    assert values(samples(path, decimal=",")[0]) == [1.234, 2.5]
+@pytest.mark.parametrize("cell", ["1e400", "inf", "1e308", "-1e308"])
+def test_a_time_beyond_all_bounds_is_none(write, cell):
+    assert 'column "time": expected a time' in told(write(f"time,a\n{cell},1\n2,3\n3,3\n"), time_format="s")
+    assert 'column "time": expected a time' in told(write(f"time,a\n2,1\n{cell},3\n{cell},3\n"))
 
 
-@pytest.mark.parametrize("between", [",", ";"])
-def test_points_are_of_thousands_where_the_comma_is_named(write, between):
-    path = write(f"time{between}a\n2026-01-01{between}1.234\n2026-01-02{between}12\n")
-    assert values(samples(path, decimal=",")[0]) == [1234.0, 12.0]
-    assert values(samples(path)[0]) == [1.234, 12.0]
+def test_times_of_day_are_numbers_of_one_kind(write):
+    """10 is ten past midnight where others are 1330, and ten o'clock where none is beyond 24."""
+    clocks = [0, 10, 20, 30, 100, 1330, 2350]
+    path = write("date,hour,a\n" + "".join(f"20260101,{clock},1\n" for clock in clocks))
+    minutes = [60 * (clock // 100) + clock % 100 for clock in clocks]
+    assert [time for time, _, _ in samples(path)[0]] == [at("2026-01-01") + 60.0 * each for each in minutes]
+    path = write("date,hour,a\n" + "".join(f"20260101,{clock},1\n" for clock in (0, 10, 24)))
+    assert [time - at("2026-01-01") for time, _, _ in samples(path)[0]] == [0.0, 36_000.0, 86_400.0]
 
 
-WIDE = "time,a,b\n2026-01-01,1,2\n2026-01-02,3,4\n"
+@pytest.mark.parametrize("cell", ["1e400", "inf", "-5", "9:75", "2561"])
+def test_a_time_of_day_beyond_the_day_is_none(write, cell):
+    path = write(f"date,hour,a\n20260101,0,1\n20260101,{cell},1\n20260101,2,1\n")
+    assert told(path, time_column="date,hour").startswith("line 3, column")
 
 
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        ({"time_column": "time,time"}, '--time-column: expected different columns, got "time,time"'),
-        ({"columns": ("time", "a")}, '--columns: expected columns beside that of the time, got "time"'),
-        (
-            {"stream_column": "a", "time_column": "a"},
-            "--stream-column: expected columns beside that of the time",
-        ),
-        (
-            {"stream_column": "a", "value_column": "a"},
-            '--stream-column: "a" can\'t be a column of values, too',
-        ),
-        ({"stream_column": "a", "columns": ("a",)}, '--stream-column: "a" can\'t be a column of values, too'),
-        ({"stream_name": "x"}, '--stream-name: expected a name for each stream, got "x" for "b" and "a"'),
-        (
-            {"stream_column": "a", "value_column": "b", "stream_name": "s/{value}"},
-            'got "s/b" for "3" and "1"',
-        ),
-        ({"skip_rows": 100}, "expected a header and rows, got an empty file"),
-        ({"comment": "2"}, "expected rows below the header, got none"),
-        ({"time_format": "ms"}, 'line 2, column "time": expected a time, got "2026-01-01"'),
-        ({"missing": ("2026-01-01",)}, 'line 2, column "time": expected a time'),
-        ({"names": ("time", "a")}, "expected a name for column 3, got none: give names with --names"),
-        ({"encoding": "utf-16"}, "try another --encoding"),
-        ({"timezone": "../../etc/passwd"}, "--timezone: expected a name such as Europe/Berlin"),
-    ],
-)
-def test_options_that_can_not_be_followed_are_refused(write, options, said):
-    assert said in told(write(WIDE), **options)
+@pytest.mark.parametrize("seed", range(4))
+def test_a_damaged_file_is_read_or_refused_in_a_line(tmp_path, seed):
+    """Files of the corpus with pieces put in, cut out and doubled, under options that may not fit."""
+    random = Random(seed)
+    files = sorted(path for path in CORPUS.iterdir() if path.name != "expected.csv")
+    path = tmp_path / "damaged"
+    for _ in range(60):
+        path.write_bytes(damaged(random, random.choice(files).read_bytes()))
+        options = FileOptions(
+            **random.choice(OPTIONS), **random.choice(FURTHER), accept=random.random() < 0.5
+        )
+        try:
+            with read(path, options, certain=True) as file:
+                pieces = file.messages() if file.layout == "messages" else file
+                assert all(len(piece) > 0 for piece in pieces)
+        except SourceError as error:
+            assert str(error).startswith(f"{path}: ")
+            assert "\n" not in str(error)
 
 
-def test_names_that_a_template_keeps_apart_are_taken(write):
-    rows, _ = samples(write(WIDE), stream_name="site/{value}/t")
-    assert [name for _, name, _ in rows[:2]] == ["site/a/t", "site/b/t"]
+CORPUS = Path(__file__).parent / "corpus"
+PIECES = [
+    *(b'"', b"\r", b"\n", b",", b";", b"\t", b" ", b":", b"[", b"{", b"}", b"#", b"-"),
+    *(b"NaN", b"inf", b"1e400", b"99999999999999999999", b"true", b"24:00", b"2026-01-01", b"\xff", b"\x00"),
+]
+OPTIONS = [
+    {},
+    *({"header": False}, {"skip_rows": 1}, {"names": ("a", "b", "c")}, {"comment": "2"}, {"delimiter": ";"}),
+    *(
+        {"layout": "long"},
+        {"layout": "messages"},
+        {"layout": "wide"},
+        {"encoding": "utf-16"},
+        {"sort": False},
+    ),
+]
+FURTHER = [
+    {},
+    *({"time_column": "1"}, {"time_column": "1,2"}, {"time_format": "s"}, {"timezone": "Europe/Berlin"}),
+    *(
+        {"stream_column": "2"},
+        {"value_column": "2"},
+        {"columns": ("2",)},
+        {"decimal": ","},
+        {"day_first": True},
+    ),
+]
 
 
-@pytest.mark.parametrize("name", ["time,who,kind,x", "time,who,job,x"])
-def test_a_named_column_of_streams_that_leaves_others_mixed_is_doubted(write, name):
-    rows = "".join(f"2026-01-0{day},hall,{kind},{day}\n" for day in (1, 2, 3) for kind in "pq")
-    path = write(f"{name}\n{rows}")
-    other = name.split(",")[2]
-    assert f'rows of one time and stream differ in "{other}"' in told(path, stream_column="who")
-    assert samples(path, stream_column=f"who,{other}")[1].names == ["hall/p", "hall/q"]
-
-
-def test_series_of_prometheus_that_share_the_named_label_are_doubted(write):
-    series = [
-        {"metric": {"__name__": "t", "room": "hall", "job": job}, "values": [[1.7e9, "1"], [1.7e9 + 60, "2"]]}
-        for job in ("1", "2")
-    ]
-    answer = {"status": "success", "data": {"resultType": "matrix", "result": series}}
-    path = write(json.dumps(answer), "answer.json")
-    assert 'rows of one time and stream differ in "job"' in told(path, stream_column="room")
-    assert samples(path)[1].doubts == []
-
-
-def test_the_zone_of_parquet_s_times_is_told(tmp_path):
-    components.module("pyarrow")
-    import pandas as pd
-
-    stamps = pd.date_range("2026-01-01", periods=2, freq="h", tz="Europe/Berlin")
-    pd.DataFrame({"when": stamps, "a": [1.0, 2.0]}).to_parquet(tmp_path / "a.parquet")
-    _, file = samples(tmp_path / "a.parquet")
-    assert file.summary()[1] == '  time: column "when", with a zone of their own'
+def damaged(random, content):
+    """The content with up to four changes."""
+    for _ in range(random.randint(1, 4)):
+        place, kind = random.randrange(len(content) + 1), random.random()
+        if kind < 0.5:
+            content = (
+                content[:place] + random.choice(PIECES) + content[place + random.choice((0, 1, 5, 50)) :]
+            )
+        elif kind < 0.7:
+            content = content[:place] + content[place + random.randint(1, 200) :]
+        else:
+            content = content[:place] + content[place : place + random.randint(1, 300)] + content[place:]
+    return content

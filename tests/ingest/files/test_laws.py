@@ -73,10 +73,20 @@ def test_what_pandas_writes_comes_back_equal_or_is_refused(
 
 
 @ROUNDS
-@given(table=tables(), block_bytes=st.integers(1, 200))
-def test_where_blocks_are_cut_changes_nothing(tmp_path, table, block_bytes):
+@given(
+    table=tables(),
+    block_bytes=st.integers(1, 200),
+    quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
+    date_format=st.sampled_from([None, "%d/%m/%Y %H:%M:%S", "%Y%m%d%H%M%S", "%s", "%s000"]),
+    line=st.sampled_from(["\n", "\r\n", "\r"]),
+    shuffled=st.booleans(),
+)
+def test_where_blocks_are_cut_changes_nothing(
+    tmp_path, table, block_bytes, quoting, date_format, line, shuffled
+):
     path = tmp_path / "table.csv"
-    table.to_csv(path, sep=";", decimal=",", date_format="%d/%m/%Y %H:%M:%S")
+    table = table.sample(frac=1, random_state=0) if shuffled else table
+    table.to_csv(path, sep=";", decimal=",", date_format=date_format, quoting=quoting, lineterminator=line)
     before = encoding.BLOCK_BYTES
     told = []
     try:
