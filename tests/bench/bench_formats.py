@@ -10,6 +10,7 @@ from tests.bench.measure import at_least, at_most, medians, peer  # isort: skip 
 import json
 import math
 from collections.abc import Callable, Sequence
+from itertools import cycle
 from typing import Any
 
 import mqtt5
@@ -24,6 +25,7 @@ from ewad.ingest.mqtt.deliveries import Acknowledgements, Deliveries
 from ewad.ingest.mqtt.ledger import Ledger
 from ewad.ingest.mqtt.mqtt5_core import Ended, Event, Mqtt5Core
 from ewad.ingest.mqtt.settings import ConnectionSettings, Subscription
+from tests.ingest.formats.test_sparkplug import BLOCK, NODE, metric, payload
 
 MESSAGES = 512
 NOW = 1772359200.0
@@ -128,8 +130,8 @@ def known_way(form: str, payloads: Sequence[bytes]) -> Callable[[bytes], object]
     """
     settings = parse({"stream": [{"name": "b", "topic": "t", "format": form}]}, "bench", {})
     intake = Intake(Engine(settings.group_settings()), settings.streams)
-    for payload in (*payloads, *payloads):
-        intake.consume([RecordedMessage(NOW, "t", payload)], NOW)
+    for each in (*payloads, *payloads):
+        intake.consume([RecordedMessage(NOW, "t", each)], NOW)
     waiting, way = intake.blocks[0], intake._laid_out["t"].way
 
     def take(payload: bytes) -> None:
@@ -152,15 +154,15 @@ def influx() -> None:
         f"{NOW:.0f}000000000"
         for at in range(50)
     ]
-    payload, batch = lines[0].encode(), "\n".join(lines).encode()
-    take, read = known_way("influx", [payload, batch]), reader("influx").read
+    first, batch = lines[0].encode(), "\n".join(lines).encode()
+    take, read = known_way("influx", [first, batch]), reader("influx").read
 
     def other() -> None:
         for line in lines:
             package.parse_line(line)
 
-    beside("a line, the general way", lambda: read("t", payload, 0.0), lambda: package.parse_line(lines[0]))
-    found = beside("a line", lambda: take(payload), lambda: package.parse_line(lines[0]))
+    beside("a line, the general way", lambda: read("t", first, 0.0), lambda: package.parse_line(lines[0]))
+    found = beside("a line", lambda: take(first), lambda: package.parse_line(lines[0]))
     at_least("influx, a line: times as fast as line-protocol-parser (C)", found, 10.0)
     found = beside("fifty lines", lambda: take(batch), other)
     at_least("influx, fifty lines: times as fast as line-protocol-parser (C)", found, 10.0)
@@ -175,16 +177,60 @@ def senml() -> None:
     text = json.dumps(
         [{"bn": "urn:dev:ow:10e2073a", "bt": 1772359200, "bu": "Cel", **records[0]}, *records[1:]]
     )
-    payload, read = text.encode(), reader("senml").read
-    take = known_way("senml", [payload])
+    sent, read = text.encode(), reader("senml").read
+    take = known_way("senml", [sent])
 
     def other() -> list[Any]:
         document = package.SenMLDocument.from_json(json.loads(text))
         return [each.to_absolute(document.base) for each in document.measurements]
 
-    beside("ten records, the general way", lambda: read("t", payload, 0.0), other)
-    found = beside("ten records", lambda: take(payload), other)
+    beside("ten records, the general way", lambda: read("t", sent, 0.0), other)
+    found = beside("ten records", lambda: take(sent), other)
     at_least("senml: times as fast as senml (Python)", found, 10.0)
+
+
+def sparkplug() -> None:
+    """Read data of ten metrics that a birth has named, beside parsing the same bytes alone."""
+    package = peer("google.protobuf")
+    if package is None:
+        return
+    block = parse({"stream": [BLOCK]}, "bench", {}).streams[0]
+    read = PayloadReader(block, 1 << 20).read
+    values = [("<d", 20.5 + at) for at in range(10)]
+    born = [metric(name=f"M/{at}", alias=at, kind=10, value=(13, value)) for at, value in enumerate(values)]
+    read(NODE.format("NBIRTH"), payload(*born), NOW)
+    data = [metric(alias=at, time=int(NOW * 1000), value=(13, value)) for at, value in enumerate(values)]
+    sent = cycle([payload(*data, sequence=number % 256) for number in range(1, 257)])
+    parsed, topic, same = _sparkplug_message().FromString, NODE.format("NDATA"), payload(*data)
+    found = beside("ten metrics", lambda: read(topic, next(sent), NOW), lambda: parsed(same))
+    at_most("sparkplug: times as long as protobuf takes to parse (C)", 1 / found, 2.0)
+
+
+def _sparkplug_message() -> Any:
+    """Return the class of payloads with the fields that the bench fills in."""
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+    file = descriptor_pb2.FileDescriptorProto(name="sparkplug.proto", package="sparkplug")
+    text, whole, real, table = 9, 4, 1, 11  # FieldDescriptorProto.Type
+    described = {
+        "Metric": [
+            (1, "name", text),
+            (2, "alias", whole),
+            (3, "time", whole),
+            (4, "kind", whole),
+            (13, "value", real),
+        ],
+        "Payload": [(1, "time", whole), (2, "metrics", table), (3, "sequence", whole)],
+    }
+    for name, fields in described.items():
+        message = file.message_type.add(name=name)
+        for number, field, kind in fields:
+            added = message.field.add(name=field, number=number, type=kind, label=3 if kind == table else 1)
+            if kind == table:
+                added.type_name = ".sparkplug.Metric"
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("sparkplug.Payload"))
 
 
 def main() -> None:
@@ -192,6 +238,7 @@ def main() -> None:
     documents()
     influx()
     senml()
+    sparkplug()
 
 
 if __name__ == "__main__":

@@ -18,7 +18,8 @@ def fields(content: bytes) -> Iterator[tuple[int, int | bytes]]:
     """Yield (number, value) of each field: an int, or the bytes of what is longer. Raises DecodeError."""
     place, end = 0, len(content)
     while place < end:
-        tag, place = _varint(content, place)
+        tag = content[place]  # mostly of one byte
+        tag, place = (tag, place + 1) if tag < 0x80 else _varint(content, place)
         kind = tag & 7
         if kind == _VARINT:
             value, place = _varint(content, place)
