@@ -15,8 +15,10 @@ ARITHMETIC = [f"ewad.numeric.{file.stem}" for file in (PACKAGE / "numeric").glob
     for name in ("engine", "features", "forecaster", "group", "learner", "recursive_learner", "rounds")
 ]
 with atheris.instrument_imports(include=["ewad"], exclude=ARITHMETIC):
+    from ewad.ingest.formats import lines
     from tests.fuzz.targets import TARGETS
 
+lines.MOST_ENTRIES = 1 << 11  # full, and forgotten, before a tenth of the inputs
 FLAT = 1.1  # caches fill
 
 

@@ -91,6 +91,20 @@ CASES = {
                 "v3/app@ttn/devices/soil-1/up/gw-1/snr": 7.5,
             },
         ),
+        (
+            "v3/app@ttn/devices/door-7/up",
+            '{"received_at":"2026-03-01T10:00:05Z","uplink_message":{"f_port":1,"decoded_payload":'
+            '{"open":true,"battery":3.05},"rx_metadata":[{"gateway_ids":{"gateway_id":"gw-1"},"rssi":-110,"snr":-4.2},'
+            '{"gateway_ids":{"gateway_id":"gw-2"},"rssi":-71,"snr":9}]}}',
+            {
+                "v3/app@ttn/devices/door-7/up/open": 1,
+                "v3/app@ttn/devices/door-7/up/battery": 3.05,
+                "v3/app@ttn/devices/door-7/up/gw-1/rssi": -110,
+                "v3/app@ttn/devices/door-7/up/gw-1/snr": -4.2,
+                "v3/app@ttn/devices/door-7/up/gw-2/rssi": -71,
+                "v3/app@ttn/devices/door-7/up/gw-2/snr": 9,
+            },
+        ),
         ("v3/app@ttn/devices/soil-1/join", '{"join_accept":{}}', {}),
     ],
     "chirpstack": [
@@ -163,6 +177,17 @@ CASES = {
                 "msh/EU_868/2/json/LongFast/!7efeee00/2130636288/voltage": 4.1,
                 "msh/EU_868/2/json/LongFast/!7efeee00/2130636288/rssi": -80,
                 "msh/EU_868/2/json/LongFast/!7efeee00/2130636288/snr": 6.5,
+            },
+        ),
+        (
+            "msh/2/json/LongFast/!a1b2c3d4",
+            '{"channel":0,"from":305419896,"payload":{"temperature":21.7,"relative_humidity":40.5},"rssi":-95,"snr":3.25,'
+            '"timestamp":1772359210,"type":"telemetry"}',
+            {
+                "msh/2/json/LongFast/!a1b2c3d4/305419896/temperature": 21.7,
+                "msh/2/json/LongFast/!a1b2c3d4/305419896/relative_humidity": 40.5,
+                "msh/2/json/LongFast/!a1b2c3d4/305419896/rssi": -95,
+                "msh/2/json/LongFast/!a1b2c3d4/305419896/snr": 3.25,
             },
         ),
         (
@@ -252,6 +277,17 @@ CASES = {
                 "owntracks/ann/phone/batt": 81,
             },
         ),
+        (
+            "owntracks/bob/tracker",
+            '{"_type":"location","lat":-33.86,"lon":151.21,"alt":58,"vel":42,"batt":100,"tst":1772359230,"conn":"m"}',
+            {
+                "owntracks/bob/tracker/lat": -33.86,
+                "owntracks/bob/tracker/lon": 151.21,
+                "owntracks/bob/tracker/alt": 58,
+                "owntracks/bob/tracker/vel": 42,
+                "owntracks/bob/tracker/batt": 100,
+            },
+        ),
         ("owntracks/ann/phone/event", '{"_type":"transition"}', {}),
     ],
     "homeassistant-statestream": [
@@ -303,3 +339,8 @@ def test_an_unknown_preset_is_told_with_the_nearest():
         ConfigError, match=r'stream\[0\]\.preset: unknown preset "tasmotta"; did you mean "tasmota"'
     ):
         parse({"stream": [{"preset": "tasmotta"}]}, "test", {})
+
+
+@pytest.mark.parametrize("name", presets.names())
+def test_each_family_is_shown_by_two_messages_or_more(name):
+    assert sum(1 for _, _, expected in CASES[name] if expected) >= 2
