@@ -152,8 +152,8 @@ async def test_a_session_that_the_broker_has_lost_is_noted_before_anything_of_th
         await until(lambda: made.reconnects == 1)
         await asyncio.to_thread(broker.publish, "t/a", "2")
         await consumer.until_received(2)
-    noted = [notes for notes in consumer.notes if notes.pubacks or notes.session_lost]
-    assert [notes.session_lost for notes in noted] == [False, True, False]
+    noted = [pending for pending in consumer.pending if pending.pubacks or pending.session_lost]
+    assert [pending.session_lost for pending in noted] == [False, True, False]
     assert not noted[1].pubacks
 
 
@@ -420,7 +420,7 @@ async def test_filters_of_an_earlier_configuration_bring_nothing_twice_and_nothi
             await until(lambda: it.connected)
             for topic in topics:
                 await asyncio.to_thread(broker.publish, f"t/{topic}", topic)
-            await consumer.until(lambda: sum(len(notes.pubacks) for notes in consumer.notes) == copies)
+            await consumer.until(lambda: sum(len(pending.pubacks) for pending in consumer.pending) == copies)
         return consumer.payloads
 
     assert await seen(1, "a", "t/a") == ["a"]
