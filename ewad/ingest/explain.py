@@ -70,11 +70,16 @@ def _explained(
     for record in records:
         yield _record(target, topic, record)
     times = sorted({record.time for record in records if record.time is not None})
-    for time in times[:1]:
-        readable = np.datetime64(0, "s") + np.timedelta64(round(time), "s")  # of any year
-        yield f"time: {time!r} ({readable}Z)", None
+    if times:
+        shown = dict.fromkeys((times[0], times[-1]))
+        yield f"time{'s' if len(shown) > 1 else ''}: {' to '.join(map(_shown_time, shown))}", None
     if not any(isinstance(record.value, float) for record in records):
         yield from ((line, None) for line in hints(settings, topic, payload))
+
+
+def _shown_time(time: float) -> str:
+    readable = np.datetime64(0, "s") + np.timedelta64(round(time), "s")  # of any year
+    return f"{time!r} ({readable}Z)"
 
 
 def _record(target: Target, topic: str, record: PayloadRecord) -> tuple[str, DecodeError | None]:

@@ -242,6 +242,12 @@ class TestRecords:
         assert list(daemon.times.values()) == [NOW, NOW - 60.0]
         assert daemon.labels["plc/senml/urn:dev:ow:10e2073a:t1"] == {"name": "urn:dev:ow:10e2073a:t1"}
 
+    def test_times_of_one_message_are_explained_from_the_first_to_the_last(self):
+        daemon = Daemon({"name": "s", "topic": "t", "format": "senml"})
+        text = str(daemon.explained("t", b'[{"bt":1772359200,"n":"a","v":1},{"n":"b","v":2,"t":-60}]'))
+        times = "times: 1772359140.0 (2026-03-01T09:59:00Z) to 1772359200.0 (2026-03-01T10:00:00Z)"
+        assert times in text
+
     def test_a_sum_of_senml_is_refused_clearly(self):
         daemon = Daemon({"name": "s", "topic": "t", "format": "senml"}).feed(("t", '[{"n":"a","s":5}]'))
         assert daemon.rejected == {"unsupported": 1}
