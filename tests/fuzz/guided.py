@@ -18,7 +18,7 @@ with atheris.instrument_imports(include=["ewad"], exclude=ARITHMETIC):
     from ewad.ingest.formats import lines
     from tests.fuzz.targets import TARGETS
 
-lines.MOST_ENTRIES = 1 << 11  # full, and forgotten, before a tenth of the inputs
+lines.MOST_ENTRIES = 1 << 9  # full, and forgotten, before a tenth of the inputs
 FLAT = 1.1  # caches fill
 
 

@@ -126,7 +126,7 @@ class _Way:
         for column in self._out:
             del column[:]
         samples = [each for each in found if len(each) == 3]
-        if len(self._rows) > 10_000:
+        if len(self._rows) > 1000:
             self._begin()
         rows = [self._rows.setdefault(key, len(self._rows)) for key, *_ in samples]
         if self._way.take(payload, 1.0, 1e300):
