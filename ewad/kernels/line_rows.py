@@ -69,6 +69,8 @@ class LineRows:
             if entry < 0 or entry >= self.n:
                 return 0
             row = self.row_of[entry]
+            if lines.kinds[k] > TEXT:  # perhaps no value, which makes the line none
+                return 0
             if row == UNWANTED:
                 continue
             if lines.kinds[k] == TEXT and self.skips_texts and not self.may_be_none(SPANS * k + 4):
