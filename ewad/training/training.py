@@ -33,7 +33,7 @@ from ewad.training.history import TrainingHistory
 
 TRAINABLE = ("linear", "network")
 # Training holds its examples two or three times. With more of them every second, third, ... is used.
-MOST_EXAMPLE_BYTES = 32 * 2**20
+MOST_EXAMPLE_BYTES = 28 * 2**20
 PIECE_SAMPLES = 8192  # of a series, whose windows are made at a time
 
 # (optimizer, epochs in all, what its last step met)
