@@ -38,9 +38,7 @@ def test_a_query_that_has_failed_is_told_in_a_line():
 
     class Failed:
         def awaitTermination(self, seconds):
-            raise StreamingQueryException(
-                "[STREAM_FAILED] terminated: record: damaged\n=== Streaming Query ==="
-            )
+            raise StreamingQueryException("[STREAM_FAILED] record: damaged\n=== Streaming Query ===")
 
     with pytest.raises(StateError) as error:
         has_ended(Failed(), 1.0)
