@@ -7,32 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ewad.errors import SourceError
-from ewad.ingest.files import FileOptions, read
 from ewad.ingest.files import encoding as module
+from ewad.ingest.files import read
 from ewad.ingest.formats.values import decode_number
+from tests.ingest.files.reading import samples
 
 DAY = 86400.0
-
-
-@pytest.fixture
-def write(tmp_path):
-    def writer(content, name="samples.csv"):
-        path = tmp_path / name
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return path
-
-    return writer
-
-
-def samples(path, **options):
-    """Every sample as (time, stream name, value), and the file."""
-    file = read(path, FileOptions(**options))
-    rows = [
-        (time, file.names[stream], value)
-        for chunk in file
-        for time, stream, value in zip(*(column.tolist() for column in chunk), strict=True)
-    ]
-    return rows, file
 
 
 def error(path, **options):

@@ -5,25 +5,11 @@ import pytest
 
 from ewad.errors import SourceError
 from ewad.ingest.files import FileOptions, encoding, read
-from tests.ingest.files.reading import at, samples
-
-
-@pytest.fixture
-def write(tmp_path):
-    def writer(content, name="samples.csv"):
-        path = tmp_path / name
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return path
-
-    return writer
+from tests.ingest.files.reading import at, samples, values
 
 
 def times(rows):
     return [time for time, _, _ in rows]
-
-
-def values(rows):
-    return [value for _, _, value in rows]
 
 
 def moments(*texts):

@@ -4,31 +4,8 @@ import json
 
 import pytest
 
-from ewad.errors import SourceError
-from ewad.ingest.files import FileOptions, read
 from tests import components
-from tests.ingest.files.reading import samples
-
-
-@pytest.fixture
-def write(tmp_path):
-    def writer(content, name="samples.csv"):
-        path = tmp_path / name
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return path
-
-    return writer
-
-
-def values(rows):
-    return [value for _, _, value in rows]
-
-
-def told(path, **options):
-    """What a file is refused with."""
-    with pytest.raises(SourceError) as caught, read(path, FileOptions(**options), certain=True) as file:
-        list(file)
-    return str(caught.value).removeprefix(f"{path}: ")
+from tests.ingest.files.reading import samples, told, values
 
 
 @pytest.mark.parametrize("cell", ["1.5", "2.25"])
