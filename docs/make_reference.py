@@ -13,6 +13,7 @@ from typing import Any
 import click
 from prometheus_client.parser import text_string_to_metric_families
 
+from docs.python_api import python_api
 from ewad import config
 from ewad.cli import cli
 from ewad.config import schema
@@ -222,6 +223,7 @@ PAGES: dict[str, Callable[[], Iterator[str]]] = {
     "metrics": metrics,
     "http-api": http_api,
     "rejections": rejections,
+    "python-api": python_api,
 }
 
 
