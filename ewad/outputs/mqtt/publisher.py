@@ -7,41 +7,47 @@ import logging
 import math
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
-
-import msgspec
+from dataclasses import dataclass
 
 from ewad.config import Settings
 from ewad.config.publish import PublishSettings
 from ewad.config.syntax import quoted
 from ewad.engine import GroupSettings
+from ewad.engine.streams import Streams
 from ewad.ingest.mqtt.from_configuration import connection_settings
 from ewad.ingest.mqtt.settings import BrokerSettings
 from ewad.outputs.mqtt.client import PublishingClient
 from ewad.outputs.mqtt.devices import Devices
 from ewad.outputs.mqtt.home_assistant import Discovery
-from ewad.outputs.mqtt.states import Curves, StreamState, standing_states, states, topic_of
+from ewad.outputs.mqtt.states import (
+    Curves,
+    States,
+    last_samples,
+    names_text,
+    standing_states,
+    states,
+    topic_of,
+)
 from ewad.outputs.registry import Labels
 from ewad.outputs.sinks import Observed, Sink, Standing, Tally
 
 log = logging.getLogger("ewad.outputs.mqtt")
-
-Payloads = dict[str, Any]  # topic -> document
 
 
 @dataclass(slots=True)
 class _Published:
     """What the broker has of a stream. value: the one that was published last; NaN before the first.
 
-    topics: of its state and its curve.  discovered: whether Home Assistant is told of it.
+    topics: of its state and its curve.  names: how its documents begin.  held: what stands, as topics and
+    payloads, until it is published, and held_value its value.
     """
 
     labels: Labels
     topics: tuple[str, ...]
-    discovered: bool = False
+    names: bytes
     value: float = math.nan
-    held: Payloads = field(default_factory=dict)  # until the end of the interval
+    held: tuple[tuple[str, bytes], ...] = ()
+    held_value: float = math.nan
 
 
 class Publisher(Sink):
@@ -53,10 +59,9 @@ class Publisher(Sink):
         """Take settings that have [publish]. Raises ConfigError where they can't work."""
         self._all = settings
         self._settings: PublishSettings = settings.sinks["publish"]
-        self._encode = msgspec.json.Encoder().encode
         self._units = {block.name: block.unit for block in settings.streams}
         self._groups = {group.name: group for group in settings.group_settings()}
-        self._fresh: Payloads = {}  # to be sent at the next flush
+        self._fresh: dict[str, bytes] = {}  # by topic, to be sent at the next flush
         self._told: dict[tuple[str, str], _Published] = {}  # by group and stream
         self._curves = Curves()
         self._lock = threading.Lock()  # of these, which the timer's thread sees too
@@ -91,10 +96,7 @@ class Publisher(Sink):
         for (group, stream), told in earlier._told.items():
             before, settings = {*told.topics}, self._groups.get(group)
             if settings is not None:
-                mine = _Published(told.labels, self._topics(group, stream, told.labels))
-                self._told[group, stream] = mine
-                before -= {*mine.topics}
-                self._discover(settings, stream, mine)
+                before -= {*self._new(settings, stream, told.labels).topics}
             if earlier._devices is not None and (settings is None or self._devices is None):
                 self._take_back(earlier._devices.topics_of(group, stream))
             self._take_back(before)
@@ -111,50 +113,63 @@ class Publisher(Sink):
 
         Curves wait for a sample: their times are not known yet.
         """
+        group = standing.settings.name
         with self._lock:
-            for state in standing_states(standing):
-                self._take(state, curve=False)
+            self._take(standing.settings, standing.streams, standing_states(standing, self._units.get(group)))
 
     def observed(self, observed: Observed) -> None:
         """Take the last state of each stream of the batch."""
+        settings, last = observed.settings, last_samples(observed)
+        found = states(observed, last, self._units.get(settings.name))
+        curves = () if self._settings.forecast_topic is None else self._curves.take(observed, last)
         with self._lock:
-            for state in states(observed):
-                self._take(state)
+            self._take(settings, observed.streams, found, curves)
 
-    def _take(self, state: StreamState, curve: bool = True) -> None:
-        group, stream = state.group.name, state.stream
-        told = self._told.get((group, stream))
-        if told is None or told.labels != state.labels:  # which a reload may change
-            topics = self._topics(group, stream, state.labels)
-            self._take_back(() if told is None else {*told.topics} - {*topics})
-            told = self._told[group, stream] = _Published(state.labels, topics)
-        self._discover(state.group, stream, told)
-        names = {"stream": stream, "group": group, "labels": dict(state.labels)}
-        told.held = {told.topics[0]: names | state.document | {"unit": self._units.get(group)}}
-        if curve and len(told.topics) > 1 and (ahead := self._curves.take(state)) is not None:
-            told.held[told.topics[1]] = ahead
-        deadband = self._settings.deadband
-        near = abs(state.document["value"] - told.value) <= deadband  # never to NaN, before the first
-        if self._settings.on_change and (not near or deadband == 0.0):
-            self._let_go(told)
+    def _take(
+        self, settings: GroupSettings, streams: Streams, found: States, curves: Iterable[bytes] = ()
+    ) -> None:
+        """Hold states, and publish those that are due at once. curves: of the same streams, or none."""
+        group, deadband, on_change = settings.name, self._settings.deadband, self._settings.on_change
+        known, curve = self._told, iter(curves)
+        for row, value, text in zip(*found, strict=True):
+            stream, labels = streams.names[row], streams.labels[row]
+            told = known.get((group, stream))
+            if told is None or told.labels != labels:  # which a reload may change
+                told = self._known(settings, stream, labels)
+            told.held, told.held_value = ((told.topics[0], told.names + text),), value
+            if (ahead := next(curve, None)) is not None:
+                told.held += ((told.topics[1], ahead),)
+            # the difference to NaN, before the first, is no small one
+            if on_change and (deadband == 0.0 or not abs(value - told.value) <= deadband):
+                self._let_go(told)
 
     def _let_go(self, told: _Published) -> None:
         """Have what is held of a stream published."""
         if told.held:
-            told.value = told.held[told.topics[0]]["value"]
-            self._fresh |= told.held
-            told.held = {}
+            told.value = told.held_value
+            self._fresh.update(told.held)
+            told.held = ()
+
+    def _known(self, settings: GroupSettings, stream: str, labels: Labels) -> _Published:
+        """Know a stream by these labels; if it had others, take back what was published by them."""
+        before = self._told.get((settings.name, stream))
+        told = self._new(settings, stream, labels)
+        self._take_back(() if before is None else {*before.topics} - {*told.topics})
+        return told
+
+    def _new(self, settings: GroupSettings, stream: str, labels: Labels) -> _Published:
+        """Know a stream, and tell Home Assistant of it."""
+        group = settings.name
+        topics = self._topics(group, stream, labels)
+        told = self._told[group, stream] = _Published(labels, topics, names_text(group, stream, labels))
+        if self._devices is not None:
+            self._devices.tell(settings, stream, topics[0], self._units.get(group))
+        return told
 
     def _topics(self, group: str, stream: str, labels: Labels) -> tuple[str, ...]:
         """Return the topics of a stream's state and of its curve, if that is published."""
         templates = (self._settings.topic, self._settings.forecast_topic)
         return tuple(topic_of(each, group, stream, labels) for each in templates if each is not None)
-
-    def _discover(self, settings: GroupSettings, stream: str, told: _Published) -> None:
-        """Tell Home Assistant of a stream, once."""
-        if self._devices is not None and not told.discovered:
-            self._devices.tell(settings, stream, told.topics[0], self._units.get(settings.name))
-            told.discovered = True
 
     def _new_devices(self) -> Devices | None:
         publish = self._settings
@@ -185,11 +200,10 @@ class Publisher(Sink):
         with self._lock:
             for stream, labels in streams.items():
                 told = self._told.pop((settings.name, stream), None)
-                if told is None:
-                    told = _Published(labels, self._topics(settings.name, stream, labels))
-                for topic in told.topics:
+                topics = self._topics(settings.name, stream, labels) if told is None else told.topics
+                for topic in topics:
                     self._fresh.pop(topic, None)
-                self._take_back(told.topics if self._settings.retain else ())
+                self._take_back(topics if self._settings.retain else ())
                 if self._devices is not None:
                     self._devices.take_back(settings, stream)
                 self._curves.forget(settings.name, stream)
@@ -204,9 +218,7 @@ class Publisher(Sink):
         """Hand on what is due."""
         with self._lock:
             fresh, self._fresh = self._fresh, {}
-            encode = self._encode
-            payloads = [(topic, encode(document)) for topic, document in fresh.items()]
-            self._client.publish_all(payloads, self._settings.retain)
+            self._client.publish_all(fresh.items(), self._settings.retain)
 
     def _release(self) -> None:
         """Publish what was held back, at the end of an interval."""

@@ -1,38 +1,38 @@
-"""The documents of [publish]: how a stream stands after its last sample, and its forecasts as a curve."""
+"""The documents of [publish]: how streams stand after their last samples, and their forecasts as curves."""
 
 from __future__ import annotations
 
+import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
+import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from ewad.config.publish import PLACEHOLDER
-from ewad.engine import GroupSettings
 from ewad.engine.ahead import times_ahead, usual
-from ewad.outputs.registry import Labels, Quantity, told_results
+from ewad.outputs.registry import Array, Labels, Quantity, told_results
 from ewad.outputs.sinks import Observed, Standing
 
 Document = dict[str, Any]
+Place = tuple[str, Labels]  # of a number in a document: its word, and what it is told by
 STEPS: Final = 9  # of a stream, whose median is how its samples usually come
 
 # the word of a quantity -> its key in an object by horizon, where that is another one
 OF_HORIZON: Final = {"forecast": "value"}
+MARK: Final = "\0"  # stands for a number, with that of its column behind it
+encode: Final = msgspec.json.Encoder().encode
 
 
-class StreamState(NamedTuple):
-    """One stream after its last sample of a batch. document: without the names that a template may have."""
+class States(NamedTuple):
+    """How streams of a group stand, an entry each in every list. texts: documents behind the names."""
 
-    group: GroupSettings
-    stream: str
-    labels: Labels
-    elapsed: list[float]  # seconds before each of its samples in the batch
-    document: Document
-
-    def topic(self, template: str) -> str:
-        """Return the topic of the stream."""
-        return topic_of(template, self.group.name, self.stream, self.labels)
+    rows: list[int]
+    values: list[float]
+    texts: list[bytes]
 
 
 def topic_of(template: str, group: str, stream: str, labels: Labels) -> str:
@@ -41,74 +41,111 @@ def topic_of(template: str, group: str, stream: str, labels: Labels) -> str:
     return PLACEHOLDER.sub(lambda found: known.get(found[1], ""), template)
 
 
-def states(observed: Observed) -> Iterator[StreamState]:
-    """Yield the state of each stream of a batch, in the order of their last samples."""
-    batch, results, streams, settings, standing = observed
-    rows = batch.stream[results.accepted].tolist()
-    last = {row: index for index, row in enumerate(rows)}
+def names_text(group: str, stream: str, labels: Labels) -> bytes:
+    """Return the beginning of a stream's documents: the names that a template may have."""
+    return encode({"stream": stream, "group": group, "labels": dict(labels)})[:-1]
+
+
+def last_samples(observed: Observed) -> NDArray[np.int64]:
+    """Return which accepted samples of a batch are the last of their streams, in order."""
+    rows = observed.batch.stream[observed.results.accepted].tolist()
+    return np.array(sorted({row: index for index, row in enumerate(rows)}.values()), dtype=np.int64)
+
+
+def states(observed: Observed, last: NDArray[np.int64], unit: str | None) -> States:
+    """Return the states of a batch's streams after their last samples (`last_samples`)."""
+    batch, results, _, settings, standing = observed
     told = [*told_results(settings, results), *standing]
-    columns = [(_word(quantity), labels, np.asarray(values)) for quantity, labels, values in told]
-    elapsed: dict[int, list[float]] = {}
-    for row, seconds in zip(rows, results.elapsed.tolist(), strict=True):
-        elapsed.setdefault(row, []).append(seconds)
-    for row, index in sorted(last.items(), key=lambda item: item[1]):
-        document: Document = {"time": batch.time.item(results.accepted[index])}
-        document["value"] = batch.value.item(results.accepted[index])
-        for word, labels, values in columns:
-            _put(document, word, labels, values.item(index))
-        yield StreamState(settings, streams.names[row], streams.labels[row], elapsed[row], document)
+    samples = results.accepted[last]
+    columns = [(_place(quantity, labels), np.asarray(values)[last]) for quantity, labels, values in told]
+    return _states(batch.stream[samples], batch.time[samples], batch.value[samples], columns, unit)
 
 
-def standing_states(standing: Standing) -> Iterator[StreamState]:
-    """Yield the state of each stream that an earlier process has left, but of stale ones."""
-    columns = [(_word(quantity), labels, values) for quantity, labels, values in standing.columns]
-    for row in standing.fresh.tolist():
-        document: Document = {"time": standing.time.item(row), "value": standing.value.item(row)}
-        for word, labels, values in columns:
-            _put(document, word, labels, values.item(row))
-        yield StreamState(
-            standing.settings, standing.streams.names[row], standing.streams.labels[row], [], document
-        )
+def standing_states(standing: Standing, unit: str | None) -> States:
+    """Return the states of all streams that an earlier process has left, but of stale ones."""
+    fresh = standing.fresh
+    columns = [(_place(quantity, labels), values[fresh]) for quantity, labels, values in standing.columns]
+    return _states(fresh, standing.time[fresh], standing.value[fresh], columns, unit)
 
 
-def _word(quantity: Quantity) -> str:
-    return quantity.word or quantity.column.partition("_{")[0]
+def _place(quantity: Quantity, labels: Labels) -> Place:
+    return quantity.word or quantity.column.partition("_{")[0], labels
 
 
-def _put(document: Document, word: str, labels: Labels, value: float) -> None:
+def _states(
+    rows: Array, time: Array, value: Array, columns: Sequence[tuple[Place, Array]], unit: str | None
+) -> States:
+    """Return states of columns, (n,) each, whose numbers become text together: one by one they cost more."""
+    pattern, order = _layout(tuple(place for place, _ in columns), unit)
+    if not len(rows):
+        return States([], [], [])
+    arrays = [time, value, *(values for _, values in columns)]
+    numbers = [encode(arrays[index].tolist())[1:-1].split(b",") for index in order]
+    return States(rows.tolist(), value.tolist(), [pattern % each for each in zip(*numbers, strict=True)])
+
+
+@lru_cache(maxsize=1024)
+def _layout(places: tuple[Place, ...], unit: str | None) -> tuple[bytes, list[int]]:
+    """Return the text of documents, with %b for each number, and of which column each is.
+
+    The columns are time, value, and those of the places.
+    """
+    document: Document = {"time": f"{MARK}0", "value": f"{MARK}1"}
+    for index, (word, labels) in enumerate(places):
+        _put(document, word, labels, f"{MARK}{index + 2}")
+    text, mark = encode(document).replace(b"%", b"%%"), re.compile(rb'(?<=:)"\\u0000(\d+)"')
+    order = [int(found) for found in mark.findall(text)]
+    tail = encode(unit).replace(b"%", b"%%")
+    return b"," + mark.sub(b"%b", text)[1:-1] + b',"unit":' + tail + b"}", order
+
+
+def _put(document: Document, word: str, labels: Labels, number: object) -> None:
     """Put a number in its place: by decay, by horizon beside the forecast, or plainly."""
     if not labels:
-        document[word] = value
+        document[word] = number
     elif labels[0][0] == "horizon":
         of_horizon = document.setdefault("forecast", {}).setdefault(labels[0][1], {})
-        of_horizon[OF_HORIZON.get(word, word)] = value
+        of_horizon[OF_HORIZON.get(word, word)] = number
     else:
-        document.setdefault(word, {})[labels[0][1]] = value
+        document.setdefault(word, {})[labels[0][1]] = number
 
 
 class Curves:
-    """Makes curves of states: it knows how a stream's samples usually come."""
+    """Makes curves of results: it knows how a stream's samples usually come."""
 
     def __init__(self) -> None:
         self._steps: dict[tuple[str, str], deque[float]] = {}
 
-    def take(self, state: StreamState) -> list[Document] | None:
-        """Return what is forecast of a stream, the nearest first; None without a model.
+    def take(self, observed: Observed, last: NDArray[np.int64]) -> Iterator[bytes]:
+        """Yield what is forecast of each of a batch's streams (`last_samples`), the nearest first.
 
-        A time is null until it is known how samples come; lower and upper are there with intervals.
+        Nothing without a model. A time is null until it is known how samples come; lower and upper are there
+        with intervals.
         """
-        model = state.group.model
-        if model is None:
-            return None
-        steps = self._steps.setdefault((state.group.name, state.stream), deque(maxlen=STEPS))
-        steps.extend(state.elapsed)
-        times = times_ahead(model, state.document["time"], usual(steps))
-        of_horizon = state.document["forecast"]
-        parts = ("value",) if model.interval is None else ("value", "lower", "upper")
-        return [
-            {"time": time, **{part: of_horizon[str(horizon)][part] for part in parts}}
-            for horizon, time in zip(model.horizons, times, strict=True)
-        ]
+        batch, results, streams, settings, _ = observed
+        if settings.model is None:
+            return
+        rows = batch.stream[results.accepted]
+        for row, seconds in zip(rows.tolist(), results.elapsed.tolist(), strict=True):
+            steps = self._steps.setdefault((settings.name, streams.names[row]), deque(maxlen=STEPS))
+            steps.append(seconds)
+        told = {
+            _place(quantity, labels): values for quantity, labels, values in told_results(settings, results)
+        }
+        parts = ("forecast",) if settings.model.interval is None else ("forecast", "lower", "upper")
+        for index in last.tolist():
+            steps = self._steps[settings.name, streams.names[rows.item(index)]]
+            times = times_ahead(settings.model, batch.time.item(results.accepted[index]), usual(steps))
+            yield encode(
+                [
+                    {"time": time}
+                    | {
+                        OF_HORIZON.get(part, part): told[part, (("horizon", str(horizon)),)].item(index)
+                        for part in parts
+                    }
+                    for horizon, time in zip(settings.model.horizons, times, strict=True)
+                ]
+            )
 
     def forget(self, group: str, stream: str) -> None:
         """Let go of a stream."""
