@@ -46,6 +46,11 @@ class Plain(NamedTuple):
     value: NDArray[np.float64]
     tag: Integers
 
+    @property
+    def n_packets(self) -> int:
+        """How many packets they were."""
+        return len(self.tag)
+
 
 class BulkWay(NamedTuple):
     """How messages go in bulk. consume: takes those of the topics, and when they arrived (Unix seconds)."""

@@ -1,6 +1,7 @@
 """Where MQTT 5 packets are taken out of the bytes that have come, and nowhere else."""
 
 from collections.abc import Callable, Iterator
+from typing import Protocol, TypeVar
 
 import mqtt5
 import numpy as np
@@ -9,14 +10,24 @@ from numpy.typing import NDArray
 from ewad.errors import SourceError
 from ewad.ingest.mqtt.mqtt5_packets import MAX_PACKET_BYTES, packet_size
 from ewad.ingest.mqtt.session import ALIAS_FORBIDDEN, VIOLATION
-from ewad.ingest.plain import Plain
 
 READ_BYTES = 256 * 1024  # ~8,000 small messages, 10-20 ms of work: /metrics is answered between two reads
 FEW = 8  # messages taken in bulk at a time: where there are no more, it is tried less often
 MOST_BETWEEN = 64  # packets read between two attempts
 PUBLISH = mqtt5.PublishPacket
-# (bytes, start, end) -> messages that are taken in bulk, and where they end; None: none can be
-TakePlain = Callable[[NDArray[np.uint8], int, int], tuple[Plain, int] | None]
+
+
+class Bulk(Protocol):
+    """Packets that are taken together."""
+
+    @property
+    def n_packets(self) -> int:
+        """How many they are."""
+
+
+Taken = TypeVar("Taken", bound=Bulk)
+# (bytes, start, end) -> packets that are taken in bulk, and where they end; None: none can be
+TakeBulk = Callable[[NDArray[np.uint8], int, int], tuple[Taken, int] | None]
 # bytes -> their first packet, and its size; raises IndexError if it is not whole, ValueError if it is none
 Read = Callable[[memoryview], tuple[mqtt5.Packet, int]]
 Reason = mqtt5.DisconnectReasonCode
@@ -53,11 +64,11 @@ class PacketBuffer:
         return self._view[self._filled :]
 
     def packets(
-        self, nbytes: int, plain: TakePlain = _none
-    ) -> Iterator[Plain | list[mqtt5.PublishPacket] | mqtt5.Packet]:
+        self, nbytes: int, take_bulk: TakeBulk[Taken] = _none
+    ) -> Iterator[Taken | list[mqtt5.PublishPacket] | mqtt5.Packet]:
         """Yield the packets that are whole with nbytes more: runs of PUBLISH as lists, others one by one.
 
-        What `plain` takes of them is yielded as it is.
+        What `take_bulk` takes of them is yielded as it is.
         Raises ProtocolError where the bytes are no packet, once what came before has been yielded.
         """
         end = self._filled + nbytes
@@ -68,14 +79,14 @@ class PacketBuffer:
         while True:
             if not left:
                 left = MOST_BETWEEN
-                if (found := plain(data, start, end)) is not None:
+                if (found := take_bulk(data, start, end)) is not None:
                     taken, start = found
-                    if messages and len(taken.tag):
+                    if messages and taken.n_packets:
                         yield messages
                         messages = []
-                    if len(taken.tag):
+                    if taken.n_packets:
                         yield taken
-                    left = self._until_next(len(taken.tag))
+                    left = self._until_next(taken.n_packets)
             left -= 1
             try:
                 packet, size = read(view[start:])

@@ -153,9 +153,8 @@ async def publishing(settings: BrokerSettings) -> AsyncIterator[Publish]:
 
         async def publish(topic: str, payload: bytes) -> None:
             await connection.until(lambda: outbox.waiting < MOST_WAITING)
-            if not outbox.waiting:  # one piece for all that come before the loop's next turn
-                loop.call_soon(publication.pump)
-            outbox.put([Outgoing(topic, payload, settings.qos, retain=False)])
+            if outbox.put([Outgoing(topic, payload, settings.qos, retain=False)]):
+                loop.call_soon(publication.pump)  # one piece for all that come before the loop's next turn
 
         yield publish
         await publication.drained()
@@ -181,7 +180,6 @@ class PublishingClient:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ending = asyncio.Event()
         self._begun = threading.Event()
-        self._woken = False
 
     @property
     def superseded(self) -> int:
@@ -204,10 +202,10 @@ class PublishingClient:
 
     def publish_all(self, payloads: Iterable[tuple[str, bytes]], retain: bool) -> None:
         """Publish payloads, each on its topic."""
-        self._outbox.put(Outgoing(topic, payload, self._qos, retain) for topic, payload in payloads)
-        if self._loop is not None and not self._woken:
-            self._woken = True  # one wake-up does for all that comes before it
-            self._loop.call_soon_threadsafe(self._wake)
+        qos = self._qos
+        first = self._outbox.put([Outgoing(topic, payload, qos, retain) for topic, payload in payloads])
+        if first and self._loop is not None:
+            self._loop.call_soon_threadsafe(self._publication.pump)
 
     def close(self) -> None:
         """Send what waits, within a bound, then say "offline" and disconnect."""
@@ -235,7 +233,3 @@ class PublishingClient:
         running.cancel()
         with suppress(asyncio.CancelledError):
             await running
-
-    def _wake(self) -> None:
-        self._woken = False
-        self._publication.pump()

@@ -12,12 +12,9 @@ from ewad.errors import SourceError
 from ewad.ingest.mqtt.mqtt5_core import Accepted, Ended
 from ewad.ingest.mqtt.session import failure
 from ewad.ingest.mqtt.settings import BrokerSettings
-from ewad.outputs.mqtt.core import PublishingCore, PublishingState
+from ewad.outputs.mqtt.core import PublishingCore
 from ewad.outputs.mqtt.outbox import Outgoing
 
-# After a read, so that answers gather: a broker writes each of them alone, and a wake-up costs as much as ten
-# messages. With mosquitto's 20 messages in flight 20,000 a second still go out.
-REST_SECONDS: Final = 0.001
 CLOSE_SECONDS: Final = 0.5  # for the broker to close after DISCONNECT
 
 MakeCore = Callable[[Callable[[bytes], None], Callable[[Accepted | Ended], None]], PublishingCore]
@@ -50,12 +47,9 @@ class PublishingConnection(asyncio.BufferedProtocol):
         return self.core.buffer.free
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Take all whole packets that have come, send what they allow, then rest."""
+        """Take all whole packets that have come, and send what they allow."""
         self.core.received(nbytes, self._loop.time())
         self.progress.set()
-        if self.core.state is PublishingState.OPEN:
-            self._open_transport.pause_reading()
-            self._loop.call_later(REST_SECONDS, self._resume)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Keep what the broker has not answered for."""
@@ -93,7 +87,6 @@ class PublishingConnection(asyncio.BufferedProtocol):
             self._timer.cancel()
         self.core.finish(last, self._loop.time())
         if self._transport is not None and not self._lost.is_set():
-            self._transport.resume_reading()  # a close with unread bytes would reset the connection
             with suppress(TimeoutError):
                 async with asyncio.timeout(CLOSE_SECONDS):
                     await self._lost.wait()
@@ -102,10 +95,6 @@ class PublishingConnection(asyncio.BufferedProtocol):
     def _open_transport(self) -> asyncio.Transport:
         assert self._transport is not None  # noqa: S101 (asyncio calls connection_made first)
         return self._transport
-
-    def _resume(self) -> None:
-        if not self._lost.is_set():
-            self._open_transport.resume_reading()
 
     def _write(self, data: bytes) -> None:
         if not self._lost.is_set():

@@ -15,6 +15,8 @@ from enum import Enum, auto
 from typing import Any, Final
 
 import mqtt5
+import numpy as np
+from numpy.typing import NDArray
 
 from ewad.errors import SourceError
 from ewad.ingest.mqtt.keep_alive import KeepAlive
@@ -23,7 +25,6 @@ from ewad.ingest.mqtt.mqtt5_core import CONNACK_3_1_1, Accepted, Ended, reason_o
 from ewad.ingest.mqtt.mqtt5_packets import MAX_PACKET_BYTES
 from ewad.ingest.mqtt.session import refusal
 from ewad.ingest.mqtt.settings import BrokerSettings, Version
-from ewad.ingest.plain import Plain
 from ewad.ingest.topics import TopicTree
 from ewad.outputs.mqtt import packets
 from ewad.outputs.mqtt.outbox import SUBSCRIBE_ID, Outbox, Outgoing, Sending
@@ -86,6 +87,11 @@ class PublishingCore:
         self._silence = KeepAlive(settings.keep_alive_seconds)
         self._now = 0.0
 
+    @property
+    def waits(self) -> bool:
+        """Whether the broker has messages to answer for."""
+        return self.state is PublishingState.OPEN and self._outbox.flying > 0
+
     # ---- what happens to it
 
     def open(self, now: float) -> None:
@@ -100,11 +106,13 @@ class PublishingCore:
         self._now = self._silence.last_received = now
         self.answered = True
         try:
-            for found in self.buffer.packets(nbytes):
-                if isinstance(found, list):
+            for found in self.buffer.packets(nbytes, self._acknowledged):
+                if isinstance(found, packets.Acknowledged):
+                    self._outbox.all_answered(found.packet_ids)
+                elif isinstance(found, list):
                     for message in found:
                         self._dispatch(message)
-                elif not isinstance(found, Plain):  # nothing is taken in bulk here
+                else:
                     self._dispatch(found)
         except SourceError as error:  # Ended carries it
             self.end(self._explained(error))
@@ -190,6 +198,11 @@ class PublishingCore:
         self._put(data)
 
     # ---- packets
+
+    def _acknowledged(
+        self, data: NDArray[np.uint8], start: int, end: int
+    ) -> tuple[packets.Acknowledged, int] | None:
+        return packets.acknowledged(data, start, end) if self.state is PublishingState.OPEN else None
 
     def _dispatch(self, packet: mqtt5.Packet) -> None:
         handle = TAKEN[self.state].get(type(packet))

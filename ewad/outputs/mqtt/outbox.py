@@ -46,9 +46,13 @@ class Outbox:
         self._again: deque[tuple[int, Outgoing]] = deque()
         self._id = 0
 
-    def put(self, messages: Iterable[Outgoing]) -> None:
-        """Have these sent, unless a later one of their topic comes before they can be."""
+    def put(self, messages: Iterable[Outgoing]) -> bool:
+        """Have these sent, unless a later one of their topic comes before they can be.
+
+        Return whether they are the first that wait: whoever sends has to hear of them.
+        """
         with self._lock:
+            first = not self._waiting
             for message in messages:
                 if self._latest:
                     self.superseded += message.topic in self._waiting
@@ -56,6 +60,7 @@ class Outbox:
                 else:
                     self._number += 1
                     self._waiting[self._number] = message
+            return first and bool(self._waiting)
 
     @property
     def waiting(self) -> int:
@@ -101,6 +106,11 @@ class Outbox:
     def answered(self, packet_id: int) -> Outgoing | None:
         """Return the message that the broker has now; None if none of that number is on its way."""
         return self._flying.pop(packet_id, None)
+
+    def all_answered(self, packet_ids: Iterable[int]) -> None:
+        """Note that the broker has these messages now, as far as they are on their way."""
+        for packet_id in packet_ids:
+            self._flying.pop(packet_id, None)
 
     def disconnected(self) -> None:
         """Have what is on its way sent again by the next connection."""

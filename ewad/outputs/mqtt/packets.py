@@ -5,10 +5,13 @@ Sources: MQTT 5.0 and MQTT 3.1.1 (OASIS), chapter 3 of each.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import mqtt5
+import numpy as np
+from numpy.typing import NDArray
 
 from ewad.ingest.mqtt.mqtt5_buffer import Read
 from ewad.ingest.mqtt.mqtt5_packets import MAX_PACKET_BYTES, read_varint
@@ -21,7 +24,28 @@ LEVELS: Final[dict[Version, int]] = {"5": 5, "3.1.1": 4}
 CLEAN, USER_NAME, PASSWORD, WILL, WILL_RETAINED = 0x02, 0x80, 0x40, 0x04, 0x20  # flags of CONNECT
 # the return codes of MQTT 3.1.1 (table 3.1) -> the reason codes of MQTT 5
 RETURN_CODES: Final = bytes([0x00, 0x84, 0x85, 0x88, 0x86, 0x87])
+# PUBACK of success (0x00), and of success though nobody subscribes (0x10); the latter only in MQTT 5
+PUBACK: Final = re.compile(rb"\x40(?:\x02..|\x03..[\x00\x10])", re.DOTALL)
+PUBACKS: Final = re.compile(rb"(?:" + PUBACK.pattern + rb")*", re.DOTALL)
 MAXIMUM_PACKET_SIZE: Final = b"\x27" + MAX_PACKET_BYTES.to_bytes(4, "big")
+
+
+class Acknowledged(NamedTuple):
+    """A run of PUBACK packets that say that the broker has messages."""
+
+    packet_ids: list[int]
+
+    @property
+    def n_packets(self) -> int:
+        """How many they are."""
+        return len(self.packet_ids)
+
+
+def acknowledged(data: NDArray[np.uint8], start: int, end: int) -> tuple[Acknowledged, int]:
+    """Return the run of PUBACK packets that begins at the byte start, and where it ends."""
+    run = PUBACKS.match(data.data, start, end)
+    assert run is not None  # noqa: S101 (an empty one matches, too)
+    return Acknowledged([int.from_bytes(each[2:4], "big") for each in PUBACK.findall(run[0])]), run.end()
 
 
 def varint(number: int) -> bytes:

@@ -22,8 +22,6 @@ class WebsocketTransport(asyncio.Transport):
         self._protocol = protocol
         self._waiting = bytearray()
         self._wake = asyncio.Event()
-        self._reading = asyncio.Event()
-        self._reading.set()
         self._paused = False
 
     async def run(self) -> None:
@@ -34,7 +32,6 @@ class WebsocketTransport(asyncio.Transport):
             async for message in self._socket:
                 if message.type is not aiohttp.WSMsgType.BINARY:
                     break
-                await self._reading.wait()
                 self._hand_on(message.data)
         finally:
             writing.cancel()
@@ -68,14 +65,6 @@ class WebsocketTransport(asyncio.Transport):
         if len(self._waiting) > LARGEST_WAITING and not self._paused:
             self._paused = True
             self._protocol.pause_writing()
-
-    def pause_reading(self) -> None:
-        """Hand on nothing for now."""
-        self._reading.clear()
-
-    def resume_reading(self) -> None:
-        """Hand on again."""
-        self._reading.set()
 
 
 def websocket_failure(error: aiohttp.ClientError) -> SourceError | OSError:

@@ -145,6 +145,35 @@ def test_many_messages_go_out_in_one_piece():
     assert len(driver.published()) == 100
 
 
+CODES = mqtt5.PubAckReasonCode
+ANSWERS = {
+    "done": lambda number: b"\x40\2" + number.to_bytes(2, "big"),
+    "done, but nobody subscribes": lambda number: b"\x40\3" + number.to_bytes(2, "big") + b"\x10",
+    "done, with properties": lambda number: b"\x40\4" + number.to_bytes(2, "big") + b"\0\0",
+    "refused": lambda number: mqtt5.PubAckPacket(number, reason_code=CODES.QUOTA_EXCEEDED).write(),
+    "none of ours": lambda number: mqtt5.PubAckPacket(number + 1000).write(),
+    "another packet": lambda number: mqtt5.PingRespPacket().write(),
+}
+
+
+@given(some.lists(some.sampled_from([*ANSWERS]), min_size=1, max_size=60), some.integers(1, 50))
+def test_answers_count_alike_however_they_come_and_are_cut(answers, size):
+    driver = Driver().open()
+    driver.outbox.put(message(n) for n in range(len(answers)))
+    driver.core.pump(0.0)
+    numbers = [number for _, number, _ in driver.published()]
+    data = b"".join(ANSWERS[answer](number) for answer, number in zip(answers, numbers, strict=True))
+    for start in range(0, len(data), size):
+        driver.receive(data[start : start + size])
+    open_ones = sum(answer in ("none of ours", "another packet") for answer in answers)
+    assert (driver.outbox.flying, driver.core.refused) == (open_ones, answers.count("refused"))
+
+
+def test_an_answer_before_connack_ends_the_connection():
+    driver = Driver().receive(mqtt5.PubAckPacket(1))
+    assert "PUBACK" in str(driver.events[-1].error) or "PubAckPacket" in str(driver.events[-1].error)
+
+
 @pytest.mark.parametrize(("connack", "window"), [({"receive_max": 3}, 3), ({}, IN_FLIGHT)])
 def test_no_more_is_in_flight_than_the_broker_takes(connack, window):
     driver = Driver().open(**connack)
