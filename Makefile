@@ -15,7 +15,7 @@ KERNELS := $(shell find ewad/kernels -name '*.py' -o -name '*.pxd')
 # Compiled modules are kept even where the environment says no: hundreds of processes start in a run of the tests.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo docs package reference adapters test test-slow test-all coverage fresh lint pictures bench chaos simulate brokers home-assistant soak scale fuzz
+.PHONY: help demo docs package page reference adapters test test-slow test-all coverage fresh lint pictures bench chaos simulate brokers home-assistant soak scale fuzz
 .DELETE_ON_ERROR:
 
 help:
@@ -29,6 +29,7 @@ help:
 	@echo "make reference  write the reference pages and the dashboards anew, of what the code knows"
 	@echo "make docs     build the documentation as a site, build/site/index.html"
 	@echo "make package  build what is shipped into dist: source package, wheel, Debian package"
+	@echo "make page     fetch uPlot, which draws the page's charts, where setting up could not"
 	@echo "make pictures  draw the pictures of the README anew, those of pages by chromium; that of Home Assistant where it is installed"
 	@echo "make bench    measure ewad beside its peers; torch only where it is installed: $(BIN)/pip install torch==2.13.0"
 	@echo "make chaos    do 500 faults to the network and kill the daemon 800 times: nothing may be lost or doubled"
@@ -53,6 +54,9 @@ package: $(INSTALLED)
 	@rm -rf dist
 	@$(BIN)/python -m hatchling build -d dist
 	@if command -v dpkg-deb > /dev/null; then $(BIN)/python deploy/debian/build.py dist/*.whl -o dist; fi
+
+page: $(RUNNING)
+	@$(BIN)/python fetch_uplot.py
 
 demo: $(RUNNING)
 	@$(BIN)/ewad demo $(ARGS)
@@ -129,14 +133,17 @@ fuzz: $(INSTALLED)
 	$(BIN)/python -m tests.fuzz $(ARGS)
 
 # What running the demo needs, and nothing else; then what developing needs, too. Each installs ewad from here.
-$(RUNNING): pyproject.toml requirements.txt requirements-build.txt requirements-demo.txt hatch_build.py $(KERNELS)
+# npm fetches while pip installs; where it can't, all works but the page's charts, which then say so.
+$(RUNNING): pyproject.toml requirements.txt requirements-build.txt requirements-demo.txt hatch_build.py fetch_uplot.py $(KERNELS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "ewad needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) --version 2>&1)." >&2; \
 	  echo "Name another one: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
 	@echo "Setting up $(VENV): 1 of 3, an environment ..."
 	@$(PYTHON) -m venv $(VENV)
 	@echo "Setting up $(VENV): 2 of 3, what ewad needs ..."
-	@$(BIN)/pip install --quiet --require-hashes -r requirements.txt -r requirements-build.txt -r requirements-demo.txt
+	@$(BIN)/python fetch_uplot.py > /dev/null & page=$$!; \
+	  $(BIN)/pip install --quiet --require-hashes -r requirements.txt -r requirements-build.txt -r requirements-demo.txt; \
+	  done=$$?; wait $$page; exit $$done
 	@echo "Setting up $(VENV): 3 of 3, ewad and its compiled kernels ..."
 	@$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@

@@ -1,4 +1,4 @@
-"""Compiles the kernels, ewad/kernels/*.py, when ewad is installed or built.
+"""Compiles the kernels, ewad/kernels/*.py, and adds the page's library, when ewad is installed or built.
 
 Each of them is a Python file with its C types beside it in a .pxd (Cython's pure Python mode). Without
 Cython, a C compiler or Python's headers nothing is compiled: ewad then runs the same files interpreted, to
@@ -16,6 +16,7 @@ import sys
 import sysconfig
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 try:
@@ -38,16 +39,17 @@ class CannotCompileError(Exception):
     """What is missing, in words."""
 
 
-class KernelBuildHook(BuildHookInterface):  # type: ignore[type-arg]
-    """Puts the compiled kernels into a wheel, or beside their sources for an editable installation."""
+class EwadBuildHook(BuildHookInterface):  # type: ignore[type-arg]
+    """Puts into a package what the repository does not have, or beside its sources where it is editable."""
 
     PLUGIN_NAME = "custom"
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Compile; without any compiled kernel the wheel is one for all machines."""
+        """Fetch and compile; without any compiled kernel a wheel is one for all machines."""
+        root = Path(self.root)
+        self._fetch(root, version, build_data)
         if self.target_name != "wheel":
             return
-        root = Path(self.root)
         try:
             built = build(root)
         except CannotCompileError as error:
@@ -59,18 +61,36 @@ class KernelBuildHook(BuildHookInterface):  # type: ignore[type-arg]
             build_data["artifacts"] += [f"/{path.relative_to(root).as_posix()}" for path in built]
         build_data["sbom_files"].append(_bill(root, self.metadata.version, bool(built)))
 
+    def _fetch(self, root: Path, version: str, build_data: dict[str, Any]) -> None:
+        library = _module(root / "fetch_uplot.py")
+        names = library.SHIPPED if self.target_name == "wheel" else library.FILES
+        build_data["artifacts"] += [f"/{(library.FOLDER / name).as_posix()}" for name in names]
+        try:
+            library.fetch(root)
+        except library.CannotFetchError as error:
+            told = f"ewad: the page will have no charts: {error}\n{library.REMEDY}"
+            if version != "editable":
+                self.app.abort(told)
+            self.app.display_warning(told)
+
 
 def _bill(root: Path, version: str, compiled: bool) -> str:
     """Write the wheel's bill of materials, and return where in the project it is."""
-    spec = importlib.util.spec_from_file_location("sbom", root / "deploy" / "sbom.py")
-    if spec is None or spec.loader is None:
-        raise CannotCompileError("expected deploy/sbom.py, found none")
-    sbom = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(sbom)
     path = root / "build" / "ewad.cdx.json"
     path.parent.mkdir(exist_ok=True)
-    path.write_text(sbom.of_wheel(root, version, compiled))
+    library = _module(root / "fetch_uplot.py")
+    path.write_text(_module(root / "deploy" / "sbom.py").of_wheel(root, version, compiled, library))
     return path.relative_to(root).as_posix()
+
+
+def _module(path: Path) -> ModuleType:
+    """Load a script of the project, which is on no path while it is built."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise FileNotFoundError(f"expected {path}, found none")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def build(root: Path = ROOT) -> list[Path]:

@@ -11,6 +11,7 @@ import json
 import sys
 from importlib.metadata import Distribution, distributions, version
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 # What a wheel holds that is not ewad's own, and whose licence that is: samples/README.md tells more.
@@ -18,20 +19,14 @@ SAMPLES = {"ambient_temperature.csv": "MIT", "seattle_weather.csv": "LicenseRef-
 CYTHON_LICENCE = "Apache-2.0"  # compiled kernels hold Cython's supporting code
 
 
-def of_wheel(root: Path, own_version: str, compiled: bool) -> str:
-    """Return the bill of a wheel that is built from the project in root."""
+def of_wheel(root: Path, own_version: str, compiled: bool, page: ModuleType) -> str:
+    """Return the bill of a wheel that is built from the project in root.  page: the module fetch_uplot."""
     components = [
-        {
-            **_component(name, "", licence, "data"),
-            "hashes": [
-                {
-                    "alg": "SHA-256",
-                    "content": hashlib.sha256((root / "samples" / name).read_bytes()).hexdigest(),
-                }
-            ],
-        }
+        {**_component(name, "", licence, "data"), **_digest(root / "samples" / name)}
         for name, licence in SAMPLES.items()
     ]
+    script = _component(page.NAME, page.VERSION, page.LICENCE, registry="npm")
+    components.append({**script, **_digest(root / page.FOLDER / page.SCRIPT)})
     if compiled:
         components.append(_component("cython", version("cython"), CYTHON_LICENCE))
     return _bill(_component("ewad", own_version, "MIT", "application"), components)
@@ -61,12 +56,21 @@ def _bill(subject: dict[str, Any], components: list[dict[str, Any]]) -> str:
     return json.dumps(bill, indent=1) + "\n"
 
 
-def _component(name: str, own_version: str, licence: str, kind: str = "library") -> dict[str, Any]:
+def _digest(path: Path) -> dict[str, Any]:
+    """Return the digest of a file, as a bill has it; that of a file that is not there is told nowhere."""
+    if not path.exists():  # an editable installation, whose page says so
+        return {}
+    return {"hashes": [{"alg": "SHA-256", "content": hashlib.sha256(path.read_bytes()).hexdigest()}]}
+
+
+def _component(
+    name: str, own_version: str, licence: str, kind: str = "library", registry: str = "pypi"
+) -> dict[str, Any]:
     told = {"type": kind, "bom-ref": f"{name}@{own_version}".rstrip("@"), "name": name}
     if own_version:
         told["version"] = own_version
     if kind in ("library", "application"):
-        told["purl"] = f"pkg:pypi/{told['bom-ref']}"
+        told["purl"] = f"pkg:{registry}/{told['bom-ref']}"
     return {**told, "licenses": [{"expression": licence}]} if licence else told
 
 

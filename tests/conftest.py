@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from hypothesis import core, settings
 
+import fetch_uplot
 import hatch_build
 from ewad.cli import THREADS
 from tests import components
@@ -26,6 +27,16 @@ except hatch_build.CannotCompileError as _error:
     if os.environ.get("CI") == "true":
         raise
     print(f"the kernels are not compiled: {_error}", file=sys.stderr)
+
+
+# Nor do tests of the page, or of packages, run without the library that draws its charts (tests/npm.py).
+try:
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        fetch_uplot.fetch()
+except fetch_uplot.CannotFetchError as _error:
+    if os.environ.get("CI") == "true":
+        raise
+    print(f"the page has no charts: {_error}", file=sys.stderr)
 
 
 # Property tests have the same examples in every run, unless EWAD_SEED is a number, or `fresh`: a number drawn

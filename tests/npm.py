@@ -1,11 +1,18 @@
-"""Packages of the npm registry that tests alone use, each by its version and the digest of what comes."""
+"""Packages of npm: those that tests alone use, by version and digest, and the library of the page."""
 
 import hashlib
 import subprocess
 import tarfile
 from pathlib import Path
 
+import fetch_uplot
 from tests import components
+
+
+def require_uplot() -> None:
+    """Skip the test where the library that draws the page's charts could not be fetched."""
+    if not fetch_uplot.right(fetch_uplot.ROOT / fetch_uplot.FOLDER):
+        components.missing("uPlot could not be fetched: make page")
 
 
 def package(name: str, sha512: str, folder: Path) -> Path:

@@ -27,6 +27,12 @@ def test_the_demo_needs_no_development_tools():
     assert demo.count("Setting up") == 3  # it says how far it is
 
 
+def test_the_library_of_the_page_is_fetched_while_pip_installs():
+    demo = commands("demo")
+    assert "fetch_uplot.py > /dev/null & page=$!" in demo
+    assert demo.index("fetch_uplot.py") < demo.index("-r requirements-demo.txt") < demo.index("wait $page")
+
+
 def test_the_tests_bring_the_development_tools():
     assert "-r requirements-dev.txt" in commands("test")
 

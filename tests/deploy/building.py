@@ -9,7 +9,10 @@ from pathlib import Path
 from tests.system.daemon import UNMEASURED
 
 ROOT = Path(__file__).parents[2]
-NEEDED = ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE", "ewad", "samples", "deploy")
+NEEDED = (
+    *("pyproject.toml", "hatch_build.py", "fetch_uplot.py", "requirements-npm.txt", "README.md", "LICENSE"),
+    *("ewad", "samples", "deploy"),
+)
 
 
 def copy(place: Path) -> Path:
@@ -32,11 +35,21 @@ def keep_compiled(place: Path) -> None:
         shutil.copy(path, target)
 
 
-def build(place: Path, *targets: str) -> list[Path]:
+def failing_npm(place: Path) -> str:
+    """Return a path of commands whose npm finds no registry."""
+    folder = place / "without"
+    folder.mkdir(exist_ok=True)
+    npm = folder / "npm"
+    npm.write_text("#!/bin/sh\necho no registry here >&2\nexit 1\n")
+    npm.chmod(0o755)
+    return f"{folder}{os.pathsep}{os.environ['PATH']}"
+
+
+def build(place: Path, *targets: str, **variables: str) -> list[Path]:
     """Build a project into its dist, and return what was made."""
     command = [sys.executable, "-m", "hatchling", "build", "-d", "dist"]
     for target in targets:
         command += ["-t", target]
-    environ = os.environ | UNMEASURED
+    environ = os.environ | UNMEASURED | variables
     subprocess.run(command, cwd=place, env=environ, check=True, capture_output=True, timeout=300)
     return sorted((place / "dist").iterdir())
