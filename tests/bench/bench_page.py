@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from ewad.demonstration.browser import Tab, browser, chromium
-from ewad.outputs.http.bundle import FOLDER
+from ewad.outputs.http.page import files
 from tests.bench.measure import at_most
 from tests.system import daemon as daemons
 from tests.system import mosquitto
@@ -91,7 +91,7 @@ async def shares(
 def main() -> None:
     """Print the figures beside what they should be."""
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 20.0
-    weight = sum(path.stat().st_size for path in FOLDER.iterdir())
+    weight = sum(len(file.body) for file in files().values())
     at_most("weight of all files, kB, not compressed", weight / 1000.0, 150.0)
     if chromium() is None:
         print("  (chromium is not installed: left out)")

@@ -24,16 +24,23 @@ AXE_SHA512 = (
     "1477dafa598d8d065f273d6af302aa203c02e83131707b7fa648cd41bd3d6b73"
     "4f8c22a0dab86ee6a6f64b8afbe804b214d36db85a2826965edfb3a0b9d546b5"
 )
-STATUS = (  # what the chart says of its points under the crosshair
-    "[...document.querySelectorAll('[role=status]')].map((each) => each.innerText)"
-    ".find((text) => text.startsWith('value'))"
-)
+# What the chart says of its points under the crosshair.
+READOUT = "document.querySelector('.readout').innerText"
+# Keeps what uPlot is asked to draw.
+CATCH = """{ let own; window.plots = [];
+  const construct = (of, given) => { const made = new of(...given); plots.push(made); return made; };
+  const set = (of) => { own = new Proxy(of, { construct }); };
+  Object.defineProperty(window, "uPlot", { get: () => own, set });
+}"""
+PLOT = "plots.findLast((each) => document.querySelector('.chart').contains(each.root))"
+VIEW = f"(({{ min, max }}) => [min, max])({PLOT}.scales.x)"
 READY = "document.querySelectorAll('tbody tr').length"
 
 
 @pytest.fixture(autouse=True)
 def _chromium():
     require_chromium()
+    npm.require_uplot()
 
 
 def wave_engine():
@@ -60,6 +67,8 @@ async def opened(fragment="", width=1200, height=900):
     """Serve a world with a wave in it, and open its page."""
     async with World(wave_engine(), ["celsius", None]) as world, browser() as page:
         world.observe(WAVE)
+        await page.call("Page.enable")
+        await page.call("Page.addScriptToEvaluateOnNewDocument", source=CATCH)
         await page.open(f"{world.url}/{fragment}", width, height)
         yield world, page
         assert page.complaints == []
@@ -111,13 +120,11 @@ async def test_a_stream_is_drawn_and_told_by_the_apis_numbers():
         legend = await page.until("document.querySelector('.legend')?.innerText")
         for name in ("value", "smoothed 0.9", "smoothed 0.98", "forecast for it", "forecast ahead"):
             assert name in legend
-        label = await page.evaluate("document.querySelector('canvas').getAttribute('aria-label')")
+        label = await page.evaluate("document.querySelector('.chart').getAttribute('aria-label')")
         assert "200 points in 3 min" in label
-        # the chart says what it draws where it is asked: at its last point the last value
-        await page.evaluate("document.querySelector('canvas').focus()")
-        await page.call("Input.dispatchKeyEvent", type="keyDown", key="ArrowRight")
-        said = await page.until(STATUS)
-        assert f"value {WAVE[-1]:.2f} °C" in said
+        # the chart says what it draws where it is asked: two horizons before its end the last value
+        await press(page, "ArrowRight", "ArrowLeft", "ArrowLeft")
+        await page.until(f"{READOUT}.startsWith('value {WAVE[-1]:.2f} °C')")
         drawn = await page.evaluate(
             "(() => { const c = document.querySelector('canvas'), d = c.getContext('2d')"
             ".getImageData(0, 0, c.width, c.height).data; let n = 0;"
@@ -128,11 +135,136 @@ async def test_a_stream_is_drawn_and_told_by_the_apis_numbers():
         await page.until("document.querySelector('.value').innerText === '31.50 °C'")
 
 
-async def forecasts(world):
-    """Return what the API forecasts of the office."""
-    url = f"{world.url}/api/v1/streams/site%2Foffice%2Ftemperature/forecast"
+async def press(page, *keys, chart=".chart"):
+    """Press keys where a chart has the focus."""
+    await page.evaluate(f"document.querySelector('{chart}').focus()")
+    for key in keys:
+        await page.call("Input.dispatchKeyEvent", type="keyDown", key=key)
+
+
+async def of_office(world, rest):
+    """Return what the API has of the office's stream."""
+    url = f"{world.url}/api/v1/streams/site%2Foffice%2Ftemperature{rest}"
     async with aiohttp.ClientSession() as session, session.get(url) as response:
-        return (await response.json())["forecast"]
+        return await response.json()
+
+
+async def forecasts(world):
+    return (await of_office(world, "/forecast"))["forecast"]
+
+
+OFFICE = "#stream=site%2Foffice%2Ftemperature&group=temperature"
+DRAWN = "document.querySelector('.legend')?.innerText.includes('forecast ahead')"
+
+
+async def test_what_is_drawn_is_what_the_api_says():
+    """Each line and each edge of a band, number by number: the past, then what is ahead; null is a gap."""
+    async with opened(OFFICE) as (world, page):
+        await page.until(DRAWN)
+        past, ahead = await of_office(world, "/history?points=240"), await forecasts(world)
+        time, *edges = await page.evaluate(
+            f"{PLOT}.data.map((column) => [...column].map((each) => each === undefined ? 'none' : each))"
+        )
+        labels = await page.evaluate(f"{PLOT}.series.slice(5).map((each) => each.label)")
+        drawn = dict(zip(labels, edges[4:], strict=True))
+        n, none = len(past["time"]), ["none"] * len(ahead)
+        assert time == past["time"] + [each["time"] for each in ahead]
+        for label, values in (
+            ("value", past["value"]),
+            ("smoothed 0.9", past["smoothed"]["0.9"]),
+            ("smoothed 0.98", past["smoothed"]["0.98"]),
+            ("forecast for it", past["forecast"]),
+        ):
+            assert drawn[label] == values + none, label
+        assert edges[:2] == [past[key] + none for key in ("lower", "upper")]
+        for values, key in ((edges[2], "lower"), (edges[3], "upper"), (drawn["forecast ahead"], "value")):
+            assert values == ["none"] * (n - 1) + [past["value"][-1]] + [each[key] for each in ahead], key
+        outside = [
+            value if low is not None and not low <= value <= high else None
+            for value, low, high in zip(past["value"], past["lower"], past["upper"], strict=True)
+        ]
+        assert drawn["outside its interval"] == outside + none
+        assert await page.evaluate(f"{PLOT}.bands.map((each) => each.series)") == [[2, 1], [4, 3]]
+
+
+async def test_the_chart_is_zoomed_and_moved_by_mouse_keys_buttons_and_fingers():
+    async with opened(OFFICE) as (_, page):
+        await page.until(DRAWN)
+        box = await page.evaluate(
+            f"(({{ x, y, width }}) => [x, y, width])({PLOT}.over.getBoundingClientRect())"
+        )
+        whole = low, high = await page.evaluate(VIEW)
+
+        def at(share):
+            return box[0] + share * box[2]
+
+        def is_about(*shares):
+            expected = [low + share * (high - low) for share in shares]
+            slack = 0.01 * (high - low)
+            return f"{VIEW}.every((each, i) => Math.abs(each - {expected}[i]) < {slack})"
+
+        async def mouse(kind, share, **more):
+            given = {"x": at(share), "y": box[1] + 50, "button": "left", "clickCount": 1} | more
+            await page.call("Input.dispatchMouseEvent", type=kind, **given)
+
+        async def touch(kind, *shares):
+            points = [{"x": at(share), "y": box[1] + 50, "id": i} for i, share in enumerate(shares)]
+            await page.call("Input.dispatchTouchEvent", type=kind, touchPoints=points)
+
+        await mouse("mousePressed", 0.25)
+        await mouse("mouseMoved", 0.75)
+        await mouse("mouseReleased", 0.75)
+        await page.until(is_about(0.25, 0.75))
+        await press(page, "PageDown")
+        await page.until(is_about(0.5, 1.0))
+        await page.evaluate("document.querySelector('[aria-label=Earlier]').click()")
+        await page.until(is_about(0.25, 0.75))
+        await press(page, "Escape")  # else it is the crosshair that stays where it is
+        await page.evaluate("document.querySelector('[aria-label=Farther]').click()")
+        await page.until(is_about(0.0, 1.0))
+        await mouse("mouseWheel", 0.5, deltaX=0, deltaY=-100, modifiers=2)  # with the key Control
+        await page.until(is_about(0.1, 0.9))
+        for count in (1, 2):
+            await mouse("mousePressed", 0.5, clickCount=count)
+            await mouse("mouseReleased", 0.5, clickCount=count)
+        await page.until(f"{VIEW}.every((each, i) => each === {whole}[i])")
+        await touch("touchStart", 0.4, 0.6)
+        await touch("touchMove", 0.3, 0.7)  # what was at 0.4 and 0.6 is there now
+        await page.until(is_about(0.25, 0.75))
+        await touch("touchEnd")
+        await press(page, "Home")
+        await page.until(f"{VIEW}.every((each, i) => each === {whole}[i])")
+
+
+async def test_a_point_that_is_walked_to_comes_into_view():
+    async with opened(OFFICE) as (_, page):
+        await page.until(DRAWN)
+        await press(page, *["+"] * 12)
+        _, high = await page.evaluate(VIEW)
+        await press(page, "ArrowRight")
+        await page.until(f"{READOUT}.startsWith('forecast ahead ')")
+        assert (await page.evaluate(VIEW))[1] > high
+
+
+async def test_a_name_out_of_the_legend_is_drawn_no_more():
+    async with opened(OFFICE) as (_, page):
+        await page.until(DRAWN)
+        await page.evaluate("document.querySelectorAll('.legend button')[1].click()")
+        labels = f"{PLOT}.series.map((each) => each.label)"
+        await page.until(f"!{labels}.includes('smoothed 0.9') && {labels}.includes('smoothed 0.98')")
+        await page.evaluate("document.querySelectorAll('.legend button')[1].click()")
+        await page.until(f"{labels}.includes('smoothed 0.9')")
+
+
+async def test_without_its_library_the_chart_says_what_is_missing_and_the_numbers_stay():
+    async with opened(OFFICE) as (_, page):
+        await page.until(DRAWN)
+        await page.call("Network.setBlockedURLs", urls=["*uPlot*"])
+        await page.call("Page.reload", ignoreCache=True)
+        said = await page.until("document.querySelector('.chart .empty')?.innerText")
+        assert "make page" in said
+        await page.until("document.querySelector('dl.facts')?.innerText.includes('Last seen')")
+        page.complaints.clear()  # the browser's own words about what is blocked
 
 
 async def test_the_forecast_is_drawn_beyond_now():
@@ -140,14 +272,12 @@ async def test_the_forecast_is_drawn_beyond_now():
     async with opened(fragment) as (world, page):
         await page.until("document.querySelector('.legend')?.innerText.includes('forecast ahead')")
         ahead = await forecasts(world)
-        await page.evaluate("document.querySelector('canvas').focus()")
-        await page.call("Input.dispatchKeyEvent", type="keyDown", key="ArrowRight")
-        said = await page.until(STATUS)
-        assert f"forecast ahead {ahead[-1]['value']:.2f} °C" in said
+        await press(page, "ArrowRight")
+        await page.until(f"{READOUT}.startsWith('forecast ahead {ahead[-1]['value']:.2f} °C, at ')")
 
 
 LABEL = (
-    "[...document.querySelectorAll('canvas')].filter((each) => each.clientHeight)"
+    "[...document.querySelectorAll('.chart')].filter((each) => each.clientHeight)"
     ".map((each) => each.getAttribute('aria-label')).find((text) => text?.startsWith('Chart: {}'))"
 )
 
@@ -166,9 +296,7 @@ async def test_how_a_model_learned_is_drawn_from_the_streams_first_sample_on():
         assert said == {name: f"{100 * each:.0f} %" for name, each in zip(experts, weights, strict=True)}
         for chart in ("Loss over time", "Learning rate over time", "Values inside their interval"):
             assert await page.until(LABEL.format(chart))
-        await page.evaluate("document.querySelector('.quarters canvas').focus()")
-        for _ in range(12):
-            await page.call("Input.dispatchKeyEvent", type="keyDown", key="ArrowLeft")
+        await press(page, *["ArrowLeft"] * 12, chart=".quarters .chart")
         expected = await page.evaluate("new Date(1019000).toLocaleString('en-GB')")
         await page.until(f"document.querySelector('.quarters .readout').innerText.endsWith({expected!r})")
         assert page.complaints == []

@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 
+from tests import npm
 from tests.console import ewad
 from tests.system.browser import browser, require_chromium
 from tests.system.daemon import failed
@@ -19,6 +20,7 @@ N = 400
 @pytest.fixture(autouse=True)
 def _chromium():
     require_chromium()
+    npm.require_uplot()
 
 
 @pytest.fixture
@@ -44,7 +46,7 @@ def replayed(series, tmp_path):
 
 async def pointed(page, back):
     """Return what the chart says of its points so many steps before its end, by the names of its series."""
-    await page.evaluate("document.querySelector('canvas').focus()")
+    await page.evaluate("document.querySelector('.chart').focus()")
     await page.call("Input.dispatchKeyEvent", type="keyDown", key="Escape")
     for _ in range(back + 1):
         await page.call("Input.dispatchKeyEvent", type="keyDown", key="ArrowLeft")

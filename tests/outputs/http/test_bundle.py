@@ -2,7 +2,12 @@
 
 import re
 
-from ewad.outputs.http.bundle import FOLDER, script_of, self_contained
+import pytest
+
+from ewad.outputs.http import bundle
+from ewad.outputs.http.bundle import script_of, self_contained
+from ewad.outputs.http.page import FOLDER, VENDOR
+from tests import npm
 
 HOSTILE = "</script><script>alert(1)</script>"
 
@@ -26,13 +31,28 @@ def test_no_import_and_no_export_is_left():
 def test_a_text_of_the_data_ends_no_element():
     page = self_contained("report", HOSTILE, {"title": HOSTILE})
     assert HOSTILE not in page
-    assert page.count("</script>") == 2
+    assert page.count("</script>") == 3  # data, library, modules
 
 
 def test_nothing_is_loaded_from_elsewhere():
     page = self_contained("report", "t", {})
     assert not re.search(r"""(?:src|href)=["'](?!data:)""", page.split('<script type="application')[0])
     assert "default-src 'none'" in page
+
+
+def test_the_library_of_charts_comes_with_the_terms_of_its_licence():
+    npm.require_uplot()
+    page = self_contained("report", "t", {})
+    assert (VENDOR / "LICENSE").read_text() in page
+    assert (VENDOR / "uPlot.iife.min.js").read_text() in page
+    assert page.index("Permission is hereby granted") < page.index("var uPlot=")
+
+
+def test_without_the_library_of_charts_there_is_a_page(tmp_path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(bundle, "VENDOR", tmp_path)
+    page = self_contained("report", "t", {})
+    assert "var uPlot=" not in page
+    assert "uPlot could not be fetched" in page  # which it says in place of a chart
 
 
 def test_the_page_asks_for_all_modules_at_once():

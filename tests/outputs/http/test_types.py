@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from ewad.outputs.http.bundle import FOLDER
+from ewad.outputs.http.page import FOLDER, VENDOR
 from tests import components, npm
 
 TYPESCRIPT = "typescript@5.9.3"
@@ -22,14 +22,18 @@ OPTIONS = {
     "module": "es2022",
     "lib": ["es2023", "dom", "dom.iterable"],
     "types": [],
+    "allowUmdGlobalAccess": True,  # uPlot, by its own types
 }
 
 
 @pytest.mark.slow
 def test_the_compiler_finds_no_fault(tmp_path):
+    npm.require_uplot()
     node = components.program("node", "Debian's package nodejs")
     compiler = npm.package(TYPESCRIPT, SHA512, tmp_path) / "lib" / "tsc.js"
     project = tmp_path / "tsconfig.json"
-    project.write_text(json.dumps({"compilerOptions": OPTIONS, "include": [f"{FOLDER}/*.js"]}))
+    project.write_text(
+        json.dumps({"compilerOptions": OPTIONS, "include": [f"{FOLDER}/*.js", f"{VENDOR}/*.d.ts"]})
+    )
     done = subprocess.run([node, compiler, "-p", project], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout

@@ -58,14 +58,14 @@ export class Learned {
       const series = this.seriesOf(key);
       box.hidden = !series.some((each) => each.value.some((value) => value !== null));
       const levels = key === "coverage" && this.asked ? [{ name: `${Math.round(100 * this.asked)} % asked for`, value: this.asked, colour: "--quiet" }] : [];
-      if (!box.hidden) panel.show(series, `Chart: ${title}. ${series.filter((each) => !each.marks).map((each) => `${each.name} ${panel.write(each.value.at(-1))}`).join(", ")}`, { levels });
+      if (!box.hidden) panel.show(this.time, series, `Chart: ${title}. ${series.filter((each) => !each.marks).map((each) => `${each.name} ${panel.write(each.value.at(-1))}`).join(", ")}`, { levels });
     }
     this.element.hidden = this.panels.every(({ box }) => box.hidden);
   }
 
   /** @returns {Record<string, any>[]} */
   seriesOf(key) {
-    const lines = [...this.kept[key]].map(([name, value], i) => ({ name, time: this.time, value, ...styleOf(i), width: 2, dots: true }));
+    const lines = [...this.kept[key]].map(([name, value], i) => ({ name, value, ...styleOf(i), width: 2, dots: true }));
     if (key !== "loss") return lines;
     const flat = lines.map((each) => ({ ...each, name: `${each.name}: a plateau`, value: each.value.map((value, i) => (this.plateau.get(each.name)?.[i] ? value : null)), dots: false, dash: [], marks: true, kind: "ring" }));
     return [...lines, ...flat.filter((each) => each.value.some((value) => value !== null))];

@@ -39,7 +39,8 @@ function stream(each) {
     const none = each.time.map(() => null);
     const made = each.horizons[horizon] ?? { forecast: none, lower: none, upper: none };
     const label = `Chart of ${each.stream}: ${n} points in ${span(each.time[n - 1] - each.time[0])}, last value ${write(each.value[n - 1])}`;
-    panel.show(seriesOf(tail({ ...each, ...made }, panel.shown), each.ahead), label, { now: each.time[n - 1], nowName: "end", unit: unitOf(each.unit) });
+    const { time, series } = seriesOf(tail({ ...each, ...made }, panel.shown), each.ahead);
+    panel.show(time, series, label, { now: each.time[n - 1], nowName: "end", unit: unitOf(each.unit) });
   }
   draw();
   const kept = each.total > n ? `the last ${n.toLocaleString("en")} of ${each.total.toLocaleString("en")} ${each.what}` : `${n.toLocaleString("en")} ${each.what}`;
@@ -54,11 +55,12 @@ function costs({ results, curves, persistence }) {
   const chart = (title, key) => {
     const panel = new Panel({ write: number, writeX: (epoch) => `epoch ${Math.round(epoch)}` });
     const longest = Math.max(1, ...curves.map((each) => each[key].length));
-    const series = curves.map((each, i) => ({ name: each.diverged ? `${each.optimizer}, diverged` : each.optimizer, time: each[key].map((_, epoch) => epoch + 1), value: each[key], colour: COLOURS[i % COLOURS.length], width: 2, dots: true }));
-    series.push({ name: "nothing changes", time: [1, longest], value: [persistence[key], persistence[key]], colour: "--quiet", width: 1.5, dash: [2, 4], kind: "dashed" });
-    const known = series.flatMap((each) => each.value).filter((value) => value !== null);
+    const epochs = Array.from({ length: longest }, (_, i) => i + 1);
+    const series = curves.map((each, i) => ({ name: each.diverged ? `${each.optimizer}, diverged` : each.optimizer, value: epochs.map((epoch) => each[key][epoch - 1]), colour: COLOURS[i % COLOURS.length], width: 2, dots: true }));
+    series.push({ name: "nothing changes", value: epochs.map(() => persistence[key]), colour: "--quiet", width: 1.5, dash: [2, 4], kind: "dashed" });
+    const known = series.flatMap((each) => each.value).filter((value) => value != null);
     const wide = Math.min(...known) > 0 && Math.max(...known) > 20 * Math.min(...known);
-    panel.show(series, `Chart: ${title}`, { plain: true, logarithmic: wide });
+    panel.show(epochs, series, `Chart: ${title}`, { plain: true, logarithmic: wide });
     return make("div", { class: "card" }, make("h3", {}, title), make("p", { class: "quiet small" }, "Mean squared error of standardised values, after each epoch."), panel.element);
   };
   const rows = results.map((each) => [each.optimizer, String(each.batch_size), String(each.epochs), each.seconds.toFixed(2), number(each.train_cost), number(each.validation_cost), each.reason || "trained"]);

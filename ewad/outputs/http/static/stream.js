@@ -78,7 +78,8 @@ export function showStream(main, name, group) {
     const last = history.time.length - 1;
     const label = last < 0 ? `Chart of ${name}: no points yet` : `Chart of ${name}: ${history.time.length} points in ${span(history.time[last] - history.time[0])}, last value ${number(history.value[last], now?.unit)}`;
     const samples = raw.checked ? now?.samples ?? history.time.length : null;
-    panel.show(seriesOf(tail(history, panel.shown), curve.forecast, samples), label, { now: history.time[last], unit: unitOf(now?.unit), levels: levels() });
+    const { time, series } = seriesOf(tail(history, panel.shown), curve.forecast, samples);
+    panel.show(time, series, label, { now: history.time[last], unit: unitOf(now?.unit), levels: levels() });
   }
 
   function levels() {
