@@ -64,11 +64,16 @@ def seconds_of(year: Any, month: Any, day: Any, hour: Any, minute: Any, second: 
     year, month, day = (np.asarray(part, dtype=np.float64) for part in (year, month, day))
     good = (month >= 1) & (month <= 12) & (year >= 1) & (year <= 9999) & (day >= 1) & (day <= 31)
     good &= (hour >= 0) & (hour <= 24) & (minute >= 0) & (minute < 60) & (second >= 0) & (second < 61)
-    months = np.where(good, (year - 1970) * 12 + month - 1, 0).astype(np.int64).astype("datetime64[M]")
-    length = ((months + 1).astype("datetime64[D]") - months.astype("datetime64[D]")).astype(np.int64)
-    days = months.astype("datetime64[D]").astype(np.int64) + np.where(good, day, 1) - 1
+    months = np.where(good, (year - 1970) * 12 + month - 1, 0).astype(np.int64)  # since 1970 began
+    first, after = (_first_day(each) for each in (months, months + 1))
+    days = first + np.where(good, day, 1) - 1
     seconds = days * DAY + 3600.0 * hour + 60.0 * minute + second
-    return np.where(good & (day <= length), seconds, np.nan)
+    return np.where(good & (day <= after - first), seconds, np.nan)
+
+
+def _first_day(months: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the number of days from 1970 to the first of months, which are counted likewise."""
+    return months.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
 
 
 def _years(values: Floats) -> Floats:
