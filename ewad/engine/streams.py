@@ -25,6 +25,10 @@ class Streams:
         """Return the row of the stream of that name, None if there is none."""
         return self._rows.get(name)
 
+    def find_all(self, names: Sequence[str]) -> list[int | None]:
+        """Return the row of each of these streams, None of one that there is none of."""
+        return list(map(self._rows.get, names))
+
     def add(self, name: str, labels: Labels) -> int:
         """Return the row of a new stream."""
         row = self._rows[name] = len(self.names)

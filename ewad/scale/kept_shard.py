@@ -89,14 +89,14 @@ def apply(
     Raises StateError if what the store holds is of other settings, or a record is damaged.
     """
     at = store.at() or At(b"")
-    shard, changed = at_hand.take(key, at.chain), Rows()
+    shard, changed = at_hand.take(key, at.chain), list[Rows]()
     if shard is None:
         shard = _read_back(settings, store)
-        changed = all_rows(shard.engine)
+        changed.append(all_rows(shard.engine))
     chain = hashlib.blake2b(at.chain, digest_size=16)
     for data in records:
         chain.update(data)
-        changed = merged(changed, shard.apply(Record.decode(data)))
+        changed.append(shard.apply(Record.decode(data)))
     written = at.journal_bytes + sum(map(len, records))
     if written > max(LEAST_JOURNAL_BYTES, at.snapshot_bytes):
         dump = shard.dump()
@@ -107,7 +107,7 @@ def apply(
         at = At(chain.digest(), at.snapshot_bytes, written)
     store.put_at(at)
     at_hand.put(key, at.chain, shard)
-    return Applied(shard, changed)
+    return Applied(shard, merged(*changed))
 
 
 def _read_back(settings: EngineSettings, store: ShardStore) -> Shard:

@@ -88,9 +88,9 @@ class Shard:
     def _observe(self, index: int, record: Record) -> Integers:
         """Observe the samples whose streams have room; return the rows that they have changed."""
         group = self.engine.groups[index]
-        known = len(group.streams)
         rows = self._rows_of(index, record)
-        new = np.arange(known, len(group.streams))
+        of_name = np.full(len(record.names), REFUSED, dtype=np.int64)
+        of_name[record.stream] = rows
         has_row = rows != REFUSED
         flags = record.flags if record.flags.any() else None
         time, value = record.time, record.value
@@ -106,12 +106,11 @@ class Shard:
                 batch = without_copies(group, batch, flags[part])
             if len(batch):
                 self._observed(batch, self.engine.observe(batch))
-        return np.union1d(rows, new).astype(np.int64)
+        return np.sort(of_name[of_name != REFUSED])
 
     def _rows_of(self, index: int, record: Record) -> NDArray[np.int32]:
         """Return the row of each sample; streams that are new get theirs in order, sample by sample."""
-        find = self.engine.groups[index].streams.find
-        found = [find(name) for name in record.names]
+        found = self.engine.groups[index].streams.find_all(record.names)
         if None not in found:
             return np.array(found, dtype=np.int32)[record.stream]
         rows = np.array([REFUSED if row is None else row for row in found], dtype=np.int32)[record.stream]
@@ -127,10 +126,15 @@ def all_rows(engine: Engine) -> Rows:
     return {index: np.arange(len(group.streams)) for index, group in enumerate(engine.groups)}
 
 
-def merged(one: Mapping[int, Integers], other: Mapping[int, Integers]) -> Rows:
-    """Return the rows of both."""
-    both = one.keys() & other.keys()
-    return {**one, **other, **{index: np.union1d(one[index], other[index]) for index in both}}
+def merged(*parts: Mapping[int, Integers]) -> Rows:
+    """Return the rows of all."""
+    found: dict[int, list[Integers]] = {}
+    for part in parts:
+        for index, rows in part.items():
+            found.setdefault(index, []).append(rows)
+    return {
+        index: rows[0] if len(rows) == 1 else np.unique(np.concatenate(rows)) for index, rows in found.items()
+    }
 
 
 def pieces(rows: NDArray[np.int32], flags: NDArray[np.uint8]) -> Iterator[slice]:

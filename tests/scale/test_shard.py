@@ -1,5 +1,7 @@
 """The contract of a shard: the same records give the same bytes, however they are cut, moved or taken up."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -61,6 +63,20 @@ def test_only_what_has_changed_is_dumped():
     changed = shard.apply(record("plant", [2, 4], [7.0, 8.0], [1.0, 2.0]))
     assert {index: rows.tolist() for index, rows in changed.items()} == {0: [2, 4]}
     assert len(shard.dump_rows(changed)) < len(shard.dump()) / 5
+
+
+def test_a_stream_that_a_record_names_without_a_sample_has_not_changed():
+    shard = Shard(SETTINGS)
+    named = record("plant", range(4), np.arange(4.0), np.arange(4.0))
+    shard.apply(named)
+    one = replace(named, stream=named.stream[2:3], time=np.array([9.0]), value=np.array([1.0]))
+    assert {index: rows.tolist() for index, rows in shard.apply(one).items()} == {0: [2]}
+
+
+def test_rows_of_several_records_are_merged_in_order():
+    parts = [{0: np.array([3, 5])}, {1: np.array([0])}, {0: np.array([1, 5])}, {}]
+    assert {index: rows.tolist() for index, rows in merged(*parts).items()} == {0: [1, 3, 5], 1: [0]}
+    assert merged() == {}
 
 
 def test_rows_that_are_not_all_that_is_missing_are_refused():
