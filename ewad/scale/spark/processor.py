@@ -11,6 +11,7 @@ from pyspark.sql.streaming.stateful_processor import StatefulProcessor, Stateful
 from ewad.engine import EngineSettings
 from ewad.scale.kept_shard import At, AtHand, apply
 from ewad.scale.latest import LATEST_TYPES, columns
+from ewad.scale.spark.worker import settle
 
 PIECE_BYTES = 1 << 22  # of a snapshot, as one value of the store
 AT_HAND = AtHand()  # of this Python worker, which Spark uses for batch after batch
@@ -70,6 +71,7 @@ class ShardProcessor(StatefulProcessor):
 
     def init(self, handle: StatefulProcessorHandle) -> None:
         """Begin with a task."""
+        settle()
         self._settings = EngineSettings.from_json(self._json)
         self._store = StoredShard(handle)
 

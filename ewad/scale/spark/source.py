@@ -110,7 +110,9 @@ class LogStreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
     def read(self, partition: Commits) -> Iterator[Row]:
         """Yield the records of these commits."""
         from ewad.scale.record import shard_of_record
+        from ewad.scale.spark.worker import settle
 
+        settle()
         reader = LogReader(logs_of(self._directory)[partition.log])
         for entry in reader.entries(partition.after, partition.until):
             yield Row(shard_of_record(entry.data), partition.log, *entry)
