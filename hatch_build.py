@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -32,6 +33,7 @@ CYTHON = ["-3", "-X", "infer_types=True", "-X", "annotation_typing=False", "-X",
 # without which roots and choices could not be taken several at a time.
 FLAGS = ["-O3", "-fPIC", "-fwrapv", "-DNDEBUG", "-fvisibility=hidden", "-w"]
 EXACT = ["-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
+CIMPORTS = re.compile(rb"^(?:from [\w.]+ )?cimport (?:\([^)]*\)|[^\n]*)", re.MULTILINE)
 SECONDS = 600  # for one file, on a busy machine
 
 
@@ -101,8 +103,10 @@ def build(root: Path = ROOT) -> list[Path]:
     kernels = root / "ewad" / "kernels"
     sources = [path for path in sorted(kernels.rglob("*.py")) if path.with_suffix(".pxd").exists()]
     sources = [path for path in sources if path.stem != "memory"]  # all of it is inline
-    declared = b"".join(path.read_bytes() for path in sorted(kernels.rglob("*.pxd")))
-    keys = {path: _key(path, declared) for path in sources}
+    declared: dict[str, bytes] = {}
+    for path in sorted(kernels.rglob("*.pxd")):
+        declared[path.stem] = declared.get(path.stem, b"") + path.read_bytes()
+    keys = {path: _key(path, _declared_for(path.stem, declared)) for path in sources}
     changed = [path for path in sources if _stamp(root, path) != keys[path]]
     for path in kernels.rglob(f"*{SUFFIX}"):
         if path.with_name(path.name.removesuffix(SUFFIX) + ".py") not in set(sources) - set(changed):
@@ -112,6 +116,18 @@ def build(root: Path = ROOT) -> list[Path]:
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             list(pool.map(lambda path: _compile(root, path, compiler, keys[path]), changed))
     return [_compiled(path) for path in sources]
+
+
+def _declared_for(name: str, declared: dict[str, bytes]) -> bytes:
+    """Return the declarations that a kernel is compiled by: its own, and those of what they name."""
+    found: dict[str, None] = {}
+    waiting = [name]
+    while waiting:
+        each = waiting.pop()
+        found[each] = None
+        words = re.findall(rb"\w+", b" ".join(CIMPORTS.findall(declared[each])))
+        waiting += {word.decode() for word in words} & declared.keys() - found.keys()
+    return b"".join(declared[each] for each in sorted(found))
 
 
 def _compiled(source: Path) -> Path:

@@ -18,11 +18,13 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = """
 import hashlib, sys
 from ewad import kernels
-from tests.kernels.scenarios import SCENARIOS, lines_of_hostile_bytes, run, taken_of_hostile_bytes
+from tests.kernels.scenarios import SCENARIOS, run
+from tests.kernels.scenarios import lines_of_hostile_bytes, metrics_of_hostile_bytes, taken_of_hostile_bytes
 for name, scenario in SCENARIOS.items():
     print(name, hashlib.sha256(run(scenario)).hexdigest())
 print("frames", taken_of_hostile_bytes())
 print("lines", lines_of_hostile_bytes())
+print("metrics", metrics_of_hostile_bytes())
 print(kernels.HOW)
 """
 
@@ -82,3 +84,15 @@ def test_what_has_not_changed_is_not_compiled_again(tmp_path):
     before = {path: path.stat().st_mtime_ns for path in (ROOT / "ewad" / "kernels").rglob("*.so")}
     hatch_build.build()
     assert {path: path.stat().st_mtime_ns for path in (ROOT / "ewad" / "kernels").rglob("*.so")} == before
+
+
+def test_a_kernel_is_compiled_by_its_own_declarations_and_those_that_they_name():
+    declared = {
+        "a": b"cimport cython\nfrom ewad.kernels.b cimport B\ncdef int x\n",
+        "b": b"from ewad.kernels cimport (\n    c, e)\ncdef int d\n",
+        "c": b"cdef int a\n",
+        "d": b"from ewad.kernels.a cimport A\n",
+        "e": b"# another one\n",
+    }
+    assert hatch_build._declared_for("a", declared) == b"".join(declared[each] for each in "abce")
+    assert hatch_build._declared_for("c", declared) == declared["c"]
