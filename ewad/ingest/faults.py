@@ -50,6 +50,7 @@ class Faults:
         self._absent_logged |= other._absent_logged
         self._late_logged |= other._late_logged
         self._inputs_logged |= other._inputs_logged
+        self._limits_logged |= other._limits_logged
 
     def reject(self, topic: str, block: StreamBlock | None, error: DecodeError) -> None:
         """Count a message under its reason; the first one is a warning without the payload."""
@@ -128,12 +129,12 @@ class Faults:
         """Say once for each limit that a stream was refused."""
         own = block.settings.max_streams is not None
         key = f'stream "{block.settings.name}".max_streams' if own else "limits.max_streams"
-        if key not in self._limits_logged:
-            self._limits_logged.add(key)
+        told = f"{key}={limit}"
+        if told not in self._limits_logged:
+            self._limits_logged.add(told)
             log.warning(
-                "stream refused topic=%s %s=%d (further ones are counted)",
+                "stream refused topic=%s %s (further ones are counted)",
                 quoted(topic, LOGGED_TOPIC),
-                key,
-                limit,
+                told,
                 extra=BOUNDED,
             )
