@@ -15,7 +15,7 @@ from ewad.engine import Batch
 from ewad.engine.group import Group
 from ewad.engine.streams import Streams
 from ewad.ingest.counters import Counters
-from ewad.ingest.formats.point import Key
+from ewad.ingest.formats.point import Key, TopicWay, WaitingSamples
 from ewad.ingest.formats.records import PayloadReader
 from ewad.ingest.formats.table import FORMATS
 from ewad.ingest.naming import FIELD, Naming
@@ -86,6 +86,12 @@ class StreamBlock:
     def plain(self) -> bool:
         """Whether a message's only value is its sample, without further questions."""
         return self.reader.quick is not None and self.counters is None
+
+    def open_way(self, topic: str) -> TopicWay | None:
+        """Return the quick way of a topic for payloads of several numbers, if there is one."""
+        if self.reader.topic_way is None or self.counters is not None:
+            return None
+        return self.reader.topic_way(topic, WaitingSamples(self.rows, self.values, self.times))
 
     def takes(self, topic: str) -> bool:
         """Return whether no excluded topic is this one."""

@@ -320,8 +320,8 @@ class Intake:
             )
             if block.reader.plain:
                 self.plain.add(topic, block.group, row)
-        elif len(targets) == 1 and block.reader.topic_way is not None and block.counters is None:
-            self._laid_out[topic] = LaidOut(block, block.reader.topic_way)
+        elif len(targets) == 1 and (way := block.open_way(topic)) is not None:
+            self._laid_out[topic] = LaidOut(block, way)
 
     def _feed(self, target: Target, message: Message, arrival: float) -> tuple[bool, list[DecodeError]]:
         """Add the message's samples to the target's block; return whether there was any, and what is none."""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ewad.engine import REFUSED
 from ewad.errors import DecodeError
 from ewad.ingest.block import StreamBlock, Target
-from ewad.ingest.formats.point import OpenWay, WaitingSamples
+from ewad.ingest.formats.point import TopicWay
 from ewad.ingest.formats.records import PayloadRecord
 
 
@@ -27,8 +27,8 @@ class LaidOut:
 
     __slots__ = ("_ahead", "block", "way")
 
-    def __init__(self, block: StreamBlock, open_way: OpenWay) -> None:
-        self.block, self.way = block, open_way(WaitingSamples(block.rows, block.values, block.times))
+    def __init__(self, block: StreamBlock, way: TopicWay) -> None:
+        self.block, self.way = block, way
         self._ahead = block.settings.max_ahead_seconds
 
     def take(self, payload: bytes, arrival: float) -> int:

@@ -3,6 +3,7 @@ from cpython.buffer cimport (
 )
 from cpython cimport array
 from libc.stdint cimport int32_t, int64_t
+from libc.string cimport memcpy
 
 cdef extern from "Python.h" nogil:
     ctypedef struct PyThreadState:
@@ -49,6 +50,20 @@ cdef inline double* readable(object array) except? NULL:
 cdef inline double spelled(octet* data, Py_ssize_t start, Py_ssize_t stop) except? -1.0:
     cdef char* end
     return PyOS_string_to_double(<const char*> data + start, &end, NULL)
+
+# The lowest byte first, as on every processor that kernels are compiled for.
+cdef inline double double_at(octet* data, Py_ssize_t at) noexcept nogil:
+    cdef double number
+    memcpy(&number, data + at, 8)
+    return number
+
+cdef inline double float_at(octet* data, Py_ssize_t at) noexcept nogil:
+    cdef float number
+    memcpy(&number, data + at, 4)
+    return number
+
+cdef inline double as_float32(double number) noexcept nogil:
+    return <float> number
 
 cdef inline int add_integers(array.array target, int64_t* numbers, Py_ssize_t n) except -1:
     if target.typecode != "q":

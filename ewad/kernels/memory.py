@@ -5,6 +5,7 @@ This file serves interpreted kernels; memory.pxd has the same for compiled ones.
 
 from __future__ import annotations
 
+import struct
 from array import array
 from typing import Any
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Booleans = NDArray[np.bool_]
+_DOUBLE, _FLOAT = struct.Struct("<d"), struct.Struct("<f")
 
 
 def doubles(array: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -44,6 +46,21 @@ def octets(array: NDArray[np.uint8] | bytes) -> memoryview | bytes:
 def spelled(data: memoryview | bytes, start: int, stop: int) -> float:
     """Return the number that these bytes spell, rounded once. What follows them spells no more of it."""
     return float(bytes(data[start:stop]))
+
+
+def double_at(data: memoryview | bytes, at: int) -> float:
+    """Return the float64 whose bytes begin there, the lowest first."""
+    return float(_DOUBLE.unpack_from(data, at)[0])
+
+
+def float_at(data: memoryview | bytes, at: int) -> float:
+    """Return the float of four bytes that begins there, the lowest first."""
+    return float(_FLOAT.unpack_from(data, at)[0])
+
+
+def as_float32(number: float) -> float:
+    """Return a number as a float of four bytes holds it."""
+    return float(_FLOAT.unpack(_FLOAT.pack(number))[0])
 
 
 def readable(array: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -123,19 +123,24 @@ def beside(name: str, own: Callable[[], object], other: Callable[[], object]) ->
     return seconds["peer"] / seconds["ewad"]
 
 
-def known_way(form: str, payloads: Sequence[bytes]) -> Callable[[bytes], object]:
+def known_way(form: str, payloads: Sequence[bytes], topic: str = "t") -> Callable[[bytes], object]:
     """Return what takes in the payloads of a topic of a format, as far as samples that wait.
 
     It has seen the payloads, as a daemon has after a minute.
     """
-    settings = parse({"stream": [{"name": "b", "topic": "t", "format": form}]}, "bench", {})
+    settings = parse({"stream": [{"name": "b", "topic": "#", "format": form}]}, "bench", {})
     intake = Intake(Engine(settings.group_settings()), settings.streams)
     for each in (*payloads, *payloads):
-        intake.consume([RecordedMessage(NOW, "t", each)], NOW)
-    waiting, way = intake.blocks[0], intake._laid_out["t"].way
+        intake.consume([RecordedMessage(NOW, topic, each)], NOW)
+    return taking(intake, topic)
+
+
+def taking(intake: Intake, topic: str) -> Callable[[bytes], object]:
+    """Return what takes in payloads of a topic by its quick way."""
+    waiting, take_in = intake.blocks[0], intake._laid_out[topic].way.take
 
     def take(payload: bytes) -> None:
-        if not way.take(payload, NOW, NOW):
+        if not take_in(payload, NOW, NOW):
             raise RuntimeError("expected a payload for the quick way")
         if len(waiting.rows) > COMMIT_MESSAGES:
             for column in (waiting.rows, waiting.values, waiting.times):
@@ -194,16 +199,25 @@ def sparkplug() -> None:
     package = peer("google.protobuf")
     if package is None:
         return
-    block = parse({"stream": [BLOCK]}, "bench", {}).streams[0]
-    read = PayloadReader(block, 1 << 20).read
+    settings = parse({"stream": [BLOCK]}, "bench", {})
+    intake, topic = Intake(Engine(settings.group_settings()), settings.streams), NODE.format("NDATA")
+    read = intake.blocks[0].reader.read
     values = [("<d", 20.5 + at) for at in range(10)]
     born = [metric(name=f"M/{at}", alias=at, kind=10, value=(13, value)) for at, value in enumerate(values)]
-    read(NODE.format("NBIRTH"), payload(*born), NOW)
     data = [metric(alias=at, time=int(NOW * 1000), value=(13, value)) for at, value in enumerate(values)]
-    sent = cycle([payload(*data, sequence=number % 256) for number in range(1, 257)])
-    parsed, topic, same = _sparkplug_message().FromString, NODE.format("NDATA"), payload(*data)
-    found = beside("ten metrics", lambda: read(topic, next(sent), NOW), lambda: parsed(same))
+    numbered = [payload(*data, sequence=number % 256) for number in range(1, 257)]
+    told = [(NODE.format("NBIRTH"), payload(*born)), (topic, numbered[0]), (topic, numbered[0])]
+    intake.consume([RecordedMessage(NOW, *each) for each in told], NOW)
+    take, again, sent = taking(intake, topic), cycle(numbered), cycle(numbered[1:] + numbered[:1])
+    parsed = _sparkplug_message().FromString
+
+    def whole() -> dict[int, tuple[int, float]]:
+        return {each.alias: (each.time, each.value) for each in parsed(numbered[0]).metrics}
+
+    beside("ten metrics, and protobuf's read in Python", lambda: take(next(sent)), whole)
+    found = beside("ten metrics", lambda: take(next(sent)), lambda: parsed(numbered[0]))
     at_most("sparkplug: times as long as protobuf takes to parse (C)", 1 / found, 2.0)
+    beside("ten metrics, the general way", lambda: read(topic, next(again), NOW), whole)
 
 
 def _sparkplug_message() -> Any:

@@ -23,7 +23,7 @@ from ewad.config.passwords import PasswordHash
 from ewad.engine import Batch, ByCount, Engine, GroupSettings, ModelSettings
 from ewad.errors import ConfigError, DecodeError, SourceError, StateError
 from ewad.ingest import files
-from ewad.ingest.formats.point import OpenWay, WaitingSamples
+from ewad.ingest.formats.point import WaitingSamples
 from ewad.ingest.formats.reasons import ABSENT, REASONS
 from ewad.ingest.formats.records import PayloadReader
 from ewad.ingest.formats.table import FORMATS
@@ -82,7 +82,7 @@ BLOCKS: dict[str, list[dict[str, Any]]] = {
     "keyvalue": [{}, {"fields": (("b", ""),), "decimal": ",", "strip_unit": True}],
     "influx": [{}, {"fields": (("b", ""),)}],
     "senml": [{}],
-    "sparkplug": [{}],
+    "sparkplug": [{}, {"fields": (("temp", ""),)}],
 }
 KINDS = "NBIRTH", "DBIRTH", "NDATA", "DDATA", "NDEATH", "DDEATH", "NCMD", "STATE"
 # What all of them may meet, whatever they read.
@@ -96,46 +96,66 @@ def decoder(form: str) -> Callable[[bytes], None]:
     """
     settings = [StreamSettings(name=form, topics=("a",), format=form, **more) for more in BLOCKS[form]]
     readers = [PayloadReader(block, 200) for block in settings]
-    ways = [reader.topic_way and _Way(reader, reader.topic_way) for reader in readers]
+    ways = [_Ways(reader) for reader in readers]
     times = 1 if FORMATS[form].remembers else 2
 
     def decode(data: bytes) -> None:
         first = data[0] if data else 0
         topic = f"spBv1.0/group/{KINDS[first % len(KINDS)]}/node{first >> 4}/device"
-        found = [_outcome(readers[first % len(readers)], topic, data[1:]) for _ in range(times)]
+        reader, way = readers[first % len(readers)], ways[first % len(readers)].of(topic)
+        taken = way is not None and way.take(data[1:])
+        found = [_outcome(reader, topic, data[1:]) for _ in range(times)]
         assert found[0] == found[-1]
-        if ways[first % len(ways)] is not None:
-            ways[first % len(ways)].hold(data[1:], found[0])
+        if way is not None:
+            way.hold(data[1:], found[0], taken)
 
     return decode
 
 
-class _Way:
-    """The quick way of a reader for one topic: what it takes is what the general way found."""
+class _Ways:
+    """The quick ways of a reader's topics."""
 
-    def __init__(self, reader: PayloadReader, open_way: OpenWay) -> None:
-        self._reader, self._open = reader, open_way
+    def __init__(self, reader: PayloadReader) -> None:
+        self._reader = reader
+        self._known: dict[str, _Way | None] = {}
+
+    def of(self, topic: str) -> "_Way | None":
+        if topic not in self._known:
+            opened = self._reader.topic_way and _Way(self._reader, topic)
+            self._known[topic] = opened if opened and opened.way else None
+        return self._known[topic]
+
+
+class _Way:
+    """The quick way of a reader for one topic: what it takes is what the general way finds after it."""
+
+    def __init__(self, reader: PayloadReader, topic: str) -> None:
+        self._reader, self._topic = reader, topic
         self._begin()
 
     def _begin(self) -> None:
         self._out = WaitingSamples(array("q"), array("d"), array("d"))
-        self._way = self._open(self._out)
+        self.way = self._reader.topic_way and self._reader.topic_way(self._topic, self._out)
         self._rows: dict[Any, int] = {}
 
-    def hold(self, payload: bytes, found: list[tuple[object, ...]]) -> None:
+    def take(self, payload: bytes) -> bool:
         for column in self._out:
             del column[:]
+        return bool(self.way.take(payload, 1.0, 1e300))
+
+    def hold(self, payload: bytes, found: list[tuple[object, ...]], taken: bool) -> None:
         samples = [each for each in found if len(each) == 3]
-        if len(self._rows) > 1000:
-            self._begin()
         rows = [self._rows.setdefault(key, len(self._rows)) for key, *_ in samples]
-        if self._way.take(payload, 1.0, 1e300):
+        if taken:
             assert self._out.rows.tolist() == rows
             assert self._out.values.tolist() == [value for _, value, _ in samples]
             times = [1.0 if time is None else time for _, _, time in samples]
             assert self._out.times.tolist() == times or not self._reader.timed
+            assert all(each[1] in ABSENT for each in found if len(each) == 2)
         elif len(samples) == len(found):
-            self._way.learn(payload, [(key, value) for key, value, _ in samples], self._rows)
+            self.way.learn(payload, [(key, value) for key, value, _ in samples], self._rows)
+        if len(self._rows) > 1000:
+            self._begin()
 
 
 def _outcome(reader: PayloadReader, topic: str, payload: bytes) -> list[tuple[object, ...]]:
@@ -392,7 +412,7 @@ WORDS: dict[str, tuple[bytes, ...]] = {
     "sparkplug": (
         b"\x08\x80\xa8\xd6\xb9\xcb3", b"\x12\x13\x0a\x04temp\x10\x05\x20\x0ai\x00\x00\x00\x00\x00@5@",
         b"\x18\x01", b"\x12\x09\x10\x05\x20\x09e\x00\x00\xa8A", b"\x20\x10", b"\x20\x13", b"\x38\x01",
-        b"\x12\x04\x0a\x02ab",
+        b"\x12\x04\x0a\x02ab", b"\x12\x04\x10\x05\x50\x07", b"\x12\x08\x0a\x04temp\x50\x01",
     ),
 }  # fmt: skip
 TARGETS = {

@@ -10,7 +10,7 @@ from ewad.config.settings import StreamSettings
 from ewad.engine import ByCount, ByTime, GroupSettings, ModelSettings
 from ewad.engine.settings import auto
 from ewad.errors import DecodeError
-from ewad.ingest.formats.point import WaitingSamples
+from ewad.ingest.formats.point import Key, WaitingSamples
 from ewad.ingest.formats.records import PayloadReader
 from ewad.ingest.plain import PlainTopics
 from ewad.numeric.experts import EXPERTS
@@ -26,6 +26,7 @@ from ewad.numeric.schedules import (
     Staircase,
 )
 from tests.engine.scenarios import new_engine, observe_in_pieces, random_samples
+from tests.ingest.formats.test_sparkplug import metric, payload
 
 OPTIMIZERS = [GradientDescent(), Momentum(), RMSprop(), Adam(weight_decay=0.1)]
 SCHEDULES = [
@@ -111,7 +112,8 @@ def lines_of_hostile_bytes() -> str:
         WaitingSamples(array("q"), array("d"), array("d")),
     )
     assert reader.topic_way is not None
-    way = reader.topic_way(out)
+    way = reader.topic_way("t", out)
+    assert way is not None
     for i in range(600):
         line = b'm%d,t=a\\ %d f=%.3f,g=%di,h=t,k="x\\"",l=%r 177235920000000%d\n'
         data = np.frombuffer(line % (i % 5, i % 7, i / 7, i, i / 3, i) * 3, dtype=np.uint8).copy()
@@ -129,5 +131,46 @@ def lines_of_hostile_bytes() -> str:
         digest.update(b"%d" % way.take(data.tobytes(), 1.0, 1e300))
         way.learn(data.tobytes(), samples, {key: row for row, (key, _) in enumerate(samples)})
         digest.update(b"%d" % way.take(data.tobytes(), 1.0, 1e300))
+    assert len(out.rows) > 1000
+    return digest.hexdigest() + hashlib.sha256(b"".join(each.tobytes() for each in out)).hexdigest()
+
+
+def metrics_of_hostile_bytes() -> str:
+    """Return a digest of what the kernel of Sparkplug reads of data, and of damaged ones."""
+    birth, topic = "spBv1.0/g/NBIRTH/n", "spBv1.0/g/NDATA/n"
+    reader = PayloadReader(StreamSettings(name="s", topics=("+/+/+/+/#",), format="sparkplug"), 65_536)
+    rng, digest, out = (
+        np.random.default_rng(6),
+        hashlib.sha256(),
+        WaitingSamples(array("q"), array("d"), array("d")),
+    )
+    kinds = (1, 10), (2, 10), (3, 10), (4, 11), (8, 11), (9, 12), (10, 13), (11, 14)
+    reader.read(
+        birth, payload(*(metric(name=f"m{n}", alias=n, kind=kind[0]) for n, kind in enumerate(kinds))), 1.0
+    )
+    assert reader.topic_way is not None
+    way = reader.topic_way(topic, out)
+    assert way is not None
+    rows: dict[Key, int] = {}
+    for i in range(600):
+        values = -i, i, -i, -(i << 40), (1 << 63) + i, ("<f", i / 7), ("<d", i / 7), i % 2
+        told = [
+            metric(name="" if i % 2 else f"m{n}", alias=n, time=i * 1000, value=(kind[1], value))
+            for n, (kind, value) in enumerate(zip(kinds, values, strict=True))
+        ]
+        data = np.frombuffer(payload(*told, sequence=i), dtype=np.uint8).copy()
+        if i % 3 == 2:
+            data[rng.integers(0, len(data), 2)] = rng.integers(0, 256, 2)
+        digest.update(b"%d" % way.take(data.tobytes(), 1.0, 1e300))
+        try:
+            records = reader.read(topic, data.tobytes(), 1.0)
+        except DecodeError as error:
+            digest.update(str(error).encode())
+            continue
+        digest.update(repr([(each.key, each.value, each.time) for each in records]).encode())
+        samples = [(each.key, each.value) for each in records if isinstance(each.value, float)]
+        for key, _ in samples:
+            rows.setdefault(key, len(rows))
+        way.learn(data.tobytes(), samples, rows)
     assert len(out.rows) > 1000
     return digest.hexdigest() + hashlib.sha256(b"".join(each.tobytes() for each in out)).hexdigest()

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from ewad.config.syntax import field_name, parse_field, quoted
 from ewad.errors import DecodeError
-from ewad.ingest.formats.values import JSON_NAMES, Missing
+from ewad.ingest.formats.values import JSON_NAMES, Missing, Unreadable
 from ewad.ingest.topics import Labels
 
 MAX_LABEL = 256  # characters of a label value out of a payload
@@ -132,7 +132,7 @@ NOT_FINITE = frozenset(("nan", "inf", "-inf"))
 def numbers(
     document: Any, words: Collection[str] = NOT_FINITE, steps: tuple[str, ...] = ()
 ) -> list[tuple[tuple[str, ...], Any]]:
-    """Return each number, true, false and word out of words of a document, with its path."""
+    """Return each number, true, false, word out of words and Unreadable of a document, with its path."""
     found: list[tuple[tuple[str, ...], Any]] = []
     _collect(document, words, steps, found)
     return found
@@ -160,7 +160,7 @@ def _collect(
             _collect(each, words, (*steps, key), found)
 
 
-_NUMBERS = frozenset((float, int, bool))
+_NUMBERS = frozenset((float, int, bool, Unreadable))
 
 
 def label_text(name: str, found: Any) -> str:

@@ -84,7 +84,7 @@ def open_points(block: StreamSettings, max_bytes: int) -> ReadPoints:
 
 def open_ways(points: Any, asked: Asked) -> OpenWay:
     """Return what gives a topic its quick way."""
-    return lambda waiting: LinesWay(points.lines, asked, waiting)
+    return lambda topic, waiting: LinesWay(points.lines, asked, waiting)
 
 
 def _labels(head: bytes) -> Labels:

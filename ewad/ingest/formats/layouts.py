@@ -90,7 +90,7 @@ def document_ways(points: Any, asked: Asked) -> OpenWay | None:
     if any(way.from_root for way in ways):
         return None
     layouts = Layouts(asked.low, asked.high, NOT_FINITE.union(asked.words), asked.max_bytes)
-    return lambda waiting: DocumentWay(layouts, asked, waiting)
+    return lambda topic, waiting: DocumentWay(layouts, asked, waiting)
 
 
 class DocumentWay:

@@ -19,7 +19,7 @@ def pack_ways(points: Any, asked: Asked) -> OpenWay | None:
     """Return what gives a topic its quick way, where the block asks for the values of records."""
     if [way.path for way, _ in asked.fields] != ["v"]:
         return None
-    return lambda waiting: PackWay(asked, waiting)
+    return lambda topic, waiting: PackWay(asked, waiting)
 
 
 class PackWay:

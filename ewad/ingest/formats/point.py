@@ -88,7 +88,8 @@ class TopicWay(Protocol):
         """Take in a payload whose records, these samples, were all taken; rows: of the topic's streams."""
 
 
-OpenWay = Callable[[WaitingSamples], TopicWay]  # gives a topic its quick way; where its samples are to wait
+# (topic, where its samples are to wait) -> its quick way; None: it has none.
+OpenWay = Callable[[str, WaitingSamples], TopicWay | None]
 
 
 def one_topic(topic: str) -> Sequence[str]:

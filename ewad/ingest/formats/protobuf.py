@@ -9,6 +9,7 @@ import struct
 from collections.abc import Iterator
 
 from ewad.errors import DecodeError
+from ewad.kernels.sparkplug import decimal
 
 _DOUBLE, _FLOAT = struct.Struct("<d"), struct.Struct("<f")
 _VARINT, _EIGHT, _LENGTH, _FOUR = 0, 1, 2, 5
@@ -78,16 +79,8 @@ def double(content: bytes) -> float:
 
 
 def float32(content: bytes) -> float:
-    """Return the shortest decimal that is stored as these four bytes: 21.4, not 21.39999962."""
-    value = float(_FLOAT.unpack(content)[0])
-    for digits in (6, 7, 8):
-        near = float(f"{value:.{digits}g}")
-        try:
-            if _FLOAT.unpack(_FLOAT.pack(near))[0] == value:
-                return near
-        except OverflowError:
-            break
-    return value
+    """Return the decimal that is stored as these four bytes: 21.4, not 21.39999962."""
+    return decimal(float(_FLOAT.unpack(content)[0]))
 
 
 def _invalid(what: str) -> DecodeError:

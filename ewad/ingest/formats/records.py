@@ -72,7 +72,8 @@ class PayloadReader:
         )
         self._only: Key = ((), self._fields[0].name if self._fields else "")
         self.quick = self._quick()
-        self.topic_way = self._topic_way(block, words)
+        self._asked = self._all_asked(block, words)
+        self.topic_way = self._topic_way()
         self.plain = (
             self.quick is not None
             and self._format.spells_numbers
@@ -93,14 +94,20 @@ class PayloadReader:
         """Know what messages have told another reader of the same format."""
         if self._format.remembers and self._max_bytes == other._max_bytes:
             self._points = other._points
+            self.topic_way = self._topic_way()
 
-    def _topic_way(self, block: StreamSettings, words: Collection[str]) -> OpenWay | None:
-        """Return what gives a topic its quick way, if the block asks for numbers by their paths alone."""
-        asked = block.labels or self._records or self._time or not self._rules.plain or not self._fields
-        if asked or self._format.ways is None:
+    def _all_asked(self, block: StreamSettings, words: Collection[str]) -> Asked | None:
+        """Return what the block asks for, if that is numbers by their paths alone."""
+        if block.labels or self._records or self._time or not self._rules.plain or not self._fields:
             return None
         fields = [(field.way, field.name) for field in self._fields]
-        return self._format.ways(self._points, Asked(fields, self._low, self._high, words, self._max_bytes))
+        return Asked(fields, self._low, self._high, words, self._max_bytes)
+
+    def _topic_way(self) -> OpenWay | None:
+        """Return what gives a topic its quick way, if there is one."""
+        if self._asked is None or self._format.ways is None:
+            return None
+        return self._format.ways(self._points, self._asked)
 
     def points(self, topic: str, payload: bytes) -> Sequence[Point]:
         """Return what the format makes of a payload. Raises DecodeError."""

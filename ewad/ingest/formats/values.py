@@ -28,6 +28,13 @@ class Missing:
 
 
 @dataclass(frozen=True, slots=True)
+class Unreadable:
+    """What holds numbers in a way that ewad does not read.  what: such as "a template"."""
+
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
     """How a block's values are read.
 
@@ -78,6 +85,8 @@ class Rules:
             return self.checked(self._state("true" if found else "false", float(found)))
         if found is Missing:
             raise DecodeError("missing_field", "expected a number, got no such field")
+        if kind is Unreadable:
+            raise DecodeError("unsupported", f"expected a number, got {found.what}, which ewad does not read")
         reason = "null" if found is None else "wrong_type"
         raise DecodeError(reason, f"expected a number, got {JSON_NAMES.get(kind, 'something else')}")
 

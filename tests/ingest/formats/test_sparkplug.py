@@ -228,11 +228,53 @@ def test_births_and_numbers_outlast_a_reload_that_changes_something_else():
     assert other.rejected == {"unknown_alias": 1}
 
 
-@pytest.mark.parametrize("number", [17, 18])
-def test_templates_and_data_sets_are_no_numbers(number):
-    daemon = Daemon(BLOCK | {"field": "T"})
-    daemon.feed((NODE.format("NBIRTH"), payload(metric(name="T", kind=19, value=(number, b"")))))
-    assert daemon.rejected == {"wrong_type": 1}
+@pytest.mark.parametrize(("number", "kind", "what"), [(17, 16, "a data set"), (18, 19, "a template")])
+@pytest.mark.parametrize("keys", [{"field": "T"}, {}])
+def test_templates_and_data_sets_are_refused_by_name_beside_their_neighbours(number, kind, what, keys):
+    daemon = Daemon(BLOCK | keys)
+    birth = payload(metric(name="T", kind=kind, value=(number, field(1, b"x"))), SPEED)
+    daemon.feed((NODE.format("NBIRTH"), birth))
+    assert daemon.rejected == {"unsupported": 1}
+    assert len(daemon.values) == (0 if keys else 1)
+    assert f"got {what}, which ewad does not read" in str(daemon.explained(NODE.format("NBIRTH"), birth))
+
+
+def test_what_templates_are_is_no_measurement_and_a_template_can_be_left_out():
+    definition = metric(name="_types_/T", kind=19, value=(18, field(1, b"x") + field(5, 1)))
+    template = metric(name="T1", kind=19, value=(18, field(1, b"x")))
+    daemon = Daemon(BLOCK | {"field": "*", "exclude": ["T?"]})
+    daemon.feed((NODE.format("NBIRTH"), payload(definition, template, SPEED)))
+    assert (daemon.rejected, len(daemon.values)) == ({}, 1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "number", "sent", "value"),
+    [
+        (1, 10, 0xFF, -1.0),
+        (2, 10, 0xFFFF_FFFE, -2.0),
+        (3, 10, 2**32 - 1480, -1480.0),
+        (4, 11, -(2**40), -(2.0**40)),
+        (7, 10, 2**32 - 1, 2.0**32 - 1),
+        (8, 11, 2**64 - 1, 2.0**64),
+    ],
+)
+@pytest.mark.parametrize("alias", [5, None])
+def test_data_have_the_types_that_the_birth_told(kind, number, sent, value, alias):
+    birth = payload(metric(name="Speed", alias=alias, kind=kind, value=(number, 1)))
+    data = metric(name="" if alias else "Speed", alias=alias, value=(number, sent))
+    daemon = Daemon(BLOCK).feed((NODE.format("NBIRTH"), birth))
+    for count in range(1, 4):  # the last one by the quick way
+        daemon.feed((NODE.format("NDATA"), payload(data, sequence=count)))
+        assert daemon.values == {NODE.format("NDATA") + "/Speed": value}
+
+
+def test_metrics_that_nobody_has_named_do_not_cost_those_that_are_known():
+    daemon = Daemon(BLOCK).feed((NODE.format("NBIRTH"), BIRTH))
+    daemon.feed(
+        (NODE.format("NDATA"), numbered(1, metric(alias=9, value=(10, 1)), metric(alias=2, value=(10, 4))))
+    )
+    assert daemon.rejected == {"unknown_alias": 1}
+    assert daemon.values[NODE.format("NDATA") + "/Motor%2FSpeed"] == 4.0
 
 
 @pytest.mark.parametrize("content", [b"\x12\xff", b"\x80" * 12, b"\x0b", b"\x12\x7f1"])

@@ -1,0 +1,131 @@
+"""What births and deaths have told of Sparkplug's nodes and devices, and the numbers of their messages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ewad.errors import DecodeError
+from ewad.ingest.formats.sparkplug_payload import NUMBERS, Metric
+
+LAST, LIFE = 0, 1  # as in the kernel
+MOST_BORN = 100_000  # nodes and devices that are remembered; then all of them are forgotten
+ASK = 'ask for its births by "Node Control/Rebirth"'
+
+Names = tuple[str, ...]  # group and node, and maybe device
+
+
+class Born:
+    """The metrics that a node or device was born with.  aliases: their names.  kinds: data types by name."""
+
+    __slots__ = ("aliases", "kinds")
+
+    def __init__(self, metrics: Sequence[Metric] = ()) -> None:
+        self.aliases = {each.alias: each.name for each in metrics if each.alias is not None}
+        self.kinds = {each.name: each.kind for each in metrics if each.kind}
+
+    def name_of(self, metric: Metric) -> str:
+        """Return the name of a metric, "" if only a birth that nobody has seen names it."""
+        return metric.name or self.aliases.get(-1 if metric.alias is None else metric.alias, "")
+
+
+NOBODY = Born()
+
+
+def is_measurement(name: str) -> bool:
+    """Return whether a metric of that name is not there to control its node."""
+    return not name.startswith(("Node Control/", "Device Control/")) and name != "bdSeq"
+
+
+class Node:
+    """An edge node.
+
+    kept: what quick ways look at and go on with: at LAST the number of the last message, -1 before a birth;
+    at LIFE how often births and deaths have changed what metrics mean.  life: the bdSeq of its last birth.
+    """
+
+    __slots__ = ("born", "kept", "life")
+
+    def __init__(self) -> None:
+        self.kept = np.array([-1, 0])
+        self.life: int | None = None
+        self.born: dict[Names, Born] = {}
+
+    def change(self) -> None:
+        """Let nobody go on as before."""
+        self.kept[LIFE] += 1
+
+
+class Nodes:
+    """The edge nodes that a block has met.
+
+    complete: whether every message of a node comes here; where it may not, none is missed.
+    """
+
+    def __init__(self, complete: bool) -> None:
+        self._complete = complete
+        self._known: dict[Names, Node] = {}
+        self._n_born = 0
+
+    def find(self, node: Names) -> Node | None:
+        """Return a node, None if nothing is known of it."""
+        return self._known.get(node)
+
+    def met(self, node: Names) -> Node:
+        """Return a node, as a new one if nothing is known of it."""
+        found = self._known.get(node)
+        if found is None:
+            self._count()
+            found = self._known[node] = Node()
+        return found
+
+    def born(self, whose: Names) -> Born:
+        """Return with what a node or a device was born."""
+        node = self._known.get(whose[:2])
+        return NOBODY if node is None else node.born.get(whose, NOBODY)
+
+    def begin(self, whose: Names, metrics: Sequence[Metric]) -> None:
+        """Note the birth of a node or a device."""
+        self._count()
+        node = self.met(whose[:2])
+        node.born[whose] = Born(metrics)
+        node.change()
+
+    def end(self, node: Names, life: int | None) -> bool:
+        """Forget a node: a birth of its own comes next. Return False if it is in another life already."""
+        known = self._known.get(node)
+        if known is None:
+            return True
+        if life is not None and known.life not in (None, life):
+            return False
+        known.change()
+        del self._known[node]
+        return True
+
+    def gap(self, node: Names, number: int | None, is_birth: bool) -> DecodeError | None:
+        """Note a message; return what is wrong if it is neither the one after the last nor that one again.
+
+        is_birth: of the node, which begins with any number.
+        """
+        known = self.met(node) if is_birth else self._known.get(node)
+        last = -1 if known is None else int(known.kept[LAST])
+        if known is None or number is None or not self._complete or (last < 0 and not is_birth):
+            return None
+        known.kept[LAST] = number
+        if last < 0 or is_birth or (number - last) % NUMBERS in (0, 1):
+            return None
+        lost = (number - last - 1) % NUMBERS
+        return DecodeError(
+            "sequence_gap",
+            f"expected the sequence number {(last + 1) % NUMBERS}, got {number}: {lost} messages of the edge"
+            f" node were lost, {ASK}",
+        )
+
+    def _count(self) -> None:
+        self._n_born += 1
+        if self._n_born > MOST_BORN:
+            for node in self._known.values():
+                node.change()
+            self._known.clear()
+            self._n_born = 1
