@@ -4,9 +4,9 @@ from libc.stdint cimport int64_t
 from ewad.kernels cimport memory
 
 cdef double NAN, LEVEL_WEIGHT, SPREAD_WEIGHT, LONG, LONG_WEIGHT, BOUND, ENERGY_LIMIT, SMALL, UNHEARD, LARGEST, ROUNDING, BEYOND
-cdef double OFTEN_WEIGHT, STEEPNESS, TAIL, COMMON, COMMON_RARITY, UNIT_WEIGHT, KNOWN, PACE, LEAST_QUANTILE, LEAST_EXCESS, EXCESS_BOUND
+cdef double OFTEN_WEIGHT, KNEE, STEEPNESS, TAIL, COMMON, COMMON_RARITY, UNIT_WEIGHT, KNOWN, PACE, LEAST_QUANTILE, LEAST_EXCESS, EXCESS_BOUND
 cdef double STRICTER, RELIEF, CALM_SECONDS
-cdef Py_ssize_t ERRORS, LEVEL, SPREAD, OUTSIDE, WARM, RANGE_WARM, BOUNDED, REFRACTORY
+cdef Py_ssize_t ERRORS, LEVEL, SPREAD, OUTSIDE, WARM, RANGE_WARM, YOUNG, BOUNDED, REFRACTORY
 cdef Py_ssize_t RECENT, SQUARE, NOW, LEVEL_MEAN, ENERGY, SPREAD_MEAN, HIGHEST, LOWEST, LEAVES, QUANTILE, EXCESS
 cdef Py_ssize_t BAR, SCORE, PEAK, HELD, CALM, WIDTH
 
@@ -14,8 +14,8 @@ cdef Py_ssize_t BAR, SCORE, PEAK, HELD, CALM, WIDTH
 cdef class AnomalyKernel:
     cdef object span_weights
     cdef double* span_weight
-    cdef double least, least_share, hold, share, weight, pace, best
-    cdef int direction
+    cdef double least, least_share, hold, share, square, pace, best, common
+    cdef int direction, choosy
     cdef Py_ssize_t part
     cdef int64_t* count
     cdef double* record
@@ -28,7 +28,10 @@ cdef class AnomalyKernel:
     cdef double size(self, Py_ssize_t place, Py_ssize_t n, double y) noexcept nogil
     cdef double deviation(self, Py_ssize_t place, Py_ssize_t n, double y) noexcept nogil
     cdef void weigh(
-        self, Py_ssize_t o, Py_ssize_t k, Py_ssize_t n, double z, double by, double around,
+        self, Py_ssize_t o, Py_ssize_t k, Py_ssize_t n, double off, double by, double around,
+    ) noexcept nogil
+    cdef void hear(
+        self, Py_ssize_t o, Py_ssize_t k, Py_ssize_t n, double off, double by, double around,
     ) noexcept nogil
     cdef int counts(self, double by, double around) noexcept nogil
     cdef double leave(self, Py_ssize_t o, Py_ssize_t n, double x) noexcept nogil

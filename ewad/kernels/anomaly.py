@@ -39,6 +39,7 @@ SPREAD_WEIGHT = 1.0 / 100.0
 # A record weighs about this many last samples, so that a stream may become another one.
 LONG = 10_000.0
 LONG_WEIGHT = 1.0 / LONG
+YOUNG = 10_000
 # No score before so many samples; outside of a range is nothing before so many.
 WARM = 100
 RANGE_WARM = 20
@@ -126,13 +127,12 @@ class AnomalyKernel:
         score has to be above 1.
         """
         self.direction, self.least, self.least_share = direction, least, least_share
+        self.choosy = 0 if direction == 0 and least == 0.0 and least_share == 0.0 else 1
         self.hold = hold_seconds
         self.span_weights = 1.0 / np.array(SPANS)
         self.span_weight = memory.doubles(self.span_weights)
-        self.share = 1.0
-        self.weight = 1.0
-        self.pace = 0.0
-        self.best = 0.0
+        self.share = self.square = 1.0
+        self.pace = self.best = self.common = 0.0
         self.part = 0
 
     def bind(
@@ -155,10 +155,13 @@ class AnomalyKernel:
         r, o = self.record, row * WIDTH
         n = self.count[row]
         self.count[row] = n + 1
-        self.share = 1.0 / (n + 1.0)  # of one sample among all: young means weigh all alike
-        self.weight = max(self.share, LONG_WEIGHT)
-        self.pace = PACE * max(1.0 / (n + KNOWN), LONG_WEIGHT)
+        self.share = LONG_WEIGHT  # of one sample in a record: young ones weigh all alike
+        self.pace = PACE * LONG_WEIGHT
+        if n < YOUNG:
+            self.share = 1.0 / (n + 1.0)
+            self.pace = PACE * max(1.0 / (n + KNOWN), LONG_WEIGHT)
         self.best = 0.0
+        self.common = 0.0
         self.part = 0
         error = x - expected
         if abs(error) <= ROUNDING * abs(x):
@@ -169,8 +172,10 @@ class AnomalyKernel:
         usual = r[o + LEVEL_MEAN]
         r[o + NOW] = level
         self.weigh(o, LEVEL, n, self.deviation(o + LEVEL_MEAN, n, level), level - usual, usual)
+        if self.best == 0.0:
+            self.best = COMMON_RARITY * math.sqrt(self.common)
         novelty = self.leave(o, n, x)
-        if not self.counts(x - usual, usual):
+        if self.choosy and not self.counts(x - usual, usual):
             novelty = 0.0
         if novelty > self.best:
             self.part = OUTSIDE
@@ -193,70 +198,82 @@ class AnomalyKernel:
         if square > 0.0:
             energy = min(error * error / square, ENERGY_LIMIT)
             r[o + ENERGY] += (energy - r[o + ENERGY]) * max(self.share, SPREAD_WEIGHT)
-            z = self.deviation(o + SPREAD_MEAN, n, math.log(r[o + ENERGY] + SMALL))
+            off = self.deviation(o + SPREAD_MEAN, n, math.log(r[o + ENERGY] + SMALL))
             if self.direction == 0:
-                self.weigh(o, SPREAD, n, z, math.sqrt(r[o + ENERGY] * square), expected)
+                by = math.sqrt(r[o + ENERGY] * square) if self.choosy else 0.0
+                self.weigh(o, SPREAD, n, off, by, expected)
 
     def size(self, place: int, n: int, y: float) -> float:
-        """Return |y| in root mean squares of those before, record[place:], and add it to them."""
+        """Return y**2, to be measured in `square`, the mean square of those before, record[place:]; add it
+        to them.
+        """
         square = self.record[place]
-        z = abs(y)
-        bounded = z
+        off = y * y
+        bounded = off
+        self.square = square
         if square > 0.0:
-            root = math.sqrt(square)
-            z = z / root
             if n >= BOUNDED:
-                bounded = min(bounded, BOUND * root)
-        elif z > 0.0:
-            z = UNHEARD
-        self.record[place] = square + (bounded * bounded - square) * self.weight
-        return z
+                bounded = min(off, BOUND * BOUND * square)
+        else:
+            self.square = 1.0
+            if off > 0.0:
+                off = UNHEARD * UNHEARD
+        self.record[place] = square + (bounded - square) * self.share
+        return off
 
     def deviation(self, place: int, n: int, y: float) -> float:
-        """Return how far y is off the mean of those before, in standard deviations, and add it to them.
+        """Return the square of how far y is off the mean of those before, to be measured in `square`; add it
+        to them.
 
         record[place:]: their mean and mean squared deviation.
         """
         square = self.record[place + 1]
-        off = y - self.record[place]
-        step = off
-        z = max(off, -off)
+        step = y - self.record[place]
+        off = step * step
+        bounded = off
+        self.square = square
         if square > 0.0:
-            root = math.sqrt(square)
-            z = z / root
-            if n >= BOUNDED and z > BOUND:
-                step = BOUND * root if off > 0.0 else -BOUND * root
-        elif z > ROUNDING * abs(y):
-            z = UNHEARD
+            if n >= BOUNDED and off > BOUND * BOUND * square:
+                bounded = BOUND * BOUND * square
+                step = math.copysign(BOUND * math.sqrt(square), step)
         else:
-            z = 0.0
-        weight = self.weight
-        self.record[place] += weight * step
-        self.record[place + 1] = square + weight * ((1.0 - weight) * step * step - square)
-        return z
+            self.square = 1.0
+            off = UNHEARD * UNHEARD if abs(step) > ROUNDING * abs(y) else 0.0
+        share = self.share
+        self.record[place] += share * step
+        self.record[place + 1] = square + share * ((1.0 - share) * bounded - square)
+        return off
 
-    def weigh(self, o: int, k: int, n: int, z: float, by: float, around: float) -> None:
-        """Let the k-th part be as rare as its z is; by: how far it is off what is usual, around."""
+    def weigh(self, o: int, k: int, n: int, off: float, by: float, around: float) -> None:
+        """Let the k-th part be as rare as its deviation is, whose square is off, measured in `square`.
+
+        by: how far it is off what is usual, around.
+        """
         r = self.record
-        y = 1.0 + min(z, LARGEST) * STEEPNESS
-        quantile, excess = r[o + QUANTILE + k], r[o + EXCESS + k]
-        if y > quantile:
-            beyond = math.log(y / quantile)
-            rarity = (COMMON + beyond / excess) * UNIT_WEIGHT
-            if rarity > self.best and self.counts(by, around):
-                self.best = rarity
-                self.part = k
-            heard = min(beyond, EXCESS_BOUND * excess)
-            exceeded = TAIL * min(n + KNOWN, LONG)
-            r[o + EXCESS + k] = max(excess + (heard - excess) / exceeded, LEAST_EXCESS)
+        quantile = r[o + QUANTILE + k]
+        knee = KNEE * (quantile - 1.0)  # the deviation at the quantile
+        ratio = off / (knee * knee * self.square)
+        step = -TAIL
+        if ratio > 1.0:
+            self.hear(o, k, n, off, by, around)
             step = 1.0 - TAIL
-        else:
-            rarity = COMMON_RARITY * (y - 1.0)  # times quantile - 1: divided by that only if it counts
-            if rarity > self.best * (quantile - 1.0) and self.counts(by, around):
-                self.best = rarity / (quantile - 1.0)
-                self.part = k
-            step = -TAIL
+        elif not self.choosy or self.counts(by, around):
+            self.common = max(self.common, ratio)
         r[o + QUANTILE + k] = max(quantile * (1.0 + self.pace * step), LEAST_QUANTILE)
+
+    def hear(self, o: int, k: int, n: int, off: float, by: float, around: float) -> None:
+        """Take in a deviation of the k-th part that is beyond its quantile."""
+        r = self.record
+        quantile, excess = r[o + QUANTILE + k], r[o + EXCESS + k]
+        z = min(math.sqrt(off / self.square), LARGEST)
+        beyond = math.log((1.0 + z * STEEPNESS) / quantile)
+        rarity = (COMMON + beyond / excess) * UNIT_WEIGHT
+        if rarity > self.best and self.counts(by, around):
+            self.best = rarity
+            self.part = k
+        heard = min(beyond, EXCESS_BOUND * excess)
+        exceeded = TAIL * min(n + KNOWN, LONG)
+        r[o + EXCESS + k] = max(excess + (heard - excess) / exceeded, LEAST_EXCESS)
 
     def counts(self, by: float, around: float) -> int:
         """Return whether such a deviation counts, by direction and size."""
@@ -279,7 +296,7 @@ class AnomalyKernel:
         novelty = 0.0
         leaves = 0.0
         if beyond > BEYOND * (highest - lowest) and beyond > ROUNDING * abs(x):
-            novelty = -math.log(max(r[o + LEAVES], self.share)) * UNIT_WEIGHT
+            novelty = -math.log(max(r[o + LEAVES], 1.0 / (n + 1.0))) * UNIT_WEIGHT
             leaves = 1.0
         r[o + LEAVES] += (leaves - r[o + LEAVES]) * max(self.share, OFTEN_WEIGHT)
         return novelty

@@ -8,7 +8,7 @@ cdef double NAN, LN2
 cdef class AverageKernel:
     cdef AverageKernel next
     cdef int more, follows, holds
-    cdef double beta, pace
+    cdef double beta, pace, counted, paired, share, spread
     cdef double* weight
     cdef double* pairs
     cdef double* mean
@@ -19,3 +19,4 @@ cdef class AverageKernel:
     cdef void take(self, Py_ssize_t row, double elapsed, double x, double* out, Py_ssize_t at) noexcept nogil
     cdef void hold(self, Py_ssize_t row, double elapsed, double x, double* out, Py_ssize_t at) noexcept nogil
     cdef void count_in(self, Py_ssize_t row, double elapsed, double x, double* out, Py_ssize_t at) noexcept nogil
+    cdef void divide(self, double weight, double pairs) noexcept nogil

@@ -35,6 +35,7 @@ class AverageKernel:
         self.beta = beta
         self.holds = 1 if holds else 0
         self.pace = -1.0 / half_life_seconds
+        self.counted = self.paired = self.share = self.spread = NAN  # as `divide` has left them
         self.next = self if follower is None else follower
         self.follows = self.more = 0 if follower is None else 1
 
@@ -103,20 +104,30 @@ class AverageKernel:
             decay = math.exp2(elapsed * self.pace)
         past = decay * self.weight[row]  # what all earlier samples weigh now
         weight = 1.0 + past
+        pairs = 2.0 * past + decay * decay * self.pairs[row]
+        if weight != self.counted or pairs != self.paired:
+            self.divide(weight, pairs)
         centre = self.mean[row]
         if self.weight[row] == 0.0:
             centre = x
         deviation = x - centre
-        mean = centre + deviation / weight  # of deviations: exact on constant input
+        mean = centre + deviation * self.share  # of deviations: exact on constant input
         if self.beta == 0.0:
             mean = x  # without memory a mean is the sample itself, to the last bit
-        pairs = 2.0 * past + decay * decay * self.pairs[row]
-        scatter = deviation * deviation * past / weight + decay * self.scatter[row]
+        scatter = deviation * deviation * (past * self.share) + decay * self.scatter[row]
         self.weight[row] = weight
         self.mean[row] = mean
         self.pairs[row] = pairs
         self.scatter[row] = scatter
         out[at] = mean
-        out[at + 1] = NAN
-        if pairs > 0.0:  # the unbiased form, scatter / (weight - sum of w**2 / weight)
-            out[at + 1] = math.sqrt(scatter * weight / pairs)
+        out[at + 1] = math.sqrt(scatter * self.spread)
+
+    def divide(self, weight: float, pairs: float) -> None:
+        """Work out what is divided by weight and by pairs: with beta, they soon stay what they are.
+
+        share: of the newest sample.  spread: that times scatter is the variance, in its unbiased form,
+        scatter / (weight - sum of w**2 / weight); NaN before two samples.
+        """
+        self.counted, self.paired = weight, pairs
+        self.share = 1.0 / weight
+        self.spread = weight / pairs if pairs > 0.0 else NAN

@@ -96,7 +96,7 @@ class ExponentialAverage(RowState):
     def stddev(self) -> Floats:
         """Return the unbiased weighted standard deviation, (n_streams,); NaN before two samples."""
         with np.errstate(invalid="ignore", divide="ignore"):
-            return np.sqrt(self.scatter * self.weight / self.pairs)  # pairs is 0 before two, and scatter too
+            return np.sqrt(self.scatter * (self.weight / self.pairs))  # pairs is 0 before two
 
     def after(self, elapsed: Floats) -> tuple[Floats, Floats]:
         """Return mean and standard deviation, (n_streams,) each, so many seconds after each last sample.

@@ -313,7 +313,7 @@ def test_a_dump_of_version_5_goes_on_with_what_this_arithmetic_would_have_learnt
     loaded, stayed = Engine([settings]), used(settings)
     what = loaded.load((Path(__file__).parent / "version5.npz").read_bytes())
     assert what.dropped == []
-    assert what.notes == ['state was computed by the arithmetic "batches", and goes on by "samples-2"']
+    assert what.notes == ['state was computed by the arithmetic "batches", and goes on by "samples-3"']
     assert_close(known_then(state_of(loaded)), known_then(state_of(stayed)), rel=1e-9)
     assert (loaded.groups[0].anomalies.count == 0).all()  # a new record
     samples = random_samples(9, 200, 3)
@@ -332,7 +332,7 @@ def test_a_dump_of_version_6_goes_on_with_a_new_record_of_what_is_rare():
     engine, stayed = Engine([settings]), used(settings)
     what = engine.load((Path(__file__).parent / "version6.npz").read_bytes())
     assert what.dropped == []
-    assert what.notes == ['state was computed by the arithmetic "samples-1", and goes on by "samples-2"']
+    assert what.notes == ['state was computed by the arithmetic "samples-1", and goes on by "samples-3"']
     assert_close(known_then(state_of(engine)), known_then(state_of(stayed)), rel=1e-12)
     group = engine.groups[0]
     assert (group.anomalies.count == 0).all()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from ewad.numeric.anomaly import REASONS, Anomalies, AnomalyPolicy, Rests
+from tests.numeric.naive_anomaly import NaiveScore
 
 N = 20_000
 RANDOM = np.random.default_rng(7)
@@ -47,6 +48,16 @@ def test_of_quiet_samples_about_one_in_a_thousand_scores_above_1(name):
     assert np.mean(score[1000:] > 1.0) < (0.005 if name == "random walk" else 0.002)
     assert anomalies.alarms[0] <= 1.1e-3 * N + 5  # the first few samples tell less of a tail
     assert np.mean(score[1000:] > 0.5) > 0.0005  # nor is it deaf
+
+
+@pytest.mark.parametrize("name", QUIET)
+def test_scores_equal_those_of_the_definition(name):
+    value = QUIET[name][:12_000].copy()
+    value[5000::1700] += 40.0 * np.std(value)
+    naive = NaiveScore()
+    pairs = zip(value.tolist(), average_before(value), strict=True)
+    expected = [naive.take(x, before) for x, before in pairs]
+    np.testing.assert_allclose(scored(value)[0], expected, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("seed", range(3))
