@@ -25,6 +25,7 @@ cdef class CalibrationKernel:
     ) noexcept nogil
     cdef double bounded(self, double change, double smallest, double limit) noexcept nogil
     cdef void widen(self, Sample s) noexcept nogil
+    cdef void bound(self, Sample s) noexcept nogil
     cdef int seen(self, Sample s, double last) noexcept nogil
     cdef void add(self, Py_ssize_t place, double decay, double term) noexcept nogil
     cdef void work_out(self, Sample s) noexcept nogil

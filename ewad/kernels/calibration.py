@@ -97,6 +97,7 @@ class CalibrationKernel:
     def observe(self, s: Sample, promised: Floats, came: Floats, smallest: float) -> None:
         """Call `take` for all horizons, and `work_out`, from Python.  promised, came: (n_horizons,)."""
         changes, moves = memory.doubles(promised), memory.doubles(came)
+        self.bound(s)
         for i in range(self.n):
             self.take(s, i, changes[i], moves[i], self.seen(s, s.value), smallest)
         self.work_out(s)
@@ -166,10 +167,14 @@ class CalibrationKernel:
         self.low[o + 2] = min(self.low[o + 2], s.steady)
         self.high[o + 2] = max(self.high[o + 2], s.steady)
 
+    def bound(self, s: Sample) -> None:
+        """Fill in the range of where the stream had been a farthest horizon before."""
+        s.lowest = self.low[s.row * N_RANGES]
+        s.highest = self.high[s.row * N_RANGES]
+
     def seen(self, s: Sample, last: float) -> int:
         """Return whether the stream had been where it is, and at `last`, a farthest horizon before."""
-        o = s.row * N_RANGES
-        return 1 if self.low[o] <= min(s.value, last) and max(s.value, last) <= self.high[o] else 0
+        return 1 if s.lowest <= min(s.value, last) and max(s.value, last) <= s.highest else 0
 
     def share_of(self, s: Sample, i: int, unseen: int) -> float:
         """Return the share of the i-th horizon: trust, as evidence allows, times the slope.

@@ -30,6 +30,7 @@ cdef class FeaturesKernel:
     cdef void place(self, Sample s, int restart) noexcept nogil
     cdef void take(self, Sample s) noexcept nogil
     cdef void differences(self, double* x, Py_ssize_t start, double before, double scale) noexcept nogil
+    cdef int foretold(self, Sample s, Py_ssize_t origin) noexcept nogil
     cdef void targets(self, Sample s, Py_ssize_t origin) noexcept nogil
     cdef void see(self, Sample s, double change) noexcept nogil
     cdef double angle(self, double phase) noexcept nogil

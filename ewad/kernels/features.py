@@ -129,9 +129,11 @@ class FeaturesKernel:
             self.history[start + i] = self.history[start + i + 1]
         self.history[start + depth - 1] = s.steady
         self.differences(s.x_now, start + ahead, self.history[start + ahead - 1], s.scale)
-        if s.ready:
+        if s.ready and self.foretold(s, start + self.lags - 1):
             self.differences(s.x, start, oldest, s.scale)
             self.targets(s, start + self.lags - 1)
+        else:
+            s.ready = 0
         if self.full:
             newest = start + depth - 1
             self.see(s, (self.history[newest] - self.history[newest - 1]) / s.scale)
@@ -153,6 +155,19 @@ class FeaturesKernel:
         for i in range(1, self.lags):
             change = (history[start + i] - history[start + i - 1]) / scale
             x[first + i] = min(max(change, -LAG_LIMIT), LAG_LIMIT)
+
+    def foretold(self, s: Sample, origin: int) -> int:
+        """Return whether what came after history[origin] could be known of: no jump, as an outlier is, led
+        on to where the stream had never been.
+
+        Of the examples that a jump is in, the last one counts: in all it would be as if it came each time.
+        """
+        jump, history = OUTLIER_LIMIT * s.scale, self.history
+        for i in range(origin + 1, origin + self.ahead):
+            change, value = history[i + 1] - history[i], history[i + 1]
+            if (change > jump and value > s.highest) or (change < -jump and value < s.lowest):
+                return 0
+        return 1
 
     def targets(self, s: Sample, origin: int) -> None:
         """Fill in the changes from history[origin], each up to its horizon."""

@@ -210,6 +210,8 @@ class ForecasterKernel:
         s.value = x
         self.features.place(s, restart)
         self.scale.take(s)
+        if self.calibrates:
+            self.calibration.bound(s)
         self.features.take(s)
         if self.has_inputs:
             self.inputs.take(s)

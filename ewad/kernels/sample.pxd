@@ -11,4 +11,4 @@ cdef class Sample:
     cdef int64_t* silent
     cdef public Py_ssize_t row, model, number, position
     cdef public int warm, ready
-    cdef public double time, local, value, steady, expected, scale, evenness
+    cdef public double time, local, value, steady, expected, scale, evenness, lowest, highest

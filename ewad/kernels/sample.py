@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ewad.kernels import memory
@@ -13,6 +15,8 @@ class Sample:
     row: of its stream.  model: of the model that forecasts it.  number: in its stream, position: in its
     window, both from 0.  time: Unix seconds.  local: what clocks on the wall show.  value: as it came.
     steady, expected, scale, evenness: see `ScaleKernel`.
+    lowest, highest: the range of where the stream had been, a farthest horizon before; without bounds where
+    nobody keeps it.
     warm: whether there are lags enough to forecast from.  ready: whether it completes an example: x,
     (n_features,), where that begins, and y, (n_horizons,), what came of it.  x_now: the features at this
     sample. silent: (n_experts * n_horizons,) 1 where what an expert forecasts is not its own word.
@@ -28,3 +32,4 @@ class Sample:
         self.row = self.model = self.number = self.position = 0
         self.warm = self.ready = 0
         self.time = self.local = self.value = self.steady = self.expected = self.scale = self.evenness = 0.0
+        self.lowest, self.highest = -math.inf, math.inf

@@ -12,8 +12,11 @@ from ewad.kernels.experts.fixed import SeasonalNaiveKernel
 DAY = 86_400.0
 
 
-def seen(value, time=None, restart=None, cuts=(), scale=2.0, **model):
-    """Return the examples of one stream, of a constant scale, as arrays of all samples, and the features."""
+def seen(value, time=None, restart=None, cuts=(), scale=2.0, ranged=(-np.inf, np.inf), **model):
+    """Return the examples of one stream, of a constant scale, as arrays of all samples, and the features.
+
+    ranged: where it had been before.
+    """
     settings = ModelSettings(**{"lags": 3, "horizons": (1, 2), "features": "full", **model})
     value = np.asarray(value, float)
     time = np.arange(float(len(value))) * 3600.0 if time is None else np.asarray(time, float)
@@ -27,13 +30,14 @@ def seen(value, time=None, restart=None, cuts=(), scale=2.0, **model):
             sample.row, sample.time, sample.value, sample.steady = 0, time[i], value[i], value[i]
             sample.local = time[i]
             sample.expected, sample.scale = value[i], scale
+            sample.lowest, sample.highest = ranged
             features.step.observe(sample, restart is not None and bool(restart[i]))
             said = np.zeros(len(settings.horizons))
             if naive is not None:
                 features.seasons.step.observe(sample)
                 naive.say(sample, said)
             X, X_now, Y = (array.copy() for array in sample.arrays)
-            parts.append({"X": X, "X_now": X_now, "Y": Y, "seasonal_naive": said})
+            parts.append({"X": X, "X_now": X_now, "Y": Y, "seasonal_naive": said, "ready": sample.ready})
     return {name: np.array([part[name] for part in parts]) for name in parts[0]}, settings, features
 
 
@@ -51,6 +55,18 @@ def test_targets_are_changes_from_there_bounded_by_the_root_of_the_horizon():
     got, _, _ = seen(VALUE, features="lags", lags=2)
     assert got["Y"][4].tolist() == [2.0, 1.5]  # from 9: to 13, to 12
     assert got["Y"][6].tolist() == [5.0, pytest.approx(5.0 * 2**0.5)]  # from 12: 9 and 9.5 scales
+
+
+@pytest.mark.parametrize("ranged", [(5.0, 20.0), (5.0, 60.0)])
+@pytest.mark.parametrize("step", [41.0, 39.0, -41.0, -39.0])
+def test_of_the_examples_with_a_jump_to_somewhere_new_only_the_one_right_before_it_teaches(step, ranged):
+    value = np.full(20, 10.0)
+    value[10:] += step  # 40 is 20 scales: no more is an outlier
+    got, _, _ = seen(value, features="lags", lags=2, horizons=(1, 4), ranged=ranged)
+    new = abs(step) > 40.0 and not ranged[0] <= 10.0 + step <= ranged[1]
+    # Samples 6 to 9 are followed by the jump within four, and are examples when those have come.
+    left_out = [10, 11, 12] if new else []
+    assert np.flatnonzero(got["ready"] == 0).tolist() == [*range(6), *left_out]
 
 
 def test_the_columns_of_the_context_by_hand():
