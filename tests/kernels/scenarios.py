@@ -174,3 +174,37 @@ def metrics_of_hostile_bytes() -> str:
         way.learn(data.tobytes(), samples, rows)
     assert len(out.rows) > 1000
     return digest.hexdigest() + hashlib.sha256(b"".join(each.tobytes() for each in out)).hexdigest()
+
+
+def packs_of_hostile_bytes() -> str:
+    """Return a digest of what the kernel of SenML takes of packs, and of damaged ones."""
+    reader = PayloadReader(StreamSettings(name="s", topics=("t",), format="senml"), 65_536)
+    rng, digest = np.random.default_rng(7), hashlib.sha256()
+    out = WaitingSamples(array("q"), array("d"), array("d"))
+    assert reader.topic_way is not None
+    way = reader.topic_way("t", out)
+    assert way is not None
+    rows: dict[Key, int] = {}
+    for i in range(900):
+        pack = (
+            b'[{"bn":"d%d:","bt":%d,"n":"a","v":%.3f}, {"n":"b","t":-6%d,"v":%re-2},{"u":"m","v":%d,"n":"c"}]'
+        )
+        data = np.frombuffer(
+            pack % (i % 5, (i % 2) * 1_790_000_000, i / 7, i % 7, i / 3, -i), np.uint8
+        ).copy()
+        if i % 3:
+            data[rng.integers(0, len(data), 2)] = rng.choice(
+                np.frombuffer(b' ,:"{}[]0-.eE\\\xff', np.uint8), 2
+            )
+        payload = data.tobytes()
+        digest.update(b"%d" % way.take(payload, 1.8e9, 1e300))
+        try:
+            records = reader.read("t", payload, 1.8e9)
+        except DecodeError:
+            continue
+        samples = [(each.key, each.value) for each in records if isinstance(each.value, float)]
+        for key, _ in samples:
+            rows.setdefault(key, len(rows))
+        way.learn(payload, samples, rows)
+    assert len(out.rows) > 500
+    return digest.hexdigest() + hashlib.sha256(b"".join(each.tobytes() for each in out)).hexdigest()

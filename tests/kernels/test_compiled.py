@@ -18,13 +18,14 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = """
 import hashlib, sys
 from ewad import kernels
+from tests.kernels import scenarios
 from tests.kernels.scenarios import SCENARIOS, run
-from tests.kernels.scenarios import lines_of_hostile_bytes, metrics_of_hostile_bytes, taken_of_hostile_bytes
 for name, scenario in SCENARIOS.items():
     print(name, hashlib.sha256(run(scenario)).hexdigest())
-print("frames", taken_of_hostile_bytes())
-print("lines", lines_of_hostile_bytes())
-print("metrics", metrics_of_hostile_bytes())
+print("frames", scenarios.taken_of_hostile_bytes())
+print("lines", scenarios.lines_of_hostile_bytes())
+print("metrics", scenarios.metrics_of_hostile_bytes())
+print("packs", scenarios.packs_of_hostile_bytes())
 print(kernels.HOW)
 """
 

@@ -1,18 +1,19 @@
-"""Packs of SenML that come again and again with other values and times: read by their names."""
+"""Packs of SenML whose names are known, by a kernel (ewad/kernels/packs.py)."""
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-import msgspec
+import numpy as np
 
+from ewad.ingest.formats.known import MOST_ENTRIES, PROBES, KnownKeys
+from ewad.ingest.formats.lines import POWERS
 from ewad.ingest.formats.point import Asked, Key, OpenWay, Sample, WaitingSamples
+from ewad.kernels.packs import PackRows
 
 RELATIVE = 2.0**28  # RFC 8428, 4.5.3: a smaller time counts from now
-MOST_RECORDS = 256  # of a pack for the quick way
-MOST_LENGTHS = 16  # of packs that a topic learns; who changes it each time is read whole
+FIRST_RECORDS = 16
 
 
 def pack_ways(points: Any, asked: Asked) -> OpenWay | None:
@@ -23,72 +24,33 @@ def pack_ways(points: Any, asked: Asked) -> OpenWay | None:
 
 
 class PackWay:
-    """The quick way for the packs of one topic: a number in each record, base values in the first one alone.
-
-    A pack of other names than the last one learnt is read the general way.
-    """
+    """The quick way for the packs of one topic: numbers of names that have rows."""
 
     def __init__(self, asked: Asked, waiting: WaitingSamples) -> None:
-        self._waiting, self._max_bytes = waiting, asked.max_bytes
-        number = Annotated[float, msgspec.Meta(gt=asked.low, lt=asked.high)]
-        record: list[tuple[str, Any, Any]] = [
-            ("v", number, msgspec.NODEFAULT),
-            ("n", str, ""),
-            ("t", float, 0.0),
-            ("u", str, ""),
-        ]
-        base: list[tuple[str, Any, Any]] = [("bn", str, ""), ("bt", float, 0.0), ("bu", str, "")]
-        self._first = msgspec.defstruct("First", [*record, *base], gc=False, forbid_unknown_fields=True)
-        self._further = msgspec.defstruct("Further", record, gc=False, forbid_unknown_fields=True)
-        self._decoders: dict[int, Callable[[bytes], Any]] = {}
-        self._decode: Callable[[bytes], Any] | None = None
-        self._base, self._names, self._rows = "", [""], array("q")
-
-    def take(self, payload: bytes, arrival: float, latest: float) -> int:
-        """Let the samples of a payload wait."""
-        if self._decode is None or len(payload) > self._max_bytes:
-            return 0
-        try:
-            pack = self._decode(payload)
-        except (ValueError, RecursionError):  # also numbers that are no values
-            return 0
-        first = pack[0]
-        if first.bn != self._base or [record.n for record in pack] != self._names:
-            return 0
-        base = first.bt
-        times = [base + record.t for record in pack]
-        earliest, last = min(times), max(times)
-        if last < RELATIVE:
-            times = [arrival + time for time in times]
-            last += arrival
-        elif earliest < RELATIVE:
-            return 0
-        if last > latest:
-            return 0
-        waiting = self._waiting
-        waiting.rows.extend(self._rows)
-        waiting.values.fromlist([record.v for record in pack])
-        waiting.times.fromlist(times)
-        return len(times)
+        self._kernel = PackRows(*waiting, POWERS, asked.low, asked.high, asked.max_bytes)
+        self._known = KnownKeys()
+        self._bind()
+        self._make_out(FIRST_RECORDS)
+        self.take = self._kernel.take
 
     def learn(self, payload: bytes, samples: Sequence[Sample], rows: Mapping[Key, int]) -> None:
         """Take in the names of a payload."""
-        n = len(samples)
-        decode = self._decoder(n)
-        if decode is None:
-            return
-        try:
-            pack = decode(payload)
-        except (ValueError, RecursionError):
-            return
-        self._decode, self._base, self._names = decode, pack[0].bn, [record.n for record in pack]
-        self._rows = array("q", [rows[key] for key, _ in samples])
+        if len(samples) > len(self._out[0]):
+            self._make_out(2 * len(samples))
+        if len(self._known) >= MOST_ENTRIES:
+            self._known = KnownKeys()
+        for key, _ in samples:
+            ((_, name), *_), _ = key
+            self._known.enter(name.encode(), rows[key])
+        self._bind()
 
-    def _decoder(self, n: int) -> Callable[[bytes], Any] | None:
-        """Return what decodes packs of n records, None if there are too many."""
-        if n not in self._decoders:
-            if not 0 < n <= MOST_RECORDS or len(self._decoders) >= MOST_LENGTHS:
-                return None
-            kinds = (self._first, *[self._further] * (n - 1))
-            self._decoders[n] = msgspec.json.Decoder(tuple.__class_getitem__(kinds)).decode
-        return self._decoders[n]
+    def _bind(self) -> None:
+        known = self._known
+        hashes, lengths, starts, rows, _ = known.columns
+        self._kernel.bind_table(known.slots, hashes, lengths, starts, rows, known.names, PROBES)
+        self._bound = known.slots, known.columns, known.names  # which the kernel does not keep alive
+
+    def _make_out(self, most: int) -> None:
+        rows, (values, times) = np.zeros(most, dtype=np.int64), np.zeros((2, most))
+        self._out = rows, values, times
+        self._kernel.bind_out(rows, values, times)

@@ -26,7 +26,8 @@ def open_points(block: StreamSettings, max_bytes: int) -> ReadPoints:
         base: dict[str, Any] = {}
         found = []
         for record in document:
-            base |= {key: value for key, value in record.items() if key in ("bn", "bt", "bu", "bv", "bs")}
+            if not _BASES.isdisjoint(record):
+                base |= {key: record[key] for key in _BASES & record.keys()}
             point = _resolved(record, base)
             if point is not None:
                 found.append(point)
@@ -35,6 +36,10 @@ def open_points(block: StreamSettings, max_bytes: int) -> ReadPoints:
         return found
 
     return points
+
+
+_BASES = frozenset(("bn", "bt", "bu", "bv", "bs"))
+_PLAIN = frozenset((int, float))
 
 
 def _resolved(record: dict[str, Any], base: dict[str, Any]) -> Point | None:
@@ -57,7 +62,7 @@ def _resolved(record: dict[str, Any], base: dict[str, Any]) -> Point | None:
 
 
 def _number(found: Any) -> float:
-    if type(found) not in (int, float):
+    if type(found) not in _PLAIN:
         raise DecodeError("invalid_payload", "expected numbers in bt, t, v and bv")
     return float(found)
 

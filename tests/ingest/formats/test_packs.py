@@ -21,7 +21,8 @@ def intake(**block):
 def taken(one, document):
     """What one message gives: stream, value and time of each sample, and whether something else counted."""
     before = sum(one.rejected.values()), one.absent
-    one.consume([RecordedMessage(NOW, "t", json.dumps(document).encode())], NOW)
+    payload = document if isinstance(document, bytes) else json.dumps(document).encode()
+    one.consume([RecordedMessage(NOW, "t", payload)], NOW)
     streams, found = one._engine.groups[0].streams.names, []
     while (batch := one.take_batch()) is not None:
         columns = batch.stream.tolist(), batch.value.tolist(), batch.time.tolist()
@@ -69,6 +70,48 @@ def test_the_quick_way_gives_the_samples_of_the_general_one(documents, block):
         assert taken(one, document) == taken(intake(**block), document)
 
 
+pieces = [
+    b" ", b"\t", b"\n", b"\0", b"-", b"-0", b"-0.0", b"0", b"01", b".5", b"1.", b"1e5", b"1E+3", b"1e-400",
+    b"1e999", b"12345678901234567890", b"0.1234567890123456789", b"nan", b"true", b"null", b'"', b"\\",
+    b"\\u0061", b"\xff", "é".encode(), b"{", b"}", b"[", b"]", b",", b":", b'"n":"a"', b'"bn":"x"', b'"bt":5',
+    b'"v":2', b'"bv":1', b"\x7f",
+]  # fmt: skip
+PLAIN = b'[{"bn":"d:","bt":1790000000,"n":"a","v":20.5},{"n":"b","v":-3,"t":-60}]'
+damaged = st.tuples(st.integers(0, len(PLAIN)), st.integers(0, 4), st.sampled_from(pieces)).map(
+    lambda cut: PLAIN[: cut[0]] + cut[2] + PLAIN[cut[0] + cut[1] :]
+)
+numbered = st.sampled_from(pieces).map(lambda piece: PLAIN.replace(b"20.5", piece).replace(b"-60", piece))
+
+
+@given(st.lists(st.one_of(damaged, numbered), min_size=1, max_size=3))
+def test_damaged_packs_are_read_as_by_the_general_way(payloads):
+    one = intake()
+    for payload in (PLAIN, PLAIN, *payloads * 2, PLAIN):
+        assert repr(taken(one, payload)) == repr(taken(intake(), payload))
+
+
+def test_names_and_numbers_come_in_any_order_and_number():
+    one = intake()
+    taken(one, PLAIN)
+    taken(one, PLAIN)
+    way = one._laid_out["t"]
+    assert way.take(b' [ { "v" : 1 , "n" : "a" , "bn" : "d:" } ] ', NOW) == 1
+    assert (
+        way.take(b'[{"bn":"d:"},{"v":1,"n":"b"},{"v":2,"n":"a","u":"Cel"},{"bn":"","n":"d:a","v":3}]', NOW)
+        == 3
+    )
+    names = [one._engine.groups[0].streams.names[row] for row in one.blocks[0].rows]
+    assert names == ["t/d:a", "t/d:b", "t/d:a", "t/d:a"]
+
+
+def test_a_pack_of_many_records_has_room():
+    one = intake()
+    pack = [{"n": f"s{n}", "v": n} for n in range(2000)]
+    for _ in range(2):
+        assert len(taken(one, pack)[0]) == 2000
+    assert one._laid_out["t"].take(json.dumps(pack).encode(), NOW) == 2000
+
+
 def test_known_names_go_the_quick_way():
     one = intake()
     pack = [BASE | {"n": ":t1", "u": "Cel", "v": 23.1}, {"n": ":t2", "v": 23.9, "t": -60}]
@@ -78,7 +121,7 @@ def test_known_names_go_the_quick_way():
     assert way.take(json.dumps(pack).replace("23.9", "24").encode(), NOW, NOW) == 2
     assert waiting.values.tolist() == [23.1, 24.0]
     assert waiting.times.tolist() == [1_790_000_000.0, 1_789_999_940.0]
-    others = [pack[:1], pack[::-1], [*pack, {"n": "x", "v": 1}], [pack[0], {"n": ":t3", "v": 1}]]
+    others = [pack[::-1], [*pack, {"n": "x", "v": 1}], [pack[0], {"n": ":t3", "v": 1}]]
     others += [[pack[0], pack[1] | {"t": 2e8}], [pack[0], pack[1] | {"v": "1"}]]
     assert [way.take(json.dumps(each).encode(), NOW, NOW) for each in others] == [0] * len(others)
 
