@@ -14,7 +14,7 @@ from ewad.engine import Batch, Ending, Engine, GroupSettings
 from ewad.ingest.intake import Intake
 from ewad.ingest.mqtt.consumer import Message
 from ewad.ingest.sharding import sharding
-from ewad.scale.record import ALL_SAMPLES, RETAINED, RETAINED_WITH_TIME, Record
+from ewad.scale.record import ALL_SAMPLES, NO_FLAGS, RETAINED, RETAINED_WITH_TIME, Record
 
 # Names that are kept, some 300 MB: with more streams than these they are found anew now and then.
 MOST_STREAMS = 1_000_000
@@ -28,14 +28,34 @@ class _Known:
     def __init__(self) -> None:
         self.labels: list[msgspec.Raw] = []
         self.shards: NDArray[np.int32] = np.empty(0, dtype=np.int32)
+        self._places = np.empty(0, dtype=np.int64)  # of each row's last sample; of use in `named` alone
         self.n = 0
 
     def add(self, labels: bytes, shard: int) -> None:
         if self.n == len(self.shards):
             self.shards = np.resize(self.shards, max(64, 2 * self.n))
+            self._places = np.empty(len(self.shards), dtype=np.int64)
         self.shards[self.n] = shard
         self.labels.append(msgspec.Raw(labels))
         self.n += 1
+
+    def named(self, stream: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """Return the rows of samples, each once, in the order of their last ones; and of each sample which.
+
+        stream: (n,) the row of each sample. Nothing is sorted: `np.unique` takes ten times as long.
+        """
+        at = np.arange(len(stream))
+        self._places[stream] = at
+        last = self._places[stream]
+        is_last = last == at
+        return stream[is_last], (np.cumsum(is_last) - 1)[last]
+
+
+def by_shard(shards: NDArray[np.int32], count: int) -> tuple[NDArray[np.int64], list[int]]:
+    """Return the places of samples in the order of their shards, and where each shard's begin, and end."""
+    small = shards.astype(np.uint16) if count <= 1 << 16 else shards  # numpy sorts those by their digits
+    order = np.argsort(small, kind="stable")
+    return order, np.searchsorted(small[order], np.arange(count + 1)).tolist()
 
 
 class Collector:
@@ -87,37 +107,40 @@ class Collector:
         return records
 
     def _records(self, batch: Batch) -> Iterator[Record]:
-        """Yield a record for each shard of a batch's streams."""
-        known = self._known[batch.group]
-        retained = self.intake.blocks[batch.group].taken_retained
-        flags = np.zeros(len(batch) if retained else 0, dtype=np.uint8)
-        for at, has_time in retained.items():
-            flags[at] = RETAINED_WITH_TIME if has_time else RETAINED
-        shards = known.shards[batch.stream]
-        order = np.argsort(shards, kind="stable")
-        edges = [0, *(np.flatnonzero(np.diff(shards[order])) + 1).tolist(), len(order)]
-        for start, end in pairwise(edges):
-            part = order[start:end]
-            yield self._record(batch, part, flags[part] if retained else flags, int(shards[part[0]]))
-
-    def _record(self, batch: Batch, part: NDArray[np.int64], flags: NDArray[np.uint8], shard: int) -> Record:
+        """Yield a record for each shard of a batch's streams: its samples in their order, each name once."""
         group, known = self.engine.groups[batch.group], self._known[batch.group]
-        rows, stream = np.unique(batch.stream[part], return_inverse=True)
-        at = rows.tolist()
-        names, labels = group.streams.names, known.labels
-        return Record(
-            shard,
-            self.count,
-            group.name,
-            batch.arrival,
-            [names[row] for row in at],
-            msgspec.msgpack.encode([labels[row] for row in at]),
-            stream.astype(np.uint32),
-            batch.time[part],
-            batch.value[part],
-            flags,
-            origin=ALL_SAMPLES if batch.origin is None else batch.origin[part],
-        )
+        order, samples = by_shard(known.shards[batch.stream], self.count)
+        flags = self._flags(batch)[order] if self.intake.blocks[batch.group].taken_retained else NO_FLAGS
+        origin = ALL_SAMPLES if batch.origin is None else batch.origin[order]
+        time, value = batch.time[order], batch.value[order]
+        rows, stream = known.named(batch.stream[order])
+        names = list(map(group.streams.names.__getitem__, rows.tolist()))
+        labels = list(map(known.labels.__getitem__, rows.tolist()))
+        named = np.searchsorted(known.shards[rows], np.arange(self.count + 1)).tolist()
+        for shard, (start, end) in enumerate(pairwise(samples)):
+            if start == end:
+                continue
+            first, behind = named[shard], named[shard + 1]
+            yield Record(
+                shard,
+                self.count,
+                group.name,
+                batch.arrival,
+                names[first:behind],
+                msgspec.msgpack.encode(labels[first:behind]),
+                (stream[start:end] - first).astype(np.uint32),
+                time[start:end],
+                value[start:end],
+                flags[start:end],
+                origin=origin[start:end],
+            )
+
+    def _flags(self, batch: Batch) -> NDArray[np.uint8]:
+        """Return how each sample came."""
+        flags = np.zeros(len(batch), dtype=np.uint8)
+        for at, has_time in self.intake.blocks[batch.group].taken_retained.items():
+            flags[at] = RETAINED_WITH_TIME if has_time else RETAINED
+        return flags
 
     def _ended(self, ending: Ending) -> Iterator[Record]:
         """Yield a record for each shard of streams whose sender is gone."""

@@ -35,6 +35,10 @@ TICK_SECONDS = 5.0  # between looks at what is silent for too long, in each shar
 CLOCK_SECONDS = 1.0
 STATUS_SECONDS = 5.0
 GATHER_SECONDS = 0.02  # of commits: an fsync takes as long on many a disk
+MANY_MESSAGES = (
+    256  # in such a moment: the broker does not wait for acknowledgements, so that more may gather
+)
+MOST_MOMENTS = 5
 ENOUGH_MESSAGES = 4096
 
 
@@ -48,8 +52,9 @@ class GatewayLog(Destination, Arrivals, Protocol):
 class GatewayConsumer:
     """A Consumer that makes records of what it takes and hands them to the log.
 
-    Commits gather for a moment: a record of a thousand samples costs each of them a third of what one of a
-    hundred does. What is handed over is whole commits, samples and acknowledgements together.
+    Commits gather for a moment, and for up to five while each brings many: a record of a thousand samples
+    costs each of them a third of what one of a hundred does. What is handed over is whole commits, samples
+    and acknowledgements together.
     """
 
     def __init__(
@@ -68,6 +73,7 @@ class GatewayConsumer:
         self._handed = 0  # messages, to the log so far
         self._gathered: list[tuple[Acknowledgements, Callable[[], None]]] = []
         self._due = False  # whether what is gathered has waited for long enough
+        self._times = 0  # handed over
         self._tick: float | None = None
         self._move: Callable[[], tuple[float, float] | None] | None = None
 
@@ -92,14 +98,21 @@ class GatewayConsumer:
         if pending.session_lost:  # before anything of the new session
             self._hand_over()
         if not self._gathered:
-            self._call_later(GATHER_SECONDS, self._gathered_for_long)
+            self._call_later(GATHER_SECONDS, partial(self._moment_over, self._times, 1, self._handed))
         self._gathered.append((pending, done))
         self._covered = self._collector.intake.received
         if self._due or self._covered - self._handed >= ENOUGH_MESSAGES or pending.session_lost:
             self._hand_over()
 
-    def _gathered_for_long(self) -> None:
-        self._due = bool(self._gathered)
+    def _moment_over(self, times: int, moments: int, before: int) -> None:
+        """Hand over, or let more gather. times: handed over, as it began; before: messages, of the moment."""
+        if times != self._times:
+            return
+        received = self._collector.intake.received
+        if received - before >= MANY_MESSAGES and moments < MOST_MOMENTS:
+            self._call_later(GATHER_SECONDS, partial(self._moment_over, times, moments + 1, received))
+            return
+        self._due = True
         if self._covered == self._collector.intake.received:  # else what came since has no commit yet
             self._hand_over()
 
@@ -107,6 +120,7 @@ class GatewayConsumer:
         """Hand what is gathered to the log, in one."""
         gathered, self._gathered = self._gathered, []
         self._due, self._handed = False, self._collector.intake.received
+        self._times += 1
         if gathered:
             pending, done = (list(each) for each in zip(*gathered, strict=True))
             records = self._collector.take()

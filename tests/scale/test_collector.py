@@ -71,6 +71,21 @@ def test_a_shard_of_all_has_what_a_daemons_engine_has(seed, settings):
     assert shard.dump() == engine.dump()
 
 
+def test_a_record_names_each_of_its_streams_once_and_keeps_the_order_of_its_samples():
+    collector = Collector(SETTINGS, ShardSettings(count=3))
+    sent = [(f"site/{at * 7 % 5}/temperature", str(at)) for at in range(40)]
+    collector.consume([message(topic, value.encode()) for topic, value in sent], 2e9)
+    found = []
+    for record in collector.take():
+        assert len(set(record.names)) == len(record.names)
+        found.append(
+            [(record.names[at], str(int(v))) for at, v in zip(record.stream, record.value, strict=True)]
+        )
+        assert found[-1] == [each for each in sent if each[0] in record.names]
+        assert record.labels_of() == [(("room", name.split("/")[1]),) for name in record.names]
+    assert sorted(each for its in found for each in its) == sorted(sent)
+
+
 def test_each_record_is_of_one_shard_and_streams_of_a_topic_meet():
     records, _ = records_and_engine(1, ShardSettings(count=4))
     shard_of = sharding(ShardSettings(count=4), SETTINGS.streams)

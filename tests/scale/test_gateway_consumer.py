@@ -59,6 +59,37 @@ def test_commits_gather_until_the_timer(life):
     assert life.done == [True, True, True]
 
 
+def test_while_many_messages_come_commits_gather_for_five_moments_at_most(life):
+    for number in range(gateway.MOST_MOMENTS):
+        assert life.jobs == []
+        life.consume(gateway.MANY_MESSAGES)
+        life.commit(number)
+        life.timers[-1]()
+    assert life.samples() == [gateway.MOST_MOMENTS * gateway.MANY_MESSAGES]
+
+
+def test_a_moment_that_brings_little_ends_the_gathering(life):
+    life.consume(gateway.MANY_MESSAGES)
+    life.commit(0)
+    life.timers[-1]()
+    assert life.jobs == []
+    life.consume(1)
+    life.commit(1)
+    life.timers[-1]()
+    assert life.samples() == [gateway.MANY_MESSAGES + 1]
+
+
+def test_the_timer_of_what_was_handed_over_does_not_hurry_what_follows(life):
+    life.consume(gateway.ENOUGH_MESSAGES)
+    life.commit(0)
+    life.consume(1)
+    life.commit(1)
+    life.timers[0]()
+    assert life.samples() == [gateway.ENOUGH_MESSAGES]
+    life.timers[1]()
+    assert life.samples() == [gateway.ENOUGH_MESSAGES, 1]
+
+
 def test_messages_that_no_commit_covers_are_not_handed_over(life):
     life.consume()
     life.commit(0)

@@ -178,11 +178,10 @@ class Mqtt5Core:
         return None if self.state is ConnectionState.CONNECTING else self._ledger.plain(data, start, end)
 
     def _acknowledge(self, pending: Acknowledgements) -> None:
-        pubacks = [*pending.repeated, *[each & 0xFFFF for each in pending.pubacks]]
         data = (
-            acknowledgements(PUBACK, pubacks)
+            acknowledgements(PUBACK, [*pending.repeated, *pending.pubacks])
             + acknowledgements(PUBCOMP, pending.pubcomps)
-            + acknowledgements(PUBREC, [each & 0xFFFF for each in pending.pubrecs])
+            + acknowledgements(PUBREC, pending.pubrecs)
         )
         if data:
             self._send(data)

@@ -62,10 +62,13 @@ def subscription_id(topic_filter: str) -> int:
     return crc32(topic_filter.encode()) % LARGEST_SUBSCRIPTION_ID + 1
 
 
-def acknowledgements(first_byte: int, packet_ids: Sequence[int]) -> bytes:
-    """Return a four-byte acknowledgement (success) per packet id, joined; 8 times as fast as `.write()`."""
-    heads = np.asarray(packet_ids, dtype=">u4") | np.uint32((first_byte << 24) | (2 << 16))
-    return heads.astype(">u4").tobytes()
+def acknowledgements(first_byte: int, tags: Sequence[int]) -> bytes:
+    """Return a four-byte acknowledgement (success) per tag, joined; 8 times as fast as `.write()`.
+
+    tags: the packet id is in the lowest 16 bits of each.
+    """
+    ids = np.asarray(tags, dtype=np.uint64) & np.uint64(0xFFFF)
+    return (ids | np.uint64((first_byte << 24) | (2 << 16))).astype(">u4").tobytes()
 
 
 def packet_size(view: memoryview) -> int | None:
