@@ -87,7 +87,7 @@ class Runner(threading.Thread):
         with self._moved:
             self._put += len(observed)
             self.count.waiting += len(observed)
-        self._queue.put(observed)
+        self._hand(observed)
 
     def written(self) -> Callable[[], None]:
         """Return what waits, in another thread, until all that has been put so far is written, or is lost."""
@@ -101,24 +101,28 @@ class Runner(threading.Thread):
 
     def open(self, groups: Sequence[GroupSettings]) -> None:
         """Let the sink go on with other groups, after what waits."""
-        self._queue.put(lambda: self.sink.open(groups))
+        self._hand(lambda: self.sink.open(groups))
 
     def forgotten(self, settings: GroupSettings, streams: Mapping[str, Labels]) -> None:
         """Let the sink hear of it, after what waits."""
-        self._queue.put(lambda: self.sink.forgotten(settings, streams))
+        self._hand(lambda: self.sink.forgotten(settings, streams))
 
     def request(self, topic: str, payload: bytes) -> None:
         """Let the sink hear what a sender should be asked."""
-        self._queue.put(lambda: self.sink.request(topic, payload))
+        self._hand(lambda: self.sink.request(topic, payload))
 
     def stands(self, standing: Standing) -> None:
         """Let the sink hear of it, before any sample."""
-        self._queue.put(lambda: self.sink.stands(standing))
+        self._hand(lambda: self.sink.stands(standing))
 
     def end(self) -> None:
         """Let the thread end when it has tried to write what waits."""
         self._ending.set()
-        self._queue.put(None)
+        self._hand(None)
+
+    def _hand(self, item: Callable[[], None] | Observed | None) -> None:
+        self._queue.put(item)
+        self.sink.wake()
 
     # ---- the thread
 
@@ -145,7 +149,7 @@ class Runner(threading.Thread):
 
     def _take(self) -> bool:
         """Let the sink take what waits, a piece at the most; wait for the first. Return False at the end."""
-        item = self._queue.get()
+        item = self.sink.next(self._queue)
         while item is not None:
             if isinstance(item, Observed):
                 self.sink.observed(item)

@@ -8,9 +8,10 @@ two batches.
 from __future__ import annotations
 
 import importlib
+import queue
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,8 @@ from ewad.engine.group import Group
 from ewad.engine.streams import Streams
 from ewad.errors import needs
 from ewad.outputs.registry import QUANTITIES, Array, Labels, Quantity, told_standing
+
+T = TypeVar("T")
 
 
 class Observed(NamedTuple):
@@ -125,6 +128,13 @@ class Sink:
 
     def succeed(self, earlier: Sink) -> None:
         """Hear which sink of the same name, which has ended, this one takes the place of; before `open`."""
+
+    def next(self, items: queue.SimpleQueue[T]) -> T:
+        """Wait for what is put next, and return it; one with other work does that meanwhile."""
+        return items.get()
+
+    def wake(self) -> None:
+        """Hear, in another thread, that something has been put."""
 
     def forgotten(self, settings: GroupSettings, streams: Mapping[str, Labels]) -> None:
         """Hear that these streams of a group are no more. streams: with their labels, as far as known."""

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -89,31 +89,40 @@ def paced(port: int, rate: int, seconds: float) -> int:
 
 
 @contextmanager
-def running(settings: str) -> Iterator[tuple[mosquitto.Mosquitto, daemons.Daemon]]:
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        mosquitto.running(Path(folder) / "broker", options=["max_queued_messages 0"]) as broker,
-        daemons.running(Path(folder), f"mqtt://127.0.0.1:{broker.port}", settings) as daemon,
-    ):
-        publish(broker.port, [(f"in/{n}", b"1") for n in range(STREAMS)])  # all streams are there
-        daemon.until_total("ewad_messages_received_total", STREAMS)
-        yield broker, daemon
+def running(*settings: str) -> Iterator[tuple[mosquitto.Mosquitto, list[daemons.Daemon]]]:
+    """Run daemons of these settings on one broker; all streams are there."""
+    with ExitStack() as stack:
+        folders = [Path(stack.enter_context(tempfile.TemporaryDirectory())) for _ in settings]
+        options = ["max_queued_messages 0"]
+        broker = stack.enter_context(mosquitto.running(folders[0] / "broker", options=options))
+        url = f"mqtt://127.0.0.1:{broker.port}"
+        parts = zip(folders, settings, strict=True)
+        started = [stack.enter_context(daemons.running(folder, url, each)) for folder, each in parts]
+        publish(broker.port, [(f"in/{n}", b"1") for n in range(STREAMS)])
+        for daemon in started:
+            daemon.until_total("ewad_messages_received_total", STREAMS)
+        yield broker, started
 
 
-def cost(settings: str, seconds: float) -> Cost:
-    """Return the daemon's CPU seconds a message, at RATE."""
-    with running(settings) as (broker, daemon):
-        assert daemon.process is not None
+def costs(seconds: float, *settings: str) -> list[Cost]:
+    """Return the CPU seconds a message, at RATE, of daemons of these settings.
+
+    They run beside each other, so that whatever else the machine does is the same for all.
+    """
+    with running(*settings) as (broker, started):
+        pids = [daemon.process.pid for daemon in started if daemon.process is not None]
         time.sleep(2.0)  # what start-up has left to publish
-        before = Cost.of(daemon.process.pid)
+        before = [Cost.of(pid) for pid in pids]
         n = paced(broker.port, RATE, seconds)
         time.sleep(1.0)
-        after = Cost.of(daemon.process.pid)
-        daemon.until_total("ewad_messages_received_total", STREAMS + n)  # a scrape, which costs, too
-        if "[publish]" in settings:
-            superseded = daemon.value("ewad_sink_superseded_total", sink="publish")
-            print(f"  of {n:,} states {superseded:,.0f} gave way to later ones of their stream")
-        return Cost((after.all - before.all) / n, (after.loop - before.loop) / n)
+        after = [Cost.of(pid) for pid in pids]
+        for daemon, each in zip(started, settings, strict=True):
+            daemon.until_total("ewad_messages_received_total", STREAMS + n)  # a scrape, which costs, too
+            if "[publish]" in each:
+                superseded = daemon.value("ewad_sink_superseded_total", sink="publish")
+                print(f"  of {n:,} states {superseded:,.0f} gave way to later ones of their stream")
+        pairs = zip(before, after, strict=True)
+        return [Cost((new.all - old.all) / n, (new.loop - old.loop) / n) for old, new in pairs]
 
 
 def round_trip(seconds: float) -> list[tuple[float, float]]:
@@ -130,7 +139,7 @@ def round_trip(seconds: float) -> list[tuple[float, float]]:
 
 def main() -> None:
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 10.0
-    received, published = (cost(settings, seconds) for settings in (SETTINGS, SETTINGS + PUBLISH))
+    received, published = costs(seconds, SETTINGS, SETTINGS + PUBLISH)
     print(f"{STREAMS:,} streams, {RATE:,} messages/s, CPU us a message:")
     print(f"  receiving {received.all * 1e6:.0f}, and publishing each state {published.all * 1e6:.0f}")
     at_most("with publishing, to receiving alone, CPU", published.all / received.all, 2.0)

@@ -1,6 +1,7 @@
 """The publishing client on real brokers, by every way in, and on one that knows an older MQTT only."""
 
 import asyncio
+import queue
 import socket
 import threading
 from collections.abc import Iterator
@@ -9,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from ewad import config
 from ewad.errors import SourceError
 from ewad.ingest.mqtt.settings import BrokerSettings
-from ewad.outputs.mqtt.client import PublishingClient, publishing
+from ewad.outputs.mqtt.client import PublishingThread, publishing
+from ewad.outputs.mqtt.publisher import Publisher
 from tests.system import mosquitto
 from tests.system.certificates import make_certificates
 from tests.system.polling import until
@@ -21,8 +24,8 @@ pytestmark = pytest.mark.system
 
 
 @contextmanager
-def client(settings: BrokerSettings) -> Iterator[PublishingClient]:
-    started = PublishingClient(settings, "out/there")
+def client(settings: BrokerSettings) -> Iterator[PublishingThread]:
+    started = PublishingThread(settings, "out/there")
     started.start()
     try:
         yield started
@@ -43,7 +46,8 @@ def test_each_version_transport_and_qos_brings_every_message(tmp_path: Path, ver
         settings = BrokerSettings(host="127.0.0.1", port=port, transport=transport, version=version, qos=qos)
         with client(settings) as started:
             seen(subscriber, "out/there", "online")
-            started.publish_all([(f"out/{n}", b"%d" % n) for n in range(300)], retain=True)
+            for n in range(300):
+                started.publish(f"out/{n}", b"%d" % n, retain=True)
             seen(subscriber, "out/299", "299")
             assert {f"out/{n}" for n in range(300)} <= subscriber.seen.keys()
         seen(subscriber, "out/there", "offline")
@@ -121,6 +125,26 @@ def test_messages_of_one_topic_that_cannot_be_sent_give_way(tmp_path: Path) -> N
             with subscribed(broker) as subscriber:
                 seen(subscriber, "out/a", "4")
                 assert subscriber.seen["out/a"] == ["4"]
-                assert started.superseded == 4
+                assert started.client.superseded == 4
         finally:
             broker.kill()
+
+
+def test_a_sink_for_which_something_waits_all_the_time_hears_the_broker_too(tmp_path: Path) -> None:
+    with mosquitto.running(tmp_path / "broker") as broker, subscribed(broker) as subscriber:
+        document = {
+            "mqtt": {"url": f"mqtt://127.0.0.1:{broker.port}"},
+            "stream": [{"name": "plant", "topic": "plant/#"}],
+            "publish": {"availability_topic": "out/there"},
+        }
+        sink = Publisher(config.parse(document, "test", {}))
+        items: queue.SimpleQueue[int] = queue.SimpleQueue()
+        items.put(0)
+
+        def online() -> bool:
+            items.put(sink.next(items))
+            return subscriber.seen.get("out/there") == ["online"]
+
+        until(online, lambda: f"{subscriber.seen}")
+        sink.close()
+        seen(subscriber, "out/there", "offline")

@@ -161,9 +161,10 @@ async def publishing(settings: BrokerSettings) -> AsyncIterator[Publish]:
 
 
 class PublishingClient:
-    """Publishes the latest payload of each topic, from a thread of its own; it never waits for the broker.
+    """Publishes the latest payload of each topic, by an event loop of its own, which goes on in `run`.
 
-    `availability` has "online" while it is connected, retained.
+    It never waits for the broker. One thread calls all but `wake`. `availability` has "online" while
+    it is connected, retained.
     """
 
     def __init__(self, settings: BrokerSettings, availability: str, listen: Sequence[Listen] = ()) -> None:
@@ -176,10 +177,9 @@ class PublishingClient:
         self._outbox = Outbox(latest=True)
         here, gone = (Outgoing(availability, word, 1, True) for word in (b"online", b"offline"))
         self._publication = Publication(settings, self._outbox, here, gone, listen)
-        self._thread = threading.Thread(target=self._run, name="publish", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._ending = asyncio.Event()
-        self._begun = threading.Event()
+        self._running: asyncio.Task[None] | None = None
+        self._woken = False
 
     @property
     def superseded(self) -> int:
@@ -191,45 +191,93 @@ class PublishingClient:
         """Payloads that the broker did not take."""
         return self._publication.refused
 
-    def start(self) -> None:
-        """Connect, and publish from now on."""
-        self._thread.start()
-        self._begun.wait()
+    def begin(self) -> asyncio.AbstractEventLoop:
+        """Connect once it runs; return the loop. Does nothing at a second time."""
+        if self._loop is None:
+            self._loop = loop = asyncio.new_event_loop()
+            backoff = Backoff(Random())  # noqa: S311 (jitter is no secret)
+            self._running = loop.create_task(self._publication.run(backoff), name="publishing")
+            self._running.add_done_callback(lambda _: loop.stop())
+        return self._loop
+
+    def run(self) -> None:
+        """Publish until it is woken. Raises what has ended it: a fault of ours."""
+        self.begin().run_forever()
+        self._woken = False
+        if self._running is not None and self._running.done():
+            self._running.result()
+
+    def turn(self) -> None:
+        """Take what has come from the broker, and send what that allows."""
+        loop = self.begin()
+        loop.call_soon(loop.stop)
+        self.run()
+
+    def wake(self) -> None:
+        """Have `run` end, or the next one as soon as it begins; called by another thread."""
+        if self._loop is not None and not self._woken:
+            self._woken = True  # one does for all until then
+            with suppress(RuntimeError):  # it has ended meanwhile
+                self._loop.call_soon_threadsafe(self._loop.stop)
 
     def publish(self, topic: str, payload: bytes, retain: bool) -> None:
         """Publish this, unless a later payload of the topic comes before it can be sent."""
         self.publish_all([(topic, payload)], retain)
 
     def publish_all(self, payloads: Iterable[tuple[str, bytes]], retain: bool) -> None:
-        """Publish payloads, each on its topic."""
+        """Publish payloads, each on its topic, at the next `pump`."""
         qos = self._qos
-        first = self._outbox.put([Outgoing(topic, payload, qos, retain) for topic, payload in payloads])
-        if first and self._loop is not None:
-            self._loop.call_soon_threadsafe(self._publication.pump)
+        self._outbox.put([Outgoing(topic, payload, qos, retain) for topic, payload in payloads])
+
+    def pump(self) -> None:
+        """Send what waits, as far as it may be sent."""
+        self._publication.pump()
 
     def close(self) -> None:
         """Send what waits, within a bound, then say "offline" and disconnect."""
-        if self._loop is not None and self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._ending.set)
-            self._thread.join(CLOSE_SECONDS + JOIN_SECONDS)
+        if self._loop is not None:
+            self._loop.run_until_complete(self._end())
+            self._loop.run_until_complete(self._loop.shutdown_default_executor())
+            self._loop.close()
 
-    # ---- the thread
-
-    def _run(self) -> None:
-        asyncio.run(self._publish())
-
-    async def _publish(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._begun.set()
-        backoff = Backoff(Random())  # noqa: S311 (jitter is no secret)
-        running = asyncio.create_task(self._publication.run(backoff), name="publishing")
-        ending = asyncio.create_task(self._ending.wait(), name="ending")
-        await asyncio.wait([running, ending], return_when=asyncio.FIRST_COMPLETED)
-        if running.done():  # a fault of ours, which the next to publish hears of: the loop is closed
-            running.result()
+    async def _end(self) -> None:
         with suppress(SourceError, TimeoutError):
             async with asyncio.timeout(CLOSE_SECONDS):
                 await self._publication.drained()
-        running.cancel()
+        assert self._running is not None  # noqa: S101 (begin makes it)
+        self._running.cancel()
         with suppress(asyncio.CancelledError):
-            await running
+            await self._running
+
+
+class PublishingThread(threading.Thread):
+    """A PublishingClient in a thread of its own: any other one may publish by it."""
+
+    def __init__(self, settings: BrokerSettings, availability: str) -> None:
+        """Take what a client takes."""
+        super().__init__(name="publish", daemon=True)
+        self.client = PublishingClient(settings, availability)
+        self._ending = False
+
+    def start(self) -> None:
+        """Connect, and publish from now on."""
+        self.client.begin()
+        super().start()
+
+    def publish(self, topic: str, payload: bytes, retain: bool) -> None:
+        """Publish this, unless a later payload of the topic comes before it can be sent."""
+        self.client.publish(topic, payload, retain)
+        self.client.wake()
+
+    def run(self) -> None:
+        """Publish until the end."""
+        while not self._ending:
+            self.client.pump()
+            self.client.run()
+        self.client.close()
+
+    def close(self) -> None:
+        """Send what waits, within a bound, then say "offline" and disconnect."""
+        self._ending = True
+        self.client.wake()
+        self.join(CLOSE_SECONDS + JOIN_SECONDS)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import logging
 import math
-import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import queue
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ewad.config import Settings
@@ -29,7 +29,7 @@ from ewad.outputs.mqtt.states import (
     topic_of,
 )
 from ewad.outputs.registry import Labels
-from ewad.outputs.sinks import Observed, Sink, Standing, Tally
+from ewad.outputs.sinks import Observed, Sink, Standing, T, Tally
 
 log = logging.getLogger("ewad.outputs.mqtt")
 
@@ -64,17 +64,11 @@ class Publisher(Sink):
         self._fresh: dict[str, bytes] = {}  # by topic, to be sent at the next flush
         self._told: dict[tuple[str, str], _Published] = {}  # by group and stream
         self._curves = Curves()
-        self._lock = threading.Lock()  # of these, which the timer's thread sees too
         self._connection = publishing_settings(settings)
         self._devices = self._new_devices()
-        listens = (
-            ()
-            if self._devices is None
-            else [(each, self._locked(take)) for each, take in self._devices.listens]
-        )
+        listens = () if self._devices is None else [*self._devices.listens]
         self._client = PublishingClient(self._connection, self._settings.availability_topic, listens)
-        self._timer = _Timer(self._settings.interval_seconds, self._release)
-        self._started = False
+        self._timed = False
 
     @property
     def tally(self) -> Tally:
@@ -101,29 +95,35 @@ class Publisher(Sink):
                 self._take_back(earlier._devices.topics_of(group, stream))
             self._take_back(before)
 
-    def open(self, groups: Sequence[GroupSettings]) -> None:
-        """Connect at the first time."""
-        if not self._started:
-            self._started = True
-            self._client.start()
-            self._timer.start()
+    def next(self, items: queue.SimpleQueue[T]) -> T:
+        """Publish until something is put, and return it; where more is there already, between two of them."""
+        if not self._timed and self._settings.interval_seconds is not None:
+            self._timed = True
+            self._release_later()
+        if not items.empty():
+            self._client.turn()
+        while items.empty():
+            self._client.run()
+        return items.get()
+
+    def wake(self) -> None:
+        """End the wait."""
+        self._client.wake()
 
     def stands(self, standing: Standing) -> None:
         """Publish how streams stand: an earlier process may have been killed before it could.
 
         Curves wait for a sample: their times are not known yet.
         """
-        group = standing.settings.name
-        with self._lock:
-            self._take(standing.settings, standing.streams, standing_states(standing, self._units.get(group)))
+        found = standing_states(standing, self._units.get(standing.settings.name))
+        self._take(standing.settings, standing.streams, found)
 
     def observed(self, observed: Observed) -> None:
         """Take the last state of each stream of the batch."""
         settings, last = observed.settings, last_samples(observed)
         found = states(observed, last, self._units.get(settings.name))
         curves = () if self._settings.forecast_topic is None else self._curves.take(observed, last)
-        with self._lock:
-            self._take(settings, observed.streams, found, curves)
+        self._take(settings, observed.streams, found, curves)
 
     def _take(
         self, settings: GroupSettings, streams: Streams, found: States, curves: Iterable[bytes] = ()
@@ -180,13 +180,6 @@ class Publisher(Sink):
         found = Discovery(prefix, publish.discovery, own, availability, publish.temperature_delta)
         return Devices(found, lambda topic, payload: self._client.publish(topic, payload, retain=True))
 
-    def _locked(self, take: Callable[[str, bytes, bool], None]) -> Callable[[str, bytes, bool], None]:
-        def locked(topic: str, payload: bytes, retained: bool) -> None:
-            with self._lock:
-                take(topic, payload, retained)
-
-        return locked
-
     def _take_back(self, topics: Iterable[str]) -> None:
         """Let the broker forget what it keeps there."""
         for topic in topics:
@@ -197,16 +190,15 @@ class Publisher(Sink):
 
         Of some the broker knows from an earlier process, and this one has had no sample.
         """
-        with self._lock:
-            for stream, labels in streams.items():
-                told = self._told.pop((settings.name, stream), None)
-                topics = self._topics(settings.name, stream, labels) if told is None else told.topics
-                for topic in topics:
-                    self._fresh.pop(topic, None)
-                self._take_back(topics if self._settings.retain else ())
-                if self._devices is not None:
-                    self._devices.take_back(settings, stream)
-                self._curves.forget(settings.name, stream)
+        for stream, labels in streams.items():
+            told = self._told.pop((settings.name, stream), None)
+            topics = self._topics(settings.name, stream, labels) if told is None else told.topics
+            for topic in topics:
+                self._fresh.pop(topic, None)
+            self._take_back(topics if self._settings.retain else ())
+            if self._devices is not None:
+                self._devices.take_back(settings, stream)
+            self._curves.forget(settings.name, stream)
 
     def request(self, topic: str, payload: bytes) -> None:
         """Ask the sender, if that is allowed."""
@@ -215,24 +207,30 @@ class Publisher(Sink):
             self._client.publish(topic, payload, retain=False)
 
     def flush(self) -> None:
-        """Hand on what is due."""
-        with self._lock:
-            fresh, self._fresh = self._fresh, {}
-            self._client.publish_all(fresh.items(), self._settings.retain)
+        """Send what is due."""
+        fresh, self._fresh = self._fresh, {}
+        self._client.publish_all(fresh.items(), self._settings.retain)
+        self._client.pump()
+
+    def _release_later(self) -> None:
+        """Release at the end of each interval from now on."""
+
+        def release() -> None:
+            self._release()
+            self._release_later()
+
+        self._client.begin().call_later(self._settings.interval_seconds or 0.0, release)
 
     def _release(self) -> None:
         """Publish what was held back, at the end of an interval."""
-        with self._lock:
-            for told in self._told.values():
-                self._let_go(told)
+        for told in self._told.values():
+            self._let_go(told)
         self.flush()
 
     def close(self) -> None:
         """Publish what is held back, say that nobody is there, and disconnect."""
-        self._timer.end()
         self._release()
-        if self._started:
-            self._client.close()
+        self._client.close()
 
 
 def _depends_on(settings: Settings) -> object:
@@ -265,22 +263,3 @@ def publishing_settings(settings: Settings) -> BrokerSettings:
         cert_file=None,
         key_file=None,
     )
-
-
-class _Timer(threading.Thread):
-    """Calls release every so often, in a thread of its own; never without an interval."""
-
-    def __init__(self, seconds: float | None, release: Callable[[], None]) -> None:
-        super().__init__(name="publish interval", daemon=True)
-        self._seconds = seconds
-        self._release = release
-        self._ending = threading.Event()
-
-    def run(self) -> None:
-        """Call it until the end."""
-        while not self._ending.wait(self._seconds):
-            self._release()
-
-    def end(self) -> None:
-        """Call it no more."""
-        self._ending.set()

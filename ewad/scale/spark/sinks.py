@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame
 
 from ewad.config import Settings
 from ewad.config.publish import PublishSettings
-from ewad.outputs.mqtt.client import PublishingClient
+from ewad.outputs.mqtt.client import PublishingThread
 from ewad.outputs.mqtt.publisher import publishing_settings
 from ewad.outputs.mqtt.states import topic_of
 from ewad.scale.metrics import LatestMetrics, document_of
@@ -61,7 +61,7 @@ class BatchMessages:
         """Take settings that have [publish]. Raises ConfigError where they can't work."""
         self._settings: PublishSettings = settings.sinks["publish"]
         self._groups = {group.name: group for group in settings.group_settings()}
-        self._client = PublishingClient(publishing_settings(settings), self._settings.availability_topic)
+        self._client = PublishingThread(publishing_settings(settings), self._settings.availability_topic)
         self._client.start()
 
     def write(self, batch: DataFrame, number: int) -> None:
