@@ -6,6 +6,8 @@ from pathlib import Path
 
 from tests import components
 
+AUTHORITY = ("-addext", "keyUsage=critical,keyCertSign,cRLSign")  # which Python asks for from 3.13 on
+
 
 @dataclass(frozen=True)
 class Certificates:
@@ -23,7 +25,8 @@ def make_certificates(directory: Path) -> Certificates:
     """Return fresh certificates in the directory. Skips the test without openssl."""
     components.program("openssl", "Debian's package of that name")
     for name in ("ca", "other_ca"):
-        _openssl(directory, "req", "-x509", *_key(name), "-out", f"{name}.pem", "-subj", f"/CN={name}")
+        made = ("-out", f"{name}.pem", "-subj", f"/CN={name}")
+        _openssl(directory, "req", "-x509", *_key(name), *made, *AUTHORITY)
     _signed(directory, "server", "subjectAltName=DNS:localhost,IP:127.0.0.1")
     _signed(directory, "client", "extendedKeyUsage=clientAuth")
     files = ("ca.pem", "server.pem", "server.key", "client.pem", "client.key", "other_ca.pem")
@@ -35,7 +38,7 @@ def _key(name: str) -> list[str]:
 
 
 def _signed(directory: Path, name: str, extension: str) -> None:
-    (directory / f"{name}.ext").write_text(f"{extension}\n")
+    (directory / f"{name}.ext").write_text(f"{extension}\nauthorityKeyIdentifier=keyid\n")
     _openssl(directory, "req", *_key(name), "-out", f"{name}.csr", "-subj", f"/CN={name}")
     _openssl(
         directory, "x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key",

@@ -171,7 +171,7 @@ def test_json_takes_the_last_of_duplicate_fields():
         (b'{"v": 1} x', "invalid_json"),
         (b"[" * 100_000, "invalid_json"),
         (b'{"v":' * 100_000, "invalid_json"),
-        (b'{"w":' + b"[" * 5_000 + b"]" * 5_000 + b', "v": 1}', "invalid_json"),
+        (b'{"w":' + b"[" * 100_000 + b"]" * 100_000 + b', "v": 1}', "invalid_json"),
         (b'{"v": 1e400}', "out_of_range"),
         (b'{"v": 1e200}', "out_of_range"),
         (b'{"v": -1' + b"0" * 400 + b"}", "out_of_range"),
