@@ -15,10 +15,11 @@ ARITHMETIC = [f"ewad.numeric.{file.stem}" for file in (PACKAGE / "numeric").glob
     for name in ("engine", "features", "forecaster", "group", "learner", "recursive_learner", "rounds")
 ]
 with atheris.instrument_imports(include=["ewad"], exclude=ARITHMETIC):
-    from ewad.ingest.formats import lines
+    from ewad.ingest.formats import known, lines, sparkplug_nodes
     from tests.fuzz.targets import TARGETS
 
-lines.MOST_ENTRIES = 1 << 9  # full, and forgotten, before a tenth of the inputs
+# full, and forgotten, before a tenth of the inputs
+lines.MOST_ENTRIES = known.MOST_ENTRIES = sparkplug_nodes.MOST_BORN = 1 << 9
 FLAT = 1.1  # caches fill
 
 

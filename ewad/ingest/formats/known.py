@@ -32,6 +32,11 @@ class KnownKeys:
     def __len__(self) -> int:
         return len(self._entries)
 
+    @property
+    def full(self) -> bool:
+        """Whether there is no room for another key: it is time to begin anew."""
+        return len(self) >= MOST_ENTRIES
+
     def enter(self, key: int | bytes, row: int, kind: int = 0) -> None:
         """Know a key from now on, or anew; unless there is no room for it."""
         if key not in self._entries and not self._add(key):
@@ -41,7 +46,7 @@ class KnownKeys:
     def _add(self, key: int | bytes) -> bool:
         """Add an entry; return whether there is room for it."""
         text = b"" if isinstance(key, int) else key
-        if len(text) > LONGEST_NAME or len(self) >= MOST_ENTRIES:
+        if len(text) > LONGEST_NAME or self.full:
             return False
         entry = len(self)
         if entry == self.columns.shape[1]:

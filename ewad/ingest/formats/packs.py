@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ewad.ingest.formats.known import MOST_ENTRIES, PROBES, KnownKeys
+from ewad.ingest.formats.known import PROBES, KnownKeys
 from ewad.ingest.formats.lines import POWERS
 from ewad.ingest.formats.point import Asked, Key, OpenWay, Sample, WaitingSamples
 from ewad.kernels.packs import PackRows
@@ -37,7 +37,7 @@ class PackWay:
         """Take in the names of a payload."""
         if len(samples) > len(self._out[0]):
             self._make_out(2 * len(samples))
-        if len(self._known) >= MOST_ENTRIES:
+        if self._known.full:
             self._known = KnownKeys()
         for key, _ in samples:
             ((_, name), *_), _ = key

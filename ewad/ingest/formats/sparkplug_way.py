@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ewad.errors import DecodeError
-from ewad.ingest.formats.known import HASH, MOST_ENTRIES, PROBES, UNKNOWN, UNWANTED, KnownKeys
+from ewad.ingest.formats.known import HASH, PROBES, UNKNOWN, UNWANTED, KnownKeys
 from ewad.ingest.formats.point import Asked, Key, Sample, WaitingSamples
 from ewad.ingest.formats.sparkplug_nodes import LIFE, Born, Names, Node, Nodes, is_measurement
 from ewad.ingest.formats.sparkplug_payload import Metric, read_payload
@@ -40,7 +40,7 @@ class SparkplugWay:
         except DecodeError:  # it is in gzip
             return
         node = self._nodes.met(self._whose[:2])
-        if node is not self._node or node.kept[LIFE] != self._life or len(self._known) >= MOST_ENTRIES:
+        if node is not self._node or node.kept[LIFE] != self._life or self._known.full:
             self._begin(node)
         if len(metrics) > len(self._out[0]):
             self._make_out(2 * len(metrics))

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from ewad.config import parse
 from ewad.engine import Engine
 from ewad.ingest.files.messages import RecordedMessage
+from ewad.ingest.formats import known
 from ewad.ingest.intake import Intake
 
 NOW = 1.8e9
@@ -102,6 +103,18 @@ def test_names_and_numbers_come_in_any_order_and_number():
     )
     names = [one._engine.groups[0].streams.names[row] for row in one.blocks[0].rows]
     assert names == ["t/d:a", "t/d:b", "t/d:a", "t/d:a"]
+
+
+def test_names_beyond_the_bound_are_forgotten_and_learnt_again(monkeypatch):
+    monkeypatch.setattr(known, "MOST_ENTRIES", 100)
+    one = intake()
+    for first in (0, 60, 120):
+        pack = [{"n": f"s{n}", "v": n} for n in range(first, first + 60)]
+        for _ in range(3):
+            assert len(taken(one, pack)[0]) == 60
+        assert one._laid_out["t"].take(json.dumps(pack).encode(), NOW) == 60
+        assert len(taken(one, [])[0]) == 60
+        assert len(one._laid_out["t"].way._known) <= 100
 
 
 def test_a_pack_of_many_records_has_room():
