@@ -113,7 +113,8 @@ def test_names_beyond_the_bound_are_forgotten_and_learnt_again(monkeypatch):
         for _ in range(3):
             assert len(taken(one, pack)[0]) == 60
         assert one._laid_out["t"].take(json.dumps(pack).encode(), NOW) == 60
-        assert len(taken(one, [])[0]) == 60
+        for column in (one.blocks[0].rows, one.blocks[0].values, one.blocks[0].times):
+            del column[:]
         assert len(one._laid_out["t"].way._known) <= 100
 
 
