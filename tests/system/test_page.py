@@ -246,6 +246,28 @@ async def test_a_point_that_is_walked_to_comes_into_view():
         assert (await page.evaluate(VIEW))[1] > high
 
 
+async def test_times_are_local_with_the_date_where_it_changes_and_none_is_cut():
+    async with opened(OFFICE) as (_, page):
+        await page.until(DRAWN)
+        low, high = await page.evaluate(VIEW)
+        ticks = [low + 60, low + 120, high]
+        for step, seconds in ((1, ", second: '2-digit'"), (60, "")):
+            said = await page.evaluate(f"({PLOT}.axes[0].values({PLOT}, {ticks}, 0, 100, {step}))")
+            first, second, date = await page.evaluate(
+                f"[...{ticks[:2]}.map((each) => new Date(1000 * each).toLocaleTimeString('en-GB', "
+                f"{{ hour: '2-digit', minute: '2-digit'{seconds} }})), new Date({1000 * ticks[0]})"
+                ".toLocaleDateString('en-GB', { day: 'numeric', month: 'short', year: 'numeric' })]"
+            )
+            assert said == [f"{first}\n{date}", second, ""]
+
+
+async def test_a_point_alone_between_gaps_is_drawn_for_no_line_reaches_it():
+    async with opened(OFFICE) as (_, page):
+        await page.until(DRAWN)
+        given = "{ data: { 5: [1, null, 3, null, 5, 6, undefined] } }"
+        assert await page.evaluate(f"{PLOT}.series[5].points.filter({given}, 5, false)") == [0, 2]
+
+
 async def test_a_name_out_of_the_legend_is_drawn_no_more():
     async with opened(OFFICE) as (_, page):
         await page.until(DRAWN)

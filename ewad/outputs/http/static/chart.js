@@ -7,15 +7,10 @@ const MISSING = "There is no chart, for its library is missing: uPlot could not 
   + "“make page” in ewad's folder fetches it; then start ewad again. All numbers are on this page without it.";
 const TOP = 22, RIGHT = 14, DOT = 9; // pixels above the plot, right of it, and that a point needs to be seen as one
 const INCREMENTS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000]; // of an axis of whole numbers
-const DAY = "\n{D} {MMM}", DATE = "\n{D} {MMM} {YYYY}";
-/** What is written at ticks so many seconds apart, and below it where a year or a day begins. As uPlot has it. */
+/** @type {[number, string, string][]} What is written at ticks so many seconds apart, and below it where that changes. */
 const TIMES = [
-  [31536000, "{YYYY}", null, null, null, null, null, null, 1],
-  [2419200, "{MMM}", "\n{YYYY}", null, null, null, null, null, 1],
-  [86400, "{D} {MMM}", "\n{YYYY}", null, null, null, null, null, 1],
-  [60, "{HH}:{mm}", DATE, null, DAY, null, null, null, 1],
-  [1, "{HH}:{mm}:{ss}", DATE, null, DAY, null, null, null, 1],
-  [0.001, "{HH}:{mm}:{ss}.{fff}", DATE, null, DAY, null, null, null, 1],
+  [31536000, "{YYYY}", ""], [2419200, "{MMM}", "{YYYY}"], [86400, "{D} {MMM}", "{YYYY}"],
+  [60, "{HH}:{mm}", "{D} {MMM} {YYYY}"], [1, "{HH}:{mm}:{ss}", "{D} {MMM} {YYYY}"], [0, "{HH}:{mm}:{ss}.{fff}", "{D} {MMM} {YYYY}"],
 ];
 
 export class Chart {
@@ -103,7 +98,7 @@ export class Chart {
       return { label, stroke: ink, width: (each.width ?? 1.5) * px, dash: each.dash?.map((length) => length * pixels), points: each.dots ? dot : { ...dot, show: false } };
     });
     const whole = { size: 26 * px, space: 60 * px, incrs: INCREMENTS, values: (_, ticks) => ticks.map((value) => value.toLocaleString("en")) };
-    const times = { size: 42 * px, space: 96 * px, values: TIMES };
+    const times = { size: 42 * px, space: 96 * px, values: (plot, ticks, axis, space, step) => moments(plot, ticks, step, px) };
     return {
       width, height, legend: none, padding: [TOP * px, RIGHT * px, 0, 0],
       series: [{}, ...edges, ...lines],
@@ -268,6 +263,20 @@ export class Chart {
 
 /** Where values stand alone between gaps: no line reaches them. */
 function alone(values) { return values.flatMap((value, i) => (value != null && values[i - 1] == null && values[i + 1] == null ? [i] : [])); }
+
+/** Ticks in local time, with the date below the first and where it changes; none where the picture would cut it. */
+function moments(plot, ticks, step, px) {
+  const [form, below] = TIMES.find(([least]) => step >= least).slice(1).map((each) => uPlot.fmtDate(String(each)));
+  const end = plot.bbox.width / uPlot.pxRatio + RIGHT * px;
+  let before = "";
+  return ticks.map((tick) => {
+    const moment = new Date(tick * 1000), text = form(moment), date = below(moment);
+    if (plot.valToPos(tick, "x") + 3.4 * px * text.length > end) return ""; // half as many pixels as a digit has
+    const told = date === before ? text : `${text}\n${date}`;
+    before = date;
+    return told;
+  });
+}
 
 /** The width of an axis with texts beside it; at least that of half a date, which stands below its foot. */
 function wide({ ctx, axes }, texts, px) {
