@@ -8,7 +8,7 @@ from ewad.kernels.memory cimport octet
 cdef int64_t UNKNOWN, UNWANTED, ALIAS, HASH, MIX
 cdef uint64_t ALL_BITS, TOP_BIT, MOST_ALIAS
 cdef double WHOLE_FLOATS, NO_TIME
-cdef int MOST_PLACES, LAST, LIFE, NO_VALUE, WHOLE, NUMBER, BOOLEAN, TEXT, MOST_SIGNED, DATA_SET, TEMPLATE
+cdef int MOST_PLACES, LAST, LIFE, NO_VALUE, WHOLE, NUMBER, TEXT, MOST_SIGNED, DATA_SET, TEMPLATE
 
 @cython.locals(unit=cython.double, near=cython.double)
 cpdef double decimal(double value) noexcept nogil
@@ -18,7 +18,7 @@ cdef class SparkplugRows:
     cdef array.array rows, values, times
     cdef double low, high
     cdef Py_ssize_t most_bytes, most, n, probes
-    cdef int takes_booleans, skips_texts
+    cdef int skips_texts
     cdef uint64_t whole, found
     cdef int64_t key, length, kind
     cdef Py_ssize_t name

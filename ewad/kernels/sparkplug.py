@@ -24,7 +24,7 @@ MOST_ALIAS = 0x3FFF_FFFF_FFFF_FFFF
 MOST_PLACES = 22  # float64 holds 10**22 exactly
 NO_TIME = -1.0
 WHOLE_FLOATS = 16777216.0  # from here on floats of four bytes are whole
-NO_VALUE, WHOLE, NUMBER, BOOLEAN, TEXT = 0, 1, 2, 3, 4  # kinds of values
+NO_VALUE, WHOLE, NUMBER, TEXT = 0, 1, 2, 3  # kinds of values
 MOST_SIGNED, DATA_SET, TEMPLATE = 4, 16, 19  # data types; those up to the first one are signed
 
 
@@ -55,17 +55,15 @@ class SparkplugRows:
         low: float,
         high: float,
         most_bytes: int,
-        takes_booleans: int,
         skips_texts: int,
     ) -> None:
         """low, high: what numbers lie between.
 
-        takes_booleans: whether true and false are 1 and 0.  skips_texts: whether texts are unwanted, but for
-        those of three or four bytes, which may be nan and inf.
+        skips_texts: whether texts are unwanted, but for those of 3 or 4 bytes, which may be nan and inf.
         """
         self.rows, self.values, self.times = rows, values, times
         self.low, self.high, self.most_bytes = low, high, most_bytes
-        self.takes_booleans, self.skips_texts = takes_booleans, skips_texts
+        self.skips_texts = skips_texts
         self.n = 0
         self.whole = self.found = self.kind = self.null = self.form = self.key = self.length = self.name = 0
         self.number = self.time = 0.0
@@ -220,7 +218,7 @@ class SparkplugRows:
         elif tag in (0x50, 0x58):  # int_value, long_value
             self.found, self.form = whole, WHOLE
         elif tag == 0x70:  # boolean_value
-            self.number, self.form = (whole != 0) * 1.0, BOOLEAN
+            self.number, self.form = (whole != 0) * 1.0, NUMBER
         elif tag in (0x0A, 0x42, 0x4A, 0x7A):
             return self.text(tag, at, stop)
         elif tag not in (0x28, 0x30):  # is_historical, is_transient
@@ -252,7 +250,7 @@ class SparkplugRows:
         if row == UNWANTED or self.null or self.form == NO_VALUE:
             return 1
         kind = self.kind if self.kind else self.kinds[entry]
-        if kind in (DATA_SET, TEMPLATE) or (self.form == BOOLEAN and not self.takes_booleans):
+        if kind in (DATA_SET, TEMPLATE):
             return 0
         if self.form == TEXT:
             return self.skips_texts

@@ -118,6 +118,22 @@ class TestStates:
     def test_true_may_be_another_number(self):
         assert one('{"v":true}', format="json", field="v", states={"true": 0, "false": 1}) == 0.0
 
+    @pytest.mark.parametrize(
+        ("form", "true", "false"),
+        [
+            ("json", '{"v":true,"w":1}', '{"v":false,"w":1}'),
+            ("influx", "m v=true,w=1", "m v=false,w=1"),
+            ("senml", '[{"n":"v","vb":true}]', '[{"n":"v","vb":false}]'),
+        ],
+    )
+    def test_true_and_false_are_what_the_block_says_however_often_they_come(self, form, true, false):
+        field = {"field": "*"} if form == "json" else {}
+        daemon = Daemon(
+            {"name": "s", "topic": "t", "format": form, "states": {"true": 1, "false": -1}} | field
+        )
+        daemon.feed(*[("t", true)] * 3, ("t", false))
+        assert min(daemon.values.values()) == -1.0
+
 
 class TestIdentity:
     RTL: ClassVar = JSON | {

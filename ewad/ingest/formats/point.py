@@ -46,6 +46,8 @@ Quick = Callable[[bytes], float]
 class Asked(NamedTuple):
     """What a block asks of payloads, if that is numbers by their paths, and every one of ordinary size.
 
+    True and false are 1 and 0 to it.
+
     fields: (path, name).  low, high: what a number lies between.  words: texts that are numbers to the block.
     """
 

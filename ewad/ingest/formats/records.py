@@ -98,6 +98,9 @@ class PayloadReader:
 
     def _all_asked(self, block: StreamSettings, words: Collection[str]) -> Asked | None:
         """Return what the block asks for, if that is numbers by their paths alone."""
+        states = dict(block.states)
+        if states.get("true", 1.0) != 1.0 or states.get("false", 0.0) != 0.0:
+            return None
         if block.labels or self._records or self._time or not self._rules.plain or not self._fields:
             return None
         fields = [(field.way, field.name) for field in self._fields]

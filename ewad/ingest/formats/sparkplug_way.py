@@ -15,7 +15,6 @@ from ewad.kernels.sparkplug import SparkplugRows
 
 MOST_ALIAS = 0x3FFF_FFFF_FFFF_FFFF  # as in the kernel
 FIRST_METRICS = 16
-_WORDS = {"true", "false"}
 
 
 class SparkplugWay:
@@ -24,9 +23,7 @@ class SparkplugWay:
     def __init__(self, nodes: Nodes, whose: Names, asked: Asked, waiting: WaitingSamples) -> None:
         self._nodes, self._whose, self._asked = nodes, whose, asked
         skips_texts = not asked.words and all(way.star for way, _ in asked.fields)
-        self._kernel = SparkplugRows(
-            *waiting, asked.low, asked.high, asked.max_bytes, _WORDS.isdisjoint(asked.words), skips_texts
-        )
+        self._kernel = SparkplugRows(*waiting, asked.low, asked.high, asked.max_bytes, skips_texts)
         self._begin(Node())
         self._bind()
         self._make_out(FIRST_METRICS)
