@@ -226,7 +226,8 @@ def _captured(level: str, text: str) -> str:
             )
         if name in RESERVED_LABELS:
             raise ValueError(
-                f"{{{name}}} in {quoted(text)}: the label {name} is reserved; choose another name"
+                f"{{{name}}} in {quoted(text)}: the label {name} is reserved; choose another name,"
+                f" such as device_{name}"
             )
         return name
     if "{" in level or "}" in level:

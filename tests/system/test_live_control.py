@@ -185,3 +185,56 @@ def test_what_devices_say_outlasts_a_reload_and_a_kill(tmp_path: Path, broker: M
         daemon.until_ready()
         devices.tell(1)
         expected(daemon, devices)
+
+
+KINDS = """
+[[stream]]
+name = "wind"
+topic = "wind"
+kind = "circular"
+period = 360
+beta = [0.9]
+
+[[stream]]
+name = "gas"
+topic = "gas"
+format = "json"
+field = "total"
+time_field = "at"
+kind = "counter"
+per = "1h"
+
+[[stream]]
+name = "held"
+topic = "held"
+half_life = "1s"
+hold = true
+
+[[stream]]
+name = "codes"
+topic = "codes"
+valid = [-40, 80]
+ignore = [21]
+"""
+
+
+def test_directions_totals_held_values_and_codes_are_what_they_mean(
+    tmp_path: Path, broker: Mosquitto
+) -> None:
+    start = int(datetime.now(UTC).timestamp()) - 4 * 3600
+    totals = [100.0, 104.0, 1.0, 3.0]  # an hour apart; the meter begins anew before the third one
+    messages = [("wind", str(direction)) for direction in (350, 355, 5, 10, 2, 358, 1, 359)]
+    messages += [("gas", f'{{"at": {start + 3600 * n}, "total": {total}}}') for n, total in enumerate(totals)]
+    messages += [("held", "10"), *(("codes", text) for text in ("20", "-127", "21", "20.5"))]
+    with daemons.running(tmp_path, f"mqtt://127.0.0.1:{broker.port}", KINDS) as daemon:
+        publish(broker.port, [(topic, text.encode()) for topic, text in messages], qos=1)
+        daemon.until_value("ewad_samples_total", 2.0, stream="codes")
+        direction = daemon.value("ewad_smoothed_value", stream="wind")
+        assert direction == pytest.approx(0.32, abs=0.05)
+        assert daemon.value("ewad_samples_total", stream="gas") == 3
+        assert daemon.value("ewad_value", stream="gas") == 2.0
+        assert daemon.value("ewad_messages_rejected_total", reason="invalid_value") == 2
+        publish(broker.port, [("held", b"20")], qos=1)
+        daemon.until_value("ewad_value", 20.0, stream="held")
+        # nothing more is told, and the average moves on
+        daemon.until_at_least("ewad_smoothed_value", 19.0, stream="held")
