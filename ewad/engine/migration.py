@@ -190,6 +190,26 @@ def from_version_7(
     return header | {"groups": groups}, moved
 
 
+def from_version_8(
+    header: dict[str, Any], arrays: Mapping[str, NDArray[Any]]
+) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Return header and arrays in the form of version 9.
+
+    What the slots remember is kept in single precision, levels as what they are off that of now.
+    """
+    moved = dict(arrays)
+    for i, entry in enumerate(header["groups"]):
+        for j, (kind, _) in enumerate(entry["parts"]):
+            prefix = f"{i}/{j}/"
+            if kind == "slots":
+                base = arrays[f"{prefix}level"]
+                kept = arrays[f"{prefix}kept"] - base[:, None, None, None]
+                moved |= {f"{prefix}base": base, f"{prefix}kept": kept.astype(np.float32)}
+            if kind == "slots' errors":
+                moved[f"{prefix}errors"] = arrays[f"{prefix}errors"].astype(np.float32)
+    return header, moved
+
+
 def _with_quick_record(
     prefix: str, arrays: Mapping[str, NDArray[Any]], experts: list[str]
 ) -> dict[str, NDArray[Any]]:

@@ -21,6 +21,7 @@ from ewad.engine.migration import (
     from_version_5,
     from_version_6,
     from_version_7,
+    from_version_8,
 )
 from ewad.engine.snapshot import HEADER, EngineSnapshot
 from ewad.errors import StateError
@@ -28,7 +29,7 @@ from ewad.kernels import ARITHMETIC
 from ewad.numeric.rows import Part
 
 FORMAT = "ewad-engine"
-VERSION = 8
+VERSION = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +136,8 @@ def load_arrays(
         header, arrays = from_version_6(header, arrays, models)
     if header["version"] <= 7:
         header, arrays = from_version_7(header, arrays)
+    if header["version"] <= 8:
+        header, arrays = from_version_8(header, arrays)
     loaded = Loaded()
     note_arithmetic(header, loaded)
     for place in places(groups, header, loaded):

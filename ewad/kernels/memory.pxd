@@ -31,6 +31,9 @@ cdef inline void* _address(object array, int flags, char kind, char same, Py_ssi
 cdef inline double* doubles(object array) except? NULL:
     return <double*> _address(array, PyBUF_WRITABLE, c"d", c"d", 8)
 
+cdef inline float* singles(object array) except? NULL:
+    return <float*> _address(array, PyBUF_WRITABLE, c"f", c"f", 4)
+
 cdef inline int64_t* integers(object array) except? NULL:
     return <int64_t*> _address(array, PyBUF_WRITABLE, c"l", c"q", 8)
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Singles = NDArray[np.float32]  # what is stored as it needs no more digits; numbers are computed as doubles
 Integers = NDArray[np.int64]
 Booleans = NDArray[np.bool_]
 _DOUBLE, _FLOAT = struct.Struct("<d"), struct.Struct("<f")
@@ -21,6 +22,11 @@ _DOUBLE, _FLOAT = struct.Struct("<d"), struct.Struct("<f")
 def doubles(array: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the numbers of a float64 array one after another: a view. Raises ValueError for others."""
     return _flat(array, np.float64)
+
+
+def singles(array: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the numbers of a float32 array one after another: a view. Read them by `float`."""
+    return _flat(array, np.float32)
 
 
 def integers(array: NDArray[np.int64]) -> NDArray[np.int64]:

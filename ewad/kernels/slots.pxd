@@ -5,7 +5,7 @@ from ewad.kernels cimport memory
 from ewad.kernels.calendar cimport CalendarKernel
 from ewad.kernels.sample cimport Sample
 
-cdef double NAN, ALIKE, MOST_VOTES, ENOUGH, CHANGED, USEFUL, EXACT, OUTLIER_LIMIT, OTHER_UNIT, DAY, WEEK, FARTHEST, USUAL_BETA
+cdef double NAN, ALIKE, MOST_VOTES, ENOUGH, CHANGED, USEFUL, EXACT, OUTLIER_LIMIT, OTHER_UNIT, DAY, WEEK, FARTHEST, USUAL_BETA, MOVED_ON
 cdef Py_ssize_t N_KEPT
 
 @cython.final
@@ -30,10 +30,11 @@ cdef class SlotsKernel:
     cdef double* period
     cdef double* head
     cdef double* filled
-    cdef double* kept
+    cdef double* base
+    cdef float* kept
     cdef double* error_head
     cdef double* error_filled
-    cdef double* errors
+    cdef float* errors
     cdef void see(self, Sample s) noexcept nogil
     cdef double level_before(self, Sample s, Py_ssize_t steps) noexcept nogil
     cdef void follow(self, Sample s) noexcept nogil
@@ -41,12 +42,13 @@ cdef class SlotsKernel:
     cdef void begin(self, Sample s) noexcept nogil
     cdef double width(self, Py_ssize_t o, Py_ssize_t row, Py_ssize_t size) noexcept nogil
     cdef void keep(self, Sample s, double* missed) noexcept nogil
+    cdef void move_on(self, Py_ssize_t row) noexcept nogil
     cdef void keep_value(self, Sample s, Py_ssize_t o, int outlier) noexcept nogil
     cdef void keep_errors(self, Sample s, Py_ssize_t o, int outlier, double* missed) noexcept nogil
-    cdef void clear(self, double* ring, Py_ssize_t o, Py_ssize_t size, Py_ssize_t every, double head, double b) noexcept nogil
-    cdef void average(self, double* ring, Py_ssize_t at, double x, double filled) noexcept nogil
+    cdef void clear(self, float* ring, Py_ssize_t o, Py_ssize_t size, Py_ssize_t every, double head, double b) noexcept nogil
+    cdef void average(self, float* ring, Py_ssize_t at, double x, double filled) noexcept nogil
     cdef double look(
-        self, double* ring, Py_ssize_t o, Py_ssize_t size, Py_ssize_t every, double head, double p,
+        self, float* ring, Py_ssize_t o, Py_ssize_t size, Py_ssize_t every, double head, double p,
     ) noexcept nogil
     cdef double back(self, Py_ssize_t row, Py_ssize_t k, double ahead, double target) noexcept nogil
     cdef double like(self, double slot, double ahead, double target) noexcept nogil

@@ -14,7 +14,7 @@ import numpy as np
 
 from ewad.kernels import memory
 from ewad.kernels.calendar import CalendarKernel
-from ewad.kernels.memory import Floats
+from ewad.kernels.memory import Floats, Singles
 from ewad.kernels.sample import Sample
 
 NAN = float("nan")
@@ -36,6 +36,9 @@ EXACT = 1e-6  # of a bin: so near to its centre there is nothing to interpolate
 FARTHEST = 1e15  # bins from the first: past it numbers of bins are no longer exact
 # What is usual at a slot is averaged over about the last 1 / (1 - 0.8) = 5 periods.
 USUAL_BETA = 0.8
+# Levels are kept as what they are off a base, which follows where a stream has moved on by so many scales: a
+# single's 24 bits tell a thousandth of a scale then.
+MOVED_ON = 16_384.0
 N_KEPT = 2  # of each bin: the value, and what is usual at its slot
 
 
@@ -46,7 +49,8 @@ class SlotsKernel:
     last levels, by the number of their sample.  unit: the scale when the memory began.  interval, votes: the
     candidate for the stream's interval, and its lead.  every: the interval when the memory began, 0: not yet.
     origin: the centre of bin 0.  newest: the time of the last sample.  period: (n,) 0: there is none.  head,
-    filled: (n,) the newest bin, and how many samples it has.  kept: (n, n_values, 2) as rings of levels.
+    filled: (n,) the newest bin, and how many samples it has.  kept: (n, n_values, 2) as rings of levels, off
+    base.
     error_head, error_filled: (n,) alike.  errors: (n, n_anchors, n_errors) of some horizons, the anchors, as
     rings.
     """
@@ -91,10 +95,11 @@ class SlotsKernel:
         period: Floats,
         head: Floats,
         filled: Floats,
-        kept: Floats,
+        base: Floats,
+        kept: Singles,
         error_head: Floats,
         error_filled: Floats,
-        errors: Floats,
+        errors: Singles,
     ) -> None:
         """Work on these arrays from now on."""
         self.last, self.level = memory.doubles(last), memory.doubles(level)
@@ -102,9 +107,10 @@ class SlotsKernel:
         self.interval, self.votes = memory.doubles(interval), memory.doubles(votes)
         self.every, self.origin = memory.doubles(every), memory.doubles(origin)
         self.newest, self.period = memory.doubles(newest), memory.doubles(period)
-        self.head, self.filled, self.kept = memory.doubles(head), memory.doubles(filled), memory.doubles(kept)
+        self.head, self.filled = memory.doubles(head), memory.doubles(filled)
+        self.base, self.kept = memory.doubles(base), memory.singles(kept)
         self.error_head, self.error_filled = memory.doubles(error_head), memory.doubles(error_filled)
-        self.errors = memory.doubles(errors)
+        self.errors = memory.singles(errors)
 
     def see(self, s: Sample) -> None:
         """Look at the value and the clock: `now`, the level, `clock`, and `step`, the stream's interval; 0:
@@ -163,6 +169,7 @@ class SlotsKernel:
         self.unit[row] = s.scale
         self.every[row] = self.interval[row]
         self.origin[row] = self.clock
+        self.base[row] = self.now
         first, found = row * self.n, 0
         for o in range(first, first + self.n):
             self.period[o] = 0.0
@@ -191,25 +198,36 @@ class SlotsKernel:
         missed: (n_anchors,) NaN where there was no forecast.  Of an outlier nothing is remembered.
         """
         outlier = 1 if s.value != s.steady else 0
+        if abs(self.now - self.base[s.row]) > MOVED_ON * s.scale:
+            self.move_on(s.row)
         for o in range(s.row * self.n, s.row * self.n + self.n):
             if self.step > 0.0 and self.period[o] > 0.0:
                 self.keep_value(s, o, outlier)
                 self.keep_errors(s, o, outlier, missed)
 
+    def move_on(self, row: int) -> None:
+        """Keep levels as what they are off the present one."""
+        moved = self.base[row] - self.now
+        size = self.n_values * N_KEPT
+        for k in range(row * self.n * size, (row + 1) * self.n * size):
+            self.kept[k] = float(self.kept[k]) + moved
+        self.base[row] = self.now
+
     def keep_value(self, s: Sample, o: int, outlier: int) -> None:
         """Remember the level, and what is usual at its slot."""
+        now = self.now - self.base[s.row]
         size, ring, width = self.n_values, o * self.n_values * N_KEPT, self.width(o, s.row, self.n_values)
         b = math.floor((self.clock - self.origin[s.row]) / width + 0.5)
         usual = self.look(self.kept, ring + 1, size, N_KEPT, self.head[o], b - self.period[o] / width)
         if not outlier:
-            usual = self.now + USUAL_BETA * (usual - self.now) if usual == usual else self.now
+            usual = now + USUAL_BETA * (usual - now) if usual == usual else now
         self.filled[o] = self.filled[o] + 1.0 if b == self.head[o] else 1.0
         for k in range(N_KEPT):
             self.clear(self.kept, ring + k, size, N_KEPT, self.head[o], b)
         self.head[o] = b
         at = ring + memory.whole(b) % size * N_KEPT
         if not outlier:
-            self.average(self.kept, at, self.now, self.filled[o])
+            self.average(self.kept, at, now, self.filled[o])
         self.average(self.kept, at + 1, usual, self.filled[o])
 
     def keep_errors(self, s: Sample, o: int, outlier: int, missed: Floats) -> None:
@@ -224,7 +242,7 @@ class SlotsKernel:
                 self.average(self.errors, ring + memory.whole(b) % size, missed[a], self.error_filled[o])
         self.error_head[o] = b
 
-    def clear(self, ring: Floats, o: int, size: int, every: int, head: float, b: float) -> None:
+    def clear(self, ring: Singles, o: int, size: int, every: int, head: float, b: float) -> None:
         """Forget what stands where the bins after the newest one so far, up to b, come to be.
 
         Of a ring, which begins at o, each so many numbers belong together.
@@ -232,15 +250,13 @@ class SlotsKernel:
         for k in range(memory.whole(max(head + 1.0, b - float(size) + 1.0)), memory.whole(b) + 1):
             ring[o + k % size * every] = NAN
 
-    def average(self, ring: Floats, at: int, x: float, filled: float) -> None:
+    def average(self, ring: Singles, at: int, x: float, filled: float) -> None:
         """Let x count in the mean that stands at a place; NaN does not."""
         if x == x:
-            if ring[at] == ring[at]:
-                ring[at] += (x - ring[at]) / filled
-            else:
-                ring[at] = x
+            mean = float(ring[at])
+            ring[at] = mean + (x - mean) / filled if mean == mean else x
 
-    def look(self, ring: Floats, o: int, size: int, every: int, head: float, p: float) -> float:
+    def look(self, ring: Singles, o: int, size: int, every: int, head: float, p: float) -> float:
         """Return what a ring has at the place p, in bins; NaN if nothing."""
         if not (p >= 0.0 and p > head - float(size) and p < head + 1.0):
             return NAN
@@ -249,9 +265,9 @@ class SlotsKernel:
         before = NAN
         after = NAN
         if low > head - float(size):
-            before = ring[o + k % size * every]
+            before = float(ring[o + k % size * every])
         if low < head:
-            after = ring[o + (k + 1) % size * every]
+            after = float(ring[o + (k + 1) % size * every])
         if share < EXACT or after != after:
             return before
         if share > 1.0 - EXACT or before != before:
@@ -284,9 +300,9 @@ class SlotsKernel:
         """Find `value` and `usual`, levels, of a moment in the k-th period's memory."""
         o = row * self.n + k
         size, ring, width = self.n_values, o * self.n_values * N_KEPT, self.width(o, row, self.n_values)
-        place = (time - self.origin[row]) / width
-        self.value = self.look(self.kept, ring, size, N_KEPT, self.head[o], place)
-        self.usual = self.look(self.kept, ring + 1, size, N_KEPT, self.head[o], place)
+        place, base = (time - self.origin[row]) / width, self.base[row]
+        self.value = base + self.look(self.kept, ring, size, N_KEPT, self.head[o], place)
+        self.usual = base + self.look(self.kept, ring + 1, size, N_KEPT, self.head[o], place)
 
     def error_at(self, row: int, k: int, i: int, time: float) -> float:
         """Return what a moment was missed by, forecast over the i-th horizon."""

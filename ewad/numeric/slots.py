@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ewad.kernels.calendar import CalendarKernel
-from ewad.kernels.memory import Floats
+from ewad.kernels.memory import Floats, Singles
 from ewad.kernels.slots import SlotsKernel
 from ewad.numeric.calendar import DAY, WEEK, YEAR
 from ewad.numeric.rows import Part, RowState
@@ -48,10 +48,11 @@ class Slots(RowState):
     period: Floats
     head: Floats
     filled: Floats
-    kept: Floats
+    base: Floats
+    kept: Singles
     error_head: Floats
     error_filled: Floats
-    errors: Floats
+    errors: Singles
 
     def __init__(
         self,
@@ -71,12 +72,12 @@ class Slots(RowState):
         self.add_rows("level")
         self.add_rows("recent", max(horizons) + 1, fill=np.nan)
         self.add_rows("unit", fill=1.0)
-        for name in ("interval", "votes", "every", "origin", "newest"):
+        for name in ("interval", "votes", "every", "origin", "newest", "base"):
             self.add_rows(name)
         for name in ("period", "head", "filled", "error_head", "error_filled"):
             self.add_rows(name, n)
-        self.add_rows("kept", n, N_VALUES, N_KEPT, fill=np.nan)
-        self.add_rows("errors", n, len(self.anchors), N_ERRORS, fill=np.nan)
+        self.add_rows("kept", n, N_VALUES, N_KEPT, dtype=np.float32, fill=np.nan)
+        self.add_rows("errors", n, len(self.anchors), N_ERRORS, dtype=np.float32, fill=np.nan)
         self.step = SlotsKernel(
             np.array(periods),
             n,

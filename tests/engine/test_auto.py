@@ -271,7 +271,7 @@ def bytes_a_stream(model):
     return (arrays[1] - arrays[0]) / 1000
 
 
-@pytest.mark.parametrize(("horizons", "kilobytes"), [((1,), 130), (tuple(range(1, 25)), 295)])
+@pytest.mark.parametrize(("horizons", "kilobytes"), [((1,), 103), (tuple(range(1, 25)), 268)])
 def test_the_memory_of_a_stream_with_a_model_of_its_own_is_bounded(horizons, kilobytes):
     assert bytes_a_stream(auto("m", horizons=horizons)) <= 1000 * kilobytes
 

@@ -374,3 +374,20 @@ def test_a_dump_of_version_7_goes_on_and_tells_which_experts_begin_anew():
     forecast = observe_in_pieces(engine, samples)["forecast"]
     assert np.isfinite(forecast).all()  # the windows are full from the start
     assert Engine([settings]).load(engine.dump()).dropped == []
+
+
+def test_a_dump_of_version_8_goes_on_with_what_its_slots_remembered():
+    model = auto("outdoor", lags=3, horizons=(1, 2), batch_size=4, season=5)
+    settings = replace(GROUP, model=model, topics=())
+    engine, stayed = Engine([settings]), used(settings)
+    what = engine.load((Path(__file__).parent / "version8_auto.npz").read_bytes())
+    assert what.dropped == []
+    mine, theirs = (each.groups[0].forecaster.slots for each in (engine, stayed))
+    levels = [(each.base[:, None, None, None] + each.kept)[:3] for each in (mine, theirs)]
+    assert np.isfinite(levels[0]).any()
+    np.testing.assert_allclose(*levels, rtol=0.0, atol=1e-5)
+    np.testing.assert_allclose(mine.errors[:3], theirs.errors[:3], rtol=0.0, atol=1e-5)
+    samples = random_samples(9, 300, 3)
+    samples.time[:] += 1e7
+    found = [observe_in_pieces(each, samples)["forecast"] for each in (engine, stayed)]
+    np.testing.assert_allclose(*found, rtol=0.0, atol=1e-3)

@@ -92,3 +92,32 @@ def test_a_week_is_remembered():
     )
     assert error < 0.5 * before
     assert error < 0.08 * persistence
+
+
+def climbing(n, offset=0.0):
+    """Return a counter of steps about a hundredth, which are larger by day, each ten minutes."""
+    time = 600.0 * np.arange(n)
+    steps = 0.01 * (1.0 + np.sin(time / DAY * 2.0 * np.pi)) + np.random.default_rng(5).normal(0.0, 0.003, n)
+    return time, offset + steps.cumsum()
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e9])
+def test_what_is_remembered_of_a_counter_is_as_fine_however_far_it_has_come(offset):
+    time, value = climbing(50_000, offset)
+    slots = slots_after(time, value)
+    assert abs(slots.base[0]) > 10_000 * 0.01  # it has moved on
+    began = round(slots.origin[0] / 600.0)
+    week = np.arange(len(value) - 1008, len(value))
+    kept = slots.base[0] + slots.kept[0, 1, (week - began) % 1010, 0].astype(float)
+    np.testing.assert_allclose(kept, value[week] - value[0], rtol=0.0, atol=5e-5)
+
+
+def test_forecasts_do_not_suffer_from_a_large_offset():
+    found = []
+    for offset in (0.0, 1e9):
+        time, value = climbing(4000, offset)
+        engine = new_engine(GroupSettings("g", model=auto("m", share="stream")), 1)
+        samples = Samples(np.zeros(len(value), int), time, value)
+        forecast = observe_in_pieces(engine, samples)["forecast"][:-1, 0]
+        found.append(np.sqrt(np.mean((forecast - value[1:])[1000:] ** 2)))
+    assert found[1] == pytest.approx(found[0], rel=0.01)
