@@ -12,7 +12,7 @@ from ewad.config.syntax import LABEL, RESERVED_LABELS, counted
 from ewad.errors import DecodeError
 from ewad.ingest.block import StreamBlock
 from ewad.ingest.formats.fields import numbers
-from ewad.ingest.formats.hints import path_text
+from ewad.ingest.formats.hints import fits, path_text
 from ewad.ingest.formats.json import parse_json
 
 MOST_BYTES = 1 << 20
@@ -172,12 +172,9 @@ def _format_of(
         return "number", ()
     if paths := _paths(payload):
         return "json", paths
-    # a measurement has no "=": temp=21.4 hum=44 are pairs
-    pairs = b"=" in payload.split(b",")[0].split(b" ")[0]
     for block in others:
         form = block.settings.format
-        fits = {"influx": not pairs, "keyvalue": pairs}.get(form, True)
-        if fits and any(_values(block, topic, payload)):
+        if fits(form, payload) and any(_values(block, topic, payload)):
             return form, ()
     return "", ()
 

@@ -46,6 +46,9 @@ def explain(intake: Intake, topic: str, payload: bytes, now: float) -> Explanati
             explanation.rejected |= error is not None and error.reason not in ABSENT
             taken |= isinstance(error, EndedError) or (line.startswith("stream: ") and error is None)
     explanation.rejected |= not taken
+    if targets and not taken:
+        told = dict.fromkeys(line for each in targets for line in hints(each.block.settings, topic, payload))
+        explanation.lines += told
     return explanation
 
 
@@ -65,7 +68,6 @@ def _explained(
         return
     except DecodeError as error:
         yield f"rejected: {error.reason}: {error}", error
-        yield from ((line, None) for line in hints(settings, topic, payload))
         return
     for record in records:
         yield _record(target, topic, record)
@@ -73,8 +75,6 @@ def _explained(
     if times:
         shown = dict.fromkeys((times[0], times[-1]))
         yield f"time{'s' if len(shown) > 1 else ''}: {' to '.join(map(_shown_time, shown))}", None
-    if not any(isinstance(record.value, float) for record in records):
-        yield from ((line, None) for line in hints(settings, topic, payload))
 
 
 def _shown_time(time: float) -> str:

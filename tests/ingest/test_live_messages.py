@@ -3,6 +3,8 @@
 import gzip
 import json
 import logging
+import struct
+import tomllib
 from datetime import UTC, datetime
 from typing import ClassVar
 
@@ -465,6 +467,42 @@ class TestFirstContact:
         for line in ("this looks like JSON", "temperature = 21.5", "/a/b.c = 44", 'format = "json"'):
             assert line in text
         assert 'field = "temperature"' in text
+
+    @pytest.mark.parametrize(
+        ("payload", "lines"),
+        [
+            ("weather,station=roof temp=21.4,hum=44i", ['format = "influx"']),
+            ("temp=21.4 hum=44", ['format = "keyvalue"']),
+            ("21.4,44,7", ['format = "csv"']),
+            ('[{"bn":"urn:x","n":":t","v":23.1}]', ['format = "senml"']),
+            ("21,5", ['decimal = ","']),
+            ("23.5 °C", ["strip_unit = true"]),
+            ("21,5 °C", ['decimal = ","', "strip_unit = true"]),
+            ("Online", ["states = { Online = 1 }"]),
+        ],
+    )
+    def test_other_forms_under_number_are_recognised(self, payload, lines):
+        explanation = Daemon({"name": "s", "topic": "t"}).explained("t", payload.encode())
+        assert explanation.lines[-len(lines) :] == lines
+        keys = tomllib.loads("\n".join(lines))
+        assert Daemon({"name": "s", "topic": "t"} | keys).feed(("t", payload)).values
+
+    def test_a_birth_of_sparkplug_under_number_is_recognised(self):
+        topic = "spBv1.0/g/NBIRTH/n"
+        birth = b"\x08\x01\x12\x11\x0a\x04temp\x20\x0ai" + struct.pack("<d", 21.5) + b"\x18\x00"
+        explanation = Daemon({"name": "s", "topic": "#"}).explained(topic, birth)
+        assert explanation.lines[-1] == 'format = "sparkplug"'
+
+    @pytest.mark.parametrize("payload", ["12:30", "a b c", "?", "", "nan", "{", "1e999"])
+    def test_what_nothing_reads_has_no_remedy(self, payload):
+        lines = Daemon({"name": "s", "topic": "t"}).explained("t", payload.encode()).lines
+        assert "to read it:" not in lines
+
+    def test_no_remedy_is_told_where_another_block_takes_the_message(self):
+        blocks = JSON | {"topic": "t", "field": "a"}, JSON | {"name": "other", "topic": "t", "field": "b"}
+        explanation = Daemon(*blocks).explained("t", b'{"a":1}')
+        assert not explanation.rejected
+        assert "to read it:" not in explanation.lines
 
     @pytest.mark.parametrize(
         ("path", "meant"),
