@@ -150,6 +150,38 @@ async def test_a_point_that_is_walked_to_comes_into_view():
         assert (await page.evaluate(VIEW))[1] > high
 
 
+async def test_it_is_zoomed_no_closer_and_no_farther_than_there_is_something_to_see():
+    async with opened(OFFICE) as (_, page):
+        await page.until(DRAWN)
+        low, high = await page.evaluate(VIEW)
+        await press(page, *["-"] * 60)
+        widest = await page.evaluate(VIEW)
+        assert 10 * (high - low) < widest[1] - widest[0] < 100 * (high - low)
+        await press(page, "Home", *["+"] * 120)
+        closest = await page.evaluate(VIEW)
+        assert 0.001 < closest[1] - closest[0] < 0.002
+
+
+async def test_what_comes_is_drawn_and_the_crosshair_stays_at_its_time():
+    async with opened(OFFICE) as (world, page):
+        await page.until(DRAWN)
+        await press(page, "ArrowRight", "ArrowLeft", "ArrowLeft")
+        said = f"{READOUT}.startsWith('value {WAVE[-1]:.2f} °C') && {READOUT}.split(', at ')[1]"
+        at = await page.until(said)
+        world.observe([21.25], at=1200.0)
+        await page.until(f"{PLOT}.data[0].includes(1200) && {PLOT}.data[5].includes(21.25)")
+        assert await page.evaluate(said) == at
+
+
+async def test_it_is_drawn_anew_in_the_colours_of_the_night():
+    async with opened(OFFICE) as (_, page):
+        await page.until(DRAWN)
+        picture = "document.querySelector('canvas').toDataURL()"
+        light = await page.evaluate(picture)
+        await page.dark()
+        await page.until(f"{picture} !== {light!r}")
+
+
 async def test_times_are_local_with_the_date_where_it_changes_and_none_is_cut():
     async with opened(OFFICE) as (_, page):
         await page.until(DRAWN)

@@ -229,7 +229,13 @@ export class Chart {
     if (each > 0 && Number.isFinite(each)) this.zoom([from - a * each, from + (this.plot.over.clientWidth - a) * each]);
   }
 
-  zoom(view) { this.view = view; this.draw(); }
+  /** Show [from, to], or all; not less than a millisecond, nor a hundred times what there is. */
+  zoom(view) {
+    const whole = this.time[this.time.length - 1] - this.time[0] || 1, width = view ? view[1] - view[0] : whole;
+    if (view && !(width > 0.001 && width < 100 * whole)) return;
+    this.view = view;
+    this.draw();
+  }
 
   scale(factor, about = null) {
     const extent = this.extent();
