@@ -82,14 +82,12 @@ def weights_of(
 
 def _average(values: Floats, decay: float, elapsed: Floats | None) -> Floats:
     """Return the averages of one series with gaps; elapsed: (n,) seconds, of an average by time."""
-    if np.isinf(values).any():
-        check_finite("x", np.where(np.isnan(values), 0.0, values))
-    gaps = np.isnan(values)
-    if not gaps.any():
+    known = np.isfinite(values)
+    if known.all():
         return _whole(values, decay, elapsed)
-    known = np.flatnonzero(~gaps)
+    check_finite("x", np.where(np.isnan(values), 0.0, values))
     averages = _whole(values[known], decay, None if elapsed is None else elapsed[known])
-    latest = np.cumsum(~gaps) - 1
+    latest = np.cumsum(known) - 1
     return np.where(latest >= 0, np.append(averages, np.nan)[latest], np.nan)
 
 
