@@ -1,7 +1,9 @@
 """A shard in the state store of a stream engine: a snapshot, the records since, and an engine at hand.
 
 The store commits with the engine's own batch. The engine at hand saves reading it back, and counts only where
-it stands at exactly what the store holds: after a kill, a retry or a move to another worker it is made anew.
+it stands at exactly what the store holds: after a kill or a retry it is made anew. Where another worker had
+the shard meanwhile, it catches up: before each batch the journal has a mark, the digest of all records so
+far.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from ewad.scale.shard import Rows, Shard, all_rows, merged
 # written is at most twice what came, and what is read back at most twice the state.
 LEAST_JOURNAL_BYTES = 1 << 20
 MOST_AT_HAND = 64  # engines kept by one process
+DIGEST_BYTES = 16  # of a mark, at most; records have more
 
 
 class At(NamedTuple):
@@ -45,10 +48,10 @@ class ShardStore(Protocol):
         """Replace the snapshot, and begin an empty journal."""
 
     def journal(self) -> Iterable[bytes]:
-        """Return the records since the snapshot, in order."""
+        """Return the marks and records since the snapshot, in order."""
 
-    def append(self, records: Sequence[bytes]) -> None:
-        """Add records to the journal."""
+    def append(self, entries: Sequence[bytes]) -> None:
+        """Add marks and records to the journal."""
 
 
 class AtHand:
@@ -58,10 +61,9 @@ class AtHand:
         self._most = most
         self._held: OrderedDict[tuple[str, int], tuple[bytes, Shard]] = OrderedDict()
 
-    def take(self, key: tuple[str, int], chain: bytes) -> Shard | None:
-        """Return the engine of a shard if it stands there, and hold it no longer."""
-        found = self._held.pop(key, None)
-        return found[1] if found is not None and found[0] == chain else None
+    def take(self, key: tuple[str, int]) -> tuple[bytes, Shard] | None:
+        """Return where the engine of a shard stands, and the engine, and hold it no longer."""
+        return self._held.pop(key, None)
 
     def put(self, key: tuple[str, int], chain: bytes, shard: Shard) -> None:
         """Hold an engine that stands there; the one that was used least recently may go."""
@@ -89,11 +91,11 @@ def apply(
     Raises StateError if what the store holds is of other settings, or a record is damaged.
     """
     at = store.at() or At(b"")
-    shard, changed = at_hand.take(key, at.chain), list[Rows]()
+    shard, changed = _caught_up(store, at.chain, at_hand.take(key)), list[Rows]()
     if shard is None:
         shard = _read_back(settings, store)
         changed.append(all_rows(shard.engine))
-    chain = hashlib.blake2b(at.chain, digest_size=16)
+    chain = hashlib.blake2b(at.chain, digest_size=DIGEST_BYTES)
     for data in records:
         chain.update(data)
         changed.append(shard.apply(Record.decode(data)))
@@ -103,15 +105,31 @@ def apply(
         store.put_snapshot(dump)
         at = At(chain.digest(), len(dump))
     else:
-        store.append(records)
+        store.append([at.chain, *records])
         at = At(chain.digest(), at.snapshot_bytes, written)
     store.put_at(at)
     at_hand.put(key, at.chain, shard)
     return Applied(shard, merged(*changed))
 
 
-def _read_back(settings: EngineSettings, store: ShardStore) -> Shard:
-    shard = Shard(settings, store.snapshot() or None)
-    for data in store.journal():
-        shard.apply(Record.decode(data))
+def replay(shard: Shard, journal: Iterable[bytes]) -> Shard:
+    """Apply the records of a journal to a shard, and return it. Raises StateError if one is damaged."""
+    for data in journal:
+        if len(data) > DIGEST_BYTES:
+            shard.apply(Record.decode(data))
     return shard
+
+
+def _read_back(settings: EngineSettings, store: ShardStore) -> Shard:
+    return replay(Shard(settings, store.snapshot() or None), store.journal())
+
+
+def _caught_up(store: ShardStore, chain: bytes, held: tuple[bytes, Shard] | None) -> Shard | None:
+    """Return the engine at hand once it stands where the store does; None if it can't come there."""
+    if held is None:
+        return None
+    stands, shard = held
+    if stands == chain:
+        return shard
+    journal = iter(store.journal())
+    return replay(shard, journal) if stands in journal else None  # `in` leaves what comes behind the mark

@@ -5,6 +5,7 @@ import pytest
 from ewad.errors import StateError
 from ewad.scale import Shard, kept_shard
 from ewad.scale.kept_shard import AtHand, apply
+from ewad.scale.shard import merged
 from tests.scale.records import SETTINGS, random_records
 
 KEY = ("query", 0)
@@ -98,5 +99,42 @@ def test_only_so_many_engines_are_at_hand():
     at_hand = AtHand(2)
     for number in range(3):
         at_hand.put(("q", number), b"", Shard(SETTINGS))
-    assert at_hand.take(("q", 0), b"") is None
-    assert at_hand.take(("q", 2), b"") is not None
+    assert at_hand.take(("q", 0)) is None
+    assert at_hand.take(("q", 2)) is not None
+
+
+def test_an_engine_that_another_worker_has_passed_catches_up_and_tells_of_no_more_than_is_new(monkeypatch):
+    records, store, workers = encoded(), Store(), (AtHand(), AtHand())
+    for at in range(0, 20, 10):  # both have the shard at hand
+        apply(SETTINGS, store, records[at : at + 10], workers[at // 10], KEY)
+    monkeypatch.setattr(kept_shard, "_read_back", lambda *_: pytest.fail("read back"))
+    for at, worker in ((20, 0), (22, 1), (24, 1), (30, 0)):
+        done = apply(SETTINGS, store, records[at : at + 2], workers[worker], KEY)
+        if at == 30:
+            break
+    alone = Shard(SETTINGS)
+    for each in random_records(3, 60)[:26]:
+        alone.apply(each)
+    told = merged(*(alone.apply(each) for each in random_records(3, 60)[30:32]))
+    assert {index: rows.tolist() for index, rows in done.changed.items()} == {
+        index: rows.tolist() for index, rows in told.items()
+    }
+    assert done.shard.dump() == alone.dump()
+
+
+def test_an_engine_that_is_older_than_the_snapshot_is_read_back(monkeypatch):
+    records, store, workers = encoded(), Store(), (AtHand(), AtHand())
+    apply(SETTINGS, store, records[:10], workers[0], KEY)
+    with monkeypatch.context() as patched:
+        patched.setattr(kept_shard, "LEAST_JOURNAL_BYTES", 0)
+        apply(SETTINGS, store, records[10:30], workers[1], KEY)
+    assert store.snapshots == 1
+    assert apply(SETTINGS, store, records[30:40], workers[0], KEY).shard.dump() == replayed(records[:40])
+
+
+def test_an_engine_at_hand_does_not_catch_up_by_a_journal_without_marks():
+    records, at_hand, store = encoded(), AtHand(), Store()
+    apply(SETTINGS, store, records[:20], at_hand, KEY)
+    apply(SETTINGS, store, records[20:30], AtHand(), KEY)
+    store.records = [each for each in store.records if each[:3] == b"EWR"]
+    assert apply(SETTINGS, store, records[30:40], at_hand, KEY).shard.dump() == replayed(records[:40])

@@ -52,12 +52,12 @@ class StoredShard:
         self._journal.clear()
 
     def journal(self) -> Iterable[bytes]:
-        """Return the records since the snapshot."""
-        return (bytes(record) for (record,) in self._journal.get())
+        """Return the marks and records since the snapshot."""
+        return (bytes(entry) for (entry,) in self._journal.get())
 
-    def append(self, records: Sequence[bytes]) -> None:
-        """Add records to the journal."""
-        self._journal.appendList([(record,) for record in records])
+    def append(self, entries: Sequence[bytes]) -> None:
+        """Add marks and records to the journal."""
+        self._journal.appendList([(entry,) for entry in entries])
 
 
 class ShardProcessor(StatefulProcessor):

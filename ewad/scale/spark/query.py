@@ -16,7 +16,7 @@ from ewad.config import Settings
 from ewad.engine import EngineSettings
 from ewad.errors import ConfigError, StateError
 from ewad.scale.kafka_topic import KafkaTopic, Properties
-from ewad.scale.record import Record
+from ewad.scale.kept_shard import replay
 from ewad.scale.shard import Shard
 from ewad.scale.spark.processor import ShardProcessor, output_schema
 from ewad.scale.spark.sinks import BatchSink
@@ -152,9 +152,8 @@ def shards_of(spark: SparkSession, settings: EngineSettings, checkpoint: str) ->
     journals = _lists(spark, checkpoint, "journal")
     found = {}
     for shard in sorted(snapshots.keys() | journals.keys()):
-        found[shard] = Shard(settings, b"".join(snapshots.get(shard, ())) or None)
-        for record in journals.get(shard, ()):
-            found[shard].apply(Record.decode(record))
+        snapshot = b"".join(snapshots.get(shard, ())) or None
+        found[shard] = replay(Shard(settings, snapshot), journals.get(shard, ()))
     return found
 
 
