@@ -184,8 +184,8 @@ REMEDIES = {
     "invalid_value": "look at the sensor if it goes on",
     "invalid_json": "`format`; a message that was cut off: the device's buffer",
     "invalid_payload": "`format`",
-    "unsupported": "send values",
-    "unknown_alias": "ask for a birth by the metric `Node Control/Rebirth`",
+    "unsupported": "send values; `exclude` leaves out what is no measurement",
+    "unknown_alias": "`rebirth = true` in `[publish]`, or ask by the metric `Node Control/Rebirth`",
     "sequence_gap": "ask for births by the metric `Node Control/Rebirth`: what only changed in lost ones is"
     " wrong until then",
     "wrong_type": "a longer path; `records`",
