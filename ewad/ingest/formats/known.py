@@ -11,7 +11,7 @@ HASH, MIX = 0x7FFFFFFF, 0x5BD1E995
 
 PROBES = 32  # places that are looked at: keys that are made to collide cost no more
 SLOTS = 4  # of an entry: few keys have so many others in their places
-FIRST_ENTRIES, MOST_ENTRIES = 16, 1 << 16
+FIRST_ENTRIES, MOST_ENTRIES = 4, 1 << 16  # few at first: there may be 100,000 topics
 LONGEST_NAME = 1024
 _KEYS, _LENGTHS, _STARTS, _ROWS, _KINDS = range(5)  # of the columns
 
@@ -22,6 +22,8 @@ class KnownKeys:
     slots: entries, or -1.  columns: of each entry its hash or number, the length of its name or NUMBER, where
     that starts in names, row and kind.
     """
+
+    __slots__ = ("_entries", "columns", "names", "slots")
 
     def __init__(self) -> None:
         self._entries: dict[int | bytes, int] = {}

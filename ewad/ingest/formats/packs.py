@@ -13,7 +13,7 @@ from ewad.ingest.formats.point import Asked, Key, OpenWay, Sample, WaitingSample
 from ewad.kernels.packs import PackRows
 
 RELATIVE = 2.0**28  # RFC 8428, 4.5.3: a smaller time counts from now
-FIRST_RECORDS = 16
+FIRST_RECORDS = 4
 
 
 def pack_ways(points: Any, asked: Asked) -> OpenWay | None:
@@ -25,6 +25,8 @@ def pack_ways(points: Any, asked: Asked) -> OpenWay | None:
 
 class PackWay:
     """The quick way for the packs of one topic: numbers of names that have rows."""
+
+    __slots__ = ("_bound", "_kernel", "_known", "_out", "take")
 
     def __init__(self, asked: Asked, waiting: WaitingSamples) -> None:
         self._kernel = PackRows(*waiting, POWERS, asked.low, asked.high, asked.max_bytes)

@@ -14,11 +14,24 @@ from ewad.ingest.formats.sparkplug_payload import Metric, read_payload
 from ewad.kernels.sparkplug import SparkplugRows
 
 MOST_ALIAS = 0x3FFF_FFFF_FFFF_FFFF  # as in the kernel
-FIRST_METRICS = 16
+FIRST_METRICS = 4
 
 
 class SparkplugWay:
     """The quick way for the data of one node or device: numbers of metrics that have rows."""
+
+    __slots__ = (
+        "_asked",
+        "_bound",
+        "_kernel",
+        "_known",
+        "_life",
+        "_node",
+        "_nodes",
+        "_out",
+        "_whose",
+        "take",
+    )
 
     def __init__(self, nodes: Nodes, whose: Names, asked: Asked, waiting: WaitingSamples) -> None:
         self._nodes, self._whose, self._asked = nodes, whose, asked
