@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from ewad.errors import DecodeError
 from ewad.ingest.formats.protobuf import double, fields, float32, signed
 from ewad.ingest.formats.values import Unreadable
 
@@ -12,7 +13,8 @@ NUMBERS = 256  # of messages: after 255 comes 0
 # Numbers of data types: what they are, and of how many bits if they are signed.
 _SIGNED = {1: 8, 2: 16, 3: 32, 4: 64}
 _UNREADABLE = {16: Unreadable("a data set"), 19: Unreadable("a template")}
-_BY_FIELD = {17: _UNREADABLE[16], 18: _UNREADABLE[19]}
+_TEMPLATE = 18  # the field of its value
+_BY_FIELD = {17: _UNREADABLE[16], _TEMPLATE: _UNREADABLE[19]}
 _DEFINITION = 5  # of a template: whether it only says what such templates are
 _TIMESTAMP, _METRIC, _SEQUENCE = 1, 2, 3
 
@@ -85,7 +87,7 @@ def _metric(content: bytes) -> Metric:
 def _value(number: int, found: Any, kind: int) -> Any:
     unreadable = _UNREADABLE.get(kind) or _BY_FIELD.get(number)
     if unreadable is not None:
-        return None if _is_definition(found) else unreadable
+        return None if number == _TEMPLATE and _is_definition(found) else unreadable
     if number in (10, 11) and type(found) is int:
         return signed(found, _SIGNED[kind]) if kind in _SIGNED else found
     if number == 12 and type(found) is bytes and len(found) == 4:
@@ -100,4 +102,7 @@ def _value(number: int, found: Any, kind: int) -> Any:
 
 
 def _is_definition(found: Any) -> bool:
-    return type(found) is bytes and (_DEFINITION, 1) in list(fields(found))
+    try:
+        return type(found) is bytes and (_DEFINITION, 1) in fields(found)
+    except DecodeError:
+        return False

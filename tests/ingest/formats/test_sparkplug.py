@@ -239,6 +239,13 @@ def test_templates_and_data_sets_are_refused_by_name_beside_their_neighbours(num
     assert f"got {what}, which ewad does not read" in str(daemon.explained(NODE.format("NBIRTH"), birth))
 
 
+@pytest.mark.parametrize("number", [15, 17, 18])
+def test_a_template_of_any_bytes_costs_itself_alone(number):
+    daemon = Daemon(BLOCK)
+    daemon.feed((NODE.format("NBIRTH"), payload(metric(name="T", kind=19, value=(number, b"\x0b")), SPEED)))
+    assert (daemon.rejected, len(daemon.values)) == ({"unsupported": 1}, 1)
+
+
 def test_what_templates_are_is_no_measurement_and_a_template_can_be_left_out():
     definition = metric(name="_types_/T", kind=19, value=(18, field(1, b"x") + field(5, 1)))
     template = metric(name="T1", kind=19, value=(18, field(1, b"x")))
