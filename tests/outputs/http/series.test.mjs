@@ -1,4 +1,4 @@
-// The series of a chart, without a browser: node --test, in a folder where the page's modules are beside this file.
+// The series of a chart, without a browser, by node in a folder where the page's modules are beside this file.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
