@@ -44,4 +44,4 @@ def toml(value: Any) -> str:
 def toml_key(name: str) -> str:
     """Return a key as TOML, in quotes where it needs them."""
     bare = name.isascii() and name.replace("-", "").replace("_", "").isalnum()
-    return name if bare else json.dumps(name, ensure_ascii=False)
+    return name if bare else toml(name)

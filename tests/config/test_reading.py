@@ -138,6 +138,12 @@ def test_a_schedule_takes_its_own_constants(text, schedule):
     assert parse(MODEL + f"schedule = {text}", "x", {}).models["m"].schedule == schedule
 
 
+@pytest.mark.parametrize("name", ["out door", "a.b", 'a"b', "\x7f", "é", "a\\b"])
+def test_a_name_of_any_characters_survives_the_effective_text(name):
+    settings = parse({"stream": [{"name": "a", "topic": "a"}], "model": {name: {"lags": 4}}}, "test", {})
+    assert parse(effective(settings), "again", {}) == settings
+
+
 @pytest.mark.parametrize("kind", SCHEDULES)
 def test_every_schedule_is_known_and_survives_the_effective_text(kind):
     rates = ", rates = [[1, 0.1]]" if kind == "manual" else ""
