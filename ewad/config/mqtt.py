@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -70,6 +71,18 @@ def mqtt_settings(values: dict[str, Any], place: DocumentPlace) -> MqttSettings:
     if address.username:
         values.setdefault("username", address.username)
     files.resolve(values, place.base)
+    check_tls(values, address)
+    path, _, query = address.path.partition("?")
+    password = password_of(values, address.password, place, CREDENTIAL)
+    secrets = {"mqtt_password": password, "mqtt_query": query}
+    place.secrets.update({name: Secret(text) for name, text in secrets.items() if text})
+    if "url" in values:
+        values["url"] = mask_url(values["url"])
+    return MqttSettings(address=address._replace(username=None, password=None, path=path), **values)
+
+
+def check_tls(values: Mapping[str, Any], address: BrokerAddress) -> None:
+    """Raise Invalid where the TLS files of a table do not fit its address, or each other."""
     for key in ("ca_file", "cert_file", "key_file"):
         if key in values and address.transport not in ("tls", "wss"):
             url = mask_url(values.get("url", "none"))
@@ -77,17 +90,13 @@ def mqtt_settings(values: dict[str, Any], place: DocumentPlace) -> MqttSettings:
     for key, other in (("cert_file", "key_file"), ("key_file", "cert_file")):
         if key in values and other not in values:
             raise fail(f"needs {other} in the same table: set both, or neither", key)
-    path, _, query = address.path.partition("?")
-    secrets = {"mqtt_password": _password(values, address.password, place), "mqtt_query": query}
-    place.secrets.update({name: Secret(text) for name, text in secrets.items() if text})
-    if "url" in values:
-        values["url"] = mask_url(values["url"])
-    return MqttSettings(address=address._replace(username=None, password=None, path=path), **values)
 
 
-def _password(values: dict[str, Any], in_url: str | None, place: DocumentPlace) -> str | None:
-    """Return the password of password_file, else of systemd's credential, else of the url."""
-    file = values.get("password_file") or files.credential(CREDENTIAL, place.environ)
+def password_of(
+    values: Mapping[str, Any], in_url: str | None, place: DocumentPlace, credential: str
+) -> str | None:
+    """Return the password of password_file, else of systemd's credential of that name, else of the url."""
+    file = values.get("password_file") or files.credential(credential, place.environ)
     if file is None:
         return in_url
     return files.content(file, "password_file").rstrip("\r\n")

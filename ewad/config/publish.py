@@ -8,13 +8,17 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from ewad.config import files
 from ewad.config.checks import Problem, fail, shown
 from ewad.config.kinds import boolean, checked, choice, duration, integer, number, text
-from ewad.config.mqtt import URL
+from ewad.config.mqtt import URL, check_tls, password_of
 from ewad.config.options import DocumentPlace, Option, table_of
 from ewad.config.secret import Secret
 from ewad.config.section import Section
 from ewad.config.syntax import BrokerAddress, mask_url, parse_topic, parse_url, quoted
+
+CREDENTIAL = "publish_password"  # its file name in $CREDENTIALS_DIRECTORY
+OF_BROKER = ("username", "password_file", "ca_file", "cert_file", "key_file")
 
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
@@ -59,9 +63,34 @@ class PublishSettings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = None
     url: Annotated[
-        str | None, Option(URL, "Another broker than that of [mqtt], with its own user.", since="0.2.0")
+        str | None,
+        Option(
+            URL, "Another broker than that of [mqtt], with a user and certificates of its own.", since="0.2.0"
+        ),
     ] = None
     address: BrokerAddress | None = None
+    username: Annotated[
+        str | None, Option(text, "The user at that broker, if the url doesn't name it.", since="0.2.0")
+    ] = None
+    password_file: Annotated[
+        str | None,
+        Option(
+            text,
+            "The file that holds the password, or $CREDENTIALS_DIRECTORY/publish_password, or the url does.",
+            since="0.2.0",
+        ),
+    ] = None
+    ca_file: Annotated[
+        str | None,
+        Option(text, "The certificates to trust, in PEM; without it the system's.", since="0.2.0"),
+    ] = None
+    cert_file: Annotated[
+        str | None,
+        Option(
+            text, "A client certificate, in PEM; a renewed one counts from `kill -HUP` on.", since="0.2.0"
+        ),
+    ] = None
+    key_file: Annotated[str | None, Option(text, "The key of the client certificate.", since="0.2.0")] = None
     client_id: Annotated[
         str | None,
         Option(
@@ -146,13 +175,26 @@ def publish_settings(values: dict[str, Any], place: DocumentPlace) -> PublishSet
         raise fail("expected interval beside on_change = false: nothing would ever be published", "on_change")
     if values.get("forecast_topic") == values.get("topic", PublishSettings().topic):
         raise fail("expected another topic than that of the state", "forecast_topic")
+    files.resolve(values, place.base)
     if "url" in values:
-        address = parse_url(values["url"])
-        values["address"] = address._replace(password=None)
-        if address.password:
-            place.secrets["publish_password"] = Secret(address.password)
-        values["url"] = mask_url(values["url"])
+        _take_broker(values, place)
+    elif found := [key for key in OF_BROKER if key in values]:
+        raise fail(
+            "expected url beside it: without one the broker and all of this are those of [mqtt]", found[0]
+        )
     return PublishSettings(**values)
+
+
+def _take_broker(values: dict[str, Any], place: DocumentPlace) -> None:
+    """Put the address and the user of another broker among the values, its password among the secrets."""
+    address = parse_url(values["url"])
+    check_tls(values, address)
+    if address.username:
+        values.setdefault("username", address.username)
+    if password := password_of(values, address.password, place, CREDENTIAL):
+        place.secrets["publish_password"] = Secret(password)
+    values["address"] = address._replace(username=None, password=None)
+    values["url"] = mask_url(values["url"])
 
 
 SECTION = Section(PUBLISH, publish_settings)
@@ -167,13 +209,22 @@ def own_messages(raw: Mapping[str, Any]) -> Iterator[Problem]:
         if publish.get("rebirth"):
             yield ("publish", "rebirth"), "expected no url beside it: nodes listen at the broker of [mqtt]"
         return
-    defaults = {"topic": "ewad/{stream}", "availability_topic": "ewad/availability", "forecast_topic": None}
-    for key, default in defaults.items():
-        topic = publish.get(key, default)
+    for key, topic in _own_topics(publish):
         for where, taken in _taken(raw):
             if isinstance(topic, str) and _meet(topic, taken):
                 got = f"but {where} takes {shown(taken)}"
                 yield ("publish", key), f"expected a topic that no [[stream]] block takes, {got}"
+
+
+def _own_topics(publish: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the templates of what a raw [publish] sends, each with the key that it follows from."""
+    yield "topic", publish.get("topic", "ewad/{stream}")
+    yield "availability_topic", publish.get("availability_topic", "ewad/availability")
+    yield "forecast_topic", publish.get("forecast_topic")
+    if publish.get("home_assistant"):
+        prefix = publish.get("discovery_prefix", "homeassistant")
+        yield "discovery_prefix", f"{prefix}/device/+/config"
+        yield "discovery_prefix", f"{prefix}/+/+/+/config"
 
 
 def _taken(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -197,11 +248,19 @@ def _another_broker(publish: Mapping[str, Any], mqtt: Any) -> bool:
         theirs = parse_url(mqtt.get("url", "mqtt://localhost:1883"))
     except (KeyError, ValueError, AttributeError, TypeError):
         return "url" in publish
-    return (mine.host, mine.port) != (theirs.host, theirs.port)
+    return (_machine(mine.host), mine.port) != (_machine(theirs.host), theirs.port)
+
+
+def _machine(host: str) -> str:
+    """Return one name for all names of this machine."""
+    return "localhost" if host in ("::1", "localhost") or host.startswith("127.") else host.lower()
 
 
 def _meet(template: str, taken: str) -> bool:
-    """Whether a topic of this template of ours may match that of a block. {stream} may be several levels."""
+    """Whether a topic of this template of ours may match that of a block.
+
+    {stream} may be several levels, + is one.
+    """
     try:
         levels = parse_topic(taken).levels
     except ValueError:  # told where it stands
@@ -214,4 +273,4 @@ def _levels_meet(mine: Sequence[str], theirs: Sequence[str]) -> bool:
         return not mine and (not theirs or list(theirs) == ["#"])
     if "{}" in mine[0] or theirs[0] == "#":  # what is left may be anything
         return theirs[0] in ("#", "+") or "{}" in mine[0]
-    return theirs[0] in ("+", mine[0]) and _levels_meet(mine[1:], theirs[1:])
+    return (mine[0] == "+" or theirs[0] in ("+", mine[0])) and _levels_meet(mine[1:], theirs[1:])

@@ -32,6 +32,48 @@ def test_what_goes_to_another_broker_does_not_come_back():
         settings({"url": "mqtt://here:1883"}, "#", url="mqtt://here")
 
 
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]", "LOCALHOST"])
+def test_a_broker_on_this_machine_is_the_same_one_by_any_of_its_names(host):
+    with pytest.raises(ConfigError, match=r"publish\.topic"):
+        settings({"url": f"mqtt://{host}"}, "#", url="mqtt://localhost")
+
+
+@pytest.mark.parametrize("taken", ["$share/some/ewad/#", "$share/g/+/+", ["a", "ewad/+"]])
+def test_subscriptions_that_are_shared_or_one_of_several_count_as_well(taken):
+    with pytest.raises(ConfigError, match=r"publish\.(topic|availability_topic): expected a topic that no"):
+        settings({}, taken)
+
+
+@pytest.mark.parametrize(
+    "taken", ["homeassistant/#", "homeassistant/sensor/+/+/config", "homeassistant/device/#"]
+)
+def test_what_home_assistant_is_told_does_not_come_back_either(taken):
+    settings({}, taken)
+    with pytest.raises(ConfigError, match=r"publish\.discovery_prefix: expected a topic that no"):
+        settings({"home_assistant": True}, taken)
+    settings({"home_assistant": True}, "homeassistant/sensor/{entity}/state")
+
+
+def test_another_broker_has_a_user_and_certificates_of_its_own(tmp_path):
+    for name in ("ca", "cert", "key", "word"):
+        (tmp_path / name).write_text(f"{name}\n")
+    own = {f"{key}_file": str(tmp_path / key) for key in ("ca", "cert", "key")}
+    own |= {"url": "mqtts://elsewhere", "username": "me", "password_file": str(tmp_path / "word")}
+    found = settings(own, url="mqtt://u:p@here")
+    publish = found.sinks["publish"]
+    assert (publish.username, publish.ca_file, publish.key_file) == ("me", own["ca_file"], own["key_file"])
+    assert found.secrets.publish_password.reveal() == "word"
+    for changed, expected in (
+        ({"url": "mqtt://elsewhere"}, r"publish\.ca_file: needs an mqtts:// or wss:// url"),
+        ({"key_file": None}, r"publish\.cert_file: needs key_file in the same table"),
+        ({"url": None}, r"publish\.username: expected url beside it"),
+        ({"ca_file": str(tmp_path / "none")}, r"publish\.ca_file: expected a readable file"),
+    ):
+        values = {key: value for key, value in (own | changed).items() if value is not None}
+        with pytest.raises(ConfigError, match=expected):
+            settings(values)
+
+
 @pytest.mark.parametrize(
     "topic", ["", "ewad", "ewad/+/{stream}", "ewad/{stream}/#", "$SYS/{stream}", "{stream"]
 )

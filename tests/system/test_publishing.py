@@ -11,6 +11,7 @@ import pytest
 
 from tests.system import daemon as daemons
 from tests.system import mosquitto
+from tests.system.certificates import make_certificates
 from tests.system.polling import until
 from tests.system.publisher import publish
 
@@ -234,6 +235,28 @@ def test_what_a_reload_drops_is_taken_back(tmp_path, broker, form) -> None:
             "out/plant//plant/hall/t",
             "out/curve/plant/hall/t",
         }
+
+
+def test_another_broker_s_certificate_is_checked_and_asked_for_by_files_of_its_own(tmp_path, broker) -> None:
+    (folder := tmp_path / "certificates").mkdir()
+    made = make_certificates(folder)
+    server = {"ca": made.ca, "cert": made.server_cert, "key": made.server_key, "client_certificates": True}
+    server["options"] = [f"listener {(plain := mosquitto.free_port())} 127.0.0.1"]  # for the subscriber
+    with mosquitto.running(tmp_path / "other", users={"me": "word"}, **server) as other:
+        (tmp_path / "word").write_text("word\n")
+        lines = [f'url = "mqtts://me@localhost:{other.port}"', f'password_file = "{tmp_path}/word"']
+        lines += [f'cert_file = "{made.client_cert}"', f'key_file = "{made.client_key}"']
+        foreign = "\n".join([*lines, f'ca_file = "{made.other_ca}"'])
+        with running(tmp_path, broker, publish=foreign) as daemon:
+            until(lambda: "certificate verify failed" in daemon.stderr, lambda: daemon.stderr)
+            assert daemon.value("ewad_mqtt_connected") == 1  # the samples' broker is another
+            daemon.config.write_text(daemon.config.read_text().replace(str(made.other_ca), str(made.ca)))
+            daemon.process.send_signal(signal.SIGHUP)
+            until(lambda: "publishing url=mqtts" in daemon.stderr, lambda: daemon.stderr)
+            publish(broker.port, [("plant/hall/t", b"7")], qos=1)
+            command = ["mosquitto_sub", "-h", "127.0.0.1", "-p", str(plain), "-t", TOPIC, "-C", "1"]
+            told = subprocess.check_output([*command, "-u", "me", "-P", "word"], timeout=120, text=True)
+            assert json.loads(told)["value"] == 7
 
 
 def test_a_killed_daemon_is_offline_and_the_last_states_stay_at_the_broker(tmp_path, broker) -> None:

@@ -130,14 +130,41 @@ def test_messages_of_one_topic_that_cannot_be_sent_give_way(tmp_path: Path) -> N
             broker.kill()
 
 
+def publisher_of(port: int) -> Publisher:
+    document = {
+        "mqtt": {"url": f"mqtt://127.0.0.1:{port}"},
+        "stream": [{"name": "plant", "topic": "plant/#"}],
+        "publish": {"availability_topic": "out/there"},
+    }
+    return Publisher(config.parse(document, "test", {}))
+
+
+def test_a_sink_is_woken_by_what_is_put_right_after_its_first_look() -> None:
+    sink = publisher_of(mosquitto.free_port())
+    looks: list[bool] = []
+
+    class Late(queue.Queue):
+        def empty(self) -> bool:
+            looks.append(found := super().empty())
+            if len(looks) == 2:  # the one before it waits
+                self.put(1)
+                sink.wake()
+            return found
+
+    def wait() -> None:
+        assert sink.next(Late()) == 1  # type: ignore[type-var]
+        sink.close()
+
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+    thread.join(90.0)
+    assert not thread.is_alive()
+    assert looks[:2] == [True, True]
+
+
 def test_a_sink_for_which_something_waits_all_the_time_hears_the_broker_too(tmp_path: Path) -> None:
     with mosquitto.running(tmp_path / "broker") as broker, subscribed(broker) as subscriber:
-        document = {
-            "mqtt": {"url": f"mqtt://127.0.0.1:{broker.port}"},
-            "stream": [{"name": "plant", "topic": "plant/#"}],
-            "publish": {"availability_topic": "out/there"},
-        }
-        sink = Publisher(config.parse(document, "test", {}))
+        sink = publisher_of(broker.port)
         items: queue.SimpleQueue[int] = queue.SimpleQueue()
         items.put(0)
 

@@ -40,13 +40,14 @@ class BrokerSettings:
     cert_file: str | None = None
     key_file: str | None = None
     keep_alive_seconds: int = 30
+    table: str = "mqtt"  # of the configuration, which errors name
 
     def __post_init__(self) -> None:
         if self.encrypted:
             return
         for key in TLS_FILES:
             if getattr(self, key) is not None:
-                raise ConfigError(f"mqtt.{key}: used by mqtts:// and wss:// only, got {self.url}")
+                raise ConfigError(f"{self.table}.{key}: used by mqtts:// and wss:// only, got {self.url}")
 
     @property
     def encrypted(self) -> bool:
@@ -87,26 +88,31 @@ def tls_context(settings: BrokerSettings) -> ssl.SSLContext | None:
     try:
         context = ssl.create_default_context(cafile=settings.ca_file)
     except (ssl.SSLError, OSError) as error:
-        raise ConfigError(f"mqtt.ca_file: {settings.ca_file}: expected PEM certificates: {error}") from error
+        raise ConfigError(
+            f"{settings.table}.ca_file: {settings.ca_file}: expected PEM certificates: {error}"
+        ) from error
     if settings.cert_file is None:
         if settings.key_file is not None:
-            raise ConfigError("mqtt.key_file: needs mqtt.cert_file as well")
+            raise ConfigError(f"{settings.table}.key_file: needs {settings.table}.cert_file as well")
         return context
     try:
         # An empty password makes an encrypted key an error; without one OpenSSL would ask on the terminal.
         context.load_cert_chain(settings.cert_file, settings.key_file, password="")
     except (ssl.SSLError, OSError) as error:
         files = f"{settings.cert_file} and {settings.key_file or 'no key_file'}"
-        raise ConfigError(
-            f"mqtt.cert_file: {files}: expected a PEM certificate and its unencrypted key: {error}"
-        ) from error
+        expected = f"expected a PEM certificate and its unencrypted key: {error}"
+        raise ConfigError(f"{settings.table}.cert_file: {files}: {expected}") from error
     return context
 
 
 def tls_digests(settings: BrokerSettings) -> dict[str, bytes]:
     """Return the SHA-256 of each TLS file, by its key. Raises ConfigError for one that can't be read."""
     files = {key: getattr(settings, key) for key in TLS_FILES}
-    return {key: sha256(_content(key, file)).digest() for key, file in files.items() if file is not None}
+    return {
+        key: sha256(_content(f"{settings.table}.{key}", file)).digest()
+        for key, file in files.items()
+        if file is not None
+    }
 
 
 def _content(key: str, file: str) -> bytes:
@@ -114,4 +120,4 @@ def _content(key: str, file: str) -> bytes:
     try:
         return Path(file).read_bytes()
     except OSError as error:
-        raise ConfigError(f"mqtt.{key}: {file}: {error.strerror}") from error
+        raise ConfigError(f"{key}: {file}: {error.strerror}") from error

@@ -236,11 +236,14 @@ class PublishingClient:
     def close(self) -> None:
         """Send what waits, within a bound, then say "offline" and disconnect."""
         if self._loop is not None:
-            self._loop.run_until_complete(self._end())
-            self._loop.run_until_complete(self._loop.shutdown_default_executor())
+            ending = self._loop.create_task(self._end(self._loop), name="ending")
+            ending.add_done_callback(lambda _: self.begin().stop())
+            while not ending.done():  # it may be woken still
+                self._loop.run_forever()
             self._loop.close()
+            ending.result()
 
-    async def _end(self) -> None:
+    async def _end(self, loop: asyncio.AbstractEventLoop) -> None:
         with suppress(SourceError, TimeoutError):
             async with asyncio.timeout(CLOSE_SECONDS):
                 await self._publication.drained()
@@ -248,6 +251,7 @@ class PublishingClient:
         self._running.cancel()
         with suppress(asyncio.CancelledError):
             await self._running
+        await loop.shutdown_default_executor()
 
 
 class PublishingThread(threading.Thread):

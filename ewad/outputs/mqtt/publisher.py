@@ -15,7 +15,7 @@ from ewad.config.syntax import quoted
 from ewad.engine import GroupSettings
 from ewad.engine.streams import Streams
 from ewad.ingest.mqtt.from_configuration import connection_settings
-from ewad.ingest.mqtt.settings import BrokerSettings
+from ewad.ingest.mqtt.settings import BrokerSettings, tls_digests
 from ewad.outputs.mqtt.client import PublishingClient
 from ewad.outputs.mqtt.devices import Devices
 from ewad.outputs.mqtt.home_assistant import Discovery
@@ -65,6 +65,7 @@ class Publisher(Sink):
         self._told: dict[tuple[str, str], _Published] = {}  # by group and stream
         self._curves = Curves()
         self._connection = publishing_settings(settings)
+        self._tls_digests = tls_digests(self._connection)
         self._devices = self._new_devices()
         listens = () if self._devices is None else [*self._devices.listens]
         self._client = PublishingClient(self._connection, self._settings.availability_topic, listens)
@@ -76,8 +77,9 @@ class Publisher(Sink):
         return Tally(superseded=self._client.superseded, failures=self._client.refused)
 
     def fits(self, settings: Settings) -> bool:
-        """Whether nothing that it depends on differs."""
-        return _depends_on(settings) == _depends_on(self._all)
+        """Whether nothing that it depends on differs, the certificates in its files neither."""
+        same = _depends_on(settings) == _depends_on(self._all)
+        return same and tls_digests(self._connection) == self._tls_digests
 
     def succeed(self, earlier: Sink) -> None:
         """Know the other one's streams, and take back what it has told of them that is not told any more."""
@@ -97,6 +99,7 @@ class Publisher(Sink):
 
     def next(self, items: queue.SimpleQueue[T]) -> T:
         """Publish until something is put, and return it; where more is there already, between two of them."""
+        self._client.begin()  # before the look at the items: what is put after it wakes the loop
         if not self._timed and self._settings.interval_seconds is not None:
             self._timed = True
             self._release_later()
@@ -257,9 +260,10 @@ def publishing_settings(settings: Settings) -> BrokerSettings:
         port=address.port,
         transport=address.transport,
         path=address.path,
-        username=address.username,
+        username=publish.username,
         password=settings.secrets.publish_password,
-        ca_file=None,
-        cert_file=None,
-        key_file=None,
+        ca_file=publish.ca_file,
+        cert_file=publish.cert_file,
+        key_file=publish.key_file,
+        table="publish",
     )
