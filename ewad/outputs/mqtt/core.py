@@ -18,6 +18,7 @@ import mqtt5
 import numpy as np
 from numpy.typing import NDArray
 
+from ewad.config.syntax import quoted
 from ewad.errors import SourceError
 from ewad.ingest.mqtt.keep_alive import KeepAlive
 from ewad.ingest.mqtt.mqtt5_buffer import PacketBuffer, ProtocolError
@@ -170,7 +171,11 @@ class PublishingCore:
         for sending in taken:
             if not self._retains:
                 sending = sending._replace(message=sending.message._replace(retain=False))
-            packet = packets.publish(sending, self._version)
+            try:
+                packet = packets.publish(sending, self._version)
+            except OverflowError:  # its length has two bytes
+                self._refuse(sending.packet_id, sending.message, "a topic of more than 65,535 bytes")
+                continue
             if len(packet) <= self._largest:
                 found.append(packet)
             else:
@@ -189,7 +194,7 @@ class PublishingCore:
         if self.refused == 1:
             log.warning(
                 'the broker refused a message topic=%s reason="%s" (further ones are counted)',
-                message.topic,
+                quoted(message.topic, 200),
                 reason,
             )
 

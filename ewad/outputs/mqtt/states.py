@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
+from urllib.parse import quote
 
 import msgspec
 import numpy as np
@@ -23,6 +24,13 @@ STEPS: Final = 9  # of a stream, whose median is how its samples usually come
 
 # the word of a quantity -> its key in an object by horizon, where that is another one
 OF_HORIZON: Final = {"forecast": "value"}
+# wildcards, and what a broker may end the connection for: control characters, surrogates, and what is none
+# Source: MQTT 5.0, 1.5.4 and 4.7.1
+NO_TOPIC: Final = re.compile(
+    "[+#\0-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef"
+    + "".join(chr(plane << 16 | last) for plane in range(17) for last in (0xFFFE, 0xFFFF))
+    + "]"
+)
 MARK: Final = "\0"  # stands for a number, with that of its column behind it
 encode: Final = msgspec.json.Encoder().encode
 
@@ -36,9 +44,13 @@ class States(NamedTuple):
 
 
 def topic_of(template: str, group: str, stream: str, labels: Labels) -> str:
-    """Return a stream's topic; a label that it does not have is left empty."""
+    """Return a stream's topic; a label that it does not have is left empty.
+
+    A character that no topic may have stands as in an address: + as %2B, a new line as %0A.
+    """
     known = {**dict(labels), "group": group, "stream": stream}
-    return PLACEHOLDER.sub(lambda found: known.get(found[1], ""), template)
+    topic = PLACEHOLDER.sub(lambda found: known.get(found[1], ""), template)
+    return NO_TOPIC.sub(lambda found: quote(found[0], errors="replace"), topic)
 
 
 def names_text(group: str, stream: str, labels: Labels) -> bytes:

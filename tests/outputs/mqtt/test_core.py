@@ -249,7 +249,16 @@ def test_a_broker_s_limits_are_kept(caplog):
     assert (small.topic, small.qos, small.retain) == ("t/1", QOS0, False)
     assert driver.outbox.empty
     assert driver.core.refused == 1
-    assert 'topic=large reason="211 bytes, more than 100"' in caplog.text
+    assert 'topic="large" reason="211 bytes, more than 100"' in caplog.text
+
+
+def test_a_topic_that_is_too_long_is_refused_and_costs_no_other_message(caplog):
+    driver = Driver().open()
+    driver.outbox.put([Outgoing("x" * 70_000, b"1", 1, True), message(2)])
+    driver.core.pump(0.0)
+    assert [topic for topic, *_ in driver.published()] == ["t/2"]
+    assert (driver.core.refused, driver.outbox.flying) == (1, 1)
+    assert "a topic of more than 65,535 bytes" in caplog.text
 
 
 def test_a_refused_message_is_told_once_counted_and_not_sent_again(caplog):

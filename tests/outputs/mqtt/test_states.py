@@ -2,13 +2,16 @@
 
 import json
 import math
+import unicodedata
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as some
 
 from ewad.engine import Batch, ByCount, Engine, GroupSettings, ModelSettings
 from ewad.numeric.crossing import Threshold
-from ewad.outputs.mqtt.states import last_samples, names_text, standing_states, states
+from ewad.outputs.mqtt.states import last_samples, names_text, standing_states, states, topic_of
 from ewad.outputs.registry import told_results
 from ewad.outputs.sinks import Observed, Standing
 from tests.outputs.engines import smoothing_engine
@@ -108,3 +111,12 @@ def test_a_group_without_a_model_has_its_averages():
     document = json.loads(b"{" + text[1:])
     assert document == expected(told, 1, None)
     assert "forecast" not in document
+
+
+@given(some.text(), some.text())
+def test_every_label_makes_a_topic_that_a_broker_takes(room, stream):
+    topic = topic_of("out/{room}/{stream}", "g", stream, (("room", room),))
+    assert not set(topic) & {"+", "#", "\0", "\ufffe", "\U0010ffff"}
+    assert all(unicodedata.category(letter) not in ("Cc", "Cs") for letter in topic)
+    if room.isprintable() and not set(room) & set("+#"):
+        assert topic.startswith(f"out/{room}/")
