@@ -20,9 +20,10 @@ AT_BOUND = 1.0 - 1e-9
 # Features, targets and forecasts are bounded, in scales times the root of the horizon.
 LIMIT = 10.0
 BIAS = 0.3  # what stands for 1: an intercept is held back more than the experts
-# About the last 2,000 samples count, of horizons of more than so many steps each second of them: their
-# errors overlap.
+# About the last 2,000 samples count, and the last 5,000 of horizons of more than so many steps, each second
+# of them: errors of those overlap, so that as many tell less.
 FORGETTING = 0.9995
+FAR_FORGETTING = 0.9998
 FAR = 8
 EACH = 2
 # Far horizons of which none is more than so many times the first share a model: what they weigh is alike.
@@ -82,6 +83,7 @@ class StackKernel(Expert):
         group = groups(horizons)
         size = np.array([group.count(each) for each in group], dtype=np.int64)
         paces = np.maximum(size, np.where(steps > FAR, EACH, 1))
+        keeps = np.where(steps > FAR, FAR_FORGETTING, FORGETTING) ** (paces / size)
         self.n_models = group[-1] + 1
         at = np.array([horizons.index(each) for each in anchors], dtype=np.int64)
         self.numbers = (
@@ -98,7 +100,7 @@ class StackKernel(Expert):
         self.anchors, self.paces = memory.integers(at), memory.integers(paces)
         start = np.concatenate([initial, np.zeros(self.n - self.n_heard)])
         n, roots = self.n, np.sqrt(np.array(horizons, dtype=np.float64))
-        self.arrays = roots, FORGETTING ** (paces / size), np.zeros(n), np.zeros(n), start, np.zeros(len(at))
+        self.arrays = roots, keeps, np.zeros(n), np.zeros(n), start, np.zeros(len(at))
         self.roots, self.keeps = memory.doubles(roots), memory.doubles(self.arrays[1])
         self.x, self.px = memory.doubles(self.arrays[2]), memory.doubles(self.arrays[3])
         self.initial, self.missed = memory.doubles(start), memory.doubles(self.arrays[5])
