@@ -118,6 +118,26 @@ def test_a_stream_s_state_is_a_document_on_a_topic_of_its_own(tmp_path, broker) 
         subscriber.until("out/there", "offline")
 
 
+def test_labels_with_what_no_topic_may_have_cost_no_connection(tmp_path, broker) -> None:
+    block = 'format = "json"\nfield = "v"\nlabels = { id = "id" }'
+    names = {
+        "a+b": "a%2Bb",
+        "x#y": "x%23y",
+        "s/t": "s%2Ft",
+        "n\0l": "n%00l",
+        "b\7l": "b%07l",
+        'q"ö\\': 'q"ö\\',
+    }
+    with subscribed(broker) as subscriber, running(tmp_path, broker, block=block):
+        subscriber.until("out/there", "online")
+        for number, (name, written) in enumerate(names.items()):
+            document = json.dumps({"v": number, "id": name}).encode()
+            publish(broker.port, [("plant/hall/t", document)], qos=1)
+            subscriber.until(f"{TOPIC}/{written}", number)
+            assert subscriber.documents(f"{TOPIC}/{written}")[-1]["labels"] == {"room": "hall", "id": name}
+        assert subscriber.seen["out/there"] == ["online"]
+
+
 def test_the_whole_forecast_is_a_list_on_a_topic_of_its_own(tmp_path, broker) -> None:
     curve = 'forecast_topic = "out/curve/{stream}"'
     with (
