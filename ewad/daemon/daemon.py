@@ -167,7 +167,7 @@ class Daemon:
             self.store.start(self._forgotten, self.clock.moved)
         self.sinks.start()
         self.sinks.forgotten(self.engine, self._forgotten)
-        self.sinks.stands(self.engine, self.clock.now())
+        self.sinks.stands(self.engine, self.clock.now(), self.settings.sinks)
         self.notifier.ready(self.source.status)
         return addresses
 
@@ -263,6 +263,7 @@ class Daemon:
             self.settings = new
             self.sinks.take_over(new, groups, sinks)
             self.sinks.forgotten(self.engine, forgotten)
+            self.sinks.stands(self.engine, self.clock.now(), sinks)
             if self.store is not None and (engine is not None or session is not None):
                 freed.append(self.store.take_over(self.engine, forgotten, session, changes))
         await asyncio.to_thread(let_go, *freed)

@@ -6,7 +6,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -214,12 +214,13 @@ class Sinks:
         for runner in self._runners:
             runner.start()
 
-    def stands(self, engine: Engine, now: float) -> None:
-        """Tell all sinks how the streams of the state stand; before any sample comes."""
-        for group in engine.groups if self._runners else ():
+    def stands(self, engine: Engine, now: float, names: Container[str]) -> None:
+        """Tell the sinks of these names how the streams stand; before any sample comes to them."""
+        new = [runner for runner in self._runners if runner.count.name in names]
+        for group in engine.groups if new else ():
             if len(group.streams):
                 standing = Standing.of(group, now)
-                for runner in self._runners:
+                for runner in new:
                     runner.stands(standing)
 
     @property

@@ -51,7 +51,7 @@ class Observed(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """How the streams of a group stand, at a start: copies, a row a stream. fresh: those that are not stale.
+    """How the streams of a group stand when a sink begins: copies, a row a stream. fresh: not stale.
 
     columns: what is told of streams, (rows,) each, but for the value.
     """
@@ -120,7 +120,7 @@ class Sink:
         """Begin; or go on with other groups, after a reload. Raises ConfigError or OSError."""
 
     def stands(self, standing: Standing) -> None:
-        """Hear, at a start, how streams stand that an earlier process has left."""
+        """Hear how streams stand when it begins: of an earlier process, or of before a reload."""
 
     def observed(self, observed: Observed) -> None:
         """Take results. Does no I/O: that is for `flush`."""

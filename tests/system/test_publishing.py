@@ -257,6 +257,17 @@ def test_what_a_reload_drops_is_taken_back(tmp_path, broker, form) -> None:
         }
 
 
+def test_states_stand_on_other_topics_after_a_reload_without_another_sample(tmp_path, broker) -> None:
+    with subscribed(broker) as subscriber, running(tmp_path, broker) as daemon:
+        publish(broker.port, [("plant/hall/t", b"7"), ("plant/cellar/t", b"8")], qos=1)
+        subscriber.until("out/plant/cellar/plant/cellar/t", 8)
+        daemon.config.write_text(daemon.config.read_text().replace("out/{group}/{room}/", "out/{room}/"))
+        daemon.process.send_signal(signal.SIGHUP)
+        subscriber.until("out/hall/plant/hall/t", 7)
+        subscriber.until("out/cellar/plant/cellar/t", 8)
+        subscriber.until(TOPIC, "")
+
+
 def test_another_broker_s_certificate_is_checked_and_asked_for_by_files_of_its_own(tmp_path, broker) -> None:
     (folder := tmp_path / "certificates").mkdir()
     made = make_certificates(folder)

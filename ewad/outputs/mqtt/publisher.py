@@ -114,7 +114,8 @@ class Publisher(Sink):
         self._client.wake()
 
     def stands(self, standing: Standing) -> None:
-        """Publish how streams stand: an earlier process may have been killed before it could.
+        """Publish how streams stand: an earlier process may have been killed before it could, and a publisher
+        of other settings has told nothing on these topics.
 
         Curves wait for a sample: their times are not known yet.
         """
