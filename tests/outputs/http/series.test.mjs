@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { seriesOf, styleOf, tail } from "./series.js";
+import { joined, newest, seriesOf, styleOf, tail } from "./series.js";
 
 const HISTORY = {
   time: [10, 20, 30], value: [1, null, 3], smoothed: { 0.5: [1, 1, 2], "half_life=1min": [1, 1, 1] },
@@ -20,6 +20,36 @@ test("all series share one time: the past, then what is ahead", () => {
   const { time, series } = seriesOf(HISTORY, AHEAD);
   assert.deepEqual(time, [10, 20, 30, 40, 60]);
   for (const each of series) for (const values of [each.value, ...(each.band ?? [])]) assert.equal(values.length, time.length, each.name);
+});
+
+/** Points with these numbers. */
+function points(...number) {
+  const lists = ["time", "value", "forecast", "lower", "upper", "anomaly", "score"];
+  return { number, ...Object.fromEntries(lists.map((key) => [key, number])), smoothed: { 0.5: number } };
+}
+
+test("a history goes on with what is new in the newest points, and keeps so many", () => {
+  assert.deepEqual(joined(points(1, 4, 7), points(4, 7, 9, 12), 5), points(1, 4, 7, 9, 12));
+  assert.deepEqual(joined(points(1, 4, 7), points(4, 7, 9, 12), 4), points(4, 7, 9, 12));
+  assert.deepEqual(joined(points(1, 4), points(1, 4), 4), points(1, 4));
+  assert.deepEqual(joined(points(), points(3, 5), 4), points(3, 5));
+});
+
+test("points that do not reach back to a history are no continuation of it, unless they are all there can be", () => {
+  assert.equal(joined(points(1, 4, 7), points(9, 12), 4), null);
+  assert.deepEqual(joined(points(1, 4, 7), points(9, 12, 13, 14), 4), points(9, 12, 13, 14));
+});
+
+test("a history goes on where the numbers of points begin anew, by their times", () => {
+  const after = { ...points(1, 2), time: [7, 15], smoothed: { 0.5: [7, 15] } };
+  const found = joined(points(4, 7), after, 5);
+  assert.deepEqual([found.number, found.time, found.smoothed[0.5]], [[0, 0, 2], [4, 7, 15], [4, 7, 15]]);
+});
+
+test("more points are asked for than an event tells of, for more come meanwhile", () => {
+  assert.ok(newest(100, 720) > 150);
+  assert.equal(newest(1000, 720), 720);
+  assert.ok(newest(0, 720) > 0);
 });
 
 test("a gap is null, and where a series has no point it is undefined", () => {

@@ -2,6 +2,7 @@
 
 import { uncorrected } from "./text.js";
 
+const LISTS = ["number", "time", "value", "forecast", "lower", "upper", "anomaly", "score"]; // of a history, beside its averages
 const AVERAGES = ["--smooth0", "--smooth1", "--smooth2"];
 export const COLOURS = ["--smooth0", "--smooth1", "--forecast", "--smooth2", "--value", "--mark"];
 
@@ -42,6 +43,23 @@ export function seriesOf(history, ahead, samples = null) {
   const rare = (history.score ?? []).map((each, i) => (each !== null && each > 1 ? value[i] : null));
   if (rare.some((each) => each !== null)) series.push({ name: "anomaly", value: past(rare), colour: "--mark", marks: true, filled: true, kind: "dot" });
   return { time: [...history.time, ...path.map((each) => each.time)], series };
+}
+
+/** How many of the newest points to ask for after so many samples: twice as many and some, for more come meanwhile. */
+export function newest(samples, most) { return Math.min(most, 2 * Math.max(0, samples) + 10); }
+
+/**
+ * A history of at most so many points with what is new in the newest ones; null where these do not reach back to its end.
+ * Each point has a number, ascending, with others' points between; they begin anew with the daemon.
+ */
+export function joined(history, points, most) {
+  const last = history.number.at(-1) ?? 0, anew = points.number.at(-1) < last;
+  const first = anew ? points.time.findIndex((each) => each > history.time.at(-1)) : points.number.findIndex((each) => each > last);
+  if (!anew && first === 0 && points.number.length < most && history.number.length) return null;
+  const join = (old, young) => (first < 0 ? old : [...old, ...young.slice(first)].slice(-most));
+  const before = anew && first >= 0 ? history.number.map(() => 0) : history.number;
+  return { ...history, ...Object.fromEntries(LISTS.map((key) => [key, join(key === "number" ? before : history[key], points[key])])),
+    smoothed: Object.fromEntries(Object.entries(history.smoothed).map(([beta, old]) => [beta, join(old, points.smoothed[beta])])) };
 }
 
 /** The last n points of a history. */

@@ -4,7 +4,7 @@ import { follow, get, pathOf } from "./api.js";
 import { breakable, facts, make, say, table } from "./dom.js";
 import { Learned } from "./learned.js";
 import { Panel } from "./panel.js";
-import { seriesOf, tail } from "./series.js";
+import { joined, newest, seriesOf, tail } from "./series.js";
 import { ago, crossing, number, span, story, unitOf, unusual, window, worth, worthAlone } from "./text.js";
 
 const POINTS = 720, DETAIL_MS = 5000;
@@ -23,7 +23,7 @@ export function showStream(main, name, group) {
     make("div", { class: "hero" }, make("div", {}, make("h2", {}, ...breakable(name)), chips), value, words),
     make("div", { class: "card" }, panel.element, make("label", { class: "small" }, raw, " Show the averages without bias correction: they start at 0.")),
     numbers, model, learned.element, explanation());
-  let history = null, curve = null, now = null, interval = null, closed = false, unfollow = () => {}, timer = 0;
+  let history = null, curve = null, now = null, interval = null, drawn = 0, closed = false, unfollow = () => {}, timer = 0;
 
   async function load() {
     try {
@@ -32,6 +32,7 @@ export function showStream(main, name, group) {
         get(pathOf(name, "/learning"), where)]);
       if (closed) return;
       history = points;
+      drawn = detail.now.samples;
       curve = ahead;
       learned.begin(learning, detail.model?.interval ?? null);
       showDetail(detail);
@@ -52,26 +53,18 @@ export function showStream(main, name, group) {
 
   async function catchUp(stream) {
     if (!stream || closed || !history) return;
-    const news = Math.min(POINTS, Math.max(1, stream.samples - (now?.samples ?? 0)) + 1);
+    const recent = (points) => get(pathOf(name, "/history"), { ...where, points });
     try {
       const [points, ahead] = await Promise.all([
-        get(pathOf(name, "/history"), { ...where, points: news }),
-        stream.forecasts.length ? get(pathOf(name, "/forecast"), where) : curve]);
-      if (closed) return;
-      merge(points);
+        recent(newest(stream.samples - drawn, POINTS)), stream.forecasts.length ? get(pathOf(name, "/forecast"), where) : curve]);
+      const whole = joined(history, points, POINTS) ?? joined(history, await recent(POINTS), POINTS);
+      if (closed || !whole) return;
+      history = whole;
+      drawn = stream.samples;
       curve = ahead;
       showNumbers(stream);
       draw();
     } catch { /* the next event brings the rest */ }
-  }
-
-  function merge(points) {
-    const last = history.number[history.number.length - 1] ?? 0;
-    const first = points.number.findIndex((each) => each > last);
-    if (first < 0) return;
-    const join = (old, young) => [...old, ...young.slice(first)].slice(-POINTS);
-    for (const key of ["number", "time", "value", "forecast", "lower", "upper", "anomaly", "score"]) history[key] = join(history[key], points[key]);
-    for (const beta of Object.keys(history.smoothed)) history.smoothed[beta] = join(history.smoothed[beta], points.smoothed[beta]);
   }
 
   function draw() {
