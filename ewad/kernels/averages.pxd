@@ -2,7 +2,9 @@ cimport cython
 from libc cimport math
 from ewad.kernels cimport memory
 
-cdef double NAN, LN2
+cdef double NAN, LN2, LONG
+cdef Py_ssize_t SEGMENTS
+cdef double toward(double mean, double x, double share) noexcept nogil
 
 @cython.final
 cdef class AverageKernel:
@@ -15,6 +17,10 @@ cdef class AverageKernel:
     cdef double* scatter
     cdef double* held
     cpdef void take_all(self, object stream, object elapsed, object value, object out)
+    cpdef void smooth(self, object value, object out)
+    cdef Py_ssize_t settle(self, double* x, double* means, Py_ssize_t n) noexcept nogil
+    cdef void average_segments(self, double* x, double* means, Py_ssize_t first, Py_ssize_t size) noexcept nogil
+    cdef void go_on(self, double* x, double* means, Py_ssize_t first, Py_ssize_t end, int known) noexcept nogil
     cdef double expects(self, Py_ssize_t row) noexcept nogil
     cdef void take(self, Py_ssize_t row, double elapsed, double x, double* out, Py_ssize_t at) noexcept nogil
     cdef void hold(self, Py_ssize_t row, double elapsed, double x, double* out, Py_ssize_t at) noexcept nogil

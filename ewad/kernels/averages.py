@@ -15,6 +15,10 @@ from ewad.kernels.memory import Floats, Integers
 
 NAN = float("nan")
 LN2 = math.log(2.0)
+# Of a whole series so many segments are averaged at once, if each is so many windows of 1 / (1 - beta)
+# samples long: means from different starts are equal, to the last bit, after some 40.
+SEGMENTS = 4
+LONG = 200.0
 
 
 class AverageKernel:
@@ -58,6 +62,68 @@ class AverageKernel:
         for i in range(len(stream)):
             self.take(rows[i], seconds[i], values[i], found, 2 * i)
         self.more = self.follows
+
+    def smooth(self, value: Floats, out: Floats) -> None:
+        """Write the mean after each sample of a whole series to out, (n,) both: as `take` has it, to the bit.
+
+        Each mean waits for the one before. So the series is cut into segments, which are averaged side by
+        side as if each were a series of its own. Then the true mean at the end of each goes on into the next
+        one, until it is what stands there already: from there on all is.
+        """
+        n = len(value)
+        x, means = memory.readable(value), memory.doubles(out)
+        held = memory.release_lock()
+        at = self.settle(x, means, n)
+        size = (n - at) // SEGMENTS
+        if size * (1.0 - self.beta) > LONG:
+            self.average_segments(x, means, at, size)
+            at += size
+            for _ in range(SEGMENTS - 1):
+                self.go_on(x, means, at, at + size, 1)
+                at += size
+        self.go_on(x, means, at, n, 0)
+        memory.take_lock(held)
+
+    def settle(self, x: Floats, means: Floats, n: int) -> int:
+        """Average from the first sample on, until a sample changes the weight no more; return how many it
+        took.
+        """
+        weight = 0.0
+        for i in range(n):
+            past = self.beta * weight
+            if 1.0 + past == weight:
+                return i
+            weight = 1.0 + past
+            self.share = 1.0 / weight
+            means[i] = toward(means[i - 1] if i > 0 else x[i], x[i], self.share)
+        return n
+
+    def average_segments(self, x: Floats, means: Floats, first: int, size: int) -> None:
+        """Average SEGMENTS segments of so many samples; the first goes on, the others start anew."""
+        share = self.share
+        a, b, c = first, first + size, first + 2 * size
+        d = first + 3 * size
+        mean, second, third, fourth = means[a - 1], x[b], x[c], x[d]
+        for i in range(size):
+            mean = toward(mean, x[a + i], share)
+            second = toward(second, x[b + i], share)
+            third = toward(third, x[c + i], share)
+            fourth = toward(fourth, x[d + i], share)
+            means[a + i] = mean
+            means[b + i] = second
+            means[c + i] = third
+            means[d + i] = fourth
+
+    def go_on(self, x: Floats, means: Floats, first: int, end: int, known: int) -> None:
+        """Average these samples; known: means stand there already, and the first that is right ends it."""
+        if first == end:
+            return
+        share, mean = self.share, means[first - 1]
+        for i in range(first, end):
+            mean = toward(mean, x[i], share)
+            if known and mean == means[i] and mean != 0.0:  # zeros may differ in their signs
+                return
+            means[i] = mean
 
     def expects(self, row: int) -> float:
         """Return what this average would say the next value is: itself; NaN before the first sample."""
@@ -111,7 +177,7 @@ class AverageKernel:
         if self.weight[row] == 0.0:
             centre = x
         deviation = x - centre
-        mean = centre + deviation * self.share  # of deviations: exact on constant input
+        mean = toward(centre, x, self.share)
         if self.beta == 0.0:
             mean = x  # without memory a mean is the sample itself, to the last bit
         scatter = deviation * deviation * (past * self.share) + decay * self.scatter[row]
@@ -131,3 +197,8 @@ class AverageKernel:
         self.counted, self.paired = weight, pairs
         self.share = 1.0 / weight
         self.spread = weight / pairs if pairs > 0.0 else NAN
+
+
+def toward(mean: float, x: float, share: float) -> float:
+    """Return the mean with x in it, which weighs this share: of deviations, exact on constant input."""
+    return mean + (x - mean) * share

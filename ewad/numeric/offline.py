@@ -1,24 +1,19 @@
-"""The bias-corrected average of one whole series at once, as fast as a compiled loop: `ewad.ewa`."""
+"""The bias-corrected average of one whole series at once, by the kernel of the daemon: `ewad.ewa`."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ewad.kernels.averages import AverageKernel
 from ewad.kernels.memory import Floats
 from ewad.numeric.averages import ByCount, ByTime, ExponentialAverage
 from ewad.numeric.tables import as_given, check_finite, seconds_of, table, times_of
-
-# A matrix product advances ROWS rows of COLUMNS samples each: 64 KiB, which stay in the processor's cache.
-# Measured: twice as wide multiplies more, half as wide carries over more.
-COLUMNS = 32
-ROWS = 256
-PIECE = ROWS * COLUMNS
 
 UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 
@@ -82,82 +77,32 @@ def weights_of(
 
 def _average(values: Floats, decay: float, elapsed: Floats | None) -> Floats:
     """Return the averages of one series with gaps; elapsed: (n,) seconds, of an average by time."""
-    known = np.isfinite(values)
-    if known.all():
-        return _whole(values, decay, elapsed)
+    averages = _whole(values, decay, elapsed)
+    # What is not finite stays in all later averages, but for those without memory.
+    if np.isfinite(averages[-1:] if decay else averages).all():
+        return averages
     check_finite("x", np.where(np.isnan(values), 0.0, values))
-    averages = _whole(values[known], decay, None if elapsed is None else elapsed[known])
+    known = np.isfinite(values)
+    if known.all():  # of numbers near the greatest a difference is too great
+        return 4.0 * _whole(0.25 * values, decay, elapsed)
+    averages = _average(values[known], decay, None if elapsed is None else elapsed[known])
     latest = np.cumsum(known) - 1
     return np.where(latest >= 0, np.append(averages, np.nan)[latest], np.nan)
 
 
 def _whole(values: Floats, decay: float, time: Floats | None) -> Floats:
     """Return the averages of a series without gaps. time: (n,) seconds."""
-    if time is not None:
-        return _by_time(values, np.diff(time, prepend=time[:1]), ByTime(decay))
-    beta = ByCount(decay).beta
-    if beta == 0.0:
-        return values.copy()
-    result = np.empty_like(values)
-    advance = _advance(beta)
-    with np.errstate(over="ignore", invalid="ignore"):  # told below, by position
-        for piece in _pieces(len(values)):
-            if not advance(values[piece], result[piece]):
-                check_finite("x", values)
-    _correct(result, beta)
-    return result
-
-
-def _advance(beta: float) -> Callable[[Floats, Floats], bool]:
-    """Return a function that writes the raw averages of the next piece, and tells whether all are finite.
-
-    Within a row, y[j] = sum of (1 - beta) * beta**(j - i) * x[i] is a product with a triangular matrix; what
-    each row hands on to the next follows the same recurrence, at beta**COLUMNS.
-    """
-    weights = (1.0 - beta) * triangle(beta, COLUMNS)
-    later = beta ** np.arange(1.0, COLUMNS + 1.0)
-    row_weights = triangle(beta**COLUMNS, ROWS)
-    later_rows = (beta**COLUMNS) ** np.arange(1.0, ROWS + 1.0)
-    scratch, carries = np.empty((ROWS, COLUMNS)), np.zeros(ROWS + 1)
-
-    def advance(x: Floats, y: Floats) -> bool:
-        if whole := len(x) == PIECE:
-            X, Y = x.reshape(ROWS, COLUMNS), y.reshape(ROWS, COLUMNS)
-        else:
-            X, Y = np.zeros((ROWS, COLUMNS)), np.empty((ROWS, COLUMNS))
-            X.ravel()[: len(x)] = x
-        np.matmul(X, weights, out=Y)
-        carries[0] = carries[-1]
-        np.matmul(Y[:, -1], row_weights, out=carries[1:])
-        carries[1:] += carries[0] * later_rows
-        np.multiply(carries[:-1, None], later, out=scratch)
-        Y += scratch
-        if not whole:
-            y[:] = Y.ravel()[: len(x)]
-        return bool(np.isfinite(carries[-1]))  # whatever is not, every later sum inherits
-
-    return advance
-
-
-def triangle(decay: float, size: int) -> Floats:
-    """Return (size, size) decay**(j - i) for j >= i, else 0."""
-    lag = np.arange(size) - np.arange(size)[:, None]
-    return np.where(lag >= 0, np.power(decay, np.maximum(lag, 0)), 0.0)
-
-
-def _correct(raw: Floats, beta: float) -> None:
-    """Divide the raw average after t samples by 1 - beta**t, as far as that differs from 1; in place."""
-    rate = math.log(beta)
-    relevant = min(len(raw), math.ceil(-54.0 * math.log(2.0) / rate))
-    for piece in _pieces(relevant):
-        t = np.arange(piece.start + 1.0, piece.stop + 1.0)
-        raw[piece] /= -np.expm1(rate * t)
-
-
-def _by_time(values: Floats, elapsed: Floats, decay: ByTime) -> Floats:
-    check_finite("x", values)
-    mean, _ = ExponentialAverage(decay, 1).update(np.zeros(len(values), dtype=np.int64), elapsed, values)
-    return mean.copy()
+    with np.errstate(over="ignore", invalid="ignore"):  # interpreted kernels tell of what `_average` finds
+        if time is not None:
+            elapsed = np.diff(time, prepend=time[:1])
+            rows = np.zeros(len(values), dtype=np.int64)
+            return ExponentialAverage(ByTime(decay), 1).update(rows, elapsed, values)[0].copy()
+        beta = ByCount(decay).beta
+        if beta == 0.0:
+            return values.copy()
+        means = np.empty_like(values)
+        AverageKernel(beta, math.inf, False, None).smooth(values, means)
+        return means
 
 
 def _seconds(half_life: Any) -> float:
@@ -194,8 +139,3 @@ def _share(name: str, value: Any) -> float:
     if not 0.0 < float(value) <= 1.0:
         raise ValueError(f"{name}: must be in (0, 1], got {value}")
     return float(value)
-
-
-def _pieces(n: int) -> Iterator[slice]:
-    for start in range(0, n, PIECE):
-        yield slice(start, min(start + PIECE, n))

@@ -1,4 +1,4 @@
-"""ewad.ewa on 10^7 samples of one series, beside pandas, scipy's compiled filter and river.
+"""ewad.ewa on 10^7 samples of one series, beside a copy, pandas, scipy's compiled filter and river.
 
 Run: python -m tests.bench.bench_ewa [samples]
 """
@@ -14,6 +14,7 @@ import numpy as np  # isort: skip
 from ewad import ewa
 
 BETA = 0.98
+COPY = "one copy with a multiply"
 RIVER_SAMPLES = 100_000  # a slice: river takes a sample at a time
 
 
@@ -31,7 +32,7 @@ def river_work(river_stats: object, x: np.ndarray) -> Work:
 def main(n: int = 10_000_000) -> None:
     print(f"Average of {n:,} samples in one series, beta {BETA} (CPU seconds)")
     x = 20.0 + np.random.default_rng(0).standard_normal(n).cumsum()
-    works: dict[str, Work] = {"ewad.ewa": lambda: ewa(x, BETA)}
+    works: dict[str, Work] = {"ewad.ewa": lambda: ewa(x, BETA), COPY: lambda: np.multiply(x, 2.0)}
     if pandas := peer("pandas"):
         works["pandas ewm"] = lambda: pandas.Series(x).ewm(alpha=1 - BETA).mean()
     if signal := peer("scipy.signal"):
@@ -43,6 +44,7 @@ def main(n: int = 10_000_000) -> None:
     for name, seconds in times.items():
         print(f"  {name:36} {seconds:8.3f}   {1e9 * seconds / n:7.1f} ns a sample")
     ours = times["ewad.ewa"]
+    at_most("ewad / copy", ours / times[COPY], 1.5)
     if signal:
         at_most("ewad / lfilter", ours / times["scipy lfilter, not bias-corrected"], 2.0)
     if pandas:

@@ -13,6 +13,7 @@ from ewad.errors import DecodeError
 from ewad.ingest.formats.point import Key, WaitingSamples
 from ewad.ingest.formats.records import PayloadReader
 from ewad.ingest.plain import PlainTopics
+from ewad.kernels.averages import AverageKernel
 from ewad.numeric.experts import EXPERTS
 from ewad.numeric.optimizers import Adam, GradientDescent, Momentum, RMSprop
 from ewad.numeric.schedules import (
@@ -75,6 +76,17 @@ def run(group, n=400, n_streams=3, cuts=()):
     engine = new_engine(group, n_streams)
     results = observe_in_pieces(engine, random_samples(5, n, n_streams), cuts)
     return b"".join(np.ascontiguousarray(each).tobytes() for each in results.values()) + engine.dump()
+
+
+def whole_series_averaged() -> str:
+    """Return a digest of the averages of series that are cut into segments, one that is not finite too."""
+    rng, taken = np.random.default_rng(5), hashlib.sha256()
+    for x in (rng.normal(size=5_003).cumsum(), np.append(rng.normal(size=2_000), [np.nan] * 1_000)):
+        for beta in (0.1, 0.8):
+            means = np.empty_like(x)
+            AverageKernel(beta, np.inf, False, None).smooth(x, means)
+            taken.update(means.tobytes())
+    return taken.hexdigest()
 
 
 def taken_of_hostile_bytes() -> str:

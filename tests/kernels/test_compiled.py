@@ -22,6 +22,7 @@ from tests.kernels import scenarios
 from tests.kernels.scenarios import SCENARIOS, run
 for name, scenario in SCENARIOS.items():
     print(name, hashlib.sha256(run(scenario)).hexdigest())
+print("series", scenarios.whole_series_averaged())
 print("frames", scenarios.taken_of_hostile_bytes())
 print("lines", scenarios.lines_of_hostile_bytes())
 print("metrics", scenarios.metrics_of_hostile_bytes())

@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 import ewad
 from ewad import ewa
 from ewad.numeric.averages import ByCount, ExponentialAverage
-from ewad.numeric.offline import PIECE
 
 BETAS = [1e-300, 1e-9, 0.1, 0.5, 0.9, 0.98, 0.999, 1 - 1e-6, 1 - 1e-9]
-LENGTHS = [1, 2, 31, 32, 33, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE + 77]
+LENGTHS = [1, 2, 31, 32, 33, 8191, 8192, 24_653]
 
 
 def walk(n, seed=0):
@@ -48,10 +47,52 @@ def test_of_the_course_s_temperatures_is_the_course_s():
     np.testing.assert_allclose(ewa([40, 49, 45], 0.98), [40, 44.545455, 44.700041], rtol=0, atol=5e-7)
 
 
-def test_equals_the_daemon_s_average():
-    x, average = walk(20_000), ExponentialAverage(ByCount(0.98), 1)
-    mean, _ = average.update(np.zeros(len(x), np.int64), np.ones(len(x)), x)
-    np.testing.assert_allclose(ewa(x, 0.98), mean, rtol=1e-12, atol=1e-12)
+def one_at_a_time(x, beta):
+    """Return the daemon's averages."""
+    average = ExponentialAverage(ByCount(beta), 1)
+    return average.update(np.zeros(len(x), np.int64), np.ones(len(x)), x)[0]
+
+
+def with_zeros(x):
+    return np.where(np.arange(len(x)) // 777 % 2, -0.0, x)
+
+
+HOSTILE = {
+    "walk": walk,
+    "constant": lambda n: np.full(n, 0.1),
+    "zeros": lambda n: np.where(np.arange(n) % 3, 0.0, -0.0),
+    "zeros between": lambda n: with_zeros(walk(n)),
+    "steps": lambda n: np.where(np.arange(n) // 1500 % 2, 1e-3, 1e6),
+    "of both signs, huge": lambda n: 1e149 * np.random.default_rng(1).standard_normal(n),
+    "all sizes": lambda n: 10.0 ** np.random.default_rng(1).uniform(-300, 140, n),
+    "denormal": lambda n: 5e-324 * np.random.default_rng(1).integers(-9, 9, n),
+    "denormal at the end": lambda n: np.append(walk(n - n // 2), with_zeros(np.full(n // 2, 5e-324))),
+    "quantised": lambda n: np.round(walk(n)),
+    "alternating": lambda n: np.where(np.arange(n) % 2, 1.0, -1.0),
+}
+
+
+@pytest.mark.parametrize("series", HOSTILE)
+@pytest.mark.parametrize("beta", [0.0, 1e-300, 0.1, 0.5, 0.9, 0.98, 0.999])
+def test_is_the_daemon_s_average_to_the_last_bit(series, beta):
+    """Up to .98 a series of this length is cut into segments: each is 200 / (1 - beta) samples long."""
+    x = HOSTILE[series](50_003)
+    assert ewa(x, beta).tobytes() == one_at_a_time(x, beta).tobytes()
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 900), st.floats(-1e149, 1e149), st.sampled_from([0.0, 1e-300, 1e-9, 1.0])),
+        min_size=1,
+        max_size=9,
+    ),
+    st.sampled_from([0.01, 0.3, 0.5]),
+)
+def test_stretches_of_any_level_and_noise_are_the_daemon_s_to_the_last_bit(stretches, beta):
+    noise = np.random.default_rng(0).standard_normal(900)
+    x = np.concatenate([level * (1.0 + share * noise[:n]) for n, level, share in stretches])
+    assert ewa(x, beta).tobytes() == one_at_a_time(x, beta).tobytes()
 
 
 def test_ten_million_samples_do_not_drift():
@@ -61,7 +102,9 @@ def test_ten_million_samples_do_not_drift():
 
 def test_the_greatest_numbers_do_not_overflow():
     assert ewa([1e308] * 100, 0.9).tolist() == pytest.approx([1e308] * 100)
-    assert np.isfinite(ewa([1e308, -1e308] * 50, 0.5)).all()
+    assert ewa([1e308, -1e308] * 50, 0.5)[-2:].tolist() == pytest.approx([1e308 / 3, -1e308 / 3])
+    by_time = ewa([1e308, -1e308] * 50, times=range(100), half_life=1)
+    assert by_time[-2:].tolist() == pytest.approx([1e308 / 3, -1e308 / 3])
 
 
 def test_at_beta_0_is_the_series_itself_in_an_array_of_its_own():
@@ -180,7 +223,7 @@ def test_series_side_by_side_are_averaged_each():
 
 
 class TestByTime:
-    seconds = np.cumsum(np.random.default_rng(3).exponential(60.0, PIECE + 50))
+    seconds = np.cumsum(np.random.default_rng(3).exponential(60.0, 8242))
 
     def test_equals_pandas_to_1e_12(self):
         x = walk(len(self.seconds))
@@ -258,11 +301,11 @@ class TestRejects:
         with pytest.raises(ValueError, match=message):
             ewa(x, **how)
 
-    @pytest.mark.parametrize("place", [0, 31, 32, PIECE - 1, PIECE, 3 * PIECE - 1, 3 * PIECE])
+    @pytest.mark.parametrize("place", [0, 31, 6_200, 12_400, 24_575, 24_576])
     @pytest.mark.parametrize("value", [np.inf, -np.inf])
     @pytest.mark.parametrize("beta", [1e-300, 0.9])
     def test_a_number_that_is_not_finite_wherever_it_hides(self, place, value, beta):
-        x = walk(3 * PIECE + 1)
+        x = walk(24_577)
         x[place] = value
         with pytest.raises(ValueError, match=f"got {value} at position {place}"):
             ewa(x, beta)
