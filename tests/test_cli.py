@@ -150,7 +150,6 @@ def test_every_command_names_a_mistake_in_the_configuration(command: str) -> Non
     [
         ("run", "-c FILE, or ewad.toml in this folder, or --topic (and --url)"),
         ("check", "-c FILE, or ewad.toml in this folder, or --topic (and --url)"),
-        ("explain a 1", "-c FILE, or ewad.toml in this folder, or --topic (and --url)"),
     ],
 )
 def test_a_command_without_any_configuration_says_how_to_give_one(command: str, ways: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -10,7 +11,15 @@ from typing import Any
 
 import click
 
-from ewad.commands.options import CONFIG, FAILED, broker_options, settings_of, stream_options
+from ewad.commands.options import (
+    CONFIG,
+    FAILED,
+    broker_options,
+    configured,
+    settings_of,
+    stream_options,
+)
+from ewad.commands.shapes import presets_of
 from ewad.config import Settings
 from ewad.config.syntax import quoted
 from ewad.engine import Engine
@@ -30,12 +39,19 @@ from ewad.ingest.intake import Intake
 def command(of_topic: str, payload: str, config: Path | None, **options: Any) -> None:
     """Say what becomes of a message: block, labels, value - or why it is rejected.
 
-    PAYLOAD is the text itself, - for standard input, or @FILE for the content of a file. Ends with 1 if the
-    message is rejected.
+    PAYLOAD is the text itself, - for standard input, or @FILE for the content of a file. Without a
+    configuration it is read as if TOPIC were subscribed to. Ends with 1 if the message is rejected.
     """
-    explanation = explain(settings_of(config, options), of_topic, payload_of(payload))
+    if config is None and not configured(options):
+        click.echo(f"without a configuration: as if by --topic {shlex.quote(of_topic)}")
+        options["topic"] = (of_topic,)
+    data = payload_of(payload)
+    explanation = explain(settings_of(config, options), of_topic, data)
     click.echo(str(explanation))
     if explanation.rejected:
+        known = presets_of({of_topic: data}).get(of_topic)
+        if known and not options["preset"]:
+            click.echo(f'a preset reads it: preset = "{known}" in a [[stream]] block, or --preset {known}')
         raise click.exceptions.Exit(FAILED)
 
 

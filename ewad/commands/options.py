@@ -95,9 +95,19 @@ def broker_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--url", help="Connect to this broker, such as mqtt://localhost:1883.")(command)
 
 
+def _environment_has_streams() -> bool:
+    return any(name.startswith("EWAD_STREAM__") for name in os.environ)
+
+
 def default_config() -> Path | None:
     """Return ewad.toml, if there is one in this folder."""
     return DEFAULT_CONFIG if DEFAULT_CONFIG.is_file() else None
+
+
+def configured(options: Mapping[str, Any]) -> bool:
+    """Return whether options, ewad.toml or the environment tell which topics there are."""
+    told = any(options.get(name) for name in ("url", "topic", "preset"))
+    return told or default_config() is not None or _environment_has_streams()
 
 
 def settings_of(config: Path | None, options: Mapping[str, Any] | None = None) -> Settings:
@@ -114,7 +124,7 @@ def settings_of(config: Path | None, options: Mapping[str, Any] | None = None) -
     if given:
         why = "needs --topic" if config is None else f"needs --topic, or else {config} is what counts"
         raise ConfigError(f"{_option(given[0])}: {why}")
-    if config is None and not any(name.startswith("EWAD_STREAM__") for name in os.environ):
+    if config is None and not _environment_has_streams():
         alone = ", or --topic (and --url)" if "topic" in options else ""
         raise ConfigError(f"no configuration: expected -c FILE, or {DEFAULT_CONFIG} in this folder{alone}")
     return configuration.load(config, os.environ)

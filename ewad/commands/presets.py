@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+import shutil
+
 import click
 
 from ewad.config import presets
 from ewad.config.checks import nearest
 from ewad.errors import ConfigError
+
+MOST_COLUMNS = 120
 
 
 @click.command("presets")
@@ -17,9 +22,10 @@ def command(name: str | None) -> None:
 
 
 def listed() -> str:
-    """Return the names of all presets with the first words of their files."""
-    width = max(map(len, presets.names()))
-    return "\n".join(f"{name:{width}}  {_title(name)}" for name in presets.names())
+    """Return the names of all presets with the first sentence of their files, as wide as the terminal."""
+    lines = click.HelpFormatter(width=min(shutil.get_terminal_size().columns, MOST_COLUMNS))
+    lines.write_dl([(name, _sentence(name)) for name in presets.names()])
+    return lines.getvalue().rstrip("\n")
 
 
 def shown(name: str) -> str:
@@ -30,5 +36,7 @@ def shown(name: str) -> str:
     return presets.text(name)
 
 
-def _title(name: str) -> str:
-    return presets.text(name).partition("\n")[0].removeprefix("# ")
+def _sentence(name: str) -> str:
+    comment = itertools.takewhile(lambda line: line.startswith("#"), presets.text(name).splitlines())
+    words = " ".join(line.removeprefix("#").strip() for line in comment)
+    return words.partition(". ")[0].rstrip(".") + "."

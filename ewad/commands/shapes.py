@@ -79,7 +79,7 @@ class ProposedBlocks:
 def described(payloads: Payloads, url: str) -> ProposedBlocks:
     """Return the blocks for the last messages of topics."""
     found = ProposedBlocks(url, len(payloads))
-    known = _of_presets(payloads)
+    known = presets_of(payloads)
     rest = {topic: payload for topic, payload in payloads.items() if topic not in known}
     names: set[str] = set()
     for name in sorted(set(known.values())):
@@ -95,7 +95,7 @@ def described(payloads: Payloads, url: str) -> ProposedBlocks:
     return found
 
 
-def _of_presets(payloads: Payloads) -> dict[str, str]:
+def presets_of(payloads: Payloads) -> dict[str, str]:
     """Return topic -> preset, of the topics that one takes: the one whose template says most of the topic."""
     best: dict[str, tuple[int, str]] = {}
     for name in presets.names():

@@ -1,0 +1,38 @@
+"""`ewad explain` and `ewad presets` where nothing is configured yet."""
+
+from pathlib import Path
+
+import pytest
+
+from ewad.config import presets
+from tests.console import ewad
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_explain_without_any_configuration_reads_the_message_as_if_its_topic_were_subscribed_to() -> None:
+    shown = ewad("explain", "a/b", "21.5")
+    assert shown.returncode == 0
+    assert shown.stdout.splitlines()[0] == "without a configuration: as if by --topic a/b"
+    assert 'stream: "a/b" value: 21.5' in shown.stdout
+    pairs = ewad("explain", "--format", "keyvalue", "--field", "hum", "a/b", "temp=21;hum=40")
+    assert 'stream: "a/b" value: 40.0' in pairs.stdout
+
+
+def test_explain_names_the_preset_that_reads_a_rejected_message() -> None:
+    energy = '{"Time":"2026-03-01T10:00:00","ENERGY":{"Total":12.3,"Power":55}}'
+    hint = 'a preset reads it: preset = "tasmota" in a [[stream]] block, or --preset tasmota'
+    assert ewad("explain", "tele/plug/SENSOR", energy).stdout.splitlines()[-1] == hint
+    read = ewad("explain", "--preset", "tasmota", "tele/plug/SENSOR", energy)
+    assert read.returncode == 0
+    assert "a preset reads it" not in read.stdout
+    assert "a preset reads it" not in ewad("explain", "own/plug", energy).stdout
+
+
+def test_presets_are_listed_with_a_whole_sentence_each() -> None:
+    shown = ewad("presets").stdout
+    assert " ".join(shown.split()).count(". ") == len(presets.names()) - 1
+    assert shown.rstrip().endswith(".")
