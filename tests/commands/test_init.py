@@ -81,8 +81,8 @@ def test_an_existing_file_is_never_overwritten(tmp_path):
 
 def test_presets_are_listed_and_printed(tmp_path):
     listed = ewad("presets", cwd=tmp_path)
-    assert [line.split()[0] for line in listed.stdout.splitlines()] == list(presets.names())
-    assert all(len(line.split()) > 2 for line in listed.stdout.splitlines())
+    names = [line.split()[0] for line in listed.stdout.splitlines() if not line.startswith(" ")]
+    assert names == list(presets.names())
     assert ewad("presets", "tasmota", cwd=tmp_path).stdout.strip() == presets.text("tasmota").strip()
     done = ewad("presets", "tasmotta", cwd=tmp_path)
     assert (
