@@ -211,7 +211,7 @@ class Engine:
         """
         if not 0 <= batch.group < len(self.groups):
             raise ValueError(f"batch: expected group 0 to {len(self.groups) - 1}, got {batch.group}")
-        n = len(batch)
+        n = len(batch.stream)
         if not len(batch.time) == len(batch.value) == n:
             raise ValueError(
                 f"batch: expected {n} times and values, got {len(batch.time)}, {len(batch.value)}"

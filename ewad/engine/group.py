@@ -206,10 +206,10 @@ class Group(RowState):
     def _take(self, batch: Batch) -> Results:
         if self.forecaster is not None and self.forecaster.inputs is not None:
             self.forecaster.inputs.link(self.streams)
-        n, width = len(batch), self._width
+        n, width = len(batch.stream), self._width
         accepted, found = np.empty(n, dtype=np.int64), np.empty((n, width))
         arrival = math.nan if batch.arrival is None else batch.arrival
-        told = arrival, len(self.streams), accepted, found, width
+        told = arrival, len(self.streams.names), accepted, found, width
         try:
             m = self._observe(batch.stream, batch.time, batch.value, batch.origin, *told)
         except ValueError:  # arrays whose numbers lie apart in memory, or of another type
@@ -219,8 +219,10 @@ class Group(RowState):
             m = self._observe(stream, time, value, origin, *told)
         if m < 0:
             self._refuse(m)
-        self.out_of_order += self.step.dropped
-        return Results(accepted[:m], found[:m], self.settings)
+        if m < n:  # of one sample alone the two views cost as much as the sample
+            self.out_of_order += self.step.dropped
+            accepted, found = accepted[:m], found[:m]
+        return Results(accepted, found, self.settings)
 
     def _refuse(self, reason: int) -> NoReturn:
         if reason == UNKNOWN_ROW:
