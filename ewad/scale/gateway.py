@@ -152,7 +152,7 @@ def joined(pending: Sequence[Acknowledgements]) -> Acknowledgements:
     """Return the pending acknowledgements of several commits as those of one."""
     whole = Acknowledgements(session_lost=any(each.session_lost for each in pending))
     for each in pending:
-        whole.pubacks += each.pubacks
+        whole.pubacks.extend(each.pubacks)
         whole.repeated += each.repeated
         whole.pubrecs += each.pubrecs
         whole.pubcomps += each.pubcomps

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from ewad.engine import Batch, Ending, Engine, Forgotten
 from ewad.engine.refusals import KEY
 from ewad.errors import StateError
-from ewad.ingest.mqtt.deliveries import Acknowledgements, Deliveries
+from ewad.ingest.mqtt.deliveries import TAG_TYPE, Acknowledgements, Deliveries
 from ewad.store.changes import Changes
 
 TAGS, IDS = np.dtype("<u8"), np.dtype("<u2")
@@ -161,7 +162,7 @@ class CommitRecord(msgspec.Struct, frozen=True, array_like=True):
     def acknowledgements(self) -> Acknowledgements:
         """Return what it told of the broker's session."""
         return Acknowledgements(
-            pubacks=_column(self.pubacks, TAGS).tolist(),
+            pubacks=array(TAG_TYPE, _column(self.pubacks, TAGS).tolist()),
             pubrecs=_column(self.pubrecs, IDS).tolist() + _column(self.pubrec_tags, TAGS).tolist(),
             pubcomps=_column(self.pubcomps, IDS).tolist(),
             session_lost=self.session_lost,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
+from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 from zlib import crc32
 
@@ -16,6 +17,8 @@ log = logging.getLogger("ewad.ingest.mqtt")
 # Messages in flight are fewer than packet ids. With one more, a broker that numbers in turn would come to
 # the ids of messages that are on record as the last ones.
 MAX_IN_FLIGHT = 65534
+# Of an array of tags: each is a number of 64 bits there, where a list has an object for each.
+TAG_TYPE = "Q"
 WITH_TOPIC = 1 << 48  # in every tag but those of ewad 0.1.0, which are of identifier and payload alone
 NOTHING: set[int] = set()
 BETWEEN = 0x5BD1E995  # any number but 0: topic "a/1" with payload "23" is not topic "a/12" with payload "3"
@@ -41,12 +44,13 @@ class Delivery(Protocol):
 class Acknowledgements:
     """What may be acknowledged once a commit is done.
 
-    pubacks: `tags` of QoS 1 messages, in order.  repeated: packet ids of QoS 1 messages that had been taken
-    before.  pubrecs: `tags` of QoS 2 messages.  pubcomps: packet ids of those that the broker has released.
+    pubacks: `tags` of QoS 1 messages, in order, an array of TAG_TYPE.  repeated: packet ids of QoS 1 messages
+    that had been taken before.  pubrecs: `tags` of QoS 2 messages.  pubcomps: packet ids of those that the
+    broker has released.
     session_lost: what was taken before them is of a session that the broker no longer has.
     """
 
-    pubacks: list[int] = field(default_factory=list)
+    pubacks: array[int] = field(default_factory=partial(array, TAG_TYPE))
     repeated: list[int] = field(default_factory=list)
     pubrecs: list[int] = field(default_factory=list)
     pubcomps: list[int] = field(default_factory=list)
@@ -95,10 +99,15 @@ class Deliveries:
 
     def __init__(self, taken: Iterable[int] = (), unreleased: Iterable[int] = ()) -> None:
         # tags, the newest last; of QoS 2 the packet ids: an id that is used again bounds what may be repeated
-        self.taken: deque[int] = deque(taken, MAX_IN_FLIGHT)
+        self._taken = array(TAG_TYPE, taken)
         self._unreleased = {each & 0xFFFF: each for each in unreleased}  # tags by their packet id
         self.repeated = 0  # messages recognised
         self._expected: set[int] | None = set()  # tags that come again; None: unknown until the first message
+
+    @property
+    def taken(self) -> array[int]:
+        """The tags of what was taken last, the newest last; of QoS 2 the packet ids."""
+        return self._taken[-MAX_IN_FLIGHT:]
 
     @property
     def unreleased(self) -> set[int]:
@@ -108,7 +117,7 @@ class Deliveries:
     def connected(self, session_present: bool, pending: Acknowledgements) -> None:
         """Begin a connection; without the broker's session nothing of it comes again."""
         self._expected = None if session_present else set()
-        if not session_present and (self.taken or self._unreleased):
+        if not session_present and (self._taken or self._unreleased):
             pending.session_lost = True
             self._clear()
 
@@ -119,8 +128,8 @@ class Deliveries:
 
     def take_new(self, new: Sequence[int], pending: Acknowledgements) -> None:
         """Note QoS 1 messages, by their tags, while none may repeat."""
-        self.taken.extend(new)
-        pending.pubacks += new
+        self._note(new)
+        pending.pubacks.extend(new)
 
     def take(self, messages: Sequence[Delivery], pending: Acknowledgements) -> set[int]:
         """Note QoS 1 messages; return the positions of those that were taken before."""
@@ -154,7 +163,7 @@ class Deliveries:
         """Take over what was noted elsewhere."""
         if pending.session_lost:
             self._clear()
-        self.taken.extend(pending.pubacks)
+        self._note(pending.pubacks)
         for packet_id in pending.pubcomps:
             self._unreleased.pop(packet_id, None)
         for each in pending.pubrecs:
@@ -167,11 +176,17 @@ class Deliveries:
     def _hold(self, each: int) -> None:
         """Note the tag of a QoS 2 message, which may be noted already."""
         if self._unreleased.get(each & 0xFFFF) != each:
-            self.taken.append(each & 0xFFFF)
+            self._note([each & 0xFFFF])
         self._unreleased[each & 0xFFFF] = each
 
+    def _note(self, new: Sequence[int]) -> None:
+        """Put tags at the end of what was taken, and let the oldest go now and then."""
+        self._taken.extend(new)
+        if len(self._taken) > 2 * MAX_IN_FLIGHT:
+            del self._taken[:-MAX_IN_FLIGHT]
+
     def _clear(self) -> None:
-        self.taken.clear()
+        del self._taken[:]
         self._unreleased.clear()
 
     def _known(self, messages: Sequence[Delivery], new: list[int]) -> set[int]:
@@ -191,7 +206,7 @@ class Deliveries:
 
     def _tell_of_other_ids(self, new: list[int]) -> None:
         """Tell if messages numbered from 1 on are the end of what was taken under other identifiers."""
-        last = list(self.taken)[-len(new) :]
+        last = self.taken[-len(new) :]
         for start in range(len(last) if new[0] & 0xFFFF == 1 else 0):
             end = [each >> 16 for each in last[start:]]
             if end == [each >> 16 for each in new[: len(end)]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from array import array
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol, TypeVar
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ewad.ingest.mqtt.consumer import Consumer, Message, Uncommitted
-from ewad.ingest.mqtt.deliveries import BETWEEN, Acknowledgements, Deliveries, Delivery
+from ewad.ingest.mqtt.deliveries import BETWEEN, TAG_TYPE, Acknowledgements, Deliveries, Delivery
 from ewad.ingest.mqtt.earlier_filters import EarlierFilters, Identified
 from ewad.ingest.mqtt.overlaps import Overlaps
 from ewad.ingest.mqtt.settings import ConnectionSettings
@@ -120,7 +121,7 @@ class Ledger:
         self._uncommitted.add(len(messages.tag), now)
         if self._session_present or self._answered:
             tags = messages.tag
-            self._deliveries.take_new(tags[tags >= 0].tolist(), self._pending)
+            self._deliveries.take_new(array(TAG_TYPE, tags[tags >= 0].tobytes()), self._pending)
         way = self._consumer.bulk
         assert way is not None  # noqa: S101 (it was there just now)
         way.consume(messages, self._clock())

@@ -179,7 +179,8 @@ class Mqtt5Core:
 
     def _acknowledge(self, pending: Acknowledgements) -> None:
         data = (
-            acknowledgements(PUBACK, [*pending.repeated, *pending.pubacks])
+            acknowledgements(PUBACK, pending.repeated)
+            + acknowledgements(PUBACK, pending.pubacks)
             + acknowledgements(PUBCOMP, pending.pubcomps)
             + acknowledgements(PUBREC, pending.pubrecs)
         )

@@ -176,6 +176,14 @@ def test_ids_that_have_gone_round_are_told_apart_by_the_order_of_redelivery():
     assert deliver(deliveries, [1, 2, 3], duplicate=True) == [1, 2, 3]  # ids after 65535: a new round
 
 
+def test_what_can_not_come_again_is_let_go():
+    deliveries, end = Deliveries(), 5 * MAX_IN_FLIGHT
+    for first in range(0, end, 4096):
+        deliveries.take_new(range(first, min(first + 4096, end)), Acknowledgements())
+        assert len(deliveries._taken) <= 2 * MAX_IN_FLIGHT
+    assert [*deliveries.taken] == [*range(end - MAX_IN_FLIGHT, end)]
+
+
 def test_redelivery_cut_short_and_begun_again_is_recognised_again():
     deliveries = after([1, 2, 3])
     assert deliver(deliveries, [1, 2], duplicate=True) == []
