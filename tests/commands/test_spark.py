@@ -30,6 +30,16 @@ def test_without_a_log_there_is_nothing_to_do(tmp_path):
     assert "--log: expected the folder of a gateway's log" in failed(done, 2)
 
 
+def test_without_java_the_error_says_what_to_do(monkeypatch):
+    pytest.importorskip("pyspark", reason="no pyspark here: make scale")
+    from ewad.scale.spark import query
+
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    with pytest.raises(ConfigError, match="needs Java 17 or later, got none: install it, or set JAVA_HOME"):
+        query.session()
+
+
 def test_a_query_that_has_failed_is_told_in_a_line():
     pytest.importorskip("pyspark", reason="no pyspark here: make scale")
     from pyspark.errors import StreamingQueryException
