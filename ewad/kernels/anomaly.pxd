@@ -5,7 +5,7 @@ from ewad.kernels cimport memory
 
 cdef double NAN, LEVEL_WEIGHT, SPREAD_WEIGHT, LONG, LONG_WEIGHT, BOUND, ENERGY_LIMIT, SMALL, UNHEARD, LARGEST, ROUNDING, BEYOND
 cdef double OFTEN_WEIGHT, KNEE, STEEPNESS, TAIL, COMMON, COMMON_RARITY, UNIT_WEIGHT, KNOWN, PACE, LEAST_QUANTILE, LEAST_EXCESS, EXCESS_BOUND
-cdef double STRICTER, RELIEF, CALM_SECONDS
+cdef double STRICTER, RELIEF
 cdef Py_ssize_t ERRORS, LEVEL, SPREAD, OUTSIDE, WARM, RANGE_WARM, YOUNG, BOUNDED, REFRACTORY
 cdef Py_ssize_t RECENT, SQUARE, NOW, LEVEL_MEAN, ENERGY, SPREAD_MEAN, HIGHEST, LOWEST, LEAVES, QUANTILE, EXCESS
 cdef Py_ssize_t BAR, SCORE, PEAK, HELD, CALM, WIDTH
@@ -14,7 +14,7 @@ cdef Py_ssize_t BAR, SCORE, PEAK, HELD, CALM, WIDTH
 cdef class AnomalyKernel:
     cdef object span_weights
     cdef double* span_weight
-    cdef double least, least_share, hold, share, square, pace, best, common
+    cdef double least, least_share, hold, calm, share, square, pace, best, common
     cdef int direction, choosy
     cdef Py_ssize_t part
     cdef int64_t* count

@@ -78,12 +78,11 @@ LEAST_QUANTILE = 1.01
 LEAST_EXCESS = 0.05
 EXCESS_BOUND = 10.0  # mean excesses
 
-# What an alarm adds to the bar, which comes down by a thousandth of it a sample. An anomaly is over after so
-# many samples without another high score, and so many seconds: a scrape sees it.
+# What an alarm adds to the bar, which comes down by a thousandth of it a sample. An anomaly is over after
+# REFRACTORY samples and `calm_seconds` without another high score.
 STRICTER = 0.1
 RELIEF = 1e-4
 REFRACTORY = 20
-CALM_SECONDS = 60.0
 
 # The columns of a record.
 RECENT = 0  # the mean error over each span
@@ -121,14 +120,16 @@ class AnomalyKernel:
     alarms: anomalies so far.  reason: the part that was the rarest in the last one.
     """
 
-    def __init__(self, direction: int, least: float, least_share: float, hold_seconds: float) -> None:
+    def __init__(
+        self, direction: int, least: float, least_share: float, hold_seconds: float, calm_seconds: float
+    ) -> None:
         """direction: of deviations that count: 1 up, -1 down, 0 both.  least, least_share: smaller ones do
         not count, in the stream's unit and as a share of what was expected.  hold_seconds: for how long a
-        score has to be above 1.
+        score has to be above 1, before there is an anomaly.  calm_seconds: and not, before it is over.
         """
         self.direction, self.least, self.least_share = direction, least, least_share
         self.choosy = 0 if direction == 0 and least == 0.0 and least_share == 0.0 else 1
-        self.hold = hold_seconds
+        self.hold, self.calm = hold_seconds, calm_seconds
         self.span_weights = 1.0 / np.array(SPANS)
         self.span_weight = memory.doubles(self.span_weights)
         self.share = self.square = 1.0
@@ -313,7 +314,7 @@ class AnomalyKernel:
         else:
             r[o + HELD] = -1.0
             r[o + CALM] += elapsed
-            if lasted > 1 or (lasted == 1 and r[o + CALM] >= CALM_SECONDS):
+            if lasted > 1 or (lasted == 1 and r[o + CALM] >= self.calm):
                 self.left[row] = lasted - 1
         if self.left[row] == 0:
             r[o + PEAK] = 0.0

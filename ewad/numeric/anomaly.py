@@ -33,6 +33,12 @@ class AnomalyPolicy:
     for_seconds: Annotated[
         float, "0s..36500d", "For how long the score has to stay above 1 before it is an anomaly."
     ] = 0.0
+    calm_seconds: Annotated[
+        float,
+        "0s..36500d",
+        "An anomaly is over when the score has not been above 1 for so long, and for 20 samples. Let it be a "
+        "scrape interval at least, so that a scrape sees each anomaly.",
+    ] = 60.0
 
 
 class Anomalies(RowState):
@@ -55,6 +61,7 @@ class Anomalies(RowState):
             policy.min_deviation,
             policy.min_relative_deviation,
             policy.for_seconds,
+            policy.calm_seconds,
         )
         self.work_with(self.step)
 

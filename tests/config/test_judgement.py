@@ -14,14 +14,15 @@ BLOCK = '[[stream]]\ntopic = "site/{room}/temperature"\n'
 FULL = BLOCK + (
     'model = "auto"\nbounds = [0, 100]\nstuck_after = "6h"\n'
     'thresholds = { frost = "< 0", "very hot" = ">30.5" }\n'
-    '[stream.anomaly]\ndirection = "up"\nmin_deviation = 0.5\nmin_relative_deviation = 0.02\nfor = "5m"\n'
+    '[stream.anomaly]\ndirection = "up"\nmin_deviation = 0.5\nmin_relative_deviation = 0.02\n'
+    'for = "5m"\ncalm = "15m"\n'
 )
 
 
 def test_what_a_block_says_reaches_the_engine_and_survives_the_effective_text_and_json():
     settings = parse(FULL, "ewad.toml", {})
     (group,) = settings.group_settings()
-    assert group.anomaly == AnomalyPolicy("up", 0.5, 0.02, 300.0)
+    assert group.anomaly == AnomalyPolicy("up", 0.5, 0.02, 300.0, 900.0)
     assert group.stuck_after_seconds == 6 * 3600.0
     assert (group.lowest, group.highest) == (0.0, 100.0)
     assert group.thresholds == (Threshold("frost", False, 0.0), Threshold("very hot", True, 30.5))

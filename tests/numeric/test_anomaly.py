@@ -137,13 +137,16 @@ def test_the_score_that_is_told_stays_while_the_anomaly_lasts():
     assert anomalies.score()[0] == score[-1]
 
 
-def test_an_anomaly_lasts_a_minute_at_least_so_that_a_scrape_sees_it():
-    anomalies, value = Anomalies(AnomalyPolicy(), 1), then(spike(12.0, at=0))
+@pytest.mark.parametrize(
+    ("policy", "seconds"), [({}, 60), ({"calm_seconds": 30.0}, 30), ({"calm_seconds": 0.0}, 20)], ids=str
+)
+def test_an_anomaly_lasts_a_minute_so_that_a_scrape_sees_it_or_as_the_policy_says(policy, seconds):
+    anomalies, value = Anomalies(AnomalyPolicy(**policy), 1), then(spike(12.0, at=0))
     lasts = []
     for x, expected in zip(value.tolist(), average_before(value), strict=True):
         anomalies.step.observe(0, x, expected, 1.0)
         lasts.append(anomalies.left[0] > 0)
-    assert sum(lasts[1000:]) == pytest.approx(60, abs=1)
+    assert sum(lasts[1000:]) == pytest.approx(seconds, abs=1)
 
 
 def test_a_constant_stream_scores_nothing_and_its_first_move_does():
