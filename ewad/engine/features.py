@@ -64,10 +64,14 @@ def first_input(settings: ModelSettings) -> int:
     return settings.lags + (_N_CONTEXT + _N_CROSSED if settings.features == "full" else 0)
 
 
+def n_columns(settings: ModelSettings) -> int:
+    """Return how many columns there are in all."""
+    return first_input(settings) + N_OF_INPUT * len(settings.inputs)
+
+
 def sample_of(settings: ModelSettings) -> Sample:
     """Return room for a sample of such a model."""
-    n_features = first_input(settings) + N_OF_INPUT * len(settings.inputs)
-    return Sample(n_features, len(settings.horizons), len(settings.experts))
+    return Sample(n_columns(settings), len(settings.horizons), len(settings.experts))
 
 
 class Features(RowState):

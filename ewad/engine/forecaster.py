@@ -7,7 +7,8 @@ import math
 import numpy as np
 
 from ewad.engine.batch import Forecasts
-from ewad.engine.features import Features, columns, first_input, sample_of
+from ewad.engine.examples import WaitingExamples
+from ewad.engine.features import Features, columns, first_input, n_columns, sample_of
 from ewad.engine.inputs import Inputs
 from ewad.engine.learner import Learner
 from ewad.engine.recursive_learner import RecursiveLearner, StreamExpert
@@ -92,6 +93,9 @@ class GroupForecaster(RowState):
         self.intervals: ConformalIntervals | None = None
         if settings.interval is not None:
             self.intervals = ConformalIntervals(settings.interval, settings.horizons, n_streams)
+        self.examples = WaitingExamples(
+            n_columns(settings), n, settings.learnt_together, 1 if self.shared else n_streams
+        )
         self.learners: dict[str, AnyLearner] = {}
         self.slots: Slots | None = None
         if STACK in settings.experts:
@@ -114,7 +118,7 @@ class GroupForecaster(RowState):
         learner: AnyLearner
         if name in RECURSIVE_EXPERTS:
             ridge = RECURSIVE_EXPERTS[name]
-            learner = RecursiveLearner(sees.start, sees.n, n, ridge, settings.batch_size, n_models)
+            learner = RecursiveLearner(self.examples, sees.start, sees.n, n, ridge, n_models)
         elif self.slots is not None and name == STACK:
             mixed = len(settings.experts) > 1
             learner = Stack(self.horizons, settings.hears(name), mixed, self.slots, n_models)
@@ -122,7 +126,8 @@ class GroupForecaster(RowState):
             learner = StreamExpert(name, self.horizons, self.n_rows)
         else:
             shape = GRADIENT_EXPERTS[name](sees.n, n, settings.hidden)
-            learner = Learner(settings, shape, sees.start, 1 if name == NEAR else n, n_models)
+            n_outputs = 1 if name == NEAR else n
+            learner = Learner(settings, self.examples, shape, sees.start, n_outputs, n_models)
         self.learners[name] = learner
         return learner.step
 
@@ -139,6 +144,7 @@ class GroupForecaster(RowState):
             self.scale.step,
             self.features.step,
             None if self.features.seasons is None else self.features.seasons.step,
+            self.examples.step,
             experts,
             None if leader is None else leader.step,
             stack.step if isinstance(stack := self.learners.get(STACK), Stack) else None,
@@ -180,6 +186,8 @@ class GroupForecaster(RowState):
             meaning = f"coverage {self.settings.interval} of {layout}"
             parts += [self.intervals.part("intervals", meaning, n_rows)]
             parts += [self.pending.part("pending", meaning, n_rows, "widths")]
+        waiting = self.examples.parts(layout, 1 if self.shared else n_rows)
+        parts += [part._replace(shared=self.shared) for part in waiting]
         for name, learner in self.learners.items():
             meaning = self.settings.layout_of(name)
             meaning += f", hears {self.settings.hears(name)}" if name == STACK else ""
@@ -227,6 +235,8 @@ class GroupForecaster(RowState):
         )
         owners: list[RowState] = [self.scale, self.features, self.pending]
         owners += [owner for owner in others if owner is not None]
+        if not self.shared:
+            owners.append(self.examples)
         return owners + [learner for learner in self.learners.values() if self._of_streams(learner)]
 
     def standing(self, rows: Integers) -> Forecasts:

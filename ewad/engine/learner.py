@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ewad.engine.examples import WaitingExamples
 from ewad.engine.settings import ModelSettings
 from ewad.kernels.memory import Floats, Integers
 from ewad.kernels.optimizers import OptimizerKernel
@@ -30,10 +31,11 @@ class LearnerProgress(NamedTuple):
 class Learner(RowState):
     """The parameters of n_rows models, and the mini-batch that each of them is collecting.
 
-    Within a mini-batch the parameters stand still, so that its gradient is a sum that is collected as
-    examples come; a step is taken at each batch_size-th example of a model, wherever reads may end.
+    Within a mini-batch the parameters stand still, so that its gradient is a sum over its examples; a step
+    is taken at each batch_size-th example of a model, wherever reads may end.
 
-    theta: (n_models, n_params).  gradient_sum, squares, collected: the unfinished mini-batch: sum of
+    theta: (n_models, n_params).  gradient_sum, squares, collected: the unfinished mini-batch, where its
+    examples do not wait for it to be full: sum of
     gradients, sum of squared errors, number of examples.  batches: mini-batches completed.  batch_loss,
     gradient_norm: of the last mini-batch; NaN before the first.  loss_sum, loss_weight: the EWA of
     batch_loss.  diverged: mini-batches that cost more than the kernel's limit: no step was taken, and the
@@ -57,17 +59,23 @@ class Learner(RowState):
     epoch_norm: Floats
 
     def __init__(
-        self, settings: ModelSettings, shape: Shape, start: int, n_outputs: int, n_models: int
+        self,
+        settings: ModelSettings,
+        examples: WaitingExamples,
+        shape: Shape,
+        start: int,
+        n_outputs: int,
+        n_models: int,
     ) -> None:
-        """start: the first feature that the models see."""
+        """examples: what the models learn from.  start: the first feature that they see."""
         super().__init__(n_models)
         self.settings = settings
         initial = shape.initial()
         self.add_rows("theta", shape.n_params, fill=initial)
-        self.add_rows("gradient_sum", shape.n_params)
-        for name in ("squares", "loss_sum", "loss_weight", "epoch_cost", "epoch_norm"):
+        self._unfinished = _add_sums(self, shape.n_params) if examples.size < settings.batch_size else ()
+        for name in ("loss_sum", "loss_weight", "epoch_cost", "epoch_norm"):
             self.add_rows(name)
-        for name in ("collected", "batches", "diverged", "plateaus"):
+        for name in ("batches", "diverged", "plateaus"):
             self.add_rows(name, dtype=np.int64)
         for name in ("batch_loss", "gradient_norm"):
             self.add_rows(name, fill=np.nan)
@@ -81,6 +89,7 @@ class Learner(RowState):
         optimizer: OptimizerKernel = settings.optimizer.kernel(shape.n_params)
         max_norm = settings.max_gradient_norm
         self.step = shape.kernel(
+            examples=examples.step,
             start=start,
             n_outputs=n_outputs,
             n_horizons=len(settings.horizons),
@@ -119,13 +128,14 @@ class Learner(RowState):
     def parts(self, model: str, n_rows: int) -> list[Part]:
         """Return the parts of its state; model: what the parameters mean."""
         optimizer, size = type(self.settings.optimizer).__name__, self.settings.batch_size
-        unfinished = "gradient_sum", "squares", "collected"
-        apart = {*unfinished, *self._moments}
-        return [
+        apart = {*self._unfinished, *self._moments}
+        parts = [
             self.part("parameters", model, n_rows, *(name for name in self.rows(0) if name not in apart)),
             self.part("moments", f"{optimizer}, {model}", n_rows, *self._moments),
-            self.part("mini-batch", f"batch_size={size}, {model}", n_rows, *unfinished),
         ]
+        if self._unfinished:
+            parts.append(self.part("mini-batch", f"batch_size={size}, {model}", n_rows, *self._unfinished))
+        return parts
 
     def start_from(self, theta: Floats) -> None:
         """Let every model, and every one to come, start from theta: (n_params,)."""
@@ -139,6 +149,14 @@ class Learner(RowState):
         if isinstance(schedule, ReduceOnPlateau):
             stage = self.plateaus[models]
         return schedule.rate(self.settings.learning_rate, stage, batches)
+
+
+def _add_sums(rows: RowState, n_params: int) -> tuple[str, ...]:
+    """Add the arrays in which mini-batches are summed up, example by example; return their names."""
+    rows.add_rows("gradient_sum", n_params)
+    rows.add_rows("squares")
+    rows.add_rows("collected", dtype=np.int64)
+    return "gradient_sum", "squares", "collected"
 
 
 def _ratio(numerator: Floats, denominator: Floats) -> Floats:

@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ewad.engine.features import columns, n_columns
 from ewad.engine.settings import ModelSettings
+from ewad.numeric.experts import GRADIENT_EXPERTS, RECURSIVE_EXPERTS
 
 STREAMS = ("count", "time", "seen", "value")
 AVERAGE = ("weight", "pairs", "mean", "scatter")
@@ -19,6 +21,7 @@ SCORES = ("forecast", "squared_error", "squared_change")
 OF_VERSION_7 = ("near_network", "stack")
 EXPERTS = re.compile(r", share=\w+, ([\w+]+), lags=")  # of a layout
 UNFINISHED = ("gradient_sum", "squares", "collected")
+Arrays = dict[str, NDArray[Any]]  # of a part, by name
 
 
 def from_version_1(
@@ -208,6 +211,62 @@ def from_version_8(
             if kind == "slots' errors":
                 moved[f"{prefix}errors"] = arrays[f"{prefix}errors"].astype(np.float32)
     return header, moved
+
+
+def from_version_9(
+    header: dict[str, Any], arrays: Mapping[str, NDArray[Any]], models: Mapping[str, ModelSettings | None]
+) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Return header and arrays in the form of version 10.
+
+    Where least squares are among the experts, examples wait once for all of them until a mini-batch is full,
+    and no gradients are summed up; nor are they where one example is a mini-batch. models: by their group's
+    name.
+    """
+    groups: list[dict[str, Any]] = []
+    moved: dict[str, NDArray[Any]] = {}
+    for i, entry in enumerate(header["groups"]):
+        parts = {
+            (kind, meaning): {name: arrays[f"{i}/{j}/{name}"] for name in _names(f"{i}/{j}/", arrays)}
+            for j, (kind, meaning) in enumerate(entry["parts"])
+        }
+        model = models.get(entry["name"])
+        if model is not None and model.learnt_together == model.batch_size:
+            parts = _learnt_together(parts, model)
+        for j, content in enumerate(parts.values()):
+            moved |= {f"{i}/{j}/{name}": array for name, array in content.items()}
+        groups.append(entry | {"parts": list(parts)})
+    return header | {"groups": groups}, moved
+
+
+def _names(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> list[str]:
+    return [name[len(prefix) :] for name in arrays if name.startswith(prefix)]
+
+
+def _learnt_together(
+    parts: dict[tuple[str, str], Arrays], model: ModelSettings
+) -> dict[tuple[str, str], Arrays]:
+    """Return the parts of a group with one mini-batch in place of one for each expert.
+
+    They stay, and fit nothing any more, if one that kept examples is missing, or where experts by gradients,
+    which kept none, see more of them. No example waits for a model where they had kept more and less.
+    """
+    size = f"batch_size={model.batch_size}"
+    own = {name: ("mini-batch", f"{size}, {model.layout_of(name)}") for name in model.experts}
+    squares = [name for name in model.experts if name in RECURSIVE_EXPERTS]
+    unseen = set(GRADIENT_EXPERTS) & set(model.experts) and "rls" not in squares
+    if model.batch_size > 1 and (unseen or not all(own[name] in parts for name in squares)):
+        return parts
+    left = {part: content for part, content in parts.items() if part not in own.values()}
+    if model.batch_size == 1:
+        return left
+    kept = {name: parts[own[name]] for name in squares}
+    y, collected = (kept[squares[0]][name] for name in ("waiting_y", "collected"))
+    x = np.zeros((*y.shape[:2], n_columns(model)))
+    for name, content in kept.items():
+        sees = columns(model, name)
+        x[:, :, sees.start : sees.stop] = content["waiting_x"][:, :, :-1]
+        collected = np.where(collected == content["collected"], collected, 0)
+    return left | {("mini-batch", f"{size}, {model.layout}"): {"x": x, "y": y, "collected": collected}}
 
 
 def _with_quick_record(

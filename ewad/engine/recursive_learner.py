@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ewad.engine.examples import WaitingExamples
 from ewad.kernels.experts.recursive import RecursiveKernel
 from ewad.kernels.memory import Floats, Integers
 from ewad.numeric.experts import STREAM_EXPERTS
@@ -14,44 +15,36 @@ FORGETTING = 0.9999
 
 
 class RecursiveLearner(RowState):
-    """n_rows linear models with an intercept, and the block of examples that each of them is collecting.
+    """n_rows linear models with an intercept.
 
-    The parameters stand still within a block, whose size is the model's batch_size, as with every learner.
+    The parameters stand still within a mini-batch, as with every learner.
 
     theta: (n_models, n_x + 1, n_y), the intercept last.  covariance: (n_models, (n_x + 1) (n_x + 2) / 2) the
     lower triangle, row by row.
-    waiting_x, waiting_y: (n_models, batch_size, ...) the unfinished block.  collected: examples in it.
     diverged: how often a model was found without finite parameters and started anew.
     """
 
     theta: Floats
     covariance: Floats
-    waiting_x: Floats
-    waiting_y: Floats
-    collected: Integers
     diverged: Integers
 
-    def __init__(self, start: int, n_x: int, n_y: int, ridge: float, batch_size: int, n_models: int) -> None:
-        """start: the first feature that the models see.  ridge: what squared parameters cost."""
+    def __init__(
+        self, examples: WaitingExamples, start: int, n_x: int, n_y: int, ridge: float, n_models: int
+    ) -> None:
+        """examples: what the models learn from.  start: the first feature that they see.  ridge: what squared
+        parameters cost.
+        """
         super().__init__(n_models)
-        self.batch_size = batch_size
         n = n_x + 1
         self.add_rows("theta", n, n_y)
         self.add_rows("covariance", n * (n + 1) // 2, fill=(np.eye(n) / ridge)[np.tril_indices(n)])
-        self.add_rows("waiting_x", batch_size, n, fill=1.0)
-        self.add_rows("waiting_y", batch_size, n_y)
-        self.add_rows("collected", dtype=np.int64)
         self.add_rows("diverged", dtype=np.int64)
-        self.step = RecursiveKernel(start, n_x, n_y, 1.0 / ridge, FORGETTING**batch_size, batch_size)
+        self.step = RecursiveKernel(examples.step, start, n_x, n_y, 1.0 / ridge, FORGETTING**examples.size)
         self.work_with(self.step)
 
     def parts(self, meaning: str, n_rows: int) -> list[Part]:
         """Return the parts of its state; meaning: that of the parameters."""
-        size = f"batch_size={self.batch_size}, {meaning}"
-        return [
-            self.part("parameters", meaning, n_rows, "theta", "covariance", "diverged"),
-            self.part("mini-batch", size, n_rows, "waiting_x", "waiting_y", "collected"),
-        ]
+        return [self.part("parameters", meaning, n_rows)]
 
 
 class StreamExpert(RowState):

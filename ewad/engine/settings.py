@@ -10,7 +10,14 @@ from typing import Annotated, Any, Literal
 from ewad.numeric.anomaly import AnomalyPolicy
 from ewad.numeric.averages import ByCount, Decay
 from ewad.numeric.crossing import Threshold
-from ewad.numeric.experts import EXTERNAL_EXPERTS, GRADIENT_EXPERTS, INPUTS, NEAR, STACK
+from ewad.numeric.experts import (
+    EXTERNAL_EXPERTS,
+    GRADIENT_EXPERTS,
+    INPUTS,
+    NEAR,
+    RECURSIVE_EXPERTS,
+    STACK,
+)
 from ewad.numeric.local_time import LocalCalendar
 from ewad.numeric.optimizers import Adam, Optimizer
 from ewad.numeric.schedules import Constant, InverseTime, Schedule
@@ -102,6 +109,11 @@ class ModelSettings:
     def expert(self) -> str:
         """The expert whose loss and learning rate stand for the model: the first that takes steps."""
         return next((name for name in self.experts if name in GRADIENT_EXPERTS), self.experts[0])
+
+    @property
+    def learnt_together(self) -> int:
+        """How many examples wait for each other: for least squares a mini-batch, gradients can be summed."""
+        return self.batch_size if RECURSIVE_EXPERTS.keys() & set(self.experts) else 1
 
     @property
     def layout(self) -> str:

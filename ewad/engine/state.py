@@ -22,6 +22,7 @@ from ewad.engine.migration import (
     from_version_6,
     from_version_7,
     from_version_8,
+    from_version_9,
 )
 from ewad.engine.snapshot import HEADER, EngineSnapshot
 from ewad.errors import StateError
@@ -29,7 +30,7 @@ from ewad.kernels import ARITHMETIC
 from ewad.numeric.rows import Part
 
 FORMAT = "ewad-engine"
-VERSION = 9
+VERSION = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +139,8 @@ def load_arrays(
         header, arrays = from_version_7(header, arrays)
     if header["version"] <= 8:
         header, arrays = from_version_8(header, arrays)
+    if header["version"] <= 9:
+        header, arrays = from_version_9(header, arrays, models)
     loaded = Loaded()
     note_arithmetic(header, loaded)
     for place in places(groups, header, loaded):

@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t
 from ewad.kernels cimport memory
 from ewad.kernels.calendar cimport CalendarKernel
 from ewad.kernels.calibration cimport CalibrationKernel
+from ewad.kernels.examples cimport ExamplesKernel
 from ewad.kernels.experts.base cimport Expert
 from ewad.kernels.experts.gradient cimport GradientExpert
 from ewad.kernels.experts.stack cimport StackKernel
@@ -27,6 +28,7 @@ cdef class ForecasterKernel:
     cdef ScaleKernel scale
     cdef FeaturesKernel features
     cdef SeasonsKernel seasons
+    cdef ExamplesKernel examples
     cdef Expert first
     cdef GradientExpert leader
     cdef StackKernel stack

@@ -10,6 +10,7 @@ import numpy as np
 from ewad.kernels import memory
 from ewad.kernels.calendar import CalendarKernel
 from ewad.kernels.calibration import CalibrationKernel
+from ewad.kernels.examples import ExamplesKernel
 from ewad.kernels.experts.base import Expert
 from ewad.kernels.experts.gradient import GradientExpert
 from ewad.kernels.experts.stack import StackKernel
@@ -49,6 +50,7 @@ class Parts:
         scale: ScaleKernel,
         features: FeaturesKernel,
         seasons: SeasonsKernel | None,
+        examples: ExamplesKernel,
         experts: list[Expert],
         leader: GradientExpert | None,
         stack: StackKernel | None,
@@ -62,7 +64,7 @@ class Parts:
     ) -> None:
         """leader: the expert whose loss and learning rate stand for the model."""
         self.scale, self.features, self.seasons = scale, features, seasons
-        self.experts, self.leader, self.stack = experts, leader, stack
+        self.examples, self.experts, self.leader, self.stack = examples, experts, leader, stack
         self.hedge, self.calibration, self.intervals, self.grid = hedge, calibration, intervals, grid
         self.calendar, self.inputs, self.external = calendar, inputs, external
 
@@ -94,6 +96,7 @@ class ForecasterKernel:
         self.scale, self.features = parts.scale, parts.features
         self.has_seasons = 0 if parts.seasons is None else 1
         self.seasons = parts.seasons
+        self.examples = parts.examples
         self.first = parts.experts[0]
         for expert, other in zip(parts.experts[:-1], parts.experts[1:], strict=True):
             expert.then(other)
@@ -217,6 +220,7 @@ class ForecasterKernel:
             self.inputs.take(s)
         if self.has_seasons:
             self.seasons.take(s)
+        self.examples.take(s)
         for k in range(self.n_experts * self.n_horizons):
             s.silent[k] = 0
         self.consult(self.first, 0)

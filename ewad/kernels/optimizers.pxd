@@ -11,7 +11,7 @@ cdef class OptimizerKernel:
     cdef int64_t* steps
     cpdef bind(self, object moment_0, object moment_1, object moment_2)
     cdef void forget(self, Py_ssize_t row) noexcept nogil
-    cdef void step(self, Py_ssize_t row, double* theta, double* g, double rate) noexcept nogil
+    cdef void step(self, Py_ssize_t row, double* theta, double* g, Py_ssize_t at, double rate) noexcept nogil
 
 @cython.final
 cdef class MomentumKernel(OptimizerKernel):

@@ -51,13 +51,13 @@ class OptimizerKernel:
         g = memory.readable(gradient)
         rate = memory.readable(rates)
         for row in range(len(rates)):
-            self.step(row, moved, g, rate[row])
+            self.step(row, moved, g, row * self.n, rate[row])
 
-    def step(self, row: int, theta: Floats, g: Floats, rate: float) -> None:
-        """Move theta of a model, which changes as its moments do, by its gradient g; both from row * n on."""
+    def step(self, row: int, theta: Floats, g: Floats, at: int, rate: float) -> None:
+        """Move theta of a model, from row * n on, by its gradient g[at:]; its moments change too."""
         o = row * self.n
         for i in range(self.n):
-            theta[o + i] -= rate * g[o + i]
+            theta[o + i] -= rate * g[at + i]
 
 
 class MomentumKernel(OptimizerKernel):
@@ -68,12 +68,12 @@ class MomentumKernel(OptimizerKernel):
         OptimizerKernel.__init__(self, n_params)
         self.beta1, self.taken = beta1, 1.0 - beta1 if averaged else 1.0
 
-    def step(self, row: int, theta: Floats, g: Floats, rate: float) -> None:
+    def step(self, row: int, theta: Floats, g: Floats, at: int, rate: float) -> None:
         """Move theta along the velocity, once that has taken in the gradient."""
         o, v = row * self.n, self.first
         beta1, taken = self.beta1, self.taken
         for i in range(self.n):
-            v[o + i] = beta1 * v[o + i] + taken * g[o + i]
+            v[o + i] = beta1 * v[o + i] + taken * g[at + i]
             theta[o + i] -= rate * v[o + i]
 
 
@@ -86,15 +86,15 @@ class RMSpropKernel(OptimizerKernel):
         self.beta2 = beta2
         self.inside, self.outside = (epsilon, 0.0) if epsilon_inside else (0.0, epsilon)
 
-    def step(self, row: int, theta: Floats, g: Floats, rate: float) -> None:
+    def step(self, row: int, theta: Floats, g: Floats, at: int, rate: float) -> None:
         """Move theta down the gradient over the root of its mean square."""
         o, s = row * self.n, self.first
         beta2, inside, outside = self.beta2, self.inside, self.outside
         taken = 1.0 - beta2
         for i in range(self.n):
-            s[o + i] = beta2 * s[o + i] + taken * g[o + i] * g[o + i]
+            s[o + i] = beta2 * s[o + i] + taken * g[at + i] * g[at + i]
             root = math.sqrt(s[o + i] + inside) + outside
-            theta[o + i] -= rate * g[o + i] / (root if root > 0.0 else 1.0)  # 0 of 0: nothing has moved yet
+            theta[o + i] -= rate * g[at + i] / (root if root > 0.0 else 1.0)  # 0 of 0: nothing has moved yet
 
 
 class AdamKernel(OptimizerKernel):
@@ -107,7 +107,7 @@ class AdamKernel(OptimizerKernel):
         OptimizerKernel.__init__(self, n_params)
         self.beta1, self.beta2, self.epsilon, self.weight_decay = beta1, beta2, epsilon, weight_decay
 
-    def step(self, row: int, theta: Floats, g: Floats, rate: float) -> None:
+    def step(self, row: int, theta: Floats, g: Floats, at: int, rate: float) -> None:
         """Move theta by rate * (v / correction1) / (sqrt(s / correction2) + epsilon)."""
         o, v, s = row * self.n, self.first, self.second
         self.steps[row] += 1
@@ -120,7 +120,7 @@ class AdamKernel(OptimizerKernel):
         epsilon = self.epsilon * correction2
         kept = 1.0 - rate * self.weight_decay
         for i in range(self.n):
-            v[o + i] = beta1 * v[o + i] + (1.0 - beta1) * g[o + i]
-            s[o + i] = beta2 * s[o + i] + (1.0 - beta2) * (g[o + i] * g[o + i])
+            v[o + i] = beta1 * v[o + i] + (1.0 - beta1) * g[at + i]
+            s[o + i] = beta2 * s[o + i] + (1.0 - beta2) * (g[at + i] * g[at + i])
             root = math.sqrt(s[o + i]) + epsilon
             theta[o + i] = kept * theta[o + i] - length * (v[o + i] / (root if root > 0.0 else 1.0))

@@ -309,8 +309,8 @@ class TestDump:
         assert harmless < len(dump) // 97
 
     def test_of_a_newer_version_raises_state_error_that_names_both(self):
-        dump = with_header(used_engine().dump(), version=10)
-        with pytest.raises(StateError, match="up to version 9, got ewad-engine version 10"):
+        dump = with_header(used_engine().dump(), version=11)
+        with pytest.raises(StateError, match="up to version 10, got ewad-engine version 11"):
             fresh_engine().load(dump)
 
     @pytest.mark.parametrize(

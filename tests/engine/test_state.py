@@ -207,8 +207,12 @@ def test_of_a_dump_of_version_2_all_but_what_the_seasonal_expert_knew_is_loaded(
     )
     engine = Engine([replace(GROUP, model=model, topics=()), replace(GROUP, name="lags", topics=())])
     what = engine.load((Path(__file__).parent / "version2.npz").read_bytes())
-    meaning = "outdoor, share=stream, seasonal, lags=3, horizons=(1, 2), features=full, of version 2"
+    linear, meaning = (
+        f"outdoor, share=stream, {name}, lags=3, horizons=(1, 2), features=full{of}"
+        for name, of in (("linear", ""), ("seasonal", ", of version 2"))
+    )
     assert [line.split("; now")[0] for line in what.dropped] == [
+        f"group plant: mini-batch dropped: batch_size=4, {linear}",  # examples wait where the seasonal's did
         f"group plant: parameters dropped: {meaning}",
         f"group plant: mini-batch dropped: batch_size=4, {meaning}",
     ]
@@ -222,14 +226,14 @@ def test_of_a_dump_of_version_2_all_but_what_the_seasonal_expert_knew_is_loaded(
 
 
 @pytest.mark.parametrize("version", [3, 4])
-def test_a_dump_of_version_3_or_4_is_loaded_whole(version):
+def test_a_dump_of_version_3_or_4_is_loaded_but_for_waiting_examples(version):
     model = replace(
         MODEL, experts=("persistence", "linear", "seasonal"), features="full", share="stream", interval=0.9
     )
     settings = replace(GROUP, model=model, topics=())
     engine = Engine([settings])
     what = engine.load((Path(__file__).parent / f"version{version}.npz").read_bytes())
-    assert what.dropped == []
+    assert what.dropped == [LINEAR, SEASONAL]
     # What both versions keep of the same samples; forecasts, and what follows from them, may differ.
     got, expected = (
         {
@@ -296,6 +300,22 @@ def test_a_head_without_its_counts_is_damage(whole, damaged):
         Engine([GroupSettings("a")]).load(dump.getvalue())
 
 
+LINEAR, SEASONAL = (
+    f"group plant: mini-batch dropped: batch_size=4, outdoor, share=stream, {name}, lags=3, horizons=(1, 2),"
+    " features=full; now batch_size=4, outdoor, share=stream, persistence+linear+seasonal, lags=3,"
+    " horizons=(1, 2), features=full"
+    for name in ("linear", "seasonal")
+)
+
+
+def without_waiting(engine):
+    """Return the engine, none of its examples waiting: of some not all was kept before version 10."""
+    examples = engine.groups[0].forecaster.examples
+    for array in examples.rows(examples.n_rows).values():
+        array[:] = 0
+    return engine
+
+
 # Anomalies are of version 7, quick records of version 8: forecasts, and what follows from them, are others.
 LATER = "anomaly|rest/|lately|scores/(?!squared_change)|pending|calibration/(?!began)|intervals"
 
@@ -310,9 +330,9 @@ def test_a_dump_of_version_5_goes_on_with_what_this_arithmetic_would_have_learnt
         MODEL, experts=("persistence", "linear", "seasonal"), features="full", share="stream", interval=0.9
     )
     settings = replace(GROUP, model=model, topics=())
-    loaded, stayed = Engine([settings]), used(settings)
+    loaded, stayed = Engine([settings]), without_waiting(used(settings))
     what = loaded.load((Path(__file__).parent / "version5.npz").read_bytes())
-    assert what.dropped == []
+    assert what.dropped == [LINEAR, SEASONAL]
     assert what.notes == ['state was computed by the arithmetic "batches", and goes on by "samples-3"']
     assert_close(known_then(state_of(loaded)), known_then(state_of(stayed)), rel=1e-9)
     assert (loaded.groups[0].anomalies.count == 0).all()  # a new record
@@ -329,9 +349,9 @@ def test_a_dump_of_version_6_goes_on_with_a_new_record_of_what_is_rare():
         MODEL, experts=("persistence", "linear", "seasonal"), features="full", share="stream", interval=0.9
     )
     settings = replace(GROUP, model=model, topics=())
-    engine, stayed = Engine([settings]), used(settings)
+    engine, stayed = Engine([settings]), without_waiting(used(settings))
     what = engine.load((Path(__file__).parent / "version6.npz").read_bytes())
-    assert what.dropped == []
+    assert what.dropped == [LINEAR, SEASONAL]
     assert what.notes == ['state was computed by the arithmetic "samples-1", and goes on by "samples-3"']
     assert_close(known_then(state_of(engine)), known_then(state_of(stayed)), rel=1e-12)
     group = engine.groups[0]
@@ -391,3 +411,21 @@ def test_a_dump_of_version_8_goes_on_with_what_its_slots_remembered():
     samples.time[:] += 1e7
     found = [observe_in_pieces(each, samples)["forecast"] for each in (engine, stayed)]
     np.testing.assert_allclose(*found, rtol=0.0, atol=1e-3)
+
+
+def test_a_dump_of_version_9_goes_on_with_the_examples_that_were_waiting():
+    model = auto("outdoor", lags=3, horizons=(1, 2), batch_size=4, season=5)
+    settings = replace(GROUP, model=model, topics=())
+    engine, stayed = Engine([settings]), used(settings)
+    samples = random_samples(9, 60, 3)
+    samples.time[:] += 1e7
+    observe_in_pieces(stayed, samples)
+    what = engine.load((Path(__file__).parent / "version9_auto.npz").read_bytes())
+    assert (what.dropped, what.notes) == ([], [])
+    assert engine.groups[0].forecaster.examples.collected[:3].tolist() == [1, 2, 2]
+    assert_close(state_of(engine), state_of(stayed), rel=1e-9)
+    samples = random_samples(9, 300, 3)
+    samples.time[:] += 2e7
+    for each in (engine, stayed):
+        observe_in_pieces(each, samples)
+    assert_close(state_of(engine), state_of(stayed), rel=1e-6)

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ewad.engine import recursive_learner
+from ewad.engine.examples import WaitingExamples
 from ewad.engine.learner import Learner
 from ewad.engine.recursive_learner import RecursiveLearner
 from ewad.engine.settings import ModelSettings
@@ -17,10 +18,30 @@ N_X, N_Y = 3, 2
 MANY = 10**6  # examples in a mini-batch that never ends
 
 
-def learner_of(name, n_models=1, start=0):
+class Learning:
+    """A learner, and what takes in the examples that it learns from."""
+
+    def __init__(self, examples, learner):
+        self.examples, self.learner = examples, learner
+
+    def __getattr__(self, name):
+        return getattr(self.learner, name)
+
+    def teach(self, sample):
+        self.examples.step.observe(sample)
+        self.step.teach(sample)
+
+
+def learning(shape, n_models=1, start=0, batch_size=MANY, together=1):
+    """Return one by gradients."""
+    settings = ModelSettings(batch_size=batch_size, horizons=tuple(range(1, shape.n_y + 1)))
+    examples = WaitingExamples(start + shape.n_x, shape.n_y, together, n_models)
+    return Learning(examples, Learner(settings, examples, shape, start, shape.n_y, n_models))
+
+
+def learner_of(name, n_models=1, start=0, **batches):
     shape = GRADIENT_EXPERTS[name](N_X, N_Y, (4, 3))
-    settings = ModelSettings(batch_size=MANY, horizons=tuple(range(1, N_Y + 1)))
-    return shape, Learner(settings, shape, start, N_Y, n_models)
+    return shape, learning(shape, n_models, start, **batches)
 
 
 def sample_of(n_x, n_y, x, y=None, model=0):
@@ -43,7 +64,7 @@ def descend(learner, X, Y):
     """Return squared errors and gradient, summed over examples, of model 0."""
     learner.squares[0] = learner.gradient_sum[0] = 0.0
     for x, y in zip(X, Y, strict=True):
-        learner.step.teach(sample_of(X.shape[1], Y.shape[1], x, y))
+        learner.teach(sample_of(X.shape[1], Y.shape[1], x, y))
     return float(learner.squares[0]), learner.gradient_sum[0].copy()
 
 
@@ -74,7 +95,7 @@ class TestByGradients:
         for model, (x, y) in enumerate(zip(X, Y, strict=True)):
             alone.theta[0] = learner.theta[model]
             assert forecast(learner, x, model).tolist() == forecast(alone, x).tolist()
-            learner.step.teach(sample_of(N_X, N_Y, x, y, model))
+            learner.teach(sample_of(N_X, N_Y, x, y, model))
             assert (
                 learner.gradient_sum[model].tolist()
                 == descend(alone, [x] @ np.eye(3), Y[[model]])[1].tolist()
@@ -87,6 +108,18 @@ class TestByGradients:
         wide = np.array([[9.0, 9.0, *X[0]]])
         assert descend(part, wide, Y)[1].tolist() == descend(whole, X, Y)[1].tolist()
         assert forecast(part, wide[0]).tolist() == forecast(whole, X[0]).tolist()
+
+    def test_learns_the_same_from_examples_one_by_one_and_together(self, name):
+        _, X, Y = examples(7, 21)
+        _, single = learner_of(name, 2, batch_size=4)
+        _, together = learner_of(name, 2, batch_size=4, together=4)
+        for i, (x, y) in enumerate(zip(X, Y, strict=True)):
+            for learner in (single, together):
+                learner.teach(sample_of(N_X, N_Y, x, y, 1 if i % 3 else 0))
+        assert single.batches.tolist() == [1, 3]
+        assert single.collected.tolist() == [3, 2]
+        for array in ("theta", "batches", "loss_sum", "gradient_norm", "moment_0", "moment_1"):
+            assert getattr(together, array).tolist() == getattr(single, array).tolist()
 
     @settings(max_examples=15, deadline=None)
     @given(seed=st.integers(0, 2**32 - 1), m=st.integers(1, 9))
@@ -127,7 +160,7 @@ def test_the_network_is_that_of_the_course():
 
 
 def test_linear_is_x_w_plus_b_with_theta_row_by_row():
-    learner = Learner(ModelSettings(batch_size=MANY), Linear(2, 2), 0, 2, 1)
+    learner = learning(Linear(2, 2))
     learner.theta[0] = 1.0, 2.0, 10.0, 20.0, 100.0, 200.0  # W = [[1, 2], [10, 20]], b = [100, 200]
     assert forecast(learner, [1.0, 0.0]).tolist() == [101.0, 202.0]
     assert forecast(learner, [3.0, 1.0]).tolist() == [113.0, 226.0]
@@ -135,7 +168,7 @@ def test_linear_is_x_w_plus_b_with_theta_row_by_row():
 
 def test_linear_gradient_by_hand():
     # One example, W = 2, b = 1, x = 3, y = 5: error 2, squares 4, dW = 2 * 2 * 3, db = 2 * 2.
-    learner = Learner(ModelSettings(batch_size=MANY), Linear(1, 1), 0, 1, 1)
+    learner = learning(Linear(1, 1))
     learner.theta[0] = 2.0, 1.0
     squares, gradient = descend(learner, np.array([[3.0]]), np.array([[5.0]]))
     assert squares == 4.0
@@ -149,9 +182,10 @@ def test_linear_holds_back_weights_and_not_biases():
 def fit(monkeypatch, X, Y, size, forgetting, ridge=2.0):
     """Return what a model has learnt after all its examples, in blocks of that size, and its covariance."""
     monkeypatch.setattr(recursive_learner, "FORGETTING", forgetting ** (1.0 / size))
-    learner = RecursiveLearner(0, X.shape[1], Y.shape[1], ridge, size, 2)
+    examples = WaitingExamples(X.shape[1], Y.shape[1], size, 2)
+    learner = Learning(examples, RecursiveLearner(examples, 0, X.shape[1], Y.shape[1], ridge, 2))
     for x, y in zip(X, Y, strict=True):
-        learner.step.teach(sample_of(X.shape[1], Y.shape[1], x, y, model=1))
+        learner.teach(sample_of(X.shape[1], Y.shape[1], x, y, model=1))
     covariance = np.zeros((X.shape[1] + 1, X.shape[1] + 1))
     covariance[np.tril_indices(len(covariance))] = learner.covariance[1]
     covariance += np.tril(covariance, -1).T

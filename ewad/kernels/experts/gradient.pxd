@@ -1,6 +1,7 @@
 from libc cimport math
 from libc.stdint cimport int64_t
 from ewad.kernels cimport algebra, memory
+from ewad.kernels.examples cimport ExamplesKernel
 from ewad.kernels.experts.base cimport Expert
 from ewad.kernels.optimizers cimport OptimizerKernel
 from ewad.kernels.plateau cimport PlateauKernel
@@ -11,7 +12,9 @@ cdef double INF, LOSS_BETA, COST_LIMIT
 
 cdef class GradientExpert(Expert):
     cdef Py_ssize_t start, n_outputs, n_horizons, n, batch_size, batches_per_epoch
-    cdef object arrays
+    cdef int sums
+    cdef object arrays, unfinished
+    cdef ExamplesKernel examples
     cdef OptimizerKernel optimizer
     cdef ScheduleKernel schedule
     cdef PlateauKernel detector
@@ -32,12 +35,16 @@ cdef class GradientExpert(Expert):
     cdef int64_t* plateaus
     cdef double* epoch_cost
     cdef double* epoch_norm
-    cdef void predict(self, Py_ssize_t row, double* x, double* out, Py_ssize_t at) noexcept nogil
-    cdef double descend(self, Py_ssize_t row, double* x, double* y) noexcept nogil
+    cdef void predict(
+        self, Py_ssize_t row, double* x, Py_ssize_t x_at, double* out, Py_ssize_t at,
+    ) noexcept nogil
+    cdef double descend(
+        self, Py_ssize_t row, double* x, Py_ssize_t x_at, double* y, Py_ssize_t y_at, Py_ssize_t g,
+    ) noexcept nogil
     cdef double rate(self, Py_ssize_t row) noexcept nogil
     cdef double loss(self, Py_ssize_t row) noexcept nogil
     cdef void step(self, Py_ssize_t row) noexcept nogil
-    cdef double penalise(self, Py_ssize_t o) noexcept nogil
+    cdef double penalise(self, Py_ssize_t o, Py_ssize_t g) noexcept nogil
     cdef void start_anew(self, Py_ssize_t row) noexcept nogil
     cdef void note(self, Py_ssize_t row, double cost, double norm, double good) noexcept nogil
     cdef void end_epoch(self, Py_ssize_t row) noexcept nogil

@@ -18,19 +18,19 @@ class LinearKernel(GradientExpert):
         self.array = np.zeros(self.n_outputs)
         self.error = memory.doubles(self.array)
 
-    def predict(self, row: int, x: Floats, out: Floats, at: int) -> None:
+    def predict(self, row: int, x: Floats, x_at: int, out: Floats, at: int) -> None:
         """Write x W + b."""
-        algebra.affine(x, self.start, self.theta, row * self.n, self.n_x, self.n_outputs, out, at)
+        algebra.affine(x, x_at + self.start, self.theta, row * self.n, self.n_x, self.n_outputs, out, at)
 
-    def descend(self, row: int, x: Floats, y: Floats) -> float:
+    def descend(self, row: int, x: Floats, x_at: int, y: Floats, y_at: int, g: int) -> float:
         """Return |x W + b - y|**2; add 2 x' (x W + b - y)."""
-        n_y, o, error = self.n_outputs, row * self.n, self.error
-        self.predict(row, x, error, 0)
+        n_y, error = self.n_outputs, self.error
+        self.predict(row, x, x_at, error, 0)
         squares = 0.0
         for h in range(n_y):
-            error[h] -= y[h]
+            error[h] -= y[y_at + h]
             squares += error[h] * error[h]
             error[h] *= 2.0
-            self.gradient[o + self.n_x * n_y + h] += error[h]
-        algebra.add_product(x, self.start, error, 0, self.gradient, o, self.n_x, n_y)
+            self.gradient[g + self.n_x * n_y + h] += error[h]
+        algebra.add_product(x, x_at + self.start, error, 0, self.gradient, g, self.n_x, n_y)
         return squares

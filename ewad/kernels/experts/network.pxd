@@ -12,5 +12,5 @@ cdef class NetworkKernel(GradientExpert):
     cdef int64_t* params
     cdef double* a
     cdef double* dz
-    cdef void forward(self, Py_ssize_t row, double* x) noexcept nogil
-    cdef void back(self, Py_ssize_t row, Py_ssize_t layer) noexcept nogil
+    cdef void forward(self, Py_ssize_t row, double* x, Py_ssize_t x_at) noexcept nogil
+    cdef void back(self, Py_ssize_t row, Py_ssize_t layer, Py_ssize_t g) noexcept nogil

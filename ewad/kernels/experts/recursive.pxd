@@ -1,6 +1,7 @@
 cimport cython
 from libc.stdint cimport int64_t
 from ewad.kernels cimport algebra, memory
+from ewad.kernels.examples cimport ExamplesKernel
 from ewad.kernels.experts.base cimport Expert
 from ewad.kernels.sample cimport Sample
 
@@ -8,16 +9,15 @@ cdef double AT_BOUND
 
 @cython.final
 cdef class RecursiveKernel(Expert):
-    cdef Py_ssize_t start, n, n_y, batch_size, n_covariance
+    cdef Py_ssize_t start, n, n_y, n_covariance
     cdef double variance, forgetting
     cdef object arrays
+    cdef ExamplesKernel examples
+    cdef double* x
     cdef double* px
     cdef double* errors
     cdef double* theta
     cdef double* covariance
-    cdef double* waiting_x
-    cdef double* waiting_y
-    cdef int64_t* collected
     cdef int64_t* diverged
     cdef void learn_block(self, Py_ssize_t row) noexcept nogil
     cdef void learn_one(self, Py_ssize_t row, Py_ssize_t place, double keep) noexcept nogil

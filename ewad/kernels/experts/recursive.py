@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from ewad.kernels import algebra, memory
+from ewad.kernels.examples import ExamplesKernel
 from ewad.kernels.experts.base import Expert
 from ewad.kernels.memory import Floats, Integers
 from ewad.kernels.sample import Sample
@@ -17,38 +18,28 @@ AT_BOUND = 1.0 - 1e-9
 
 
 class RecursiveKernel(Expert):
-    """Models, and the block of examples that each of them is collecting. Rows: see `RecursiveLearner`.
-
-    The parameters stand still within a block, whose size is the model's batch_size, as with every learner.
-    """
+    """Models that learn from a mini-batch as soon as it is full. Rows: see `RecursiveLearner`."""
 
     def __init__(
-        self, start: int, n_x: int, n_y: int, variance: float, forgetting: float, batch_size: int
+        self, examples: ExamplesKernel, start: int, n_x: int, n_y: int, variance: float, forgetting: float
     ) -> None:
-        """start: the first feature that it sees.  variance: of the parameters of a model that has seen
-        nothing. forgetting: what an example weighs after a whole block.
+        """examples: what it learns from, whole mini-batches.  start: the first feature that it sees.
+        variance: of the parameters of a model that has seen nothing.  forgetting: what an example weighs
+        after a whole block.
         """
         Expert.__init__(self)
-        self.start, self.n, self.n_y, self.batch_size = start, n_x + 1, n_y, batch_size
+        self.examples, self.start, self.n, self.n_y = examples, start, n_x + 1, n_y
         self.n_covariance = self.n * (self.n + 1) // 2
         self.variance, self.forgetting = variance, forgetting
-        self.arrays = np.zeros(self.n), np.zeros(n_y)
+        self.arrays = np.zeros(self.n), np.zeros(n_y), np.ones(self.n)
         self.px = memory.doubles(self.arrays[0])
         self.errors = memory.doubles(self.arrays[1])
+        self.x = memory.doubles(self.arrays[2])  # of an example, with 1 for the intercept
 
-    def bind(
-        self,
-        theta: Floats,
-        covariance: Floats,
-        waiting_x: Floats,
-        waiting_y: Floats,
-        collected: Integers,
-        diverged: Integers,
-    ) -> None:
+    def bind(self, theta: Floats, covariance: Floats, diverged: Integers) -> None:
         """Work on these arrays from now on."""
         self.theta, self.covariance = memory.doubles(theta), memory.doubles(covariance)
-        self.waiting_x, self.waiting_y = memory.doubles(waiting_x), memory.doubles(waiting_y)
-        self.collected, self.diverged = memory.integers(collected), memory.integers(diverged)
+        self.diverged = memory.integers(diverged)
 
     def forecast(self, s: Sample, out: Floats, at: int) -> None:
         """Write x W + b."""
@@ -56,22 +47,9 @@ class RecursiveKernel(Expert):
         algebra.affine(s.x_now, self.start, self.theta, s.model * n * n_y, n - 1, n_y, out, at)
 
     def learn(self, s: Sample) -> None:
-        """Put an example, if the sample completes one, into its model's block; learn from that if it is
-        full.
-        """
-        if not s.ready:
-            return
-        row, n, n_y = s.model, self.n, self.n_y
-        place = row * self.batch_size + self.collected[row]
-        for i in range(n - 1):
-            self.waiting_x[place * n + i] = s.x[self.start + i]
-        self.waiting_x[place * n + n - 1] = 1.0
-        for h in range(n_y):
-            self.waiting_y[place * n_y + h] = s.y[h]
-        self.collected[row] += 1
-        if self.collected[row] == self.batch_size:
-            self.collected[row] = 0
-            self.learn_block(row)
+        """Learn from the mini-batch that the sample completes, if it does."""
+        if self.examples.n > 0:
+            self.learn_block(s.model)
 
     def learn_block(self, row: int) -> None:
         """Learn from a model's block, example by example; the first takes on what the whole block forgets.
@@ -80,8 +58,9 @@ class RecursiveKernel(Expert):
         where the input has stopped moving, it would only be inflated.
         """
         keep = self.forgetting if self.trace(row) < self.n * self.variance * AT_BOUND else 1.0
-        for i in range(self.batch_size):
-            self.learn_one(row, row * self.batch_size + i, keep)
+        first = self.examples.first
+        for place in range(first, first + self.examples.n):
+            self.learn_one(row, place, keep)
             keep = 1.0
         theta = row * self.n * self.n_y
         size = algebra.dot(self.theta, theta, self.theta, theta, self.n * self.n_y)
@@ -89,14 +68,17 @@ class RecursiveKernel(Expert):
             self.start_anew(row)
 
     def learn_one(self, row: int, place: int, keep: float) -> None:
-        """Learn from one waiting example: a rank-one update.  keep: the weight that all earlier ones keep."""
-        n, n_y, px = self.n, self.n_y, self.px
-        x, p, theta = place * n, row * self.n_covariance, row * n * n_y
-        algebra.symmetric_product(self.covariance, p, self.waiting_x, x, n, px)
-        variance = algebra.dot(self.waiting_x, x, px, 0, n) + keep
-        algebra.affine(self.waiting_x, x, self.theta, theta, n - 1, n_y, self.errors, 0)
+        """Learn from the example at a place: a rank-one update.  keep: what all earlier ones still weigh."""
+        n, n_y, x, px = self.n, self.n_y, self.x, self.px
+        p, theta = row * self.n_covariance, row * n * n_y
+        seen, came = place * self.examples.n_x + self.start, place * n_y
+        for i in range(n - 1):
+            x[i] = self.examples.x[seen + i]
+        algebra.symmetric_product(self.covariance, p, x, 0, n, px)
+        variance = algebra.dot(x, 0, px, 0, n) + keep
+        algebra.affine(x, 0, self.theta, theta, n - 1, n_y, self.errors, 0)
         for h in range(n_y):
-            self.errors[h] = (self.waiting_y[place * n_y + h] - self.errors[h]) / variance
+            self.errors[h] = (self.examples.y[came + h] - self.errors[h]) / variance
         algebra.add_product(px, 0, self.errors, 0, self.theta, theta, n, n_y)
         algebra.symmetric_update(self.covariance, p, px, -1.0 / variance, 1.0 / keep, n)
 

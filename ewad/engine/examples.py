@@ -1,0 +1,36 @@
+"""The rows of the examples that wait until a mini-batch of their model is full."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ewad.kernels.examples import ExamplesKernel
+from ewad.kernels.memory import Floats, Integers
+from ewad.numeric.rows import Part, RowState
+
+
+class WaitingExamples(RowState):
+    """What all experts of a model learn from; see `ExamplesKernel`.
+
+    size: how many are learnt from together; where it is 1, there are no rows.
+    """
+
+    x: Floats
+    y: Floats
+    collected: Integers
+
+    def __init__(self, n_x: int, n_y: int, size: int, n_models: int = 0) -> None:
+        super().__init__(n_models)
+        self.size = size
+        self.step = ExamplesKernel(n_x, n_y, size)
+        if size > 1:
+            self.add_rows("x", size, n_x)
+            self.add_rows("y", size, n_y)
+            self.add_rows("collected", dtype=np.int64)
+            self.work_with(self.step)
+
+    def parts(self, model: str, n_rows: int) -> list[Part]:
+        """Return the parts of its state, if there are any; model: what the features mean."""
+        if self.size == 1:
+            return []
+        return [self.part("mini-batch", f"batch_size={self.size}, {model}", n_rows)]

@@ -1,0 +1,13 @@
+cimport cython
+from libc.stdint cimport int64_t
+from ewad.kernels cimport memory
+from ewad.kernels.sample cimport Sample
+
+@cython.final
+cdef class ExamplesKernel:
+    cdef readonly Py_ssize_t n_x, n_y, size
+    cdef Py_ssize_t n, first
+    cdef double* x
+    cdef double* y
+    cdef int64_t* collected
+    cdef void take(self, Sample s) noexcept nogil
