@@ -72,7 +72,7 @@ class LogStreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
     def __init__(self, options: Mapping[str, str]) -> None:
         self._directory = Path(options["path"])
         self._most = int(options.get("maxCommits", 0) or 0)
-        self._end: Offsets = {}  # of a run that ends; else empty
+        self._end: Offsets | None = None  # of a run that ends
 
     def initialOffset(self) -> Offsets:  # noqa: N802
         """Return where the first batch begins: with the oldest commit that is kept."""
@@ -92,7 +92,8 @@ class LogStreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
         for name, path in logs_of(self._directory).items():
             reader = LogReader(path)
             after = found.get(name, reader.first - 1)
-            last = max(after, self._end.get(name, 0) if self._end else reader.last())
+            end = reader.last() if self._end is None else self._end.get(name, 0)
+            last = max(after, end)
             most = limit.max_rows if isinstance(limit, ReadMaxRows) else last
             found[name] = min(last, after + most)
         return found
