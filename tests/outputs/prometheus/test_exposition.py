@@ -172,6 +172,17 @@ def test_a_shared_model_has_series_of_its_own_without_stream(openmetrics):
     assert found[key("ewad_gradient_norm", **labels)] == learner.gradient_norm[0]
 
 
+@pytest.mark.parametrize("share", ["group", "stream"])
+def test_a_shared_model_of_one_shard_is_told_from_those_of_others(share):
+    text = b"".join(Exposition(model_engine(share), [INF], 2).render(lambda: 0.0, False)).decode()
+    labelled = {name for name, labels in series(text) if ("shard", "2") in labels}
+    of_models = {name for name in names(text) if name.startswith(("ewad_loss", "ewad_epoch", "ewad_batch"))}
+    assert len(of_models) == 4
+    assert labelled & of_models == (of_models if share == "group" else set())
+    assert "ewad_anomalous_streams" in labelled, "a count of each shard's own streams"
+    assert "ewad_value" in names(text) - labelled
+
+
 def test_a_plateau_is_1_while_it_lasts():
     engine = model_engine("stream")
     labels = {"model": "outdoor", "stream": "a", "room": "x", "group": "temperature"}
