@@ -37,7 +37,7 @@ help:
 	@echo "make brokers  kill the daemon 30 times with each broker that is installed: a table of lost and doubled"
 	@echo "make home-assistant  install a real Home Assistant core, by Python 3.13, and show it ewad's devices"
 	@echo "make soak     put twenty million messages through a broker: nothing may grow; takes half an hour"
-	@echo "make scale    kill every process between MQTT and Spark: nothing may be lost or doubled; needs Java 17"
+	@echo "make scale    kill every process between MQTT and Spark: nothing may be lost or doubled; needs Java 17, and rclone with fuse3"
 	@echo "make fuzz     feed twenty million inputs, guided by coverage; ARGS='--inputs 100000 json' for less"
 	@echo "PYTHON=python3.12 make ...   with another Python than python3, when .venv is made"
 
