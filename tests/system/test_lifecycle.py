@@ -68,7 +68,7 @@ def test_a_scraper_that_never_reads_does_not_hold_up_the_end(tmp_path: Path, url
 def test_systemd_hears_ready_watchdog_and_stopping(tmp_path: Path, url: str) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
-        manager.settimeout(30)
+        manager.settimeout(90)
         environ = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "200000"}
         with daemons.running(tmp_path / "ewad", url, STREAM, environ=environ) as daemon:
             heard = [manager.recv(4096).decode()]
@@ -109,7 +109,7 @@ def test_run_needs_no_file(tmp_path: Path, broker: Mosquitto, url: str) -> None:
         until(lambda: daemon.value("ewad_smoothed_value", beta="0.5", room="a") == 6.0)
     finally:
         process.terminate()
-        _, stderr = process.communicate(timeout=30)
+        _, stderr = process.communicate(timeout=90)
     assert process.returncode == 0, stderr
 
 
@@ -165,7 +165,7 @@ def test_the_demo_shows_loss_and_learning_rate_at_work_and_serves_them() -> None
                 banner.append(line)
             assert len(shown) + len(banner) < 60, "".join(banner)
         metrics = re.search(r"http://\S+/metrics", "".join(banner))[0]
-        with urllib.request.urlopen(metrics, timeout=30) as answer:
+        with urllib.request.urlopen(metrics, timeout=90) as answer:
             assert b'ewad_smoothed_value{stream="site/office/temperature"' in answer.read()
         for row in shown:
             assert 10.0 < float(row["value"]) < 40.0  # an office, in Celsius
@@ -174,7 +174,7 @@ def test_the_demo_shows_loss_and_learning_rate_at_work_and_serves_them() -> None
             assert float(row["lower"]) <= float(row["forecast"]) <= float(row["upper"])
         assert float(shown[-1]["rate"]) < float(shown[0]["rate"])
         os.killpg(process.pid, signal.SIGINT)
-        out, errors = process.communicate(timeout=30)
+        out, errors = process.communicate(timeout=90)
         assert (process.returncode, errors) == (0, "")
         assert re.search(r"done: [\d,]+ messages", out)
         assert gone(broker)
@@ -222,7 +222,7 @@ def test_ctrl_c_ends_the_demo_and_its_broker_with_status_0(number: int) -> None:
         while "smoothed" not in process.stdout.readline():
             pass
         os.killpg(process.pid, number)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=90)
         assert (process.returncode, errors) == (0, "")
         assert gone(broker)
 
