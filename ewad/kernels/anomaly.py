@@ -298,6 +298,7 @@ class AnomalyKernel:
         leaves = 0.0
         if beyond > BEYOND * (highest - lowest) and beyond > ROUNDING * abs(x):
             novelty = -math.log(max(r[o + LEAVES], 1.0 / (n + 1.0))) * UNIT_WEIGHT
+            novelty *= min((n + 1.0) * OFTEN_WEIGHT, 1.0)  # any value may leave a young range
             leaves = 1.0
         r[o + LEAVES] += (leaves - r[o + LEAVES]) * max(self.share, OFTEN_WEIGHT)
         return novelty

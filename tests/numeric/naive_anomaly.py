@@ -99,5 +99,6 @@ class NaiveScore:
         if self.n < 20:
             return 0.0
         novelty = -math.log(max(self.leaves, share)) / math.log(1000.0) if far else 0.0
+        novelty *= min((self.n + 1) / 1000, 1.0)
         self.leaves += (far - self.leaves) * max(share, 0.001)
         return novelty
