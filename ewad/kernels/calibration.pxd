@@ -4,8 +4,8 @@ from libc.stdint cimport int64_t
 from ewad.kernels cimport memory
 from ewad.kernels.sample cimport Sample
 
-cdef double CHANGE_LIMIT, WIDE, EVEN, CHANCE, RECORD_BETA, RECENT_BETA, YOUNG, LOST_BETA, LOST, LOSING, BENEFIT, DAY
-cdef double SEASONAL_INTERVAL, TWO_YEARS, RARE, TINY
+cdef double CHANGE_LIMIT, WIDE, EVEN, CHANCE, RECORD_BETA, RECENT_BETA, YOUNG, LOST_BETA, LOST, LOSING, BENEFIT, DAY, BACK
+cdef double BACK_SCALES, SEASONAL_INTERVAL, TWO_YEARS, RARE, TINY
 cdef Py_ssize_t STANDS, PROMISED, CAME, AGREED, SPREAD, WEIGHT, LATELY, RIGHTLY, LOSSES, N_SUMS, N_RANGES, SETTLED
 
 @cython.final
@@ -29,6 +29,7 @@ cdef class CalibrationKernel:
     cdef int seen(self, Sample s, double last) noexcept nogil
     cdef void add(self, Py_ssize_t place, double decay, double term) noexcept nogil
     cdef void work_out(self, Sample s) noexcept nogil
+    cdef double follow(self, Sample s, Py_ssize_t i, double change) noexcept nogil
     cdef double share_of(self, Sample s, Py_ssize_t i, int unseen) noexcept nogil
     cdef double overlaps(self, Sample s, Py_ssize_t i, double ratio) noexcept nogil
     cdef double moved(self, Sample s, Py_ssize_t i) noexcept nogil

@@ -41,6 +41,11 @@ LOST = 46.0
 LOSING = 6.0
 # A slope is as large as half a standard error above it allows: few samples are no reason to hold back.
 BENEFIT = 0.5
+# Who has only seen a stream keep to a range can't know whether it comes back from outside, or has stepped
+# to a new level. So from there a forecast goes back by no more than so much of the range's width; or so many
+# scales, where that is more, as after a change of unit.
+BACK = 0.75
+BACK_SCALES = 3.0
 # Samples more than half a day apart may have a season that takes a year: it has to be believed before it has
 # been seen twice. In the first two years they are not held back while they keep to a level: while of 100
 # walks, at any sample of theirs, one has so small a variance ratio.
@@ -175,6 +180,15 @@ class CalibrationKernel:
     def seen(self, s: Sample, last: float) -> int:
         """Return whether the stream had been where it is, and at `last`, a farthest horizon before."""
         return 1 if s.lowest <= min(s.value, last) and max(s.value, last) <= s.highest else 0
+
+    def follow(self, s: Sample, i: int, change: float) -> float:
+        """Return how much of a change, forecast for the i-th horizon, is followed."""
+        above = 1 if s.value > s.highest and change < 0.0 else 0
+        below = 1 if s.value < s.lowest and change > 0.0 else 0
+        if (above or below) and s.lowest <= s.highest:  # else no range is known yet
+            farthest = max(BACK * (s.highest - s.lowest), BACK_SCALES * s.scale)
+            change = min(max(change, -farthest), farthest)
+        return self.share[s.row * self.n + i] * change
 
     def share_of(self, s: Sample, i: int, unseen: int) -> float:
         """Return the share of the i-th horizon: trust, as evidence allows, times the slope.

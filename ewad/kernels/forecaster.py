@@ -310,7 +310,7 @@ class ForecasterKernel:
         if self.mixes and s.warm and s.value != s.steady:
             return s.expected
         if self.calibrates:
-            return s.value + self.calibration.share[s.row * self.n_horizons + i] * (made - s.value)
+            return s.value + self.calibration.follow(s, i, made - s.value)
         return made
 
     def tell(self, s: Sample, i: int, forecast: float) -> None:
