@@ -20,7 +20,9 @@ from ewad.engine.settings import auto
 from tests.bench.measure import at_most
 
 SIZES = (1, 2, 3, 5, 20, 100, 1024)
-RUNS = 5
+RUNS = 3
+# Of each size at a time: of 1,000 streams whose models learn at every eighth sample two steps fall on each.
+SAMPLES = 16 * 1024
 
 # name -> settings, streams, us a sample in 0.1.0 at each size (measured then, on this machine; 0: not), and
 # to reach at 1,024 and at 1 a call
@@ -63,7 +65,7 @@ def costs(settings: GroupSettings, n_streams: int) -> dict[int, float]:
     for i in range(n_streams):
         engine.add_stream(0, f"stream {i}")
     warm = 100 * n_streams if settings.model else n_streams
-    n = warm + RUNS * 4 * 1024 * len(SIZES)
+    n = warm + RUNS * SAMPLES * len(SIZES)
     value = np.random.default_rng(1).normal(size=n).cumsum()
     stream = (np.arange(n) % n_streams).astype(np.int32)
     clock = 1.6e9 + 60.0 * (np.arange(n) // n_streams)
@@ -80,12 +82,12 @@ def costs(settings: GroupSettings, n_streams: int) -> dict[int, float]:
     at = warm
     for _ in range(RUNS):
         for size in SIZES:
-            waiting = batches(at, at + 4 * 1024 // size * size, size)
+            waiting = batches(at, at + SAMPLES // size * size, size)
             started = time.process_time()
             for batch in waiting:
                 engine.observe(batch)
-            found[size].append((time.process_time() - started) / (4 * 1024 // size * size) * 1e6)
-            at += 4 * 1024 // size * size
+            found[size].append((time.process_time() - started) / (SAMPLES // size * size) * 1e6)
+            at += SAMPLES // size * size
     return {size: statistics.median(each) for size, each in found.items()}
 
 
