@@ -25,6 +25,7 @@ from ewad.config.syntax import mask_url, parse_url
 from ewad.daemon.parts import new_engine, session_of
 from ewad.errors import ConfigError, SourceError
 from ewad.ingest.files import FileOptions, SampleFile
+from ewad.ingest.told import recall, take_told
 from ewad.outputs.files.backfill import BackfillSink
 from ewad.outputs.files.jsonl import STANDARD_OUTPUT, lines_of_replay
 from ewad.outputs.files.output import refuse_overlaps
@@ -169,6 +170,8 @@ def replay(
         seeding = None if state is None else stack.enter_context(closing(_seeding(state, settings)))
         run = Replay(settings, file_options, None if seeding is None else seeding.engine)
         run.further, run.time_form = further, results_time_format
+        if seeding is not None:
+            recall(run.intake.remembering, seeding.told.entries())
         scored = report or report_json or html is not None
         run.report = ScoreReport(run.engine, score_from) if scored else None
         # a mistake in the last file is told before the first is worked on
@@ -194,6 +197,7 @@ def replay(
             for each in sinks:
                 each.close()
             if seeding is not None:
+                seeding.told.note(take_told(run.intake.remembering))
                 seeding.keep(time.time())
         finally:
             for each in sinks:

@@ -21,6 +21,7 @@ from ewad.ingest.intake import Intake
 from ewad.ingest.mqtt.consumer import Message
 from ewad.ingest.mqtt.deliveries import Acknowledgements
 from ewad.ingest.plain import BulkWay
+from ewad.ingest.told import move_totals, take_told
 from ewad.kernels import COMPILED
 from ewad.outputs.running import Sinks
 from ewad.store.records import Change
@@ -277,7 +278,8 @@ class Committer:
         moved = seconds, clock.now() + seconds
         self._engine.move_times(*moved)
         clock.follow(seconds)
-        self._record([], moved=moved)
+        move_totals(self._intake.remembering, *moved)
+        self._record([], moved=moved, told=take_told(self._intake.remembering))
 
     def _record(
         self,
@@ -376,5 +378,6 @@ class Committer:
         for topic, payload in self._intake.requests.take(self._intake.arrival):
             if self._sinks is not None:
                 self._sinks.request(topic, payload)
-        self._record(job.batches, job.pending, job.done, ended=ended)
+        told = take_told(self._intake.remembering)
+        self._record(job.batches, job.pending, job.done, ended=ended, told=told)
         self._act()

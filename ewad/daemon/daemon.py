@@ -41,6 +41,7 @@ from ewad.ingest.intake import Intake
 from ewad.ingest.mqtt.deliveries import Deliveries
 from ewad.ingest.mqtt.from_configuration import connection_settings
 from ewad.ingest.mqtt.source import ConnectionSettings, MqttSource, make_source
+from ewad.ingest.told import move_totals, recall
 from ewad.outputs.http.access import server_tls
 from ewad.outputs.http.history import PointHistory
 from ewad.outputs.http.server import HttpServer
@@ -112,6 +113,10 @@ class Daemon:
         self.deliveries = Deliveries() if self.store is None else self.store.deliveries
         self.clock = make_clock(self.engine)
         self.intake = new_intake(self.engine, settings)
+        if self.store is not None:
+            recall(self.intake.remembering, self.store.told.entries())
+            if self.clock.moved is not None:
+                move_totals(self.intake.remembering, *self.clock.moved)
         refuse_foreign(self.intake, self.engine, settings)
         warn_of_share(settings)
         self._forgotten = self.intake.adopt()

@@ -77,6 +77,11 @@ class StreamBlock:
             self.counters.go_on_from(other.counters)
 
     @property
+    def remembers(self) -> bool:
+        """Whether what messages tell counts for later ones."""
+        return self.counters is not None or self.reader.remembering is not None
+
+    @property
     def same_messages(self) -> Hashable:
         """What blocks have alike that read the same of the same messages."""
         own = self.settings

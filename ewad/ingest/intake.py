@@ -68,6 +68,7 @@ class Intake:
         self.requests = self._faults.requests
         self._engine = engine
         self.blocks = [StreamBlock(group, block, max_payload_bytes) for group, block in enumerate(blocks)]
+        self.remembering = [block for block in self.blocks if block.remembers]
         self.external = ExternalTopics(blocks, max_payload_bytes)
         self.matching = Matching(self.blocks)
         self.arrival = 0.0

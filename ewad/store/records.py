@@ -15,6 +15,7 @@ from ewad.engine import Batch, Ending, Engine, Forgotten
 from ewad.engine.refusals import KEY
 from ewad.errors import StateError
 from ewad.ingest.mqtt.deliveries import TAG_TYPE, Acknowledgements, Deliveries
+from ewad.ingest.told import Told
 from ewad.store.changes import Changes
 
 TAGS, IDS = np.dtype("<u8"), np.dtype("<u2")
@@ -52,6 +53,7 @@ class Change:
     groups: their names from here on, before all else, if the configuration may have changed; else empty.
     moved: the arguments of `Engine.move_times`, if that came after all else.
     ended: streams whose sender is gone, right after the batches.
+    told: what messages have told that later ones need.
     """
 
     streams: Sequence[NewStream]
@@ -61,13 +63,14 @@ class Change:
     moved: tuple[float, float] | None = None
     refusals: Sequence[int] = ()
     ended: Sequence[Ending] = ()
+    told: Sequence[Told] = ()
 
 
 class CommitRecord(msgspec.Struct, frozen=True, array_like=True):
     """What one commit made of the engine and of the broker's session. It is the journal's unit.
 
-    streams, batches, forgotten, groups, moved, refusals (uint32), ended: see Change; of the forgotten, group
-    and names.  refused, answered: the engine's counts afterwards.  pubacks, pubrec_tags, pubcomps,
+    streams, batches, forgotten, groups, moved, refusals (uint32), ended, told: see Change; of the forgotten,
+    group and names.  refused, answered: the engine's counts afterwards.  pubacks, pubrec_tags, pubcomps,
     session_lost: see Acknowledgements; the first three uint64, uint64, uint16.  pubrecs: what ewad 0.1.0
     wrote for pubrec_tags, packet ids (uint16).
     """
@@ -86,6 +89,7 @@ class CommitRecord(msgspec.Struct, frozen=True, array_like=True):
     moved: tuple[float, float] | None = None
     refusals: bytes = b""
     ended: list[Ending] = []
+    told: list[Told] = []
 
     @classmethod
     def of(cls, change: Change, refused: int, answered: int, pending: Acknowledgements) -> CommitRecord:
@@ -106,7 +110,8 @@ class CommitRecord(msgspec.Struct, frozen=True, array_like=True):
         streams, groups = list(change.streams), list(change.groups)
         rest = (*ids, groups, pending.session_lost, _bytes(pending.pubrecs, TAGS))
         last = change.moved, _bytes(change.refusals, KEY)
-        return cls(streams, columns, forgotten, refused, answered, *rest, *last, list(change.ended))
+        lists = list(change.ended), list(change.told)
+        return cls(streams, columns, forgotten, refused, answered, *rest, *last, *lists)
 
     @property
     def samples(self) -> int:
@@ -173,18 +178,21 @@ class Head(msgspec.Struct, frozen=True, array_like=True):
     """What a snapshot holds beside the engine.
 
     session: whose deliveries these are: client id and broker.  taken, unreleased_tags: uint64; see
-    Deliveries.  unreleased: what ewad 0.1.0 wrote for unreleased_tags, packet ids (uint16).
+    Deliveries.  unreleased: what ewad 0.1.0 wrote for unreleased_tags, packet ids (uint16).  told: what
+    messages had told.
     """
 
     session: str
     taken: bytes
     unreleased: bytes
     unreleased_tags: bytes = b""
+    told: list[Told] = []
 
     @classmethod
-    def of(cls, session: str, deliveries: Deliveries) -> Head:
+    def of(cls, session: str, deliveries: Deliveries, told: Sequence[Told] = ()) -> Head:
         """Return the head of a snapshot."""
-        return cls(session, _bytes(deliveries.taken, TAGS), b"", _bytes(sorted(deliveries.unreleased), TAGS))
+        taken, unreleased = _bytes(deliveries.taken, TAGS), _bytes(sorted(deliveries.unreleased), TAGS)
+        return cls(session, taken, b"", unreleased, list(told))
 
     def deliveries(self) -> Deliveries:
         """Return what had been taken."""

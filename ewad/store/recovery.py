@@ -14,6 +14,7 @@ import msgspec
 from ewad.engine import BlockKey, Engine, Loaded
 from ewad.errors import StateError
 from ewad.ingest.mqtt.deliveries import Deliveries
+from ewad.ingest.told import Memory
 from ewad.store import old_file
 from ewad.store.changes import Changes
 from ewad.store.file import NOBODY, Durability, StateFile, previous
@@ -34,7 +35,7 @@ class Recovered:
     changes: of the engine since the snapshot.  sequence: of the last record that counts.  samples: replayed
     from the journal.  snapshot_time: Unix seconds, 0 without one.  damage: what was wrong.  moved: whether
     groups have other places than in the file's last record.  blocks: where those of the snapshot stand, and
-    end: where the file may go on; None: a new file is to begin.
+    end: where the file may go on; None: a new file is to begin.  told: what messages had told.
     """
 
     engine: Engine
@@ -48,6 +49,7 @@ class Recovered:
     blocks: Mapping[BlockKey, Kept] | None = None
     end: int = 0
     groups: Sequence[int | None] = field(default_factory=list)
+    told: Memory = field(default_factory=Memory)
 
     @classmethod
     def nothing(cls, new_engine: NewEngine, sequence: int = 0, damage: str = "") -> Recovered:
@@ -156,6 +158,7 @@ def _loaded(file: Log, snapshot: Snapshot, session: str, new_engine: NewEngine) 
         snapshot_time=manifest.time,
         blocks=blocks,
         groups=loaded.groups,
+        told=Memory(found.told),
     )
 
 
@@ -212,5 +215,6 @@ def _replay_one(path: Path, entry: JournalEntry, recovered: Recovered) -> None:
         record.replay(recovered.engine, recovered.groups, recovered.deliveries, recovered.changes)
     except (StateError, ValueError, IndexError) as error:  # whole, but nothing that was ever written
         raise DamagedError(f"{path}: journal: record {entry.sequence}: {error}") from error
+    recovered.told.note(record.told)
     recovered.sequence = entry.sequence
     recovered.samples += entry.samples

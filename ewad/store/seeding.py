@@ -14,7 +14,7 @@ from ewad.store.recovery import Recovered, recover
 
 
 class Seeding:
-    """A state file that is held against the daemon; engine: as the file has it, to be brought forward.
+    """A state file that is held against the daemon; engine, told: as it has them, to be brought forward.
 
     Raises StateError if the file can't be used, as `recover` does: among others, while a daemon runs on it.
     """
@@ -25,6 +25,7 @@ class Seeding:
         self._recovered: Recovered
         self._file, self._recovered = recover(path, "power", session, new_engine, now)
         self.engine = self._recovered.engine
+        self.told = self._recovered.told
 
     def keep(self, now: float, deliveries: Deliveries | None = None) -> None:
         """Write the engine as it is now; all of it, or nothing changes.
@@ -37,7 +38,7 @@ class Seeding:
         while changes.copy_next():
             pass
         header, blocks = changes.copied()
-        head = encode(Head.of(self._session, deliveries or recovered.deliveries))
+        head = encode(Head.of(self._session, deliveries or recovered.deliveries, self.told.entries()))
         file.finish_snapshot(recovered.sequence + 1, Manifest(now, head, header, []), blocks)
 
     def close(self) -> None:

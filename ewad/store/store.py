@@ -43,7 +43,9 @@ CLOSE_SECONDS = 0.8  # for the last snapshot: a stop, with 1 s for the broker, h
 
 
 class Store:
-    """Keeps each commit, and a snapshot now and then. `engine` and `deliveries` are what was recovered.
+    """Keeps each commit, and a snapshot now and then.
+
+    `engine`, `deliveries` and `told` are what was recovered.
 
     Raises StateError if the state file can't be used.
     """
@@ -64,6 +66,7 @@ class Store:
         self.engine = recovered.engine
         self.deliveries = recovered.deliveries.copy()  # the source's own
         self._recorded = recovered.deliveries
+        self.told = recovered.told
         self._sequence = recovered.sequence
         self._moved = recovered.moved
         self._damaged = int(bool(recovered.damage))
@@ -123,6 +126,7 @@ class Store:
             self._session = session
             self.deliveries, self._recorded = Deliveries(), Deliveries()
         names = [group.name for group in engine.groups]
+        self.told.keep_only(names)
         self.record(Change([], [], forgotten, names), Acknowledgements(), lambda: None)
         self.snapshot(whole=True)
         return freed
@@ -150,6 +154,7 @@ class Store:
         """
         self._sequence += 1
         self._recorded.record(pending)
+        self.told.note(change.told)
         samples = sum(map(len, change.batches))
         self._journalled += samples
         for each in change.forgotten:
@@ -245,7 +250,7 @@ class Store:
         self._expected_bytes = 0
         self._kept_sequence = self._sequence
         self._next_snapshot = self._event_loop.time() + self._settings.snapshot_interval_seconds
-        head = encode(Head.of(self._session, self._recorded))
+        head = encode(Head.of(self._session, self._recorded, self.told.entries()))
         self._snapshot = self._sequence, self._clock(), head
         number = self._writer.begun + 1
         self._writer.put(Begin(number, whole))

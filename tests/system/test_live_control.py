@@ -1,4 +1,4 @@
-"""What devices say outlasts SIGHUP and a kill: zones, presets, records, states, held values."""
+"""What devices say outlasts SIGHUP and a kill: zones, presets, records, states, births, totals."""
 
 import json
 import signal
@@ -52,6 +52,14 @@ half_life = "1000h"
 hold = true
 
 [[stream]]
+name = "meter"
+topic = "meter/{meter}"
+format = "json"
+field = "total"
+time_field = "at"
+kind = "counter"
+
+[[stream]]
 name = "packs"
 topic = "packs/{device}"
 format = "senml"
@@ -101,6 +109,7 @@ class Devices:
         documents = {
             "zone/plug": {"at": local, "power": v},
             "kepware/hall": {"values": list_},
+            "meter/gas": {"at": at.timestamp(), "total": 5.0 * v},
             "rtl_433/host/events": {"model": "Prologue-TH", "id": 5, "temperature_C": v},
             "packs/roof": [{"bn": "urn:x:", "bt": at.timestamp(), "n": "t1", "v": v}, {"n": "t2", "v": -v}],
         } | {f"bounded/h{host}": {"id": host, "v": v} for host in range(4)}
@@ -132,9 +141,10 @@ def expected(daemon: Daemon, devices: Devices) -> None:
         ("plant", "field", "Speed"): -v,
         ("plant", "field", "Heat"): v,
     }
+    values["meter", "meter", "gas"] = 5.0  # a second; the first total tells no rate
     for (group, label, value), number in values.items():
-        births = devices.births if group == "plant" else 0
-        daemon.until_value("ewad_samples_total", v + births, group=group, **{label: value})
+        more = {"plant": devices.births, "meter": -1}.get(group, 0)
+        daemon.until_value("ewad_samples_total", v + more, group=group, **{label: value})
         assert daemon.value("ewad_value", group=group, **{label: value}) == number, group
     time = daemon.value("ewad_last_sample_timestamp_seconds", group="zone")
     assert time == (devices.start + timedelta(seconds=v)).timestamp()
@@ -179,7 +189,6 @@ def test_what_devices_say_outlasts_a_reload_and_a_kill(tmp_path: Path, broker: M
         expected(daemon, devices)
         assert limits_told(daemon) == 1
         daemon.kill()
-        devices.be_born()
         devices.tell(2)  # the broker keeps them
         daemon.start()
         daemon.until_ready()

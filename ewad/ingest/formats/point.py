@@ -90,6 +90,16 @@ class TopicWay(Protocol):
         """Take in a payload whose records, these samples, were all taken; rows: of the topic's streams."""
 
 
+class Remembering(Protocol):
+    """What remembers something of the messages of a block."""
+
+    def take_told(self) -> Sequence[tuple[str, bytes]]:
+        """Return (key, content) of what has changed since the last call, in the order of `Told`."""
+
+    def recall(self, key: str, content: bytes) -> None:
+        """Know that again. Raises DecodeError if it is nothing that `take_told` returned."""
+
+
 # (topic, where its samples are to wait) -> its quick way; None: it has none.
 OpenWay = Callable[[str, WaitingSamples], TopicWay | None]
 
@@ -115,7 +125,8 @@ class Format(NamedTuple):
     that ask its sender to tell all anew.  quick: None, or (steps of a path, limit, most bytes, reader of all
     payloads) -> the quick reader of one plain number.  spells_numbers: whether a payload of
     digits is that number.  ways: None, or (what `open` returned, what the block asks) -> what gives each
-    topic its quick way, or None.  remembers: whether earlier messages explain later ones.
+    topic its quick way, or None.  remembers: whether earlier messages explain later ones; what
+    `open` returned is Remembering then.
     """
 
     open: Callable[[StreamSettings, int], ReadPoints]

@@ -7,13 +7,13 @@ one number each has a quick reader as well, the first part of the same reading.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from ewad.config.settings import StreamSettings
 from ewad.config.syntax import quoted
 from ewad.errors import DecodeError
 from ewad.ingest.formats.fields import Way, label_text
-from ewad.ingest.formats.point import Asked, Key, OpenWay, Point
+from ewad.ingest.formats.point import Asked, Key, OpenWay, Point, Remembering
 from ewad.ingest.formats.table import FORMATS
 from ewad.ingest.formats.times import time_reader
 from ewad.ingest.formats.values import Missing, Rules
@@ -89,6 +89,11 @@ class PayloadReader:
         if len(points) == 1:
             return self._of_point(points[0], arrival)
         return [record for point in points for record in self._of_point(point, arrival)]
+
+    @property
+    def remembering(self) -> Remembering | None:
+        """What remembers messages for later ones, if the format does."""
+        return cast("Remembering", self._points) if self._format.remembers else None
 
     def go_on_from(self, other: PayloadReader) -> None:
         """Know what messages have told another reader of the same format."""

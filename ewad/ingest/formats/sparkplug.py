@@ -69,15 +69,21 @@ class SparkplugReader:
             raise gap or _no_measurement(kind)
         return found if gap is None else [*found, Point(None, fault=gap)]
 
+    def take_told(self) -> Sequence[tuple[str, bytes]]:
+        """Return the births that have changed, and the numbers of the last messages: see Remembering."""
+        return self.nodes.take_told()
+
+    def recall(self, key: str, content: bytes) -> None:
+        """Know a birth or a number again. Raises DecodeError."""
+        self.nodes.recall(key, content)
+
     def _points(self, kind: str, whose: Names, read: Payload) -> list[Point]:
         if kind == "DDEATH":
             if (node := self.nodes.find(whose[:2])) is not None:
                 node.change()
             return [Point(None, fault=EndedError(f"{kind}: the device is gone, its streams are stale"))]
         if kind in _BIRTHS:
-            self.nodes.begin(whose, read.metrics)
-        if kind == "NBIRTH":
-            self.nodes.met(whose[:2]).life = read.life
+            self.nodes.begin(whose, read)
         return _measured(read, self.nodes.born(whose), self._together)
 
     def _node_death(self, node: Names, life: int | None) -> DecodeError:

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from ewad.errors import DecodeError
-from ewad.ingest.formats.sparkplug_payload import NUMBERS, Metric
+from ewad.ingest.formats.sparkplug_payload import NUMBERS, Metric, Payload, birth_of, read_payload
 
 LAST, LIFE = 0, 1  # as in the kernel
 MOST_BORN = 100_000  # nodes and devices that are remembered; then all of them are forgotten
+NUMBER = "#"  # in the key of a node's last number: no device can have that name
 ASK = 'ask for its births by "Node Control/Rebirth"'
 
 Names = tuple[str, ...]  # group and node, and maybe device
@@ -43,13 +44,15 @@ class Node:
 
     kept: what quick ways look at and go on with: at LAST the number of the last message, -1 before a birth;
     at LIFE how often births and deaths have changed what metrics mean.  life: the bdSeq of its last birth.
+    told: the number that `take_told` has told last.
     """
 
-    __slots__ = ("born", "kept", "life")
+    __slots__ = ("born", "kept", "life", "told")
 
     def __init__(self) -> None:
         self.kept = np.array([-1, 0])
         self.life: int | None = None
+        self.told = -1
         self.born: dict[Names, Born] = {}
 
     def change(self) -> None:
@@ -67,6 +70,7 @@ class Nodes:
         self._complete = complete
         self._known: dict[Names, Node] = {}
         self._n_born = 0
+        self._new: dict[str, bytes] = {}  # births that have changed since they were told; b"": gone
 
     def find(self, node: Names) -> Node | None:
         """Return a node, None if nothing is known of it."""
@@ -85,12 +89,15 @@ class Nodes:
         node = self._known.get(whose[:2])
         return NOBODY if node is None else node.born.get(whose, NOBODY)
 
-    def begin(self, whose: Names, metrics: Sequence[Metric]) -> None:
+    def begin(self, whose: Names, birth: Payload) -> None:
         """Note the birth of a node or a device."""
         self._count()
         node = self.met(whose[:2])
-        node.born[whose] = Born(metrics)
+        node.born[whose] = Born(birth.metrics)
         node.change()
+        if whose == whose[:2]:
+            node.life = birth.life
+        self._new[_key(whose)] = birth_of(birth)
 
     def end(self, node: Names, life: int | None) -> bool:
         """Forget a node: a birth of its own comes next. Return False if it is in another life already."""
@@ -101,7 +108,28 @@ class Nodes:
             return False
         known.change()
         del self._known[node]
+        self._new |= {_key(each): b"" for each in (*known.born, (*node, NUMBER))}
         return True
+
+    def take_told(self) -> Sequence[tuple[str, bytes]]:
+        """Return the births that have changed, and the numbers of the last messages: see Remembering."""
+        for names, node in self._known.items():
+            last = int(node.kept[LAST])
+            if last != node.told:
+                node.told = last
+                self._new[_key((*names, NUMBER))] = bytes([last])
+        new, self._new = self._new, {}
+        return [*new.items()]
+
+    def recall(self, key: str, content: bytes) -> None:
+        """Know a birth or a number again. Raises DecodeError."""
+        names = tuple(key.split("/"))
+        if names[-1] == NUMBER:
+            node = self.met(names[:-1])
+            node.told = node.kept[LAST] = int.from_bytes(content) % NUMBERS
+        else:
+            self.begin(names, read_payload(content))
+            del self._new[key]
 
     def gap(self, node: Names, number: int | None, is_birth: bool) -> DecodeError | None:
         """Note a message; return what is wrong if it is neither the one after the last nor that one again.
@@ -128,4 +156,9 @@ class Nodes:
             for node in self._known.values():
                 node.change()
             self._known.clear()
+            self._new = {"": b""}
             self._n_born = 1
+
+
+def _key(whose: Names) -> str:
+    return "/".join(whose)

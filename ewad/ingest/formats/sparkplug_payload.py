@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ewad.errors import DecodeError
-from ewad.ingest.formats.protobuf import double, fields, float32, signed
+from ewad.ingest.formats.protobuf import double, encoded, fields, float32, signed
 from ewad.ingest.formats.values import Unreadable
 
 NUMBERS = 256  # of messages: after 255 comes 0
@@ -82,6 +82,19 @@ def _metric(content: bytes) -> Metric:
         elif 10 <= number <= 18:
             value = number, found
     return Metric(name, alias, time, kind, None if null else value)
+
+
+def birth_of(payload: Payload) -> bytes:
+    """Return a payload of what a birth says of its metrics: their names, aliases, types, and its life."""
+    born = b"".join(encoded(_METRIC, _said_of(metric)) for metric in payload.metrics)
+    life = payload.life
+    return born if life is None else born + encoded(_METRIC, encoded(1, b"bdSeq") + encoded(11, life))
+
+
+def _said_of(metric: Metric) -> bytes:
+    numbers = ((2, metric.alias), (4, metric.kind or None))
+    name = encoded(1, metric.name.encode())
+    return name + b"".join(encoded(number, value) for number, value in numbers if value is not None)
 
 
 def _value(number: int, found: Any, kind: int) -> Any:

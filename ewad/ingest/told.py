@@ -1,0 +1,114 @@
+"""What messages have told that later ones need: the births of devices, the last totals of counters.
+
+It is kept with the state. So a restart is to devices what a reconnection is: metrics are known by their
+aliases, lost messages are noticed, and the rate of a counter spans the time without the daemon.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from ewad.errors import DecodeError
+from ewad.ingest.block import StreamBlock
+from ewad.ingest.formats.point import Remembering
+
+log = logging.getLogger("ewad.ingest")
+
+MOST_BYTES = 16 << 20  # of all entries together
+ENTRY_BYTES = 200  # of an entry beside its content, about
+
+
+class Told(NamedTuple):
+    """One entry.
+
+    block: its name.  kind: of what is remembered.  key: whose it is; "": all of that kind.  content: b"":
+    forget it.
+    """
+
+    block: str
+    kind: str
+    key: str
+    content: bytes
+
+
+def take_told(blocks: Sequence[StreamBlock]) -> list[Told]:
+    """Return what has changed since the last call. blocks: here and below, those that remember anything."""
+    return [
+        Told(block.settings.name, kind, *entry)
+        for block in blocks
+        for kind, memory in _memories(block)
+        for entry in memory.take_told()
+    ]
+
+
+def recall(blocks: Sequence[StreamBlock], entries: Iterable[Told]) -> None:
+    """Know again what was told before."""
+    memories = {(block.settings.name, kind): each for block in blocks for kind, each in _memories(block)}
+    for block, kind, key, content in entries:
+        memory = memories.get((block, kind))
+        try:
+            if memory is not None:
+                memory.recall(key, content)
+        except DecodeError as error:
+            log.warning('state dropped: block "%s": %s of "%s": %s', block, kind, key, error)
+
+
+def move_totals(blocks: Sequence[StreamBlock], seconds: float, now: float) -> None:
+    """Move the times of totals as `Engine.move_times` does those of samples."""
+    for block in blocks:
+        if block.counters is not None and not block.timed:
+            block.counters.move_times(seconds, now)
+
+
+def _memories(block: StreamBlock) -> Iterator[tuple[str, Remembering]]:
+    if block.counters is not None:
+        yield "total", block.counters
+    if (births := block.reader.remembering) is not None:
+        yield "birth", births
+
+
+class Memory:
+    """All that has been told and not been forgotten, up to MOST_BYTES."""
+
+    def __init__(self, entries: Iterable[Told] = ()) -> None:
+        self._known: dict[tuple[str, str], dict[str, bytes]] = {}
+        self._bytes = 0
+        self._full = False
+        self.note(entries)
+
+    def note(self, entries: Iterable[Told]) -> None:
+        """Take in what is told."""
+        for block, kind, key, content in entries:
+            known = self._known.setdefault((block, kind), {})
+            for each in [*known] if key == "" else [key]:
+                self._bytes -= _size(each, known.pop(each, b""))
+            if content:
+                self._keep(known, key, content)
+
+    def _keep(self, known: dict[str, bytes], key: str, content: bytes) -> None:
+        size = _size(key, content)
+        if self._bytes + size <= MOST_BYTES:
+            known[key] = content
+            self._bytes += size
+        elif not self._full:
+            self._full = True
+            log.warning(
+                'births and totals not kept reason="expected at most %d bytes of them": '
+                "those of more devices are unknown after a restart",
+                MOST_BYTES,
+            )
+
+    def keep_only(self, blocks: Iterable[str]) -> None:
+        """Forget what was told to other blocks."""
+        stay = set(blocks)
+        self.note([Told(*owner, "", b"") for owner in self._known if owner[0] not in stay])
+
+    def entries(self) -> list[Told]:
+        """Return all of it."""
+        return [Told(*owner, *entry) for owner, known in self._known.items() for entry in known.items()]
+
+
+def _size(key: str, content: bytes) -> int:
+    return len(key) + len(content) + ENTRY_BYTES if content else 0

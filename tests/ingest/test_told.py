@@ -1,0 +1,165 @@
+"""What messages have told outlasts a restart: births, numbers of messages, totals of counters."""
+
+import logging
+
+import pytest
+
+from ewad.ingest import counters, told
+from ewad.ingest.counters import Counters
+from ewad.ingest.formats import sparkplug_nodes
+from ewad.ingest.told import Memory, Told, move_totals, recall, take_told
+from tests.ingest.formats.test_sparkplug import BLOCK, life, metric, numbered, payload
+from tests.ingest.test_live_messages import Daemon
+
+TEMP = metric(name="Temp", alias=1, kind=3, value=(10, 20))
+
+
+def restarted(daemon: Daemon, block: dict) -> Daemon:
+    """Return a daemon that knows what another one kept: by one record a message, or by a snapshot."""
+    memory = Memory(take_told(daemon.intake.remembering))
+    after = Daemon(block, now=daemon.now)
+    recall(after.intake.remembering, Memory(memory.entries()).entries())
+    assert take_told(after.intake.remembering) == []  # it is kept already
+    return after
+
+
+def born() -> Daemon:
+    return Daemon(BLOCK).feed(
+        ("spBv1.0/g/NBIRTH/n", payload(life(7), TEMP, sequence=0)),
+        ("spBv1.0/g/DBIRTH/n/d", payload(metric(name="rpm", alias=2, kind=3, value=(10, 5)), sequence=1)),
+    )
+
+
+def test_metrics_are_known_by_their_aliases_after_a_restart():
+    after = restarted(born(), BLOCK)
+    after.feed(
+        ("spBv1.0/g/NDATA/n", numbered(2, metric(alias=1, value=(10, 2**32 - 3)))),
+        ("spBv1.0/g/DDATA/n/d", numbered(3, metric(alias=2, value=(10, 6)))),
+    )
+    assert after.values == {"spBv1.0/g/NDATA/n/Temp": -3, "spBv1.0/g/DDATA/n/d/rpm": 6}
+    assert after.rejected == {}
+
+
+def test_messages_lost_over_a_restart_are_noticed():
+    after = restarted(born(), BLOCK)
+    after.feed(("spBv1.0/g/NDATA/n", numbered(9, metric(alias=1, value=(10, 3)))))
+    assert after.rejected == {"sequence_gap": 1}
+    after.feed(("spBv1.0/g/NDATA/n", numbered(10, metric(alias=1, value=(10, 4)))))
+    assert after.values == {"spBv1.0/g/NDATA/n/Temp": 4}
+    assert after.rejected == {"sequence_gap": 1}
+
+
+def test_a_number_that_only_the_quick_way_saw_is_kept():
+    daemon = born()
+    for number in range(2, 8):
+        daemon.feed(("spBv1.0/g/NDATA/n", numbered(number, metric(alias=1, value=(10, number)))))
+    after = restarted(daemon, BLOCK)
+    after.feed(("spBv1.0/g/NDATA/n", numbered(8, metric(alias=1, value=(10, 3)))))
+    assert after.rejected == {}
+
+
+def test_a_death_of_an_earlier_life_changes_nothing_after_a_restart():
+    after = restarted(born(), BLOCK)
+    after.feed(
+        ("spBv1.0/g/NDEATH/n", payload(life(6))),
+        ("spBv1.0/g/NDATA/n", numbered(2, metric(alias=1, value=(10, 4)))),
+    )
+    assert after.values == {"spBv1.0/g/NDATA/n/Temp": 4}
+
+
+def test_what_a_death_ended_is_forgotten_after_a_restart():
+    daemon = born()
+    kept = Memory(take_told(daemon.intake.remembering))
+    daemon.feed(("spBv1.0/g/NDEATH/n", payload(life(7))))
+    kept.note(take_told(daemon.intake.remembering))
+    assert kept.entries() == []
+
+
+def test_all_births_are_forgotten_where_there_are_too_many(monkeypatch):
+    monkeypatch.setattr(sparkplug_nodes, "MOST_BORN", 3)
+    daemon = born()
+    kept = Memory(take_told(daemon.intake.remembering))
+    assert len(kept.entries()) == 3  # two births, a number
+    daemon.feed(("spBv1.0/g/NBIRTH/m", payload(TEMP)))
+    kept.note(take_told(daemon.intake.remembering))
+    assert {entry.key for entry in kept.entries()} == {"g/m", "g/m/#"}
+
+
+COUNTER = {"name": "s", "topic": "t", "kind": "counter"}
+
+
+def test_a_rate_spans_a_restart():
+    before = Daemon(COUNTER).feed(("t", "10"))
+    after = restarted(before, COUNTER)
+    after.now += 9.0  # and a second for the message
+    after.feed(("t", "30"))
+    assert after.values == {"t": 2.0}
+
+
+@pytest.mark.parametrize("content", [b"", b"short", b"\xff" * 17])
+def test_what_is_no_total_is_left_out_and_told(content, caplog):
+    daemon = Daemon(COUNTER)
+    with caplog.at_level(logging.WARNING):
+        recall(daemon.intake.remembering, [Told("s", "total", "t", content)])
+    assert f'state dropped: block "s": total of "t": expected a total and its time, got {len(content)}' in (
+        caplog.text
+    )
+
+
+def test_what_was_told_to_blocks_that_are_gone_is_left_alone():
+    daemon = Daemon(COUNTER)
+    recall(daemon.intake.remembering, [Told("other", "total", "t", b"x"), Told("s", "birth", "g/n", b"x")])
+    assert take_told(daemon.intake.remembering) == []
+
+
+def test_totals_follow_the_clock_where_arrival_is_their_time():
+    daemon = Daemon(COUNTER).feed(("t", "10"))
+    take_told(daemon.intake.remembering)
+    move_totals(daemon.intake.remembering, -3600.0, daemon.now - 3600.0)
+    after = restarted(daemon, COUNTER)
+    for moved in (daemon, after):
+        moved.now -= 3600.0
+        moved.feed(("t", "12"))
+        assert moved.values == {"t": 2.0}
+
+
+def test_totals_with_times_of_their_own_stay_where_the_clock_is_set():
+    block = COUNTER | {"format": "json", "field": "v", "time_field": "at"}
+    daemon = Daemon(block)
+    daemon.feed(("t", f'{{"v": 10, "at": {daemon.now}}}'))
+    move_totals(daemon.intake.remembering, -3600.0, daemon.now - 3600.0)
+    daemon.feed(("t", f'{{"v": 14, "at": {daemon.now + 1.0}}}'))
+    assert daemon.values["t"] == pytest.approx(2.0, rel=0.6)
+
+
+def test_totals_that_were_forgotten_for_others_are_not_kept(monkeypatch):
+    monkeypatch.setattr(counters, "MOST", 2)
+    totals = Counters(1.0)
+    kept = Memory()
+    for name in "abc":
+        totals.rate(name, 1.0, 1.0)
+        kept.note(Told("s", "total", *entry) for entry in totals.take_told())
+    assert [entry.key for entry in kept.entries()] == ["c"]
+
+
+class TestMemory:
+    def test_the_last_word_counts_and_nothing_is_forgotten_by_it(self):
+        memory = Memory([Told("s", "total", "a", b"1"), Told("s", "total", "b", b"2")])
+        memory.note([Told("s", "total", "a", b"3"), Told("s", "total", "b", b"")])
+        assert memory.entries() == [Told("s", "total", "a", b"3")]
+
+    def test_its_size_is_bounded_and_that_is_told_once(self, monkeypatch, caplog):
+        monkeypatch.setattr(told, "MOST_BYTES", 3 * (told.ENTRY_BYTES + 2))
+        memory = Memory()
+        with caplog.at_level(logging.WARNING):
+            for turn in range(3):
+                memory.note(Told("s", "birth", str(n), b"%d" % turn) for n in range(5))
+        assert [(entry.key, entry.content) for entry in memory.entries()] == [
+            (str(n), b"2") for n in range(3)
+        ]
+        assert caplog.text.count("births and totals not kept") == 1
+
+    def test_other_blocks_are_forgotten(self):
+        memory = Memory([Told("s", "total", "a", b"1"), Told("t", "total", "b", b"2")])
+        memory.keep_only(["t", "u"])
+        assert memory.entries() == [Told("t", "total", "b", b"2")]
