@@ -178,7 +178,7 @@ def taken(kind: dict[str, Any]) -> str:
 OUT_OF_ORDER = {"out_of_order": "the sample is older than its stream's newest"}
 REMEDIES = {
     "empty": "none needed: brokers and devices clear retained topics so",
-    "not_a_number": "`states`, `strip_unit`, `decimal`; or `format` if it is JSON",
+    "not_a_number": "`states`, `texts`, `strip_unit`, `decimal`; or `format` if it is JSON",
     "not_finite": "look at the sensor",
     "out_of_range": "look at the device, or at `scale`",
     "invalid_value": "look at the sensor if it goes on",

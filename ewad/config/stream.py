@@ -181,6 +181,13 @@ class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
         tuple[tuple[str, float], ...],
         Option(STATES, "Words and the numbers that they stand for.", example={"ON": 1, "OFF": 0}),
     ] = ()
+    texts: Annotated[
+        Literal["refuse", "skip"],
+        Option(
+            choice("refuse", "skip"),
+            "Texts that are no number and none of `states`: a fault, or absent, for topics of all kinds.",
+        ),
+    ] = "refuse"
     decimal: Annotated[
         Literal[".", ","], Option(choice(".", ","), "What stands before the decimals of a number in a text.")
     ] = "."

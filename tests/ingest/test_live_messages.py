@@ -621,3 +621,36 @@ class TestCounters:
             daemon.feed(("t", f'{{"v":{v},"t":{NOW - 1000 + t}}}'))
         assert daemon.values == {"t": 180.0}
         assert daemon.engine.groups[0].count[0] == 2
+
+
+class TestTextsThatAreNoNumbers:
+    @pytest.mark.parametrize("payload", ["sunny", "2026-03-01", '"eco"', "255,0,0", '{"a": 1}'])
+    def test_they_are_absent_where_a_block_says_so_and_else_a_fault(self, payload):
+        assert one(payload) == "not_a_number"
+        skipping = Daemon({"name": "s", "topic": "t", "texts": "skip"}).feed(("t", payload))
+        assert (skipping.rejected, skipping.intake.absent) == ({}, 1)
+
+    @pytest.mark.parametrize(("payload", "outcome"), [("21.5", 21.5), ("ON", 1.0), ("nan", "not_finite")])
+    def test_what_is_a_number_stays_one_and_a_dead_sensor_a_fault(self, payload, outcome):
+        assert one(payload, texts="skip", states={"ON": 1}) == outcome
+
+    def test_a_named_field_of_a_document_may_be_a_text_too(self):
+        keys = {"topic": "t", "field": "v", "texts": "skip"}
+        daemon = Daemon(JSON | keys).feed(("t", '{"v": "idle"}'), ("t", '{"v": 2}'), ("t", '{"v": "idle"}'))
+        assert (daemon.values, daemon.rejected, daemon.intake.absent) == ({"t": 2.0}, {}, 2)
+
+
+def test_a_document_without_anything_that_is_asked_for_needs_no_time():
+    daemon = Daemon(JSON | {"topic": "t", "field": ["a", "b.*"], "time_field": "at"})
+    daemon.feed(("t", '{"other": {"c": 1}}'))
+    assert (daemon.rejected, daemon.intake.absent) == ({}, 1)
+    daemon.feed(("t", '{"b": {"c": 1}}'))
+    assert daemon.rejected == {"invalid_time": 1}
+
+
+def test_a_document_without_records_is_absent_and_a_number_beside_them_is_none():
+    daemon = Daemon(JSON | {"topic": "t", "records": "params/{part}", "field": "*"})
+    daemon.feed(("t", '{"other": 1}'))
+    assert (daemon.rejected, daemon.intake.absent) == ({}, 1)
+    daemon.feed(("t", '{"params": {"ts": 17, "switch": {"power": 9}}}'))
+    assert daemon.values == {"t/switch/power": 9.0}

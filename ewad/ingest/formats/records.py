@@ -155,7 +155,7 @@ class PayloadReader:
                 if self._time is not None:
                     time = self._time_of(self._time, element, document, arrival)
             except DecodeError as error:
-                records.append(PayloadRecord(_ONLY, error))
+                records.append(PayloadRecord(_ONLY, error if self._finds(element, document) else _nothing()))
                 continue
             for field in self._fields:
                 if field.way.plain:
@@ -166,7 +166,16 @@ class PayloadReader:
             if not self._fields:
                 found = document if self._records is None else element
                 records.append(self._record((identity, ""), found, time, ""))
-        return records
+        return records or [PayloadRecord(_ONLY, _nothing())]
+
+    def _finds(self, element: Any, document: Any) -> bool:
+        """Return whether a record holds anything that is asked for: else nobody needs its time and labels."""
+        return not self._fields or any(
+            field.way.one(element, document) is not Missing
+            if field.way.plain
+            else bool(field.way.all(element, document))
+            for field in self._fields
+        )
 
     def _elements(self, document: Any) -> Iterable[tuple[Labels, Any]]:
         """Return the parts of a document that are records, with the labels that the way to them tells."""
@@ -182,7 +191,7 @@ class PayloadReader:
                 yield from ((place.labels, element) for element in place.found)
             elif self.may_have_ids and type(place.found) is dict and _is_table(place.found):
                 yield from ((((ID, key),), element) for key, element in place.found.items())
-            else:
+            elif not self._fields or type(place.found) is dict or not records.names:
                 yield place.labels, place.found
 
     def _told_labels(self, element: Any, document: Any) -> Iterator[tuple[str, str]]:
@@ -225,6 +234,10 @@ class PayloadReader:
 
 
 _ONLY: Key = ((), "")
+
+
+def _nothing() -> DecodeError:
+    return DecodeError("missing_field", "expected a record with what is asked for, got none")
 
 
 def _is_table(found: dict[str, Any]) -> bool:

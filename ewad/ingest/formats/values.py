@@ -38,14 +38,15 @@ class Unreadable:
 class Rules:
     """How a block's values are read.
 
-    limit: no number of that size or above.  states: word -> number.  low, high: of `valid`, after scaling.
-    ignored: numbers that stand for a fault, before scaling.
+    limit: no number of that size or above.  states: word -> number.  skips_texts: other words are absent.
+    low, high: of `valid`, after scaling.  ignored: numbers that stand for a fault, before scaling.
     """
 
     limit: float = VALUE_LIMIT
     states: Mapping[str, float] | None = None
     decimal_comma: bool = False
     strip_unit: bool = False
+    skips_texts: bool = False
     ignored: tuple[float, ...] = ()
     low: float = -math.inf
     high: float = math.inf
@@ -62,6 +63,7 @@ class Rules:
             states=dict(block.states) or None,
             decimal_comma=block.decimal == ",",
             strip_unit=block.strip_unit,
+            skips_texts=block.texts == "skip",
             ignored=block.ignore,
             low=low,
             high=high,
@@ -99,7 +101,7 @@ class Rules:
         if number is None:
             number = self._decorated(trimmed)
         if number is None or not math.isfinite(number):
-            raise refusal(trimmed.encode(errors="replace"), self.states)
+            raise self._refusal(trimmed)
         return self.checked(number)
 
     def checked(self, number: float) -> float:
@@ -118,6 +120,11 @@ class Rules:
                 "invalid_value", f"expected a value in {self.low:g}..{self.high:g} (`valid`), got {scaled:g}"
             )
         return float(number)
+
+    def _refusal(self, text: str) -> DecodeError:
+        refused = refusal(text.encode(errors="replace"), self.states)
+        skipped = self.skips_texts and refused.reason == "not_a_number"
+        return DecodeError("missing_field", f"{refused}, which `texts` skips") if skipped else refused
 
     def _state(self, word: str, otherwise: float) -> float:
         return otherwise if self.states is None else self.states.get(word, otherwise)
