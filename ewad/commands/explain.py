@@ -50,7 +50,7 @@ def command(of_topic: str, payload: str, config: Path | None, **options: Any) ->
     click.echo(str(explanation))
     if explanation.rejected:
         known = presets_of({of_topic: data}).get(of_topic)
-        if known and not options["preset"]:
+        if known and not explanation.taken and not options["preset"]:
             click.echo(f'a preset reads it: preset = "{known}" in a [[stream]] block, or --preset {known}')
         raise click.exceptions.Exit(FAILED)
 

@@ -18,11 +18,14 @@ from ewad.ingest.intake import Intake
 
 
 class Explanation:
-    """What is told.  rejected: whether nothing of the message is a sample, or something is a fault."""
+    """What is told.
+
+    taken: whether something of the message counts.  rejected: whether nothing does, or something is a fault.
+    """
 
     def __init__(self) -> None:
         self.lines: list[str] = []
-        self.rejected = False
+        self.taken = self.rejected = False
 
     def __str__(self) -> str:
         return "\n".join(self.lines)
@@ -45,6 +48,7 @@ def explain(intake: Intake, topic: str, payload: bytes, now: float) -> Explanati
             explanation.lines.append(line)
             explanation.rejected |= error is not None and error.reason not in ABSENT
             taken |= isinstance(error, EndedError) or (line.startswith("stream: ") and error is None)
+    explanation.taken = taken
     explanation.rejected |= not taken
     if targets and not taken:
         told = dict.fromkeys(line for each in targets for line in hints(each.block.settings, topic, payload))
