@@ -159,10 +159,10 @@ class SignKernel(OptimizerKernel):
         OptimizerKernel.__init__(self, n_params)
         self.kept = 1.0 - damping
 
-    def step(self, row, theta, g, rate):
+    def step(self, row, theta, g, at, rate):
         o = row * self.n
         for i in range(self.n):
-            theta[o + i] -= rate * self.kept * np.sign(g[o + i])
+            theta[o + i] -= rate * self.kept * np.sign(g[at + i])
 
 
 @dataclass(frozen=True, slots=True)
