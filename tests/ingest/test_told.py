@@ -67,6 +67,18 @@ def test_a_death_of_an_earlier_life_changes_nothing_after_a_restart():
     assert after.values == {"spBv1.0/g/NDATA/n/Temp": 4}
 
 
+@pytest.mark.parametrize("number", [0, 255, 2**63 - 1, 2**64 - 1, 2**64 - 7])
+@pytest.mark.parametrize("kind", [1, 2, 3, 4, 8])
+def test_a_life_of_any_number_and_type_is_known_again(kind, number):
+    alive = metric(name="bdSeq", kind=kind, value=(11, number))
+    before = Daemon(BLOCK).feed(("spBv1.0/g/NBIRTH/n", payload(alive, TEMP, sequence=0)))
+    data = "spBv1.0/g/NDATA/n", numbered(1, metric(alias=1, value=(10, 4)))
+    after = restarted(before, BLOCK).feed(("spBv1.0/g/NDEATH/n", payload(life(17))), data)
+    assert after.values == {"spBv1.0/g/NDATA/n/Temp": 4}  # of another life
+    after.feed(("spBv1.0/g/NDEATH/n", payload(alive)), data)
+    assert after.rejected == {"unknown_alias": 1}
+
+
 def test_what_a_death_ended_is_forgotten_after_a_restart():
     daemon = born()
     kept = Memory(take_told(daemon.intake.remembering))

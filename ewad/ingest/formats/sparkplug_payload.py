@@ -12,6 +12,7 @@ from ewad.ingest.formats.values import Unreadable
 NUMBERS = 256  # of messages: after 255 comes 0
 # Numbers of data types: what they are, and of how many bits if they are signed.
 _SIGNED = {1: 8, 2: 16, 3: 32, 4: 64}
+_INT64 = 4
 _UNREADABLE = {16: Unreadable("a data set"), 19: Unreadable("a template")}
 _TEMPLATE = 18  # the field of its value
 _BY_FIELD = {17: _UNREADABLE[16], _TEMPLATE: _UNREADABLE[19]}
@@ -88,7 +89,12 @@ def birth_of(payload: Payload) -> bytes:
     """Return a payload of what a birth says of its metrics: their names, aliases, types, and its life."""
     born = b"".join(encoded(_METRIC, _said_of(metric)) for metric in payload.metrics)
     life = payload.life
-    return born if life is None else born + encoded(_METRIC, encoded(1, b"bdSeq") + encoded(11, life))
+    return born if life is None else born + encoded(_METRIC, encoded(1, b"bdSeq") + _said_of_life(life))
+
+
+def _said_of_life(life: int) -> bytes:
+    kind = encoded(4, _INT64) if life < 0 else b""
+    return kind + encoded(11, life % 2**64)
 
 
 def _said_of(metric: Metric) -> bytes:
