@@ -21,7 +21,8 @@ from ewad.engine.group import Group
 from ewad.errors import ConfigError, StateError
 from ewad.ingest.mqtt.deliveries import Deliveries
 from ewad.ingest.sharding import sharding
-from ewad.store.recovery import read
+from ewad.ingest.told import told_of_streams
+from ewad.store.recovery import Recovered, read
 from ewad.store.seeding import Seeding
 
 ShardOf = Callable[[Group, str], int]
@@ -62,13 +63,19 @@ def _deal(
         if path.exists():
             raise ConfigError(f"{path}: expected a file that does not exist yet")
         path.parent.mkdir(parents=True, exist_ok=True)
-    engines = [_engine_of(settings, path) for path in sources]
+    found = [_recovered(settings, path) for path in sources]
+    engines, told = (
+        [each.engine for each in found],
+        [entry for each in found for entry in each.told.entries()],
+    )
+    blocks = new_intake(new_engine(settings), settings).blocks
     dealt = [_dealt(new_engine(settings), engines, index, shard_of) for index in range(len(targets))]
     lines = [*_told_models(engines, sources)]
     for index, (path, engine) in enumerate(zip(targets, dealt, strict=True)):
         own = None if shard is None else msgspec.structs.replace(shard, index=index)
         session = session_of(msgspec.structs.replace(settings, shard=own))
         with closing(Seeding(path, session, partial(_itself, engine), time.time())) as seeding:
+            seeding.told.note(told_of_streams(blocks, engine.groups, told))
             seeding.keep(time.time(), _deliveries(settings, sources, session))
         lines.append(f"{path}  {counted(engine.n_streams, 'stream')}")
     return "\n".join(lines)
@@ -78,13 +85,13 @@ def _itself(engine: Engine) -> Engine:
     return engine
 
 
-def _engine_of(settings: Settings, path: Path) -> Engine:
+def _recovered(settings: Settings, path: Path) -> Recovered:
     if not path.is_file():
         raise StateError(f"{path}: no such file")
     recovered = read(path, "", partial(new_engine, settings))
     if recovered.damage:
         raise StateError(recovered.damage)
-    return recovered.engine
+    return recovered
 
 
 def _deliveries(settings: Settings, sources: Sequence[Path], session: str) -> Deliveries:

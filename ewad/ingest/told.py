@@ -10,9 +10,11 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from ewad.engine.group import Group
 from ewad.errors import DecodeError
 from ewad.ingest.block import StreamBlock
 from ewad.ingest.formats.point import Remembering
+from ewad.ingest.formats.table import FORMATS
 
 log = logging.getLogger("ewad.ingest")
 
@@ -53,6 +55,26 @@ def recall(blocks: Sequence[StreamBlock], entries: Iterable[Told]) -> None:
                 memory.recall(key, content)
         except DecodeError as error:
             log.warning('state dropped: block "%s": %s of "%s": %s', block, kind, key, error)
+
+
+def told_of_streams(
+    blocks: Sequence[StreamBlock], groups: Sequence[Group], entries: Iterable[Told]
+) -> list[Told]:
+    """Return what was told of the streams of these groups, one for each block: totals, and births of their
+    nodes.
+    """
+    whose: set[tuple[str, str, str]] = set()
+    for block, group in zip(blocks, groups, strict=True):
+        sender = FORMATS[block.settings.format].sender
+        for name in group.streams.names:
+            topic = block.topic_of_stream(name) or name
+            whose |= {(group.name, "total", name), (group.name, "birth", sender(topic))}
+    return [each for each in entries if (each.block, each.kind, _sender(each)) in whose]
+
+
+def _sender(entry: Told) -> str:
+    """Return the stream whose total it is, or the node among whose births it is."""
+    return entry.key if entry.kind == "total" else "/".join(entry.key.split("/")[:2])
 
 
 def move_totals(blocks: Sequence[StreamBlock], seconds: float, now: float) -> None:

@@ -11,6 +11,7 @@ from ewad.daemon.parts import new_engine, session_of
 from ewad.engine import Batch
 from ewad.errors import ConfigError, StateError
 from ewad.ingest.sharding import shard_of
+from ewad.ingest.told import Told
 from ewad.store.recovery import read
 from ewad.store.seeding import Seeding
 
@@ -126,3 +127,45 @@ def test_what_is_missing_or_in_the_way_is_told(tmp_path):
         shards.merge(settings(), [tmp_path / "a.db"], tmp_path / "a.db")
     with pytest.raises(StateError, match="no such file"):
         shards.merge(settings(), [tmp_path / "none.db"], tmp_path / "m.db")
+
+
+def told_by(path):
+    return {(each.kind, each.key): each.content for each in read(path, "", told_engine).told.entries()}
+
+
+TOLD = {
+    "stream": [
+        {"name": "meter", "topic": "meter/{n}", "kind": "counter"},
+        {"name": "plant", "topic": "spBv1.0/#", "format": "sparkplug"},
+    ],
+    "state": {},
+}
+
+
+def told_engine():
+    return new_engine(config.parse(TOLD, "test", {}))
+
+
+def test_births_and_totals_go_where_their_streams_go(tmp_path):
+    seeding = Seeding(tmp_path / "one.db", "", told_engine, time.time())
+    for n in range(9):
+        seeding.engine.add_stream(0, f"meter/{n}", (("n", str(n)),))
+        seeding.engine.add_stream(1, f"spBv1.0/g/DDATA/n{n}/d/Temp", (("field", "Temp"),))
+        births = [Told("plant", "birth", key, b"x") for key in (f"g/n{n}", f"g/n{n}/d", f"g/n{n}/#")]
+        seeding.told.note([Told("meter", "total", f"meter/{n}", b"%d" % n), *births])
+    seeding.keep(time.time())
+    seeding.close()
+    known = told_by(tmp_path / "one.db")
+    assert len(known) == 36
+    shards.split(
+        config.parse(TOLD | {"shard": {"count": 3}}, "test", {}), [tmp_path / "one.db"], tmp_path / "three"
+    )
+    files = [tmp_path / "three" / f"shard-{i}.db" for i in range(3)]
+    for index, file in enumerate(files):
+        mine = [n for n in range(9) if shard_of(f"meter/{n}", 3) == index]
+        assert {key for kind, key in told_by(file) if kind == "total"} == {f"meter/{n}" for n in mine}
+        mine = [n for n in range(9) if shard_of(f"g/n{n}", 3) == index]
+        births = {key for kind, key in told_by(file) if kind == "birth"}
+        assert births == {f"g/n{n}{rest}" for n in mine for rest in ("", "/d", "/#")}
+    shards.merge(config.parse(TOLD, "test", {}), files, tmp_path / "again.db")
+    assert told_by(tmp_path / "again.db") == known
