@@ -40,17 +40,20 @@ def command(of_topic: str, payload: str, config: Path | None, **options: Any) ->
     """Say what becomes of a message: block, labels, value - or why it is rejected.
 
     PAYLOAD is the text itself, - for standard input, or @FILE for the content of a file. Without a
-    configuration it is read as if TOPIC were subscribed to. Ends with 1 if the message is rejected.
+    configuration it is read as if TOPIC were subscribed to. Ends with 1 if something of the message is
+    rejected, or if nothing of it counts.
     """
     if config is None and not configured(options):
         click.echo(f"without a configuration: as if by --topic {shlex.quote(of_topic)}")
         options["topic"] = (of_topic,)
     data = payload_of(payload)
-    explanation = explain(settings_of(config, options), of_topic, data)
+    settings = settings_of(config, options)
+    explanation = explain(settings, of_topic, data)
     click.echo(str(explanation))
     if explanation.rejected:
         known = presets_of({of_topic: data}).get(of_topic)
-        if known and not explanation.taken and not options["preset"]:
+        in_use = {block.name.partition(".")[0] for block in settings.streams}
+        if known and not explanation.taken and known not in in_use:
             click.echo(f'a preset reads it: preset = "{known}" in a [[stream]] block, or --preset {known}')
         raise click.exceptions.Exit(FAILED)
 

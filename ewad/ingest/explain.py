@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -71,7 +71,11 @@ def _explained(
         yield f"ends: {error}", error
         return
     except DecodeError as error:
-        yield f"rejected: {error.reason}: {error}", error
+        yield _refused(error), error
+        return
+    faults = [record.value for record in records if isinstance(record.value, DecodeError)]
+    if faults and len(faults) == len(records) and all(fault.reason in ABSENT for fault in faults):
+        yield _absent(records), faults[0]
         return
     for record in records:
         yield _record(target, topic, record)
@@ -79,6 +83,14 @@ def _explained(
     if times:
         shown = dict.fromkeys((times[0], times[-1]))
         yield f"time{'s' if len(shown) > 1 else ''}: {' to '.join(map(_shown_time, shown))}", None
+
+
+def _absent(records: Sequence[PayloadRecord]) -> str:
+    """Return one line for all fields of a block that reads nothing of a message."""
+    (first, *more) = records
+    if more:
+        return f"left alone: none of the {len(records)} fields that this block reads holds a number"
+    return f"left alone: {first.value}"
 
 
 def _shown_time(time: float) -> str:
@@ -99,10 +111,11 @@ def _record(target: Target, topic: str, record: PayloadRecord) -> tuple[str, Dec
         return f"{stream} value: {block.scaled(value)!r}{rate}", None
     if isinstance(value, EndedError):
         return f"ends: {value}", value
-    if value.reason in ABSENT:
-        path = quoted(record.path) if record.path else "value"
-        return f"{stream} left alone: field {path}: got no such field, or null", value
-    return f"{stream} rejected: {value.reason}: {value}", value
+    return f"{stream} {_refused(value)}", value
+
+
+def _refused(error: DecodeError) -> str:
+    return f"left alone: {error}" if error.reason in ABSENT else f"rejected: {error.reason}: {error}"
 
 
 def _forecast(intake: Intake, topic: str, payload: bytes, now: float) -> Iterator[str]:

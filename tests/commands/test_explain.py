@@ -32,6 +32,19 @@ def test_explain_names_the_preset_that_reads_a_rejected_message() -> None:
     assert "a preset reads it" not in ewad("explain", "own/plug", energy).stdout
 
 
+def test_explain_does_not_name_a_preset_that_the_configuration_has(tmp_path: Path) -> None:
+    (tmp_path / "ewad.toml").write_text("""
+[mqtt]
+url = "mqtt://localhost"
+[[stream]]
+preset = "homeassistant-statestream"
+""")
+    left_alone = ewad("explain", "homeassistant/sensor/attic/state", "unavailable")
+    assert left_alone.returncode == 1
+    assert "left alone" in left_alone.stdout
+    assert "a preset reads it" not in left_alone.stdout
+
+
 def test_presets_are_listed_with_a_whole_sentence_each() -> None:
     shown = ewad("presets").stdout
     assert " ".join(shown.split()).count(". ") == len(presets.names()) - 1

@@ -269,8 +269,22 @@ def test_explain_tells_fields_and_time():
 
 def test_explain_tells_of_fields_that_are_not_there():
     _, take = intake(CLIMATE)
-    for payload in (b'{"t": 1, "ts": 0}', b'{"t": 1, "h": null, "ts": 0}'):
-        assert 'left alone: field "h": got no such field, or null' in explained(take, "climate/a", payload)
+    for payload, got in ((b'{"t": 1, "ts": 0}', "no such field"), (b'{"t": 1, "h": null, "ts": 0}', "null")):
+        told = explained(take, "climate/a", payload)
+        assert f'left alone: field "h": expected a number, got {got}' in told
+
+
+def test_explain_tells_in_one_line_that_a_block_reads_nothing_of_a_message():
+    _, take = intake(CLIMATE)
+    line = explained(take, "climate/a", b'{"ts": 0}').splitlines()[2]
+    assert line == "left alone: none of the 2 fields that this block reads holds a number"
+
+
+def test_explain_calls_a_text_that_the_block_skips_no_rejection():
+    _, take = intake(TEMPERATURE | {"texts": "skip"})
+    told = explained(take, "site/a/temperature", b"unavailable")
+    assert 'left alone: expected a number, got "unavailable", which `texts` skips' in told
+    assert "rejected" not in told
 
 
 def test_explain_tells_why_a_payload_is_rejected():
