@@ -13,7 +13,7 @@ from ewad.config import checks, presets
 from ewad.config.checks import fail
 from ewad.config.options import DocumentPlace, Table
 from ewad.config.stream import STREAM, StreamSettings
-from ewad.config.syntax import parse_topic
+from ewad.config.syntax import check_payload_label, parse_topic
 from ewad.numeric.averages import ByTime
 
 # What [stream.fields.NAME] can't have: it belongs to the messages, not to one of their fields.
@@ -124,15 +124,37 @@ _CAPTURE = re.compile(r"\{([a-zA-Z_][a-zA-Z0-9_]*)\}")
 
 
 def _check_labels(values: dict[str, Any]) -> None:
-    """Raise Invalid where the topic captures a label that the payload tells as well."""
-    paths = [values.get("records") or "", *(path for path, _ in values.get("fields", ()))]
-    told = {name for name, _ in values.get("labels", ())} | {
-        name for path in paths for name in _CAPTURE.findall(path)
-    }
+    """Raise Invalid where a label is told twice, or where ewad has one of that name itself."""
+    told = [name for name, _ in values.get("labels", ())]
+    told += _captures(values.get("records", ""), "records")
+    of_fields = {path: _captures(path, "field") for path, _ in values.get("fields", ())}
+    told += (shared := next(iter(of_fields.values()), []))
+    for path, names in of_fields.items():
+        if names != shared:
+            where = f"{checks.shown(next(iter(of_fields)))} and {checks.shown(path)}"
+            raise fail(
+                f"expected fields that capture the same labels, got {where}; write a block each", "field"
+            )
+    for name in told:
+        if told.count(name) > 1:
+            raise fail(f"expected each label once, got {name} twice", "labels")
     for topic in values["topics"]:
-        for name in told.intersection(parse_topic(topic).names):
+        for name in set(told).intersection(parse_topic(topic).names):
             where = checks.shown(topic)
             raise fail(f"expected a label that the topic does not capture, got {name} in {where}", "labels")
+
+
+def _captures(path: str, key: str) -> list[str]:
+    """Return the labels that a path captures."""
+    names = _CAPTURE.findall(path)
+    for name in names:
+        if names.count(name) > 1:
+            raise fail(f"expected each {{name}} once, got {{{name}}} twice in {checks.shown(path)}", key)
+        try:
+            check_payload_label(name)
+        except ValueError as error:
+            raise fail(f"{{{name}}} in {checks.shown(path)}: {error}", key) from error
+    return names
 
 
 def _plain(topics: tuple[str, ...]) -> str:

@@ -18,7 +18,7 @@ from ewad.ingest.counters import Counters
 from ewad.ingest.formats.point import Key, TopicWay, WaitingSamples
 from ewad.ingest.formats.records import PayloadReader
 from ewad.ingest.formats.table import FORMATS
-from ewad.ingest.naming import FIELD, Naming
+from ewad.ingest.naming import Naming
 from ewad.ingest.topics import Labels, TopicTemplate
 from ewad.kernels.memory import Floats
 
@@ -268,6 +268,8 @@ def naming_of(settings: StreamSettings, reader: PayloadReader) -> Naming:
 
 
 def joined(captured: Labels, told: Labels) -> Labels:
-    """Return the labels of topic and payload; a `field` that the topic captures stands."""
-    names = {name for name, _ in captured}
-    return (*captured, *(label for label in told if label[0] != FIELD or FIELD not in names))
+    """Return the labels of topic and payload, each name once: the topic's stands, then the first one told."""
+    labels = dict(captured)
+    for name, value in told:
+        labels.setdefault(name, value)
+    return tuple(labels.items())

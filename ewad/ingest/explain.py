@@ -101,7 +101,7 @@ def _shown_time(time: float) -> str:
 def _record(target: Target, topic: str, record: PayloadRecord) -> tuple[str, DecodeError | None]:
     block, value = target.block, record.value
     stream = f"stream: {quoted(block.stream_name(topic, record.key), LOGGED_TOPIC)}"
-    told = joined((), block.naming.told(*record.key))
+    told = joined(target.labels, block.naming.told(*record.key))[len(target.labels) :]
     if told:
         stream += f" ({', '.join(f'{name}={quoted(text)}' for name, text in told)})"
     if isinstance(value, float):

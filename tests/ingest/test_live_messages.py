@@ -192,6 +192,47 @@ class TestIdentity:
         with pytest.raises(ConfigError, match=r"choose another name, such as device_|letters, digits"):
             Daemon(self.RTL | {"labels": {name: "x"}})
 
+    @pytest.mark.parametrize(
+        ("keys", "problem"),
+        [
+            ({"field": "x/{group}/y"}, r"\{group\} in .*: the label group is reserved; choose another name"),
+            ({"field": "{a}/{a}"}, r"expected each \{name\} once, got \{a\} twice"),
+            ({"field": "{a}/v", "labels": {"a": "x"}}, "expected each label once, got a twice"),
+            ({"field": "{a}/v", "records": "/{a}"}, "expected each label once, got a twice"),
+            ({"field": ["a/{x}/v", "b/{y}/v"]}, "fields that capture the same labels, got .*a block each"),
+            ({"field": ["a/{x}/v", "w"]}, "fields that capture the same labels"),
+        ],
+    )
+    def test_a_capture_that_is_no_label_of_its_own_is_refused(self, keys, problem):
+        with pytest.raises(ConfigError, match=problem):
+            Daemon(JSON | {"topic": "t"} | keys)
+
+    @pytest.mark.parametrize(
+        ("keys", "payload", "labels"),
+        [
+            (
+                {"format": "influx"},
+                "m,device=x,a\\ b=c,a_b=d v=1",
+                {"measurement": "m", "a_b": "c", "field": "v"},
+            ),
+            ({"format": "senml", "topic": "t/{name}"}, '[{"n":"x","v":1}]', {}),
+            ({"format": "json", "topic": "t/{id}", "records": ".", "field": "v"}, '{"x":{"v":1}}', {}),
+            (
+                {"format": "json", "labels": {"field": "of"}, "field": ["v", "w"]},
+                '{"of":"x","v":1}',
+                {"field": "x"},
+            ),
+        ],
+    )
+    def test_a_label_is_told_once_whatever_the_payload_tells(self, keys, payload, labels):
+        daemon = Daemon({"name": "s", "topic": "t/{device}"} | keys).feed(("t/1", payload))
+        streams = daemon.engine.groups[0].streams
+        (name,), (found,) = streams.names, streams.labels
+        captured = keys.get("topic", "t/{device}")[3:-1]
+        assert found == ((captured, "1"), *labels.items())
+        assert daemon.intake.blocks[0].labels_of_stream(name) == found
+        assert f'{captured}="1"' in str(daemon.explained("t/1", payload.encode()))
+
 
 class TestRecords:
     def test_ids_as_keys_by_a_capture(self):
