@@ -19,7 +19,8 @@ with atheris.instrument_imports(include=["ewad"], exclude=ARITHMETIC):
     from tests.fuzz.targets import TARGETS
 
 # full, and forgotten, before a tenth of the inputs
-lines.MOST_ENTRIES = known.MOST_ENTRIES = sparkplug_nodes.MOST_BORN = 1 << 9
+lines.MOST_ENTRIES = known.MOST_ENTRIES = 1 << 9
+sparkplug_nodes.MOST_BYTES = 1 << 17
 FLAT = 1.1  # caches fill
 
 

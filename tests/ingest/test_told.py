@@ -88,13 +88,46 @@ def test_what_a_death_ended_is_forgotten_after_a_restart():
 
 
 def test_all_births_are_forgotten_where_there_are_too_many(monkeypatch):
-    monkeypatch.setattr(sparkplug_nodes, "MOST_BORN", 3)
+    monkeypatch.setattr(sparkplug_nodes, "MOST_BYTES", 1_300)
     daemon = born()
     kept = Memory(take_told(daemon.intake.remembering))
     assert len(kept.entries()) == 3  # two births, a number
     daemon.feed(("spBv1.0/g/NBIRTH/m", payload(TEMP)))
     kept.note(take_told(daemon.intake.remembering))
     assert {entry.key for entry in kept.entries()} == {"g/m", "g/m/#"}
+
+
+def test_births_that_come_again_and_lives_that_are_over_take_no_room(monkeypatch):
+    monkeypatch.setattr(sparkplug_nodes, "MOST_BYTES", 2_100)
+    daemon = born()
+    for number in range(100):
+        name = f"spBv1.0/g/{{}}/m{number % 10}"
+        daemon.feed((name.format("NBIRTH"), payload(TEMP)), (name.format("NDEATH"), payload()))
+        daemon.feed(("spBv1.0/g/DBIRTH/n/d", payload(TEMP, sequence=1)))
+    daemon.feed(("spBv1.0/g/NDATA/n", numbered(2, metric(alias=1, value=(10, 4)))))
+    assert daemon.values["spBv1.0/g/NDATA/n/Temp"] == 4
+    assert "unknown_alias" not in daemon.rejected
+
+
+def test_births_of_many_metrics_fill_the_room_as_do_many_births(monkeypatch):
+    monkeypatch.setattr(sparkplug_nodes, "MOST_BYTES", 100_000)
+    daemon = born()
+    data = "spBv1.0/g/NDATA/n", numbered(2, metric(alias=1, value=(10, 4)))
+    for number in range(2):
+        daemon.feed(data)
+        many = [metric(name="x" * 10, alias=alias) for alias in range(300)]
+        daemon.feed((f"spBv1.0/g/NBIRTH/m{number}", payload(*many)))
+    daemon.feed(data)
+    assert daemon.rejected["unknown_alias"] == 1
+
+
+def test_nodes_that_are_gone_are_forgotten_where_nobody_takes_what_is_told(monkeypatch):
+    monkeypatch.setattr(sparkplug_nodes, "MOST_UNTOLD", 50)
+    daemon = born()
+    for number in range(100):
+        name = f"spBv1.0/g/{{}}/m{number}"
+        daemon.feed((name.format("NBIRTH"), payload(TEMP)), (name.format("NDEATH"), payload()))
+    assert len(take_told(daemon.intake.remembering)) <= 53
 
 
 COUNTER = {"name": "s", "topic": "t", "kind": "counter"}

@@ -10,7 +10,9 @@ from ewad.errors import DecodeError
 from ewad.ingest.formats.sparkplug_payload import NUMBERS, Metric, Payload, birth_of, read_payload
 
 LAST, LIFE = 0, 1  # as in the kernel
-MOST_BORN = 100_000  # nodes and devices that are remembered; then all of them are forgotten
+MOST_BYTES = 128 << 20  # of births that are remembered, about; then all of them are forgotten
+METRIC_BYTES = 200  # of a metric beside what its birth says of it, and of a node or device
+MOST_UNTOLD = 100_000  # births and deaths, where nobody takes what is told; then likewise
 NUMBER = "#"  # in the key of a node's last number: no device can have that name
 ASK = 'ask for its births by "Node Control/Rebirth"'
 
@@ -18,11 +20,15 @@ Names = tuple[str, ...]  # group and node, and maybe device
 
 
 class Born:
-    """The metrics that a node or device was born with.  aliases: their names.  kinds: data types by name."""
+    """The metrics that a node or device was born with.
 
-    __slots__ = ("aliases", "kinds")
+    aliases: their names.  kinds: data types by name.  size: about how many bytes it takes.
+    """
 
-    def __init__(self, metrics: Sequence[Metric] = ()) -> None:
+    __slots__ = ("aliases", "kinds", "size")
+
+    def __init__(self, metrics: Sequence[Metric] = (), size: int = 0) -> None:
+        self.size = size
         self.aliases = {each.alias: each.name for each in metrics if each.alias is not None}
         self.kinds = {each.name: each.kind for each in metrics if each.kind}
 
@@ -69,7 +75,7 @@ class Nodes:
     def __init__(self, complete: bool) -> None:
         self._complete = complete
         self._known: dict[Names, Node] = {}
-        self._n_born = 0
+        self._bytes = 0  # of all nodes and births
         self._new: dict[str, bytes] = {}  # births that have changed since they were told; b"": gone
 
     def find(self, node: Names) -> Node | None:
@@ -80,8 +86,9 @@ class Nodes:
         """Return a node, as a new one if nothing is known of it."""
         found = self._known.get(node)
         if found is None:
-            self._count()
+            self._make_room(METRIC_BYTES)
             found = self._known[node] = Node()
+            self._bytes += METRIC_BYTES
         return found
 
     def born(self, whose: Names) -> Born:
@@ -91,13 +98,16 @@ class Nodes:
 
     def begin(self, whose: Names, birth: Payload) -> None:
         """Note the birth of a node or a device."""
-        self._count()
+        content = birth_of(birth)
+        born = Born(birth.metrics, METRIC_BYTES * (1 + len(birth.metrics)) + len(content))
+        self._make_room(born.size - self.born(whose).size)
         node = self.met(whose[:2])
-        node.born[whose] = Born(birth.metrics)
+        self._bytes += born.size - self.born(whose).size
+        node.born[whose] = born
         node.change()
         if whose == whose[:2]:
             node.life = birth.life
-        self._new[_key(whose)] = birth_of(birth)
+        self._new[_key(whose)] = content
 
     def end(self, node: Names, life: int | None) -> bool:
         """Forget a node: a birth of its own comes next. Return False if it is in another life already."""
@@ -108,6 +118,7 @@ class Nodes:
             return False
         known.change()
         del self._known[node]
+        self._bytes -= METRIC_BYTES + sum(born.size for born in known.born.values())
         self._new |= {_key(each): b"" for each in (*known.born, (*node, NUMBER))}
         return True
 
@@ -150,14 +161,14 @@ class Nodes:
             f" node were lost, {ASK}",
         )
 
-    def _count(self) -> None:
-        self._n_born += 1
-        if self._n_born > MOST_BORN:
+    def _make_room(self, size: int) -> None:
+        """Forget all nodes if there is none for so many bytes more."""
+        if self._bytes + size > MOST_BYTES or len(self._new) > MOST_UNTOLD:
             for node in self._known.values():
                 node.change()
             self._known.clear()
             self._new = {"": b""}
-            self._n_born = 1
+            self._bytes = 0
 
 
 def _key(whose: Names) -> str:

@@ -255,7 +255,7 @@ def test_births_and_deaths_end_what_is_known(topic, content):
 
 
 def test_more_nodes_than_are_remembered_are_forgotten_and_named_again(monkeypatch):
-    monkeypatch.setattr(sparkplug_nodes, "MOST_BORN", 8)
+    monkeypatch.setattr(sparkplug_nodes, "MOST_BYTES", 9_000)
     one, way = known()
     for n in range(8):
         taken(one, f"spBv1.0/plant/NBIRTH/n{n}", BIRTHS[0])
