@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Hashable, Iterator, Sequence
+from functools import cached_property
 from typing import NamedTuple
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,6 +88,11 @@ class StreamBlock:
         """What blocks have alike that read the same of the same messages."""
         own = self.settings
         return own.name, own.topics, own.exclude_topics, own.format, own.fields, own.labels, own.records
+
+    @cached_property
+    def reading(self) -> int:
+        """A number that is the same where `same_messages` is, in any process."""
+        return crc32(repr(self.same_messages).encode())
 
     @property
     def plain(self) -> bool:

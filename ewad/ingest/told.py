@@ -26,19 +26,20 @@ class Told(NamedTuple):
     """One entry.
 
     block: its name.  kind: of what is remembered.  key: whose it is; "": all of that kind.  content: b"":
-    forget it.
+    forget it.  reading: that of its block; what another reading was told means nothing to it.
     """
 
     block: str
     kind: str
     key: str
     content: bytes
+    reading: int = 0
 
 
 def take_told(blocks: Sequence[StreamBlock]) -> list[Told]:
     """Return what has changed since the last call. blocks: here and below, those that remember anything."""
     return [
-        Told(block.settings.name, kind, *entry)
+        Told(block.settings.name, kind, *entry, block.reading)
         for block in blocks
         for kind, memory in _memories(block)
         for entry in memory.take_told()
@@ -47,9 +48,13 @@ def take_told(blocks: Sequence[StreamBlock]) -> list[Told]:
 
 def recall(blocks: Sequence[StreamBlock], entries: Iterable[Told]) -> None:
     """Know again what was told before."""
-    memories = {(block.settings.name, kind): each for block in blocks for kind, each in _memories(block)}
-    for block, kind, key, content in entries:
-        memory = memories.get((block, kind))
+    memories = {
+        (block.settings.name, kind, block.reading): each
+        for block in blocks
+        for kind, each in _memories(block)
+    }
+    for block, kind, key, content, reading in entries:
+        memory = memories.get((block, kind, reading))
         try:
             if memory is not None:
                 memory.recall(key, content)
@@ -96,15 +101,18 @@ class Memory:
 
     def __init__(self, entries: Iterable[Told] = ()) -> None:
         self._known: dict[tuple[str, str], dict[str, bytes]] = {}
+        self._readings: dict[tuple[str, str], int] = {}
         self._bytes = 0
         self._full = False
         self.note(entries)
 
     def note(self, entries: Iterable[Told]) -> None:
-        """Take in what is told."""
-        for block, kind, key, content in entries:
+        """Take in what is told; another reading of a block forgets all that was told before."""
+        for block, kind, key, content, reading in entries:
             known = self._known.setdefault((block, kind), {})
-            for each in [*known] if key == "" else [key]:
+            other = self._readings.get((block, kind), reading) != reading
+            self._readings[block, kind] = reading
+            for each in [*known] if other or key == "" else [key]:
                 self._bytes -= _size(each, known.pop(each, b""))
             if content:
                 self._keep(known, key, content)
@@ -129,7 +137,11 @@ class Memory:
 
     def entries(self) -> list[Told]:
         """Return all of it."""
-        return [Told(*owner, *entry) for owner, known in self._known.items() for entry in known.items()]
+        return [
+            Told(*owner, *entry, self._readings[owner])
+            for owner, known in self._known.items()
+            for entry in known.items()
+        ]
 
 
 def _size(key: str, content: bytes) -> int:

@@ -145,7 +145,7 @@ def test_a_rate_spans_a_restart():
 def test_what_is_no_total_is_left_out_and_told(content, caplog):
     daemon = Daemon(COUNTER)
     with caplog.at_level(logging.WARNING):
-        recall(daemon.intake.remembering, [Told("s", "total", "t", content)])
+        recall(daemon.intake.remembering, [Told("s", "total", "t", content, daemon.intake.blocks[0].reading)])
     assert f'state dropped: block "s": total of "t": expected a total and its time, got {len(content)}' in (
         caplog.text
     )
@@ -155,6 +155,22 @@ def test_what_was_told_to_blocks_that_are_gone_is_left_alone():
     daemon = Daemon(COUNTER)
     recall(daemon.intake.remembering, [Told("other", "total", "t", b"x"), Told("s", "birth", "g/n", b"x")])
     assert take_told(daemon.intake.remembering) == []
+
+
+@pytest.mark.parametrize(
+    "other", [{"field": "wh"}, {"topic": "+"}, {"exclude_topic": ["u"]}, {"labels": {"id": "id"}}]
+)
+def test_totals_of_another_field_or_topic_are_not_known_after_a_restart(other):
+    block = COUNTER | {"format": "json", "field": "kwh"}
+    document = '{"kwh": 12, "wh": 12000, "id": 1}'
+    before = Daemon(block).feed(("t", document))
+    memory = Memory(take_told(before.intake.remembering))
+    after = Daemon(block | other, now=before.now)
+    recall(after.intake.remembering, memory.entries())
+    after.feed(("t", document))
+    assert after.values == {}
+    memory.note(take_told(after.intake.remembering))
+    assert {entry.reading for entry in memory.entries()} == {after.intake.blocks[0].reading}
 
 
 def test_totals_follow_the_clock_where_arrival_is_their_time():
