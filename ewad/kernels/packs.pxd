@@ -5,7 +5,7 @@ from ewad.kernels cimport memory
 from ewad.kernels.memory cimport octet
 
 cdef int64_t UNKNOWN, HASH, MIX, EXACT
-cdef double RELATIVE, LARGEST
+cdef double RELATIVE, EARLIEST, LARGEST
 cdef int QUOTE, BACKSLASH, COMMA, COLON, OPEN, CLOSE, OPEN_LIST, CLOSE_LIST
 cdef int LOWER_B, LOWER_N, LOWER_T, LOWER_U, LOWER_V, DELETE
 

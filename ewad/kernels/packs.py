@@ -20,6 +20,7 @@ UNKNOWN = -1  # in place of an entry or a row
 HASH, MIX = 0x7FFFFFFF, 0x5BD1E995  # as in lines.py
 EXACT = 900719925474098  # ten times that and a digit are below 2**53
 RELATIVE = 268435456.0  # 2**28; RFC 8428, 4.5.3: a smaller time counts from now
+EARLIEST = -9223372036.854776  # Unix seconds: 1677, where nanoseconds begin, -(2**63)/1e9
 LARGEST = 1e300
 QUOTE, BACKSLASH, COMMA, COLON, OPEN, CLOSE, OPEN_LIST, CLOSE_LIST = 34, 92, 44, 58, 123, 125, 91, 93
 LOWER_B, LOWER_N, LOWER_T, LOWER_U, LOWER_V = 98, 110, 116, 117, 118
@@ -187,6 +188,8 @@ class PackRows:
     def add(self, arrival: float, latest: float) -> int:
         """Put the sample of the record that was read among the others; return 0 if it is not plain."""
         time = self.base_time + self.time
+        if time <= EARLIEST:
+            return 0
         if time < RELATIVE:
             time += arrival
         entry = self.find(self.hash(self.base_hash, self.name, self.name + self.name_size))

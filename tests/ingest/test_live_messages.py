@@ -307,6 +307,27 @@ class TestRecords:
         times = "times: 1772359140.0 (2026-03-01T09:59:00Z) to 1772359200.0 (2026-03-01T10:00:00Z)"
         assert times in text
 
+    @pytest.mark.parametrize(
+        ("pack", "reason", "got"),
+        [
+            ('[{"bver":11,"n":"a","v":1}]', "unsupported", 'version (bver) 10 at most, got "11"'),
+            ('[{"n":"a","v":1},{"n":"b","v":1,"must_":2}]', "unsupported", 'be understood, got "must_"'),
+            ('[{"n":"a","v":1,"t":-1e300}]', "invalid_time", "from 1677 to 2262, got -1e+300 s"),
+            ('[{"n":"a","v":1,"t":1e300}]', "invalid_time", "from 1677 to 2262, got 1e+300 s"),
+            ('{"n":"a","v":1}', "invalid_payload", "a list of SenML records, got an object"),
+            ('[{"n":"a","v":1},5]', "invalid_payload", "a list of SenML records, got others in it"),
+        ],
+    )
+    def test_a_pack_of_senml_that_must_not_be_used_is_refused(self, pack, reason, got):
+        daemon = Daemon({"name": "s", "topic": "t", "format": "senml"}).feed(("t", pack))
+        assert (daemon.values, daemon.rejected) == ({}, {reason: 1})
+        assert got in str(daemon.explained("t", pack.encode()))
+
+    def test_versions_and_keys_of_senml_that_are_known_or_need_not_be_are_read(self):
+        daemon = Daemon({"name": "s", "topic": "t", "format": "senml"})
+        daemon.feed(("t", '[{"bver":5,"n":"a","v":1,"other":2}]'))
+        assert daemon.values == {"t/a": 1.0}
+
     def test_a_sum_of_senml_is_refused_clearly(self):
         daemon = Daemon({"name": "s", "topic": "t", "format": "senml"}).feed(("t", '[{"n":"a","s":5}]'))
         assert daemon.rejected == {"unsupported": 1}

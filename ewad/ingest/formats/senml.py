@@ -10,10 +10,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from ewad.config.settings import StreamSettings
+from ewad.config.syntax import quoted
 from ewad.errors import DecodeError
 from ewad.ingest.formats.json import parse_json
 from ewad.ingest.formats.packs import RELATIVE, pack_ways
 from ewad.ingest.formats.point import Format, Point, ReadPoints
+from ewad.ingest.formats.times import LAST_UNIX_SECONDS
+from ewad.ingest.formats.values import JSON_NAMES
 
 
 def open_points(block: StreamSettings, max_bytes: int) -> ReadPoints:
@@ -22,10 +25,12 @@ def open_points(block: StreamSettings, max_bytes: int) -> ReadPoints:
     def points(topic: str, payload: bytes) -> Sequence[Point]:
         document = parse_json(payload, max_bytes)
         if type(document) is not list or not all(type(record) is dict for record in document):
-            raise DecodeError("invalid_payload", "expected a list of SenML records")
+            got = JSON_NAMES.get(type(document), "a number") if type(document) is not list else "others in it"
+            raise DecodeError("invalid_payload", f"expected a list of SenML records, got {got}")
         base: dict[str, Any] = {}
         found = []
         for record in document:
+            _check_understood(record)
             if not _BASES.isdisjoint(record):
                 base |= {key: record[key] for key in _BASES & record.keys()}
             point = _resolved(record, base)
@@ -40,6 +45,20 @@ def open_points(block: StreamSettings, max_bytes: int) -> ReadPoints:
 
 _BASES = frozenset(("bn", "bt", "bu", "bv", "bs"))
 _PLAIN = frozenset((int, float))
+VERSION = 10  # of RFC 8428
+
+
+def _check_understood(record: dict[str, Any]) -> None:
+    """Raise DecodeError for a later version, or a key that who does not know it may not pass over (4.4)."""
+    version = record.get("bver", VERSION)
+    if type(version) is not int or version > VERSION:
+        got = quoted(str(version))
+        raise DecodeError("unsupported", f"expected SenML of version (bver) {VERSION} at most, got {got}")
+    for key in record:
+        if key[-1:] == "_":
+            raise DecodeError(
+                "unsupported", f"expected no SenML key that has to be understood, got {quoted(key)}"
+            )
 
 
 def _resolved(record: dict[str, Any], base: dict[str, Any]) -> Point | None:
@@ -55,6 +74,8 @@ def _resolved(record: dict[str, Any], base: dict[str, Any]) -> Point | None:
             return None
         value = base["bv"]
     time = _number(base.get("bt", 0)) + _number(record.get("t", 0))
+    if not -LAST_UNIX_SECONDS < time < LAST_UNIX_SECONDS:
+        raise DecodeError("invalid_time", f"expected bt and t from 1677 to 2262, got {time!r} s")
     resolved = {"n": name, "u": record.get("u", base.get("bu")), "v": value}
     if time < RELATIVE:
         return Point(resolved, delay=time)

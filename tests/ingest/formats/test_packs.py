@@ -64,6 +64,8 @@ BASE = {"bn": "d", "bt": 1_790_000_000}
 @example(
     [[BASE | {"n": "a", "v": 1}, {"n": "b", "v": 2, "t": 1e9}], [{"n": "a", "v": 1}, {"n": "b", "v": 2}]], {}
 )
+@example([[{"n": "a", "v": 1}], [{"n": "a", "v": 2, "t": -1e10}], [{"n": "a", "v": 3, "t": 1e10}]], {})
+@example([[{"n": "a", "v": 1}], [{"n": "a", "v": 2, "t": -9.2e9}], [{"n": "a", "v": 3, "bt": -1e300}]], {})
 def test_the_quick_way_gives_the_samples_of_the_general_one(documents, block):
     """The second intake is made anew for each message, so that it knows no pack."""
     one = intake(**block)
