@@ -20,7 +20,7 @@ from ewad.errors import ConfigError, SourceError
 from ewad.evaluation import report
 from ewad.evaluation.anomalies import LabelledFile, anomaly_table, labelled_file, labels_of, spans_of
 from ewad.evaluation.evaluation import Measured, measure
-from ewad.evaluation.protocols import PROTOCOLS, Task
+from ewad.evaluation.protocols import HORIZONS, PROTOCOLS, Task
 from ewad.ingest.files import FileOptions
 from ewad.training.history import TrainingHistory
 
@@ -84,6 +84,8 @@ def evaluate(
         if as_json or river or protocol != "series":
             raise ConfigError("--anomalies: not together with --json, --river and --protocol")
         return anomaly_table(list(_labelled(files, anomalies, model, file_options)))
+    if model == auto(model.name):  # of one horizon: where several are asked for it has an expert more
+        model = auto(model.name, horizons=HORIZONS)
     tasks = [task for path in _listed(files) for task in _tasks(path, protocol, file_options)]
     measured = [_measure(task, model, river) for task in tasks]
     return report.as_json(measured) if as_json else report.text(measured)

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from ewad import Forecaster
 from tests.console import ewad
 
 
@@ -32,6 +33,15 @@ def test_a_folder_of_series_beside_persistence_and_seasonal_naive(folder):
     assert float(rows["first"][2]) < 1.0  # a wave: the last value is no good forecast
     assert any(line.startswith("geometric mean") for line in lines)
     assert "README" not in done.stdout
+
+
+def test_auto_is_what_it_is_where_48_horizons_are_asked_for(folder):
+    """With the expert of the nearest horizon, which a model of one horizon has no use for."""
+    time, value = np.loadtxt(folder / "first.csv", delimiter=",", skiprows=1).T
+    made = Forecaster(horizons=range(1, 49)).fit_predict(value, time).value[100:-1, 0]
+    found = json.loads(ewad("evaluate", folder, "--json").stdout)["tasks"][0]["series"][0]
+    mine = np.mean((made - value[101:]) ** 2) / np.mean(np.diff(value)[100:] ** 2)
+    assert found["methods"]["ewad"]["relative"][0] == pytest.approx(mine)
 
 
 def test_intervals_are_told_in_windows_too(folder):
