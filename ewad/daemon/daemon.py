@@ -41,7 +41,7 @@ from ewad.ingest.intake import Intake
 from ewad.ingest.mqtt.deliveries import Deliveries
 from ewad.ingest.mqtt.from_configuration import connection_settings
 from ewad.ingest.mqtt.source import ConnectionSettings, MqttSource, make_source
-from ewad.ingest.told import move_totals, recall
+from ewad.ingest.told import move_totals, recall, take_told
 from ewad.outputs.http.access import server_tls
 from ewad.outputs.http.history import PointHistory
 from ewad.outputs.http.server import HttpServer
@@ -169,7 +169,8 @@ class Daemon:
         gc.collect()
         gc.freeze()
         if self.store is not None:
-            self.store.start(self._forgotten, self.clock.moved)
+            told = take_told(self.intake.remembering)  # totals that were moved as the clock was
+            self.store.start(self._forgotten, self.clock.moved, told)
         self.sinks.start()
         self.sinks.forgotten(self.engine, self._forgotten)
         self.sinks.stands(self.engine, self.clock.now(), self.settings.sinks)

@@ -14,6 +14,7 @@ from ewad.config.settings import StateSettings
 from ewad.engine import Batch, Engine, Forgotten
 from ewad.errors import StateError
 from ewad.ingest.mqtt.deliveries import Acknowledgements, Deliveries
+from ewad.ingest.told import Told
 from ewad.store.changes import Changes, Size
 from ewad.store.records import Change, Head, Manifest, encode
 from ewad.store.recovery import recover
@@ -93,16 +94,21 @@ class Store:
         self._writer = Writer(file, durability, settings.on_disk_error, self._release, observe_seconds)
         self._writer.snapshot_time = recovered.snapshot_time
 
-    def start(self, forgotten: Sequence[Forgotten] = (), moved: tuple[float, float] | None = None) -> None:
+    def start(
+        self,
+        forgotten: Sequence[Forgotten] = (),
+        moved: tuple[float, float] | None = None,
+        told: Sequence[Told] = (),
+    ) -> None:
         """Begin to write, in a thread; at first a snapshot, unless what was recovered goes on in its file.
 
-        forgotten: what has left the engine since it was recovered.  moved: see Change; before that.
+        forgotten: what has left the engine since it was recovered.  moved, told: see Change; before that.
         """
         self._loop = asyncio.get_running_loop()
         self._next_snapshot = self._loop.time() + self._settings.snapshot_interval_seconds
         self._writer.start()
         if moved is not None:
-            self.record(Change([], [], moved=moved), Acknowledgements(), lambda: None)
+            self.record(Change([], [], moved=moved, told=told), Acknowledgements(), lambda: None)
         if self._moved or forgotten:
             self.take_over(self.engine, forgotten)
         elif not self._writer.appends:

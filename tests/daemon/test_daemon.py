@@ -46,6 +46,34 @@ def test_times_follow_a_clock_that_is_set_once_no_sample_waits():
     assert daemon.engine.groups[0].seen[0] == NOW - 3600.0
 
 
+async def test_totals_that_a_start_takes_for_the_present_stay_so(tmp_path):
+    world = World()
+    stream = DOCUMENT["stream"][0] | {"kind": "counter"}
+    state = {"path": str(tmp_path / "ewad.db"), "durability": "process"}
+    settings = config.parse(DOCUMENT | {"stream": [stream], "state": state}, "test", {})
+
+    async def live(*totals):
+        daemon = Daemon(settings, make_clock=world.clock)
+        await daemon.start()
+        for total in totals:
+            daemon.committer.consume([message(b"%d" % total)], daemon.clock.now())
+            daemon.committer.commit(Acknowledgements(), lambda: None)
+            world.passed += 1.0
+        daemon.sinks.close()
+        await daemon.store.close()
+        await daemon.server.stop()
+        return daemon.engine.groups[0]
+
+    world.set_by += 1e9
+    await live(1, 2)
+    world.set_by -= 1e9  # the clock was wrong by its year
+    await live()
+    world.passed += 1.0
+    group = await live(12)
+    assert group.count[0] == 2
+    assert group.value[0] == 10.0
+
+
 def test_a_model_that_cannot_be_read_is_a_fault_of_the_configuration(tmp_path):
     (tmp_path / "model.npz").write_bytes(b"no model")
     document = DOCUMENT | {"model": {"m": {"start_from": str(tmp_path / "model.npz")}}}
