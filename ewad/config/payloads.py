@@ -11,7 +11,14 @@ from typing import Any
 from ewad.config import checks
 from ewad.config.checks import fail
 from ewad.config.kinds import Kind, checked, converted, number, text
-from ewad.config.syntax import check_payload_label, check_time_format, field_name, parse_field
+from ewad.config.syntax import (
+    check_payload_label,
+    check_time_format,
+    field_name,
+    meant_path,
+    parse_field,
+    quoted,
+)
 
 FINITE = number("[-1e100, 1e100]")
 
@@ -21,7 +28,12 @@ def _path(path: str) -> Any:
 
 
 def _records_path(path: str) -> Any:
-    return path if path == "." else parse_field(path)
+    if path == ".":
+        return path
+    meant = meant_path(path)
+    if meant.endswith(".*"):
+        raise ValueError(f"expected the path of the list, such as {quoted(meant[:-2])}, got {quoted(path)}")
+    return parse_field(path)
 
 
 PATH = checked(parse_field, "JSON pointer or dotted path")

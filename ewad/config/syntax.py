@@ -279,12 +279,13 @@ def quoted(text: str, limit: int = 60) -> str:
 
 _OTHER_NOTATIONS = (  # of programs that people know, and what they mean here
     (re.compile(r"\$\.?(.+)"), r"\1"),
-    (re.compile(r"\{\{ *value_json\.(.+?) *(?:\|.*)?\}\}"), r"\1"),
+    (re.compile(r"\{\{ *value_json\.?(.+?) *(?:\|.*)?\}\}"), r"\1"),
+    (re.compile(r"value_json(?=[.\[])\.?(.+)"), r"\1"),
     (re.compile(r"msg\.payload\.(.+)"), r"\1"),
-    (re.compile(r"\*\.(.+)"), r"{name}.\1"),
     (re.compile(r"(.+)"), r"\1"),
 )
-_BRACKETS = re.compile(r"""\[['"]?([^\]'"]+)['"]?\]""")
+_BRACKETS = re.compile(r"""\.?\[['"]?([^\]'"]*)['"]?\]""")
+_EACH = ("*", "#")  # steps that mean each element, to JSONPath, jq (from brackets without a number) and GJSON
 
 
 def parse_field(text: str) -> tuple[str, ...]:
@@ -297,7 +298,7 @@ def parse_field(text: str) -> tuple[str, ...]:
             raise ValueError(f"expected ~0 or ~1 after ~ in a JSON pointer, got {quoted(text)}")
         return tuple(step.replace("~1", "/").replace("~0", "~") for step in text[1:].split("/"))
     steps = tuple(text.split("/" if "/" in text and "{" in text and "{{" not in text else "."))
-    meant = _meant(text)
+    meant = meant_path(text)
     if meant != text:
         raise ValueError(f"expected a path such as {quoted(meant)}, got {quoted(text)}")
     if "" in steps:
@@ -305,11 +306,14 @@ def parse_field(text: str) -> tuple[str, ...]:
     return steps
 
 
-def _meant(text: str) -> str:
+def meant_path(text: str) -> str:
     """Return what a path in the notation of another program means; others as they are."""
     for pattern, meaning in _OTHER_NOTATIONS:
         if parts := pattern.fullmatch(text):
-            return _BRACKETS.sub(r".\1", parts.expand(meaning)).lstrip(".").replace("{name}..", "{name}.")
+            plain = _BRACKETS.sub(lambda found: f".{found[1] or '*'}", parts.expand(meaning)).lstrip(".")
+            *before, last = plain.split(".")
+            names = (f"{{name{n or ''}}}" for n in (0, *range(2, len(before) + 2)))
+            return ".".join([*(next(names) if step in _EACH else step for step in before), last])
     return text
 
 

@@ -71,6 +71,13 @@ def test_presets_and_shapes_are_recognised_and_every_number_is_read():
     assert values(text)["plc/pack/urn:dev:1:t2"] == 24.5
 
 
+def test_keys_that_other_programs_would_take_for_paths_are_written_as_pointers():
+    payload = b'{"$t":1,"a":{"#":{"v":2}},"b[0]":3,"msg.payload.x":4,"plain":5}'
+    found = described({"device/1/state": payload}, "mqtt://localhost")
+    assert 'field = ["/$t", "/a/#/v", "/b[0]", "/msg.payload.x", "plain"]' in found.text
+    assert sorted(value for _, value in found.streams) == [1.0, 2.0, 3.0, 4.0, 5.0]
+
+
 def test_an_existing_file_is_never_overwritten(tmp_path):
     (tmp_path / "ewad.toml").write_text("mine")
     done = ewad("init", "--url", "mqtt://127.0.0.1:1", cwd=tmp_path)

@@ -575,12 +575,28 @@ class TestFirstContact:
             ("{{ value_json.x }}", "x"),
             ("{{ value_json.a.b | float }}", "a.b"),
             ("$['a']['b']", "a.b"),
+            ("value_json.x", "x"),
+            ("{{ value_json['x'] }}", "x"),
+            ("a.*.b", "a.{name}.b"),
+            ("sensors.#.temp", "sensors.{name}.temp"),
+            ("$.a[*].b[*].c", "a.{name}.b.{name2}.c"),
+            (".values[].v", "values.{name}.v"),
+            ("sensors.[0].temp", "sensors.0.temp"),
         ],
     )
     def test_notations_of_other_programs_are_recognised(self, path, meant):
         with pytest.raises(ConfigError) as caught:
             Daemon(JSON | {"topic": "t", "field": path})
         assert f'expected a path such as "{meant}", got ' in str(caught.value)
+
+    @pytest.mark.parametrize("records", ["$.values[*]", "values[*]", ".values[]", "values.*"])
+    def test_records_are_named_by_the_path_of_their_list(self, records):
+        with pytest.raises(ConfigError, match='expected the path of the list, such as "values", got '):
+            Daemon(JSON | {"topic": "t", "records": records, "field": "v"})
+
+    def test_a_pointer_takes_keys_as_they_are(self):
+        daemon = Daemon(JSON | {"topic": "t", "field": "/a/*/b"}).feed(("t", '{"a":{"*":{"b":1}}}'))
+        assert daemon.values == {"t": 1.0}
 
     def test_excluded_topics_are_not_taken(self):
         daemon = Daemon({"name": "s", "topic": "z/#", "exclude_topic": ["z/bridge/#", "z/+/availability"]})

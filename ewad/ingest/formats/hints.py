@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ewad.config.settings import StreamSettings
-from ewad.config.syntax import field_name, quoted
+from ewad.config.syntax import field_name, parse_field, quoted
 from ewad.errors import DecodeError
 from ewad.ingest.formats.fields import numbers
 from ewad.ingest.formats.json import parse_json
@@ -87,10 +87,14 @@ def _of_word(block: StreamSettings, payload: bytes) -> Iterator[str]:
 
 
 def path_text(steps: tuple[str, ...]) -> str:
-    """Return the path in the form that a configuration takes: dotted, or a pointer where a key has dots."""
-    if any("." in step or "/" in step or "{" in step or not step for step in steps):
-        return "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in steps)
-    return field_name(steps)
+    """Return the path as a configuration takes it: dotted where that is read so, else a pointer."""
+    dotted = field_name(steps)
+    try:
+        if "{" not in dotted and parse_field(dotted) == steps:
+            return dotted
+    except ValueError:
+        pass
+    return "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in steps)
 
 
 def _turned_round(block: StreamSettings, paths: list[str]) -> Iterator[str]:
