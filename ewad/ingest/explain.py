@@ -74,7 +74,8 @@ def _explained(
         yield _refused(error), error
         return
     faults = [record.value for record in records if isinstance(record.value, DecodeError)]
-    if faults and len(faults) == len(records) and all(fault.reason in ABSENT for fault in faults):
+    faults = [fault for fault in faults if fault.reason in ABSENT and not isinstance(fault, EndedError)]
+    if faults and len(faults) == len(records):
         yield _absent(records), faults[0]
         return
     for record in records:
