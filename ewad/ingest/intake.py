@@ -23,7 +23,7 @@ from ewad.ingest.faults import Faults
 from ewad.ingest.formats.point import EndedError
 from ewad.ingest.formats.reasons import ABSENT
 from ewad.ingest.formats.records import PayloadRecord
-from ewad.ingest.matching import Matching
+from ewad.ingest.matching import EXCLUDED, Matching
 from ewad.ingest.mqtt.consumer import Message
 from ewad.ingest.plain import FOREIGN, BulkWay, Plain, PlainTopics
 from ewad.ingest.routes import LaidOut, Route
@@ -273,7 +273,7 @@ class Intake:
             return
         targets = self._targets.get(topic) or self._cold.get(topic)
         targets = self._remember(topic) if targets is None else targets
-        if not targets and self.external.near(topic):
+        if targets is EXCLUDED or (not targets and self.external.near(topic)):
             self.absent += 1
             return
         if not targets:

@@ -8,6 +8,10 @@ from ewad.ingest.block import StreamBlock, Target
 from ewad.ingest.topics import TopicTree
 
 
+# The blocks of a topic that fits their templates, where each block's `exclude_topic` takes it out.
+EXCLUDED: list[Target] = []
+
+
 class Matching:
     """The templates of all blocks."""
 
@@ -20,11 +24,11 @@ class Matching:
                 self._templates.add(template.levels, (block.group, place))
 
     def targets(self, topic: str) -> list[Target]:
-        """Return the blocks that take a topic, each by its first template that does."""
+        """Return the blocks that take a topic, each by its first template that does, or EXCLUDED."""
         first = dict(sorted(self._templates.taking(topic), reverse=True))
         found = []
         for group, place in sorted(first.items()):
             block = self._blocks[group]
             if block.takes(topic):
                 found.append(Target(block, block.templates[place].labels(topic)))
-        return found
+        return found if found or not first else EXCLUDED

@@ -598,11 +598,11 @@ class TestFirstContact:
         daemon = Daemon(JSON | {"topic": "t", "field": "/a/*/b"}).feed(("t", '{"a":{"*":{"b":1}}}'))
         assert daemon.values == {"t": 1.0}
 
-    def test_excluded_topics_are_not_taken(self):
+    def test_excluded_topics_are_not_taken_and_are_no_fault(self):
         daemon = Daemon({"name": "s", "topic": "z/#", "exclude_topic": ["z/bridge/#", "z/+/availability"]})
-        daemon.feed(("z/hall", "1"), ("z/bridge/state", "1"), ("z/hall/availability", "1"))
+        daemon.feed(("z/hall", "1"), *[("z/bridge/state", "1"), ("z/hall/availability", "1"), ("y", "1")] * 2)
         assert daemon.values == {"z/hall": 1.0}
-        assert daemon.rejected == {"unknown_topic": 2}
+        assert (daemon.rejected, daemon.intake.absent) == ({"unknown_topic": 2}, 4)
         assert "exclude_topic" in str(daemon.explained("z/bridge/state", b"1"))
 
 
