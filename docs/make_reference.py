@@ -211,8 +211,8 @@ def rejections() -> Iterator[str]:
     yield from (
         "",
         "## Absent",
-        "Messages of these kinds are no fault, and count as `ewad_messages_absent_total`. So do messages whose topic"
-        " every block that it fits leaves out by `exclude_topic`.",
+        "Messages of these kinds are no fault, and count as `ewad_messages_absent_total`. So do messages"
+        " whose topic every block that it fits leaves out by `exclude_topic`.",
         "",
     )
     yield from table("reason", "what came", rows=absent)

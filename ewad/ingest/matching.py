@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from ewad.ingest.block import StreamBlock, Target
 from ewad.ingest.topics import TopicTree
 
-
 # The blocks of a topic that fits their templates, where each block's `exclude_topic` takes it out.
 EXCLUDED: list[Target] = []
 

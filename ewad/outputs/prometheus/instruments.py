@@ -160,7 +160,7 @@ class Instruments:
         yield self._rejections()
         yield CounterMetricFamily(
             "ewad_messages_absent",
-            "Messages without any of the fields that their blocks read, or whose topic is excluded: no fault.",
+            "Messages without any of the fields that blocks read, or whose topic is excluded: no fault.",
             self._absent(),
         )
         yield CounterMetricFamily(
