@@ -12,7 +12,7 @@ from ewad.ingest.block import Target, joined
 from ewad.ingest.faults import LOGGED_TOPIC
 from ewad.ingest.formats.hints import hints
 from ewad.ingest.formats.point import EndedError
-from ewad.ingest.formats.reasons import ABSENT
+from ewad.ingest.formats.reasons import ABSENT, UNDERSTOOD, too_early
 from ewad.ingest.formats.records import PayloadRecord
 from ewad.ingest.intake import Intake
 
@@ -42,15 +42,17 @@ def explain(intake: Intake, topic: str, payload: bytes, now: float) -> Explanati
     if not targets:
         explanation.rejected = True
         explanation.lines += _mismatch(intake, topic)
-    taken = False
+    taken = understood = False
     for target in targets:
         for line, error in _explained(target, topic, payload, now):
             explanation.lines.append(line)
             explanation.rejected |= error is not None and error.reason not in ABSENT
-            taken |= isinstance(error, EndedError) or (line.startswith("stream: ") and error is None)
+            counts = error is None or error.reason == "future_time"
+            taken |= isinstance(error, EndedError) or (line.startswith("stream: ") and counts)
+            understood |= error is not None and error.reason in UNDERSTOOD
     explanation.taken = taken
     explanation.rejected |= not taken
-    if targets and not taken:
+    if targets and not taken and not understood:
         told = dict.fromkeys(line for each in targets for line in hints(each.block.settings, topic, payload))
         explanation.lines += told
     return explanation
@@ -79,7 +81,7 @@ def _explained(
         yield _absent(records), faults[0]
         return
     for record in records:
-        yield _record(target, topic, record)
+        yield _record(target, topic, record, now)
     times = sorted({record.time for record in records if record.time is not None})
     if times:
         shown = dict.fromkeys((times[0], times[-1]))
@@ -99,7 +101,7 @@ def _shown_time(time: float) -> str:
     return f"{time!r} ({readable}Z)"
 
 
-def _record(target: Target, topic: str, record: PayloadRecord) -> tuple[str, DecodeError | None]:
+def _record(target: Target, topic: str, record: PayloadRecord, now: float) -> tuple[str, DecodeError | None]:
     block, value = target.block, record.value
     stream = f"stream: {quoted(block.stream_name(topic, record.key), LOGGED_TOPIC)}"
     told = joined(target.labels, block.naming.told(*record.key))[len(target.labels) :]
@@ -109,7 +111,11 @@ def _record(target: Target, topic: str, record: PayloadRecord) -> tuple[str, Dec
         rate = (
             f" (a counter: its growth per {block.settings.per_seconds:g} s counts)" if block.counters else ""
         )
-        return f"{stream} value: {block.scaled(value)!r}{rate}", None
+        line, ahead = f"{stream} value: {block.scaled(value)!r}{rate}", block.settings.max_ahead_seconds
+        if record.time is None or record.time <= now + ahead:
+            return line, None
+        fault = too_early(record.time, ahead)
+        return f"{line}, at its arrival: {fault.reason}: {fault}", fault
     if isinstance(value, EndedError):
         return f"ends: {value}", value
     return f"{stream} {_refused(value)}", value

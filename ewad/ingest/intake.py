@@ -21,7 +21,7 @@ from ewad.ingest.endings import Endings
 from ewad.ingest.external import ExternalTopics
 from ewad.ingest.faults import Faults
 from ewad.ingest.formats.point import EndedError
-from ewad.ingest.formats.reasons import ABSENT
+from ewad.ingest.formats.reasons import ABSENT, too_early
 from ewad.ingest.formats.records import PayloadRecord
 from ewad.ingest.matching import EXCLUDED, Matching
 from ewad.ingest.mqtt.consumer import Message
@@ -353,7 +353,7 @@ class Intake:
         time = arrival if record.time is None else record.time
         ahead = block.settings.max_ahead_seconds
         if time > arrival + ahead:
-            fault = DecodeError("future_time", f"expected a time at most {ahead:g} s ahead, got {time!r}")
+            fault = too_early(time, ahead)
             time = arrival
         if block.counters is not None:
             rate = block.counters.rate(block.stream_name(message.topic, record.key), value, time)

@@ -549,6 +549,34 @@ class TestFirstContact:
         keys = tomllib.loads("\n".join(lines))
         assert Daemon({"name": "s", "topic": "t"} | keys).feed(("t", payload)).values
 
+    def test_a_time_that_is_not_believed_is_told_as_the_daemon_counts_it(self):
+        daemon = Daemon(JSON | {"topic": "t", "field": "v", "time_field": "ts"})
+        payload = json.dumps({"v": 5, "ts": NOW + 7200}).encode()
+        explanation = daemon.explained("t", payload)
+        assert (explanation.taken, explanation.rejected) == (True, True)
+        told = ", at its arrival: future_time: expected a time at most 60 s ahead, got "
+        assert f'stream: "t" value: 5.0{told}{NOW + 7200!r}' in explanation.lines
+        assert daemon.feed(("t", payload)).rejected == {"future_time": 1}
+        assert daemon.times == {"t": NOW}
+        assert not daemon.explained("t", json.dumps({"v": 5, "ts": NOW + 60}).encode()).rejected
+
+    @pytest.mark.parametrize(
+        ("payload", "keys"),
+        [
+            (b"90", {"valid": [-40, 80]}),
+            (b"-127", {"ignore": [-127]}),
+            (b"nan", {}),
+            (b"1e999", {}),
+            (b'{"v":5,"ts":"soon"}', {"format": "json", "field": "v", "time_field": "ts"}),
+            (b'{"v":5,"id":[]}', {"format": "json", "field": "v", "labels": {"id": "id"}}),
+        ],
+    )
+    def test_no_other_way_to_read_it_is_told_of_what_is_understood_and_refused(self, payload, keys):
+        explanation = Daemon({"name": "s", "topic": "t"} | keys).explained("t", payload)
+        assert explanation.rejected
+        assert "rejected: " in str(explanation)
+        assert "to read it" not in str(explanation)
+
     def test_a_birth_of_sparkplug_under_number_is_recognised(self):
         topic = "spBv1.0/g/NBIRTH/n"
         birth = b"\x08\x01\x12\x11\x0a\x04temp\x20\x0ai" + struct.pack("<d", 21.5) + b"\x18\x00"

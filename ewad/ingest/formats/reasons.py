@@ -36,7 +36,14 @@ ABSENT = {
 }
 # Earlier messages of the sender are missing, which it may be asked for.
 MISSED = ("unknown_alias", "sequence_gap")
+# The block has understood what came, and refuses it: no other way to read it would help.
+UNDERSTOOD = ("not_finite", "out_of_range", "invalid_value", "invalid_label", "invalid_time")
 QUOTED = 40  # characters of a payload that a message may show
+
+
+def too_early(time: float, most_ahead: float) -> DecodeError:
+    """Return what is wrong with a time that the clock will show in more than so many seconds."""
+    return DecodeError("future_time", f"expected a time at most {most_ahead:g} s ahead, got {time!r}")
 
 
 def too_large(size: int, max_bytes: int) -> DecodeError:
