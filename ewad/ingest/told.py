@@ -100,27 +100,26 @@ class Memory:
     """All that has been told and not been forgotten, up to MOST_BYTES."""
 
     def __init__(self, entries: Iterable[Told] = ()) -> None:
-        self._known: dict[tuple[str, str], dict[str, bytes]] = {}
-        self._readings: dict[tuple[str, str], int] = {}
+        self._known: dict[tuple[str, str], dict[str, Told]] = {}  # by block and kind
         self._bytes = 0
         self._full = False
         self.note(entries)
 
     def note(self, entries: Iterable[Told]) -> None:
         """Take in what is told; another reading of a block forgets all that was told before."""
-        for block, kind, key, content, reading in entries:
-            known = self._known.setdefault((block, kind), {})
-            other = self._readings.get((block, kind), reading) != reading
-            self._readings[block, kind] = reading
-            for each in [*known] if other or key == "" else [key]:
-                self._bytes -= _size(each, known.pop(each, b""))
-            if content:
-                self._keep(known, key, content)
+        for entry in entries:
+            known = self._known.setdefault((entry.block, entry.kind), {})
+            other = next(iter(known.values()), entry).reading != entry.reading
+            for each in [*known] if other or entry.key == "" else [entry.key]:
+                if (before := known.pop(each, None)) is not None:
+                    self._bytes -= _size(before)
+            if entry.content:
+                self._keep(known, entry)
 
-    def _keep(self, known: dict[str, bytes], key: str, content: bytes) -> None:
-        size = _size(key, content)
+    def _keep(self, known: dict[str, Told], entry: Told) -> None:
+        size = _size(entry)
         if self._bytes + size <= MOST_BYTES:
-            known[key] = content
+            known[entry.key] = entry
             self._bytes += size
         elif not self._full:
             self._full = True
@@ -137,12 +136,8 @@ class Memory:
 
     def entries(self) -> list[Told]:
         """Return all of it."""
-        return [
-            Told(*owner, *entry, self._readings[owner])
-            for owner, known in self._known.items()
-            for entry in known.items()
-        ]
+        return [entry for known in self._known.values() for entry in known.values()]
 
 
-def _size(key: str, content: bytes) -> int:
-    return len(key) + len(content) + ENTRY_BYTES if content else 0
+def _size(entry: Told) -> int:
+    return len(entry.key) + len(entry.content) + ENTRY_BYTES
