@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -32,9 +32,12 @@ def header_of(quantity: Quantity, openmetrics: bool) -> str:
     return f"# HELP {name} {quantity.help}\n# TYPE {name} {quantity.kind}\n"
 
 
-def suffix_of(further: Labels) -> str:
-    """Return further labels as they stand behind the stream's own: ',beta="0.9"'."""
-    return "".join([f',{name}="{escape(value)}"' for name, value in further])
+def suffix_of(further: Labels, taken: Collection[str] = ()) -> str:
+    """Return further labels as they stand behind the stream's own: ',beta="0.9"'.
+
+    taken: names of the stream's own; Prometheus refuses a scrape whose series has a label twice.
+    """
+    return "".join([f',{"ewad_" * (name in taken)}{name}="{escape(value)}"' for name, value in further])
 
 
 def besides(constant: Labels, own: Labels) -> Labels:
@@ -51,14 +54,14 @@ def label_text(pairs: Sequence[tuple[str, str]]) -> str:
 class RowLabels:
     """The label text of each stream of a group, written once and kept: one string a row.
 
-    tells_model: whether a stream has a label `model` of its own: then that of ewad gives way.
+    taken: names of labels that streams have: where one is `model`, that of ewad gives way.
     """
 
     def __init__(self, group: str, streams: Streams, constant: Labels = ()) -> None:
         """constant: further labels of all, but of streams that have one of that name."""
         self.streams = streams
         self._constant = constant
-        self.tells_model = False
+        self.taken: set[str] = set()
         self._group = group
         self._text: list[str] = []
 
@@ -69,7 +72,7 @@ class RowLabels:
         for name, captured in zip(streams.names[new], streams.labels[new], strict=True):
             own = (("stream", name), *captured, ("group", self._group))
             text.append(label_text((*own, *besides(self._constant, captured))))
-            self.tells_model |= any(label == "model" for label, _ in captured)
+            self.taken.update(label for label, _ in captured)
         return text[rows]
 
     def describes(self, streams: Streams) -> bool:
@@ -154,8 +157,8 @@ class Exposition:
             for start in range(0, len(column), SLICE_ROWS):
                 rows = slice(start, min(start + SLICE_ROWS, len(column)))
                 labels = row_labels[rows]
-                own = "" if row_labels.tells_model else model
-                yield rows.stop - start, _lines(name, labels, further, column[rows], own)
+                own = "" if "model" in row_labels.taken else model
+                yield rows.stop - start, _lines(name, labels, further, column[rows], own, row_labels.taken)
 
     def _row_labels(self, index: int) -> RowLabels:
         group = self._engine.groups[index]
@@ -170,8 +173,15 @@ class Exposition:
         return (group.count[:rows] > 0) & (now - group.seen[:rows] <= self._stale_after[index])
 
 
-def _lines(name: str, labels: list[str], further: Labels, values: Array, prefix: str = "") -> str:
+def _lines(
+    name: str,
+    labels: list[str],
+    further: Labels,
+    values: Array,
+    prefix: str = "",
+    taken: Collection[str] = (),
+) -> str:
     """Return a line for each value but NaN, which is an absent series."""
-    start, end = f"{name}{{{prefix}", suffix_of(further) + "} "
+    start, end = f"{name}{{{prefix}", suffix_of(further, taken) + "} "
     pairs = zip(labels, values.tolist(), strict=True)
     return "".join([f"{start}{label}{end}{value!r}\n" for label, value in pairs if value == value])

@@ -61,6 +61,18 @@ def test_every_stream_has_value_average_deviation_count_and_time(openmetrics):
     }
 
 
+def test_a_label_of_a_stream_that_a_family_has_too_is_told_once():
+    engine = Engine([GroupSettings("press", (ByCount(0.98),))])
+    feed(engine, 0, "press/left", [40.0], labels=(("part", "left"),))
+    feed(engine, 0, "press/rest", [40.0])
+    engine.groups[0].anomalies.left[0] = 1
+    lines = [line for line in render(engine).splitlines() if "ewad_part=" in line]
+    assert [line.partition("{")[2].split(",ewad_part=")[0] for line in lines] == [
+        'stream="press/left",part="left",group="press"'
+    ]
+    assert all(line.count(",part=") <= 1 for line in render(engine).splitlines())
+
+
 def test_an_average_that_is_new_has_no_series_before_its_first_sample():
     before = smoothing_engine()
     feed(before, 0, "site/a", [40.0, 49.0], at=100.0)
