@@ -114,6 +114,7 @@ class Daemon:
         self.clock = make_clock(self.engine)
         self.intake = new_intake(self.engine, settings)
         if self.store is not None:
+            self.store.told.keep_only(block.settings.name for block in self.intake.blocks)
             recall(self.intake.remembering, self.store.told.entries())
             if self.clock.moved is not None:
                 move_totals(self.intake.remembering, *self.clock.moved)

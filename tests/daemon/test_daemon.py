@@ -46,32 +46,44 @@ def test_times_follow_a_clock_that_is_set_once_no_sample_waits():
     assert daemon.engine.groups[0].seen[0] == NOW - 3600.0
 
 
-async def test_totals_that_a_start_takes_for_the_present_stay_so(tmp_path):
-    world = World()
-    stream = DOCUMENT["stream"][0] | {"kind": "counter"}
+def with_state(tmp_path, name):
+    stream = DOCUMENT["stream"][0] | {"name": name, "kind": "counter"}
     state = {"path": str(tmp_path / "ewad.db"), "durability": "process"}
-    settings = config.parse(DOCUMENT | {"stream": [stream], "state": state}, "test", {})
+    return config.parse(DOCUMENT | {"stream": [stream], "state": state}, "test", {})
 
-    async def live(*totals):
-        daemon = Daemon(settings, make_clock=world.clock)
-        await daemon.start()
-        for total in totals:
-            daemon.committer.consume([message(b"%d" % total)], daemon.clock.now())
-            daemon.committer.commit(Acknowledgements(), lambda: None)
-            world.passed += 1.0
-        daemon.sinks.close()
-        await daemon.store.close()
-        await daemon.server.stop()
-        return daemon.engine.groups[0]
 
+async def lived(settings, world, *totals):
+    """Return a daemon that has started, taken totals a second apart, and stopped."""
+    daemon = Daemon(settings, make_clock=world.clock)
+    await daemon.start()
+    for total in totals:
+        daemon.committer.consume([message(b"%d" % total)], daemon.clock.now())
+        daemon.committer.commit(Acknowledgements(), lambda: None)
+        world.passed += 1.0
+    daemon.sinks.close()
+    await daemon.store.close()
+    await daemon.server.stop()
+    return daemon
+
+
+async def test_totals_that_a_start_takes_for_the_present_stay_so(tmp_path):
+    world, settings = World(), with_state(tmp_path, "plant")
     world.set_by += 1e9
-    await live(1, 2)
+    await lived(settings, world, 1, 2)
     world.set_by -= 1e9  # the clock was wrong by its year
-    await live()
+    await lived(settings, world)
     world.passed += 1.0
-    group = await live(12)
+    group = (await lived(settings, world, 12)).engine.groups[0]
     assert group.count[0] == 2
     assert group.value[0] == 10.0
+
+
+async def test_what_a_block_was_told_is_forgotten_at_a_start_without_it(tmp_path):
+    world = World()
+    before = await lived(with_state(tmp_path, "plant"), world, 1, 2)
+    assert [entry.block for entry in before.store.told.entries()] == ["plant"]
+    after = await lived(with_state(tmp_path, "lab"), world, 5)
+    assert [entry.block for entry in after.store.told.entries()] == ["lab"]
 
 
 def test_a_model_that_cannot_be_read_is_a_fault_of_the_configuration(tmp_path):
