@@ -19,6 +19,7 @@ from ewad.config import Settings, effective
 from ewad.config.syntax import parse_topic
 from ewad.engine import Engine
 from ewad.errors import SourceError
+from ewad.ingest.formats.records import PayloadReader
 from ewad.ingest.mqtt.consumer import Message
 from ewad.ingest.mqtt.deliveries import Acknowledgements
 from ewad.ingest.mqtt.from_configuration import connection_settings
@@ -76,7 +77,7 @@ def _quiet() -> Iterator[None]:
 def _overwritten(settings: Settings) -> Iterator[str]:
     """Yield what Prometheus makes of labels that it has itself."""
     for block in settings.streams:
-        told = {name for name, _ in block.labels}
+        told = set(PayloadReader(block, settings.limits.max_payload_bytes).label_names)
         for name in sorted(told.union(*(parse_topic(topic).names for topic in block.topics)) & SCRAPED):
             yield (
                 f"stream {block.name}: Prometheus has a label {name} itself"

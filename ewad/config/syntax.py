@@ -256,11 +256,13 @@ def check_time_format(text: str) -> str:
         return text
     try:
         moment = datetime(2026, 2, 10, 5, 5, 47, tzinfo=UTC)
-        datetime.strptime(moment.strftime(text), text)
+        read = datetime.strptime(moment.strftime(text), text)
     except ValueError as error:
         raise ValueError(f"{expected}: {error}") from error
     if "%" not in text:
         raise ValueError(expected)
+    if read.date() != moment.date():
+        raise ValueError(f"{expected}: it tells no date with a year, and samples would be of 1900")
     return text
 
 

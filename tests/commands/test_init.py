@@ -106,6 +106,14 @@ def test_labels_that_prometheus_overwrites_are_told(tmp_path):
     assert "shows this one as exported_instance: choose another name, such as device_instance" in done.stdout
 
 
+def test_a_label_out_of_a_path_that_prometheus_overwrites_is_told_too(tmp_path):
+    block = '[[stream]]\nname = "v"\ntopic = "v"\nformat = "json"\nfield = "jobs/{job}/seconds"\n'
+    (tmp_path / "ewad.toml").write_text(block)
+    done = ewad("check", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "shows this one as exported_job: choose another name, such as device_job" in done.stdout
+
+
 @pytest.mark.parametrize("options", [("--topic", "a"), ("--format", "json"), ("-c", "x.toml")])
 def test_discovery_goes_with_an_address_alone(options, tmp_path):
     done = ewad("run", "--discover", *options, cwd=tmp_path)

@@ -392,6 +392,8 @@ class TestTimes:
         for keys, said in (
             ({"time_zone": "Europe/Berln"}, "Europe/Berlin"),
             ({"time_format": "H:M"}, "%H:%M"),
+            ({"time_format": "%H:%M"}, "it tells no date with a year"),
+            ({"time_format": "%d.%m. %H:%M"}, "it tells no date with a year"),
         ):
             with pytest.raises(ConfigError, match=said):
                 self.at("", NOW, **keys)
