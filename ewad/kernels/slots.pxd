@@ -46,6 +46,8 @@ cdef class SlotsKernel:
     cdef void keep_value(self, Sample s, Py_ssize_t o, int outlier) noexcept nogil
     cdef void keep_errors(self, Sample s, Py_ssize_t o, int outlier, double* missed) noexcept nogil
     cdef void clear(self, float* ring, Py_ssize_t o, Py_ssize_t size, Py_ssize_t every, double head, double b) noexcept nogil
+    @cython.locals(size=Py_ssize_t, k=Py_ssize_t, back=double, usual=double)
+    cdef void carry(self, Py_ssize_t o, Py_ssize_t ring, double width, double b) noexcept nogil
     cdef void average(self, float* ring, Py_ssize_t at, double x, double filled) noexcept nogil
     cdef double look(
         self, float* ring, Py_ssize_t o, Py_ssize_t size, Py_ssize_t every, double head, double p,

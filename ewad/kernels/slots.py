@@ -224,6 +224,7 @@ class SlotsKernel:
         self.filled[o] = self.filled[o] + 1.0 if b == self.head[o] else 1.0
         for k in range(N_KEPT):
             self.clear(self.kept, ring + k, size, N_KEPT, self.head[o], b)
+        self.carry(o, ring + 1, width, b)
         self.head[o] = b
         at = ring + memory.whole(b) % size * N_KEPT
         if not outlier:
@@ -249,6 +250,13 @@ class SlotsKernel:
         """
         for k in range(memory.whole(max(head + 1.0, b - float(size) + 1.0)), memory.whole(b) + 1):
             ring[o + k % size * every] = NAN
+
+    def carry(self, o: int, ring: int, width: float, b: float) -> None:
+        """Let what is usual at the slots of a gap, before the bin b, stand as it was a period before."""
+        size, back = self.n_values, self.period[o] / width
+        for k in range(memory.whole(max(self.head[o] + 1.0, b - float(size) + 1.0)), memory.whole(b)):
+            usual = self.look(self.kept, ring, size, N_KEPT, float(k - 1), float(k) - back)
+            self.kept[ring + k % size * N_KEPT] = usual
 
     def average(self, ring: Singles, at: int, x: float, filled: float) -> None:
         """Let x count in the mean that stands at a place; NaN does not."""
@@ -303,6 +311,8 @@ class SlotsKernel:
         place, base = (time - self.origin[row]) / width, self.base[row]
         self.value = base + self.look(self.kept, ring, size, N_KEPT, self.head[o], place)
         self.usual = base + self.look(self.kept, ring + 1, size, N_KEPT, self.head[o], place)
+        if self.value != self.value:  # there was a gap
+            self.value = self.usual
 
     def error_at(self, row: int, k: int, i: int, time: float) -> float:
         """Return what a moment was missed by, forecast over the i-th horizon."""

@@ -121,3 +121,14 @@ def test_forecasts_do_not_suffer_from_a_large_offset():
         forecast = observe_in_pieces(engine, samples)["forecast"][:-1, 0]
         found.append(np.sqrt(np.mean((forecast - value[1:])[1000:] ** 2)))
     assert found[1] == pytest.approx(found[0], rel=0.01)
+
+
+def test_over_a_gap_what_is_usual_at_its_slots_stands_as_it_was():
+    time = HOUR * np.arange(24 * 7 * 4)
+    value = 10.0 * np.sin(2.0 * np.pi * np.arange(len(time)) / 24.0)
+    there = np.ones(len(time), bool)
+    there[-40:-34] = False
+    whole, gap = (slots_after(time[rows], value[rows]) for rows in (np.ones(len(time), bool), there))
+    usual = [found.kept[0, :, :, 1] + found.base[0] for found in (whole, gap)]
+    assert np.isnan(gap.kept[0, 0, :, 0]).sum() == np.isnan(whole.kept[0, 0, :, 0]).sum() + 6
+    assert np.allclose(*usual, rtol=0, atol=1e-3, equal_nan=True)
