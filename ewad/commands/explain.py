@@ -81,6 +81,8 @@ def payload_of(given: str) -> bytes:
         return sys.stdin.buffer.read()
     if not given.startswith("@"):
         return os.fsencode(given)
+    if given == "@":
+        raise SourceError("PAYLOAD: expected a file behind @, such as @message.json, got none")
     try:
         return Path(given[1:]).read_bytes()
     except OSError as error:

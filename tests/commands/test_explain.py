@@ -49,3 +49,9 @@ def test_presets_are_listed_with_a_whole_sentence_each() -> None:
     shown = ewad("presets").stdout
     assert " ".join(shown.split()).count(". ") == len(presets.names()) - 1
     assert shown.rstrip().endswith(".")
+
+
+def test_an_at_sign_without_a_file_is_told_what_it_lacks() -> None:
+    done = ewad("explain", "a/b", "@")
+    assert done.returncode == 1
+    assert done.stderr == "ewad: PAYLOAD: expected a file behind @, such as @message.json, got none\n"
