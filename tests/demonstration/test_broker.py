@@ -145,17 +145,20 @@ async def test_the_broker_prints_nothing_and_leaves_no_file(capfd, tmp_path, mon
 
 
 @pytest.mark.parametrize(
-    ("child", "message"),
-    [("raise SystemExit(1)", "ended while starting"), ("import time; time.sleep(60)", "not listening after")],
+    ("child", "seconds", "message"),
+    [
+        ("raise SystemExit(1)", 60.0, "ended while starting"),  # however long Python takes to start
+        ("import time; time.sleep(60)", 0.1, "not listening after"),
+    ],
 )
-async def test_a_broker_that_does_not_start_is_a_source_error(child, message, monkeypatch):
+async def test_a_broker_that_does_not_start_is_a_source_error(child, seconds, message, monkeypatch):
     async def spawn() -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
             *(sys.executable, "-c", child), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
         )
 
     monkeypatch.setattr(demo_broker, "_spawn", spawn)
-    monkeypatch.setattr(demo_broker, "START_TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr(demo_broker, "START_TIMEOUT_SECONDS", seconds)
     with pytest.raises(SourceError, match=message):
         async with embedded_broker():
             pass
