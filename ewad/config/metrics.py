@@ -14,6 +14,8 @@ from ewad.config.options import Option, table_of
 from ewad.config.syntax import check_payload_label
 
 Labels = tuple[tuple[str, str], ...]
+# Labels of single families: ewad's own gives way to that of a stream, but not of all streams.
+OWN = "model", "part", "threshold", "shard"
 
 
 def _labels(value: Any) -> Labels:
@@ -22,6 +24,8 @@ def _labels(value: Any) -> Labels:
 
     def pair(name: str) -> tuple[str, str]:
         converted(check_payload_label, name)
+        if name in OWN:
+            raise fail(f"the label {name} is reserved; choose another name, such as site_{name}")
         return name, text(value[name])
 
     return tuple(checks.each((name, partial(pair, name)) for name in value))

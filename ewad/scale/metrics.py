@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 
 from ewad.engine import GroupSettings
-from ewad.outputs.prometheus.exposition import escape, header_of, suffix_of
+from ewad.outputs.prometheus.exposition import header_of, label_text, suffix_of
 from ewad.outputs.registry import QUANTITIES, Labels
 
 TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -75,13 +75,14 @@ class LatestMetrics:
 
     def _families(self, rows: Sequence[Row]) -> Iterator[str]:
         """Yield each family with its header, where it has any series."""
-        labelled = [(self._label_text(row), row) for row in rows]
         lines: dict[str, list[str]] = {}
-        for text, row in labelled:
+        for row in rows:
+            captured = msgspec.json.decode(row["labels"], type=dict[str, str])
+            text = _label_text(row, captured)
             for quantity, further, name in told(self._groups[row["group"]]):
                 value = row.get(name)
                 if value is not None:
-                    line = f"{quantity.metric}{{{text}{suffix_of(further)}}} {value!r}\n"
+                    line = f"{quantity.metric}{{{text}{suffix_of(further, captured)}}} {value!r}\n"
                     lines.setdefault(quantity.metric, []).append(line)
             lines.setdefault("ewad_samples_total", []).append(
                 f"ewad_samples_total{{{text}}} {row['samples']}\n"
@@ -90,15 +91,16 @@ class LatestMetrics:
             if quantity.metric in lines:
                 yield header_of(quantity, openmetrics=False) + "".join(lines[quantity.metric])
 
-    def _label_text(self, row: Row) -> str:
-        captured = msgspec.json.decode(row["labels"], type=dict[str, str])
-        pairs = {**captured, "stream": row["stream"], "group": row["group"], "shard": str(row["shard"])}
-        return ",".join(f'{name}="{escape(value)}"' for name, value in pairs.items())
-
     def close(self) -> None:
         """Serve no more."""
         self._server.shutdown()
         self._server.server_close()
+
+
+def _label_text(row: Row, captured: Mapping[str, str]) -> str:
+    """Return the labels of a row's stream; ewad's own gives way where the stream has one named shard."""
+    own = (("stream", row["stream"]), *captured.items(), ("group", row["group"]))
+    return label_text(own) + suffix_of((("shard", str(row["shard"])),), captured)
 
 
 def _handler(metrics: LatestMetrics) -> type[BaseHTTPRequestHandler]:

@@ -56,6 +56,22 @@ def test_openmetrics_is_what_prometheus_own_parser_takes():
     }
 
 
+def test_a_label_model_of_a_stream_is_told_once_as_metrics_has_it():
+    from prometheus_client.openmetrics.parser import text_string_to_metric_families
+
+    block = LINEAR.replace("{room}", "{model}")
+    Path("ewad.toml").write_text(block + 'share = "stream"\n')
+    samples = "".join(f"{1.7e9 + 60 * i},site/Prologue/t,{20 + i % 5}\n" for i in range(200))
+    Path("in.csv").write_text(f"time,topic,payload\n{samples}")
+    assert ewad("replay", "in.csv", "-c", "ewad.toml", "--openmetrics", "out.om").returncode == 0
+    families = {family.name: family for family in text_string_to_metric_families(Path("out.om").read_text())}
+    lines = [line for line in Path("out.om").read_text().splitlines() if line.startswith("ewad_loss{")]
+    assert lines and all(line.count('model="') == 1 for line in lines)
+    for name in ("ewad_value", "ewad_loss"):
+        (labels,) = {tuple(sample.labels.items()) for sample in families[name].samples}
+        assert dict(labels) == {"stream": "site/Prologue/t", "model": "Prologue", "group": "t"}
+
+
 def test_results_tell_anomaly_skill_and_weights_of_each_row_on_request():
     written(Path("in.csv"), wave(200))
     Path("ewad.toml").write_text(

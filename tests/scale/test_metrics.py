@@ -2,6 +2,7 @@
 
 import urllib.error
 import urllib.request
+from contextlib import closing
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -52,6 +53,15 @@ def test_all_shards_and_each_are_served(served):
     one = scraped(served, "?shard=1")
     assert {stream for _, stream, _ in one} == {"plant/1", "plant/3"}
     assert {shard for shard, _ in one.values()} == {"1"}
+
+
+def test_a_label_shard_of_a_stream_stays_and_that_of_ewad_gives_way():
+    shard = Shard(SETTINGS)
+    (row,) = rows_of(shard, 7, shard.apply(record("plant", [0], [990.0], [2.0])))
+    with closing(LatestMetrics(SETTINGS.groups, clock=lambda: 1000.0)) as metrics:
+        metrics.update([row | {"labels": '{"shard":"north","n":"0"}'}])
+        lines = metrics.render().splitlines()
+    assert 'ewad_value{stream="plant/0",shard="north",n="0",group="plant",ewad_shard="7"} 2.0' in lines
 
 
 def test_streams_that_are_silent_for_too_long_have_no_series(served):

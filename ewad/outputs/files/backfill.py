@@ -25,11 +25,11 @@ Values = tuple[float, ...]
 
 
 class MetricColumn(NamedTuple):
-    """A column of a group's rows as a metric; suffix: its further labels, such as ',beta="0.9"'."""
+    """A column of a group's rows as a metric; further: its labels beside the stream's, such as beta."""
 
     metric: str
     column: str
-    suffix: str = ""
+    further: Labels = ()
 
 
 class Newest:
@@ -59,7 +59,10 @@ class GroupSeries:
     """The series of one group: those of its streams or those of its models, a key each."""
 
     def __init__(self, cells: list[MetricColumn], labels: RowLabels | None, prefix: str) -> None:
-        """Take what the series are; labels: None where the prefix says all, in one series a cell."""
+        """Take what the series are; labels: None where the prefix says all, in one series a cell.
+
+        A prefix in front of a stream's labels is the label `model`: left out where a stream has that itself.
+        """
         self.cells = cells
         self._labels = labels
         self._prefix = prefix
@@ -81,9 +84,13 @@ class GroupSeries:
         return list(self._newest.rest())
 
     def label(self, index: int, key: int) -> str:
-        """Return the labels of one of the cells' series."""
-        text = self._labels[slice(key, key + 1)][0] if self._labels else ""
-        return f"{self._prefix}{text}{self.cells[index].suffix}"
+        """Return the labels of one of the cells' series, once all streams are known: as /metrics has them."""
+        further = self.cells[index].further
+        if self._labels is None:
+            return f"{self._prefix}{suffix_of(further)}"
+        text, taken = self._labels.of_row(key), self._labels.taken
+        prefix = "" if "model" in taken else self._prefix
+        return f"{prefix}{text}{suffix_of(further, taken)}"
 
 
 class BackfillSink:
@@ -165,7 +172,7 @@ def _parts(group: Group, constant: Labels) -> Iterator[GroupSeries]:
 def _cells(group: Group, of_models: bool) -> list[MetricColumn]:
     """Return what results tell of the streams, or the models, of a group."""
     return [
-        MetricColumn(quantity.metric, quantity.named(further), suffix_of(further))
+        MetricColumn(quantity.metric, quantity.named(further), further)
         for quantity in QUANTITIES
         if quantity.of_models == of_models and quantity.told_by(group.settings)
         for further in quantity.labels(group.settings)

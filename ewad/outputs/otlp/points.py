@@ -25,7 +25,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
 from ewad import __version__
-from ewad.outputs.prometheus.exposition import besides
+from ewad.outputs.prometheus.exposition import besides, given_way
 from ewad.outputs.registry import QUANTITIES, Array, Labels, Quantity, told_results
 from ewad.outputs.sinks import Observed
 from ewad.outputs.text import utf8
@@ -65,7 +65,8 @@ class _Stream:
         self.total = 0
         self.rows: list[Row] = []
         self.sum: tuple[float, int] | None = None  # time and number of the last one
-        self.heads = [_head((*attributes, *labels), GAUGE_POINT.size) for labels in columns]
+        taken = dict(attributes)
+        self.heads = [_head((*attributes, *given_way(labels, taken)), GAUGE_POINT.size) for labels in columns]
         self.heads.append(_head(attributes, SUM_POINT.size))
 
 

@@ -37,7 +37,12 @@ def suffix_of(further: Labels, taken: Collection[str] = ()) -> str:
 
     taken: names of the stream's own; Prometheus refuses a scrape whose series has a label twice.
     """
-    return "".join([f',{"ewad_" * (name in taken)}{name}="{escape(value)}"' for name, value in further])
+    return "".join([f',{name}="{escape(value)}"' for name, value in given_way(further, taken)])
+
+
+def given_way(further: Labels, taken: Collection[str]) -> Labels:
+    """Return ewad's own labels, `ewad_` in front of those whose name is taken by a stream's."""
+    return tuple([(f"ewad_{name}" if name in taken else name, value) for name, value in further])
 
 
 def besides(constant: Labels, own: Labels) -> Labels:
@@ -74,6 +79,12 @@ class RowLabels:
             text.append(label_text((*own, *besides(self._constant, captured))))
             self.taken.update(label for label, _ in captured)
         return text[rows]
+
+    def of_row(self, row: int) -> str:
+        """Return the label text of one row, once that of all rows is written."""
+        if len(self._text) < len(self.streams):
+            self[: len(self.streams)]
+        return self._text[row]
 
     def describes(self, streams: Streams) -> bool:
         """Whether this text is of these streams: the same ones, or more by now."""

@@ -1,6 +1,7 @@
 """The sink of [otlp] against a receiver that fails, refuses and comes back; pushes are called by hand."""
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from ewad import config
 from ewad.engine import Batch, Engine
 from ewad.errors import ConfigError
+from ewad.numeric.crossing import Threshold
 from ewad.outputs.otlp.backlog import delay_seconds
 from ewad.outputs.sinks import Observed
 from tests.system.receiver import receiving, require_otlp
@@ -75,6 +77,18 @@ def test_each_sample_is_pushed_with_its_own_time(receiver, worlds):
     point = next(each for each in receiver.points if each.name == "ewad_value")
     assert point.labels == LABELS and point.start == 0.0
     assert world.exporter.tally.written == 3
+
+
+def test_a_label_threshold_of_a_stream_stays_and_that_of_ewad_gives_way(receiver, worlds):
+    world = worlds()
+    (block,) = world.settings.engine_settings().groups
+    world.engine = Engine([replace(block, thresholds=(Threshold("high", True, 1.5),))])
+    world.engine.add_stream(0, "plant/hall", (("threshold", "t1"),))
+    world.feed(1.0, 2.0)
+    world.exporter.push()
+    (point,) = (each for each in receiver.points if each.name == "ewad_threshold_seconds")
+    names = ("stream", "plant/hall"), ("threshold", "t1"), ("group", "plant"), ("ewad_threshold", "high")
+    assert (point.labels, point.value) == (names, 0.0)
 
 
 def test_sums_are_cumulative_from_a_start(receiver, worlds):

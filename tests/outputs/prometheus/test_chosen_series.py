@@ -87,3 +87,11 @@ def test_promtool_finds_no_fault_with_all_that_is_exposed():
     command = ["promtool", "check", "metrics"]
     done = subprocess.run(command, input=whole(mixture_engine()), capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("name", ["model", "part", "threshold", "shard"])
+def test_a_label_that_some_series_have_of_themselves_is_no_label_of_all(name):
+    with pytest.raises(
+        ConfigError, match=f"the label {name} is reserved; choose another name, such as site_"
+    ):
+        parse({"stream": [{"name": "t", "topic": "t"}], "metrics": {"labels": {name: "x"}}}, "test", {})
