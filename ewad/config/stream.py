@@ -185,7 +185,8 @@ class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
         Literal["refuse", "skip"],
         Option(
             choice("refuse", "skip"),
-            "Texts that are no number and none of `states`: a fault, or absent, for topics of all kinds.",
+            "Texts that are no number and none of `states`, also tables and lists: a fault, or absent, for"
+            " topics of all kinds.",
         ),
     ] = "refuse"
     decimal: Annotated[

@@ -747,6 +747,24 @@ class TestTextsThatAreNoNumbers:
         daemon = Daemon(JSON | keys).feed(("t", '{"v": "idle"}'), ("t", '{"v": 2}'), ("t", '{"v": "idle"}'))
         assert (daemon.values, daemon.rejected, daemon.intake.absent) == ({"t": 2.0}, {}, 2)
 
+    @pytest.mark.parametrize("payload", ["Dimmer", "1.2.3", " 2026-03-01T10:00:00Z", "-"])
+    def test_a_bare_text_where_json_may_stand_is_absent_where_texts_are(self, payload):
+        assert one(payload, format="json", field="v") == "invalid_json"
+        daemon = Daemon(JSON | {"topic": "t", "field": "v", "texts": "skip"}).feed(("t", payload))
+        assert (daemon.rejected, daemon.intake.absent) == ({}, 1)
+        assert "which `texts` skips" in str(daemon.explained("t", payload.encode()))
+
+    @pytest.mark.parametrize("payload", ['{"v": 1', '[{"v": 1}', '"idle', '\ufeff{"v"'])
+    def test_a_broken_document_is_a_fault_all_the_same(self, payload):
+        assert one(payload, format="json", field="v", texts="skip") == "invalid_json"
+
+    @pytest.mark.parametrize("found", ['{"unit": "s"}', "[1, 2]"])
+    def test_a_table_or_a_list_in_a_named_field_is_absent_where_texts_are(self, found):
+        document = f'{{"v": {found}}}'
+        assert one(document, format="json", field="v") == "wrong_type"
+        daemon = Daemon(JSON | {"topic": "t", "field": "v", "texts": "skip"}).feed(("t", document))
+        assert (daemon.rejected, daemon.intake.absent) == ({}, 1)
+
 
 def test_a_document_without_anything_that_is_asked_for_needs_no_time():
     daemon = Daemon(JSON | {"topic": "t", "field": ["a", "b.*"], "time_field": "at"})

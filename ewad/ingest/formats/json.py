@@ -19,6 +19,8 @@ from ewad.ingest.formats.reasons import quote_around, too_large
 # A text without an end goes to the end of the payload, once: each of its quotes would begin another.
 _BARE = re.compile(r'"(?:[^"\\]|\\.?)*+(?:"|\Z)|([+-]?)\b(nan|inf(?:inity)?)\b', re.IGNORECASE | re.DOTALL)
 _BYTE = re.compile(r"\(byte (\d+)\)|\(char (\d+)\)")
+_DOCUMENTS = b"{", b"[", b'"'  # how a payload begins that is more than a number or a bare text
+_TRIMMED = b" \t\r\n\xef\xbb\xbf"
 _LONG_DIGITS = 400  # of an integer: no float has more
 
 
@@ -28,7 +30,15 @@ def open_points(block: StreamSettings, max_bytes: int) -> ReadPoints:
     def points(topic: str, payload: bytes) -> Sequence[Point]:
         return (Point(parse_json(payload, max_bytes)),)
 
-    return points
+    def points_but_texts(topic: str, payload: bytes) -> Sequence[Point]:
+        try:
+            return points(topic, payload)
+        except DecodeError as error:
+            if error.reason == "invalid_json" and payload.lstrip(_TRIMMED)[:1] not in _DOCUMENTS:
+                raise DecodeError("missing_field", f"{error}, which `texts` skips") from error
+            raise
+
+    return points_but_texts if block.texts == "skip" else points
 
 
 def parse_json(payload: bytes, max_bytes: int) -> Any:

@@ -38,7 +38,8 @@ class Unreadable:
 class Rules:
     """How a block's values are read.
 
-    limit: no number of that size or above.  states: word -> number.  skips_texts: other words are absent.
+    limit: no number of that size or above.  states: word -> number.  skips_texts: other words are absent,
+    and tables and lists.
     low, high: of `valid`, after scaling.  ignored: numbers that stand for a fault, before scaling.
     """
 
@@ -89,8 +90,10 @@ class Rules:
             raise DecodeError("missing_field", "expected a number, got no such field")
         if kind is Unreadable:
             raise DecodeError("unsupported", f"expected a number, got {found.what}, which ewad does not read")
-        reason = "null" if found is None else "wrong_type"
-        raise DecodeError(reason, f"expected a number, got {JSON_NAMES.get(kind, 'something else')}")
+        got = f"expected a number, got {JSON_NAMES.get(kind, 'something else')}"
+        if self.skips_texts and found is not None:
+            raise DecodeError("missing_field", f"{got}, which `texts` skips")
+        raise DecodeError("null" if found is None else "wrong_type", got)
 
     def spelled(self, text: str) -> float:
         """Return the number that a text means."""
