@@ -524,7 +524,104 @@ FURTHER = {
         ("inverter/total/P_AC", "300.1", {"": 300.1}),
         ("inverter/total/YieldDay", "1804", {"": 1804}),
     ],
+    "meshtastic": [
+        *(
+            (
+                "msh/EU_868/2/json/LongFast/!7efeee00",
+                f'{{"channel":0,"hop_start":3,"id":452664778,{rest},'
+                '"sender":"!7efeee00","timestamp":1772359200,"to":4294967295}',
+                expected,
+            )
+            for rest, expected in (
+                (
+                    '"from":2130636288,"type":"position","payload":{"PDOP":261,"altitude":35,"ground_speed":2,'
+                    '"ground_track":16512000,"latitude_i":482082000,"longitude_i":163738000,"precision_bits":32,'
+                    '"sats_in_view":9,"time":1772359190}',
+                    {
+                        "2130636288/altitude": 35,
+                        "2130636288/ground_speed": 2,
+                        "2130636288/sats_in_view": 9,
+                        "2130636288/position/latitude": 48.2082,
+                        "2130636288/position/longitude": 16.3738,
+                    },
+                ),
+                (
+                    '"from":77,"type":"position","rssi":-101,"snr":-4.5,"payload":{"altitude":-2,'
+                    '"latitude_i":-338600000,"longitude_i":1512500000,"time":1772359199}',
+                    {
+                        "77/altitude": -2,
+                        "77/position/latitude": -33.86,
+                        "77/position/longitude": 151.25,
+                        "77/rssi": -101,
+                        "77/snr": -4.5,
+                    },
+                ),
+                (
+                    '"from":77,"type":"waypoint","payload":{"id":1890764420,"name":"camp","expire":1772445600,'
+                    '"locked_to":0,"latitude_i":10000000,"longitude_i":20000000}',
+                    {"77/waypoint/latitude": 1, "77/waypoint/longitude": 2},
+                ),
+                (
+                    '"from":78,"type":"waypoint","payload":{"id":5,"description":"x","name":"spring",'
+                    '"latitude_i":-30000000,"longitude_i":40000000}',
+                    {"78/waypoint/latitude": -3, "78/waypoint/longitude": 4},
+                ),
+                (
+                    '"from":77,"type":"neighborinfo","payload":{"last_sent_by_id":77,"node_id":77,'
+                    '"neighbors":[{"node_id":305419896,"snr":7},{"node_id":78,"snr":-3.5}],"neighbors_count":2,'
+                    '"node_broadcast_interval_secs":900}',
+                    {"77/neighbors_count": 2, "77/305419896/snr": 7, "77/78/snr": -3.5},
+                ),
+                (
+                    '"from":78,"type":"neighborinfo","payload":{"last_sent_by_id":77,"node_id":78,'
+                    '"neighbors":[{"node_id":77,"snr":-2.25}],"neighbors_count":1}',
+                    {"78/neighbors_count": 1, "78/77/snr": -2.25},
+                ),
+                (
+                    '"from":77,"type":"telemetry","payload":{"voltage_ch1":5.1,"current_ch1":3.2,"voltage_ch2":0}',
+                    {"77/voltage_ch1": 5.1, "77/current_ch1": 3.2, "77/voltage_ch2": 0},
+                ),
+                (
+                    '"from":78,"type":"telemetry","payload":{"voltage_ch1":3.3,"current_ch1":0.5}',
+                    {"78/voltage_ch1": 3.3, "78/current_ch1": 0.5},
+                ),
+                (
+                    '"from":77,"type":"paxcounter","payload":{"ble_count":4,"uptime":600,"wifi_count":7}',
+                    {"77/ble_count": 4, "77/uptime": 600, "77/wifi_count": 7},
+                ),
+                (
+                    '"from":77,"type":"paxcounter","payload":{"ble_count":0,"uptime":660,"wifi_count":2}',
+                    {"77/ble_count": 0, "77/uptime": 660, "77/wifi_count": 2},
+                ),
+                (
+                    '"from":77,"type":"nodeinfo","payload":{"hardware":10,"id":"!4d","longname":"base","role":0,'
+                    '"shortname":"B"}',
+                    {},
+                ),
+                ('"from":77,"type":"traceroute","payload":{"route":["base","far"]}', {}),
+            )
+        ),
+    ],
     "ems-esp": [
+        (
+            "ems-esp/boiler_data_dhw",
+            '{"seltemp":50,"curtemp":48.1,"circpump":"ON","activated":true,"nrgheat":12.75}',
+            {"seltemp": 50, "curtemp": 48.1, "circpump": 1, "activated": 1, "nrgheat": 12.75},
+        ),
+        ("ems-esp/analogsensor_data", '{"36":{"name":"flow","value":12.5}}', {"36.value": 12.5}),
+        (
+            "ems-esp/analogsensor_data",
+            '{"36":{"name":"flow","value":13},"39":{"name":"adc","value":880}}',
+            {"36.value": 13, "39.value": 880},
+        ),
+        ("ems-esp/boiler/curflowtemp", "48.2", {"": 48.2}),
+        ("ems-esp/boiler/heatingactive", "on", {"": 1}),
+        ("ems-esp/boiler/heatingactive", "OFF", {"": 0}),
+        ("ems-esp/thermostat/hc1/seltemp", "21.5", {"": 21.5}),
+        ("ems-esp/thermostat/hc2/seltemp", "18", {"": 18}),
+        ("ems-esp/thermostat/hc1/mode", "auto", {}),
+        ("ems-esp/boiler", '{"cmd":"wwonetime","data":1}', {}),
+        ("ems-esp/response", '{"message":"OK"}', {}),
         (
             "ems-esp/thermostat_data",
             '{"datetime":"10:00 01.03.2026","dampedoutdoortemp":3.1,'
@@ -538,21 +635,57 @@ FURTHER = {
             '{"bus_status":"connected","uptime":"000+01:00:00.000","uptime_sec":3600,"rxreceived":9,"rxfails":1,"txfails":0,"mqttfails":0}',
             {"rxreceived": 9, "rxfails": 1, "txfails": 0, "mqttfails": 0, "uptime_sec": 3600},
         ),
-        ("ems-esp/status", "online", {}),
+        ("ems-esp/status", "online", {"": 1}),
+        ("ems-esp/status", "offline", {"": 0}),
         ("ems-esp/info", '{"event":"start","version":"3.7.0"}', {}),
     ],
     "zwave-js": [
+        (
+            "zwave/Hall/Meter/50/0/value/66049",
+            '{"time":1772359200000,"value":12.5,"nodeName":"Meter","nodeLocation":"Hall"}',
+            {"": 12.5},
+        ),
+        ("zwave/Hall/Lamp/37/0/currentValue", '{"time":1772359200000,"value":true}', {"": 1}),
+        ("zwave/Hall/Lamp/38/0/duration", '{"time":1772359200000,"value":{"value":0,"unit":"seconds"}}', {}),
+        ("zwave/Hall/Lamp/51/0/currentColor", '{"time":1772359200000,"value":{"warmWhite":255}}', {}),
+        ("zwave/Hall/Lamp/lastActive", '{"time":1772359200000,"value":1772359200000}', {}),
+        ("zwave/nodeID_7/lastActive", "1772359200000", {}),
+        ("zwave/Hall/Lamp/38/0/targetValue/set", '{"value":99}', {}),
+        ("zwave/nodeID_7/37/0/targetValue/set", "true", {}),
+        ("zwave/_CLIENTS/ZWAVE_GATEWAY-x/status", '{"value":true,"time":1772359200000}', {}),
+        ("zwave/Hall/Lamp/status", "true", {"": 1}),
+        ("zwave/nodeID_7/status", "false", {"": 0}),
         ("zwave/Hall/Lamp/38/0/currentValue", "42", {"": 42}),
+        ("zwave/nodeID_7/49/0/Air_temperature", "-3.5", {"": -3.5}),
+        ("zwave/nodeID_7/37/0/currentValue", "false", {"": 0}),
+        ("zwave/nodeID_7/114/0/productName", "Dimmer", {}),
         ("zwave/Hall/Lamp/37/0/currentValue", "true", {"": 1}),
         ("zwave/nodeID_7/status", '{"time":1772359200000,"value":false,"status":"Dead","nodeId":7}', {"": 0}),
         ("zwave/Hall/Lamp/114/0/productName", '{"time":1772359200000,"value":"Dimmer"}', {}),
         ("zwave/Hall/Lamp/nodeinfo", '{"id":5,"manufacturer":"x"}', {}),
     ],
     "owntracks": [
+        (
+            "owntracks/ann/phone",
+            '{"_type":"location","BSSID":"aa:bb","acc":5,"alt":154,"batt":53,"bs":2,"cog":270,"conn":"w",'
+            '"created_at":1772359202,"lat":48.2,"lon":16.37,"m":1,"p":99.1,"tid":"AN","tst":1772359200,"vac":3,"vel":0}',
+            {"lat": 48.2, "lon": 16.37, "acc": 5, "alt": 154, "vel": 0, "batt": 53},
+        ),
+        ("owntracks/ann/phone", '{"_type":"encrypted","data":"VGhpcw=="}', {}),
         ("owntracks/ann/phone/waypoint", '{"_type":"waypoint","lat":1,"lon":2}', {}),
         ("owntracks/ann/phone", '{"_type":"lwt","tst":1772359200}', {}),
     ],
     "homeassistant-statestream": [
+        ("homeassistant/sensor/power/state", "-120.5", {"": -120.5}),
+        ("homeassistant/input_number/level/state", "5.0", {"": 5}),
+        ("homeassistant/binary_sensor/window/state", "off", {"": 0}),
+        ("homeassistant/person/ann/state", "home", {"": 1}),
+        ("homeassistant/person/ann/state", "Office", {}),
+        ("homeassistant/lock/door/state", "locked", {"": 1}),
+        ("homeassistant/lock/shed/state", "unlocked", {"": 0}),
+        ("homeassistant/cover/blind/state", "closed", {"": 0}),
+        ("homeassistant/sensor/backup/state", "2026-03-01T10:00:00+00:00", {}),
+        ("homeassistant/sun/sun/state", "above_horizon", {}),
         ("homeassistant/device_tracker/ann/state", "not_home", {"": 0}),
         ("homeassistant/cover/gate/state", "open", {"": 1}),
         ("homeassistant/weather/home/state", "sunny", {}),
