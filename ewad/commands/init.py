@@ -17,8 +17,9 @@ import click
 from ewad.commands.options import DEFAULT_CONFIG
 from ewad.commands.shapes import ProposedBlocks, described
 from ewad.config import Settings, parse
-from ewad.config.syntax import counted
+from ewad.config.syntax import counted, quoted
 from ewad.errors import ConfigError, SourceError
+from ewad.ingest.formats.reasons import quote_payload
 from ewad.ingest.mqtt.consumer import Message
 from ewad.ingest.mqtt.deliveries import Acknowledgements
 from ewad.ingest.mqtt.from_configuration import connection_settings
@@ -28,9 +29,16 @@ from ewad.ingest.mqtt.source import make_source
 CONNECT_SECONDS = 12.0  # one whole attempt of the source, and its end
 MOST_TOPICS = 20_000  # that are looked at
 NOTHING = (
-    "no message in {seconds:g} s: are there devices that publish? Retained and periodic messages show what"
-    " there is; listen for longer by --seconds, or check the address by --url"
+    "no message in {seconds:g} s from {url}: devices that publish rarely, or only on a change, show nothing"
+    " meanwhile. Listen for longer, such as by --seconds {longer:g}, and let a device publish; check the"
+    " address (--url), and that its user may read all topics"
 )
+NO_NUMBER = (
+    "{told}, but no number in them, such as {topic} with {payload}. `ewad explain TOPIC PAYLOAD` says how"
+    " a payload can be read; listen for longer, such as by --seconds {longer:g}, if others are to come"
+)
+LONGER = 10  # times
+ONCE = "what other topics send later is not read: look again by a restart, or write a file by `ewad init`"
 
 
 @click.command("init")
@@ -88,6 +96,8 @@ def write(url: str | None, seconds: float, output: Path) -> str:
     """
     if output.exists():
         raise ConfigError(f"{output}: expected a new file, got one that exists; name another one by -o")
+    if not output.parent.is_dir():
+        raise ConfigError(f"{output}: expected a new file in a folder that exists; name another one by -o")
     text, found = discovered(url, seconds)
     try:
         with output.open("x", encoding="utf-8") as file:
@@ -101,7 +111,7 @@ def write(url: str | None, seconds: float, output: Path) -> str:
 def settings(url: str | None, listen: str | None, seconds: float) -> Settings:
     """Return the settings for what the broker sends. Raises ConfigError, SourceError."""
     text, found = discovered(url, seconds)
-    print(found.summary, file=sys.stderr)
+    print(f"{found.summary}\n{ONCE}", file=sys.stderr)
     document = tomllib.loads(text) | ({"http": {"listen": listen}} if listen else {})
     if url is not None:
         document["mqtt"] = {"url": url}  # the text masks a password
@@ -114,11 +124,14 @@ def discovered(url: str | None, seconds: float) -> tuple[str, ProposedBlocks]:
     everything = parse({**mqtt, "stream": [{"name": "all", "topic": "#"}]}, "command line", os.environ)
     listener = _Listener()
     asyncio.run(_listen(everything, listener, seconds))
+    at, longer = everything.mqtt.url, LONGER * seconds
     if not listener.payloads:
-        raise SourceError(NOTHING.format(seconds=seconds))
-    found = described(listener.payloads, everything.mqtt.url)
+        raise SourceError(NOTHING.format(seconds=seconds, url=at, longer=longer))
+    found = described(listener.payloads, at)
     if not found.blocks:
-        raise SourceError(f"{listener.told}, but no number in them: see `ewad explain`")
+        topic, payload = next(iter(listener.payloads.items()))
+        one = {"topic": quoted(topic), "payload": quote_payload(payload)}
+        raise SourceError(NO_NUMBER.format(told=listener.told, longer=longer, **one))
     return found.text, found
 
 

@@ -86,6 +86,14 @@ def test_an_existing_file_is_never_overwritten(tmp_path):
     assert (tmp_path / "ewad.toml").read_text() == "mine"
 
 
+def test_a_folder_that_is_not_there_is_told_before_listening(tmp_path):
+    done = ewad("init", "--url", "mqtt://127.0.0.1:1", "-o", "conf/ewad.toml", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "ewad: conf/ewad.toml: expected a new file in a folder that exists; name another one by -o\n"
+    )
+
+
 def test_presets_are_listed_and_printed(tmp_path):
     listed = ewad("presets", cwd=tmp_path)
     names = [line.split()[0] for line in listed.stdout.splitlines() if not line.startswith(" ")]

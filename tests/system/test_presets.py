@@ -84,16 +84,21 @@ def test_discovery_runs_on_what_it_finds(broker: Mosquitto, tmp_path: Path) -> N
         daemon.address = served.search(log.read_text())[1]
         (stream, value), *_ = FIRST["homie"][2].items()
         daemon.until_value("ewad_value", float(value), stream=stream)
+        assert "what other topics send later is not read: look again by a restart" in log.read_text()
     finally:
         process.terminate()
         assert process.wait(20) == 0, log.read_text()
 
 
-def test_a_broker_of_nothing_says_what_to_do(tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", [("init",), ("run", "--discover")])
+def test_a_broker_of_nothing_says_what_to_do(tmp_path: Path, command: tuple[str, ...]) -> None:
     with mosquitto.running(tmp_path / "mosquitto") as silent:
         url = f"mqtt://127.0.0.1:{silent.port}"
-        done = ewad("init", "--url", url, "--seconds", "0.3", cwd=tmp_path)
-    said = daemons.failed(done, 1, lines=2)  # what it does, and what came of it
-    assert "no message in 0.3 s" in said
-    assert "--seconds" in said
+        done = ewad(*command, "--url", url, "--seconds", "0.3", cwd=tmp_path)
+        said = daemons.failed(done, 1, lines=2)  # what it does, and what came of it
+        assert f"no message in 0.3 s from {url}: " in said
+        assert "Listen for longer, such as by --seconds 3, and let a device publish" in said
+        publish(silent.port, [("door/lock", b"shut")], retain=True)
+        said = daemons.failed(ewad(*command, "--url", url, "--seconds", "0.3", cwd=tmp_path), 1, lines=2)
+        assert '1 message of 1 topic, but no number in them, such as "door/lock" with "shut".' in said
     assert not (tmp_path / "ewad.toml").exists()
