@@ -23,6 +23,7 @@ from ewad.ingest.formats.reasons import quote_payload
 from ewad.ingest.mqtt.consumer import Message
 from ewad.ingest.mqtt.deliveries import Acknowledgements
 from ewad.ingest.mqtt.from_configuration import connection_settings
+from ewad.ingest.mqtt.session import OLDER_BROKER
 from ewad.ingest.mqtt.settings import Subscription
 from ewad.ingest.mqtt.source import make_source
 
@@ -114,25 +115,43 @@ def settings(url: str | None, listen: str | None, seconds: float) -> Settings:
     print(f"{found.summary}\n{ONCE}", file=sys.stderr)
     document = tomllib.loads(text) | ({"http": {"listen": listen}} if listen else {})
     if url is not None:
-        document["mqtt"] = {"url": url}  # the text masks a password
+        document["mqtt"]["url"] = url  # the text masks a password
     return parse(document, "what the broker sends", os.environ)
 
 
 def discovered(url: str | None, seconds: float) -> tuple[str, ProposedBlocks]:
     """Return a configuration for what the broker sends in so many seconds, and what was found."""
-    mqtt = {} if url is None else {"mqtt": {"url": url}}
-    everything = parse({**mqtt, "stream": [{"name": "all", "topic": "#"}]}, "command line", os.environ)
-    listener = _Listener()
-    asyncio.run(_listen(everything, listener, seconds))
+    everything, listener = _heard(url, seconds)
     at, longer = everything.mqtt.url, LONGER * seconds
     if not listener.payloads:
         raise SourceError(NOTHING.format(seconds=seconds, url=at, longer=longer))
-    found = described(listener.payloads, at)
+    found = described(listener.payloads, at, everything.mqtt.version)
     if not found.blocks:
         topic, payload = next(iter(listener.payloads.items()))
         one = {"topic": quoted(topic), "payload": quote_payload(payload)}
         raise SourceError(NO_NUMBER.format(told=listener.told, longer=longer, **one))
     return found.text, found
+
+
+def _heard(url: str | None, seconds: float) -> tuple[Settings, _Listener]:
+    """Return what was heard, and by which settings: by MQTT 3.1.1 where the broker may speak no other."""
+    mqtt = {} if url is None else {"url": url}
+    first: SourceError | None = None
+    for version in ({}, {"version": "3.1.1"}):
+        block = {"name": "all", "topic": "#"}
+        everything = parse({"mqtt": mqtt | version, "stream": [block]}, "command line", os.environ)
+        listener = _Listener()
+        try:
+            asyncio.run(_listen(everything, listener, seconds))
+        except SourceError as error:
+            if first is not None:
+                raise first from error
+            if OLDER_BROKER not in str(error):
+                raise
+            first = error
+        else:
+            return everything, listener
+    raise AssertionError
 
 
 async def _listen(everything: Settings, listener: _Listener, seconds: float) -> None:

@@ -43,6 +43,7 @@ class ProposedBlocks:
 
     url: str
     topics: int
+    version: str = "5"
     blocks: list[str] = field(default_factory=list)
     streams: list[tuple[str, float]] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
@@ -63,6 +64,7 @@ class ProposedBlocks:
             f"# {self.summary}",
             "[mqtt]",
             f"url = {json.dumps(self.url)}",
+            *([] if self.version == "5" else [f"version = {json.dumps(self.version)}"]),
             "",
         ]
         table = ["# The streams of these messages:"]
@@ -76,9 +78,9 @@ class ProposedBlocks:
         return "\n".join([*head, *(f"{block}\n" for block in self.blocks), *table, ""])
 
 
-def described(payloads: Payloads, url: str) -> ProposedBlocks:
-    """Return the blocks for the last messages of topics."""
-    found = ProposedBlocks(url, len(payloads))
+def described(payloads: Payloads, url: str, version: str = "5") -> ProposedBlocks:
+    """Return the blocks for the last messages of topics; url, version: of the broker, and of its MQTT."""
+    found = ProposedBlocks(url, len(payloads), version)
     known = presets_of(payloads)
     rest = {topic: payload for topic, payload in payloads.items() if topic not in known}
     names: set[str] = set()

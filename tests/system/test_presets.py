@@ -11,7 +11,7 @@ from ewad.config import presets
 from tests.console import ewad
 from tests.ingest.test_presets import CASES
 from tests.system import daemon as daemons
-from tests.system import mosquitto
+from tests.system import mosquitto, older_broker
 from tests.system.daemon import EWAD, environment
 from tests.system.mosquitto import Mosquitto
 from tests.system.polling import until
@@ -61,6 +61,15 @@ def test_a_look_at_the_broker_gives_a_configuration_that_reads_what_it_sends(
     for stream, value in expected.items():
         assert f'"{stream}"' in explained.stdout
         assert f"value: {float(value)!r}" in explained.stdout
+
+
+def test_a_broker_of_an_older_mqtt_is_looked_at_all_the_same(broker: Mosquitto, tmp_path: Path) -> None:
+    with older_broker.before(broker.port) as older:
+        url = f"mqtt://127.0.0.1:{older.port}"
+        done = ewad("init", "--url", url, "--seconds", "1", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert f'[mqtt]\nurl = "{url}"\nversion = "3.1.1"\n' in (tmp_path / "ewad.toml").read_text()
+        assert ewad("check", "--connect", cwd=tmp_path).returncode == 0
 
 
 def test_what_to_do_next_names_the_file_that_was_written(broker: Mosquitto, tmp_path: Path) -> None:
