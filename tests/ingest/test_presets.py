@@ -1,5 +1,7 @@
 """Each preset on messages as its family of devices sends them: the streams that they come to."""
 
+from collections import Counter
+
 import pytest
 
 from ewad.config import parse, presets
@@ -343,6 +345,11 @@ FURTHER = {
             {"DS18B20-2.Temperature": 44.9, "Switch1": 1},
         ),
         (
+            "tele/tank/SENSOR",
+            '{"Time":"2026-03-01T10:00:00","DS18B20":{"Id":"0114556B","Temperature":61.5},"TempUnit":"C"}',
+            {"DS18B20.Temperature": 61.5},
+        ),
+        (
             "tele/meter/SENSOR",
             '{"Time":"2026-03-01T10:00:10","SML":{"total":1234.568,"power":85}}',
             {"SML.total": 1234.568, "SML.power": 85},
@@ -386,6 +393,7 @@ FURTHER = {
     "shelly": [
         ("shellies/shellyem-1/emeter/0/power", "-220.15", {"": -220.15}),
         ("shellies/shellyht-1/sensor/humidity", "54.5", {"": 54.5}),
+        ("shellies/shelly1-1/ext_temperature/0", "-7.38", {"": -7.38}),
         ("shellies/shellydw2-1/sensor/state", "open", {"": 1}),
         ("shellies/plug/relay/0/power", "999", {"": 999}),
         ("shellies/shellydw2-1/sensor/lux", "13", {"": 13}),
@@ -745,5 +753,12 @@ def test_an_unknown_preset_is_told_with_the_nearest():
 
 
 @pytest.mark.parametrize("name", presets.names())
-def test_each_family_is_shown_by_two_messages_or_more(name):
-    assert sum(1 for _, _, expected in CASES[name] if expected) >= 2
+def test_each_kind_of_message_is_shown_twice_or_more(name):
+    shown = Counter()
+    for topic, payload, _ in CASES[name]:
+        daemon = Daemon({"preset": name}, now=NOW + 5.0)
+        daemon.feed((topic, payload))
+        pairs = zip(daemon.settings.streams, daemon.engine.groups, strict=True)
+        shown.update(block.name for block, group in pairs if len(group.streams))
+    assert set(shown) == {block.name for block in daemon.settings.streams}
+    assert min(shown.values()) >= 2
