@@ -86,7 +86,10 @@ BLOCKS: dict[str, list[dict[str, Any]]] = {
 }
 KINDS = "NBIRTH", "DBIRTH", "NDATA", "DDATA", "NDEATH", "DDEATH", "NCMD", "STATE"
 # What all of them may meet, whatever they read.
-ANYWHERE = b"1e308", b"nan", b"-", b'"', b"1_0", b"\x00", b"\xff", b"\xef\xbb\xbf", b"\x1f\x8b\x08", b"\n"
+ANYWHERE = (
+    b"1e308", b"9" * 62, b"9" * 310, b"nan", b"-", b'"', b"1_0",
+    b"\x00", b"\xff", b"\xef\xbb\xbf", b"\x1f\x8b\x08", b"\n",
+)  # fmt: skip
 
 
 def decoder(form: str) -> Callable[[bytes], None]:

@@ -314,11 +314,23 @@ class TestRecords:
             ('[{"n":"a","v":1},{"n":"b","v":1,"must_":2}]', "unsupported", 'be understood, got "must_"'),
             ('[{"n":"a","v":1,"t":-1e300}]', "invalid_time", "from 1677 to 2262, got -1e+300 s"),
             ('[{"n":"a","v":1,"t":1e300}]', "invalid_time", "from 1677 to 2262, got 1e+300 s"),
+            ('[{"n":"a","v":1,"t":LARGE}]', "invalid_time", "from 1677 to 2262, got inf s"),
+            ('[{"bt":-LARGE,"n":"a","v":1}]', "invalid_time", "from 1677 to 2262, got -inf s"),
+            ('[{"bv":LARGE,"n":"a","v":1}]', "out_of_range", "a number below 1e"),
+            ('[{"bv":1,"n":"a","v":-LARGE}]', "out_of_range", "a number below 1e"),
+            ('[{"bv":LARGE,"n":"a"}]', "out_of_range", "a number below 1e"),
+            ('[{"bv":LARGE,"n":"a","v":-LARGE}]', "not_finite", "got NaN"),
+            (
+                '[{"n":"a","v":"1"},{"bv":null,"n":"b","v":1}]',
+                "invalid_payload",
+                "numbers in bt, t, v and bv",
+            ),
             ('{"n":"a","v":1}', "invalid_payload", "a list of SenML records, got an object"),
             ('[{"n":"a","v":1},5]', "invalid_payload", "a list of SenML records, got others in it"),
         ],
     )
     def test_a_pack_of_senml_that_must_not_be_used_is_refused(self, pack, reason, got):
+        pack = pack.replace("LARGE", "9" * 310)  # more than a float holds
         daemon = Daemon({"name": "s", "topic": "t", "format": "senml"}).feed(("t", pack))
         assert (daemon.values, daemon.rejected) == ({}, {reason: 1})
         assert got in str(daemon.explained("t", pack.encode()))

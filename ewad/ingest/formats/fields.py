@@ -43,7 +43,8 @@ def follow(document: Any, steps: Sequence[str]) -> Any:
 class Way:
     """A path, ready to be followed: from an element, or with ^ in front from the whole document.
 
-    names: of the labels that it captures.  star: whether it ends with "*", each number below.
+    names: of the labels that it captures.  star: whether it ends with "*", each number below.  plain: whether
+    it leads to one thing at most.
     """
 
     def __init__(self, path: str, exclude: Sequence[str] = (), words: Collection[str] = ()) -> None:
@@ -55,19 +56,15 @@ class Way:
         self.steps = steps[:-1] if self.star else steps
         self._captures = [parts[1] if (parts := _CAPTURE.fullmatch(step)) else "" for step in self.steps]
         self.names = tuple(name for name in self._captures if name)
-        self._key = self.steps[0] if len(self.steps) == 1 else None
+        self.plain = not self.names and not self.star
+        self._key = self.steps[0] if len(self.steps) == 1 and not self.from_root else None
         self._exclude = exclude
         self._words = NOT_FINITE.union(words)
         self._named: dict[tuple[str, ...], tuple[bool, str, str]] = {}
 
-    @property
-    def plain(self) -> bool:
-        """Whether it leads to one thing at most."""
-        return not self.names and not self.star
-
     def one(self, element: Any, root: Any) -> Any:
         """Return what a plain path leads to, or Missing."""
-        if self._key is not None and type(element) is dict and not self.from_root:
+        if self._key is not None and type(element) is dict:
             return element.get(self._key, Missing)
         return follow(root if self.from_root else element, self.steps)
 
@@ -167,7 +164,8 @@ def label_text(name: str, found: Any) -> str:
     """Return the text of a label; "" for none. Raises DecodeError."""
     kind = type(found)
     if kind is str and len(found) <= MAX_LABEL:
-        return str(found)
+        text: str = found
+        return text
     if (kind is int and -(10**30) < found < 10**30) or kind is float:
         return repr(found)
     if kind is bool:

@@ -143,24 +143,30 @@ class PayloadReader:
         return found[0]
 
     def _of_point(self, point: Point, arrival: float) -> list[PayloadRecord]:
-        if point.fault is not None:
-            return [PayloadRecord(_ONLY, point.fault)]
-        document = point.document
+        document, told, own_time, fault, delay = point
+        if fault is not None:
+            return [PayloadRecord(_ONLY, fault)]
         records: list[PayloadRecord] = []
-        for labels, element in self._elements(document):
-            identity, time = (*point.labels, *labels), arrival + point.delay if point.delay else point.time
+        one = self._records is None and type(document) is dict  # as most are
+        for labels, element in (((), document),) if one else self._elements(document):
+            identity = (*told, *labels) if labels else told
+            time = arrival + delay if delay else own_time
             try:
-                if self._labels:
-                    identity = (*identity, *self._told_labels(element, document))
+                for name, way in self._labels:
+                    identity = (*identity, (name, label_text(name, way.one(element, document))))
                 if self._time is not None:
                     time = self._time_of(self._time, element, document, arrival)
             except DecodeError as error:
                 records.append(PayloadRecord(_ONLY, error if self._finds(element, document) else _nothing()))
                 continue
             for field in self._fields:
-                if field.way.plain:
-                    found = field.way.one(element, document)
-                    records.append(self._record((identity, field.name), found, time, field.way.path))
+                way, name = field
+                if way.plain:
+                    key, found = (identity, name), way.one(element, document)
+                    if type(found) is float and self._low < found < self._high:  # as most are
+                        records.append(PayloadRecord(key, found, time, way.path))
+                    else:
+                        records.append(self._record(key, found, time, way.path))
                 else:
                     self._add_all(field, identity, time, element, document, records)
             if not self._fields:
@@ -193,10 +199,6 @@ class PayloadReader:
                 yield from ((((ID, key),), element) for key, element in place.found.items())
             elif not self._fields or type(place.found) is dict or not records.names:
                 yield place.labels, place.found
-
-    def _told_labels(self, element: Any, document: Any) -> Iterator[tuple[str, str]]:
-        for name, way in self._labels:
-            yield name, label_text(name, way.one(element, document))
 
     def _time_of(self, way: Way, element: Any, document: Any, arrival: float) -> float:
         found = way.one(element, document)
