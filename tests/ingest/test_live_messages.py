@@ -507,6 +507,15 @@ class TestSeveralFields:
         )
         assert daemon.values == {"t/temperature": 21.5, "t/on": 1.0, "t/sub.a.0": 1.0, "t/sub.a.1": 2.0}
 
+    @pytest.mark.parametrize(("field", "payload"), [("*", "21.5"), ("a.*", '{"a":21.5}')])
+    def test_a_bare_number_where_each_is_asked_for_is_called_value(self, field, payload):
+        daemon = Daemon(JSON | {"topic": "t/#", "field": field})
+        daemon.feed(*[("t/a", payload)] * 3, ("t/b", '{"a":{"value":3},"value":3}'))
+        assert daemon.values["t/a/value"] == 21.5
+        assert daemon.labels["t/a/value"] == {"field": "value"}
+        excluded = Daemon(JSON | {"topic": "t/#", "field": field, "exclude": ["value"]})
+        assert excluded.feed(*[("t/a", payload)] * 3).values == {}
+
     def test_a_field_may_have_keys_of_its_own(self):
         daemon = Daemon(
             JSON

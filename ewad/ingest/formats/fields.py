@@ -92,7 +92,7 @@ class Way:
         """Return whether a number below the "*" is wanted, its path and its name; they come again."""
         if len(self._named) >= NAMES:
             self._named.clear()
-        name = field_name(steps)
+        name = field_name(steps) if steps else BARE
         named = self._named[steps] = (not self._excluded(name, steps), f"{self.path[:-1]}{name}", name)
         return named
 
@@ -122,6 +122,7 @@ class Way:
         )
 
 
+BARE = "value"  # the name of a number that stands where a "*" expects a document
 # as `formats.json` writes the bare words that C and Python print
 NOT_FINITE = frozenset(("nan", "inf", "-inf"))
 
