@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from ewad.config import StreamSettings, parse, presets
 from ewad.config.syntax import LABEL, RESERVED_LABELS, counted
@@ -14,16 +15,27 @@ from ewad.ingest.block import StreamBlock
 from ewad.ingest.formats.fields import numbers
 from ewad.ingest.formats.hints import fits, path_text
 from ewad.ingest.formats.json import parse_json
+from ewad.ingest.formats.zipped import unzipped
 
 MOST_BYTES = 1 << 20
 SHOWN = 40  # streams in the table at the end of the configuration
+SHOWN_TOPICS = 10
 # So many characters of literal levels, and one more, tell a preset by its template: any at all
 # where the payload is a document of all the fields that the preset names.
 GENERAL = 3
-# What payloads are tried as that are neither a number nor a table of JSON.
-FORMATS = ("senml", "influx", "keyvalue")
+# What payloads are tried as, by these keys of a block, that are neither a number nor a table of JSON.
+OTHERS: tuple[dict[str, Any], ...] = (
+    {"decimal": ","},
+    {"strip_unit": True},
+    {"decimal": ",", "strip_unit": True},
+    {"format": "senml"},
+    {"format": "influx"},
+    {"format": "keyvalue"},
+)
+SPARKPLUG = "spBv1.0/"  # how its topics begin; births explain data, so that one block takes all
 
 Payloads = Mapping[str, bytes]
+Keys = tuple[tuple[str, Any], ...]
 
 
 @dataclass(frozen=True)
@@ -33,7 +45,7 @@ class MessageShape:
     levels: int
     first: str
     last: str
-    format: str
+    keys: Keys
     paths: tuple[str, ...]
 
 
@@ -47,6 +59,7 @@ class ProposedBlocks:
     blocks: list[str] = field(default_factory=list)
     streams: list[tuple[str, float]] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
 
     @property
     def summary(self) -> str:
@@ -71,8 +84,10 @@ class ProposedBlocks:
         table += [f"#   {name} = {value!r}" for name, value in self.streams[:SHOWN]]
         if len(self.streams) > SHOWN:
             table.append(f"#   and {len(self.streams) - SHOWN} more")
+        if self.left_out:
+            table.append(f"# Left out by these presets, as no measurements: {_some(self.left_out)}")
         if self.unread:
-            topics = ", ".join(map(json.dumps, self.unread[:10]))
+            topics = _some(self.unread)
             table.append(f"# Without a number in a form that `ewad init` knows, and so in no block: {topics}")
             table.append("# Where one of them has another format, such as csv, add a block with `format`.")
         return "\n".join([*head, *(f"{block}\n" for block in self.blocks), *table, ""])
@@ -81,8 +96,12 @@ class ProposedBlocks:
 def described(payloads: Payloads, url: str, version: str = "5") -> ProposedBlocks:
     """Return the blocks for the last messages of topics; url, version: of the broker, and of its MQTT."""
     found = ProposedBlocks(url, len(payloads), version)
+    payloads = {topic: _unpacked(payload) for topic, payload in payloads.items()}
     known = presets_of(payloads)
-    rest = {topic: payload for topic, payload in payloads.items() if topic not in known}
+    found.left_out = sorted(_left_out(payloads, known))
+    sparkplug = [topic for topic in payloads if topic.startswith(SPARKPLUG)]
+    done = {*known, *found.left_out, *sparkplug}
+    rest = {topic: payload for topic, payload in payloads.items() if topic not in done}
     names: set[str] = set()
     for name in sorted(set(known.values())):
         n = sum(1 for each in known.values() if each == name)
@@ -91,10 +110,40 @@ def described(payloads: Payloads, url: str, version: str = "5") -> ProposedBlock
             f"# {counted(n, 'topic')} as {name} has them: see `ewad presets {name}`\n"
             f"[[stream]]\npreset = {json.dumps(name)}"
         )
+    if sparkplug:
+        names.add("sparkplug")
+        found.blocks.append(
+            f"# {counted(len(sparkplug), 'topic')} of Sparkplug B, such as {json.dumps(sparkplug[0])}\n"
+            f'[[stream]]\nname = "sparkplug"\ntopic = "{SPARKPLUG}#"\nformat = "sparkplug"'
+        )
     for shape, topics in _shapes(rest, found.unread).items():
         found.blocks.append(_block(shape, topics, rest, names))
     found.streams = list(_streams(found, payloads)) if found.blocks else []
     return found
+
+
+def _some(topics: Sequence[str]) -> str:
+    more = f" and {len(topics) - SHOWN_TOPICS} more" if len(topics) > SHOWN_TOPICS else ""
+    return ", ".join(map(json.dumps, topics[:SHOWN_TOPICS])) + more
+
+
+def _unpacked(payload: bytes) -> bytes:
+    try:
+        return unzipped(payload, MOST_BYTES)
+    except DecodeError:
+        return payload
+
+
+def _left_out(payloads: Payloads, known: Mapping[str, str]) -> Iterator[str]:
+    """Yield the topics that presets which others are of would take, but for `exclude_topic`."""
+    blocks = [block for name in set(known.values()) for block in _blocks_of({"preset": name})]
+    for topic in payloads.keys() - known.keys():
+        if any(_covers(block, topic) and not block.takes(topic) for block in blocks):
+            yield topic
+
+
+def _covers(block: StreamBlock, topic: str) -> bool:
+    return any(template.mismatch(topic) is None for template in block.templates)
 
 
 def presets_of(payloads: Payloads) -> dict[str, str]:
@@ -148,37 +197,36 @@ def _values(block: StreamBlock, topic: str, payload: bytes) -> Iterator[tuple[st
 
 def _shapes(payloads: Payloads, unread: list[str]) -> dict[MessageShape, list[str]]:
     shapes: dict[MessageShape, list[str]] = defaultdict(list)
-    number, *others = (_block_of_format(form) for form in ("number", *FORMATS))
+    number, *others = (_block_of_keys(keys) for keys in ({}, *OTHERS))
     for topic, payload in sorted(payloads.items()):
         if topic.startswith("$") or {"+", "#", "\0"} & set(topic):
             continue
         levels = topic.split("/")
         last = levels[-1] if len(levels) > 2 else ""
-        form, paths = _format_of(topic, payload, number, others)
-        if form:
-            shapes[MessageShape(len(levels), levels[0], last, form, paths)].append(topic)
-        else:
+        found = _form_of(topic, payload, number, others)
+        if found is None:
             unread.append(topic)
+        else:
+            shapes[MessageShape(len(levels), levels[0], last, *found)].append(topic)
     return shapes
 
 
-def _block_of_format(form: str) -> StreamBlock:
-    return StreamBlock(0, StreamSettings(name=form, topics=("#",), format=form), MOST_BYTES)
+def _block_of_keys(keys: dict[str, Any]) -> StreamBlock:
+    return StreamBlock(0, StreamSettings(name="any", topics=("#",), **keys), MOST_BYTES)
 
 
-def _format_of(
+def _form_of(
     topic: str, payload: bytes, number: StreamBlock, others: Sequence[StreamBlock]
-) -> tuple[str, tuple[str, ...]]:
-    """Return the format that reads numbers of a payload, and of JSON their paths; "" if none does."""
+) -> tuple[Keys, tuple[str, ...]] | None:
+    """Return the keys by which a block reads numbers of a payload, and of JSON their paths; None: none do."""
     if any(_values(number, topic, payload)):
-        return "number", ()
+        return (), ()
     if paths := _paths(payload):
-        return "json", paths
-    for block in others:
-        form = block.settings.format
-        if fits(form, payload) and any(_values(block, topic, payload)):
-            return form, ()
-    return "", ()
+        return (("format", "json"),), paths
+    for keys, block in zip(OTHERS, others, strict=True):
+        if fits(block.settings.format, payload) and any(_values(block, topic, payload)):
+            return tuple(keys.items()), ()
+    return None
 
 
 def _paths(payload: bytes) -> tuple[str, ...]:
@@ -206,8 +254,7 @@ def _block(shape: MessageShape, topics: list[str], payloads: Payloads, names: se
         f"name = {json.dumps(name)}",
         f"topic = {json.dumps(template, ensure_ascii=False)}",
     ]
-    if shape.format != "number":
-        lines.append(f"format = {json.dumps(shape.format)}")
+    lines += [f"{key} = {json.dumps(value)}" for key, value in shape.keys]
     if shape.paths:
         several = len(shape.paths) > 1
         written = json.dumps(list(shape.paths) if several else shape.paths[0], ensure_ascii=False)
@@ -241,5 +288,5 @@ def _streams(found: ProposedBlocks, payloads: Payloads) -> Iterator[tuple[str, f
     blocks = [StreamBlock(group, block, MOST_BYTES) for group, block in enumerate(settings.streams)]
     for topic, payload in sorted(payloads.items()):
         for block in blocks:
-            if _literal(block, topic) or any(t.mismatch(topic) is None for t in block.templates):
+            if block.takes(topic) and _covers(block, topic):
                 yield from _values(block, topic, payload)

@@ -1,5 +1,7 @@
 """Messages of a broker -> a first configuration."""
 
+import gzip
+
 import pytest
 
 from ewad.commands import presets as presets_command
@@ -8,6 +10,7 @@ from ewad.config import parse, presets
 from ewad.engine import Engine
 from ewad.ingest.intake import Intake
 from tests.console import ewad
+from tests.ingest.formats.test_sparkplug import metric, payload
 from tests.ingest.test_intake import Message
 
 MESSAGES = {
@@ -26,6 +29,13 @@ MESSAGES = {
     "N/c0619ab12345/battery/512/Dc/0/Voltage": b'{"value":13.2}',
     "door/lock": b"jammed",
     "odd/{x}/y": b"1",
+    "zigbee2mqtt/hall/set": b'{"brightness":7}',
+    "meter/comma": b"21,5",
+    "meter/unit": b"-3.5 kWh",
+    "meter/both": "21,5 °C".encode(),
+    "packed/a": gzip.compress(b'{"level":7}'),
+    "spBv1.0/plant/NBIRTH/press": payload(metric(name="oil", alias=1, kind=10, value=(13, ("<d", 2.5)))),
+    "spBv1.0/plant/NDATA/press": payload(metric(alias=1, value=(13, ("<d", 3.5))), sequence=1),
 }
 
 
@@ -56,11 +66,16 @@ def test_presets_and_shapes_are_recognised_and_every_number_is_read():
         'topic = "telegraf/{level2}/cpu"\nformat = "influx"',
         'topic = "pairs/x"\nformat = "keyvalue"',
         'topic = "plc/pack"\nformat = "senml"',
+        'topic = "meter/comma"\ndecimal = ","\n',
+        'topic = "meter/unit"\nstrip_unit = true\n',
+        'topic = "meter/both"\ndecimal = ","\nstrip_unit = true\n',
+        'topic = "packed/a"\nformat = "json"\nfield = "level"',
+        'topic = "spBv1.0/#"\nformat = "sparkplug"',
     ):
         assert line in text
-    assert 'a number in a form that `ewad init` knows, and so in no block: "door/lock"' in text.replace(
-        '"zigbee2mqtt/bridge/info"', ""
-    ).replace(": , ", ": ")
+    assert 'a number in a form that `ewad init` knows, and so in no block: "door/lock"\n' in text
+    left_out = '"zigbee2mqtt/bridge/info", "zigbee2mqtt/hall/set"'
+    assert f"# Left out by these presets, as no measurements: {left_out}\n" in text
     assert values(text) == dict(found.streams)
     assert values(text)["zigbee2mqtt/hall/temperature"] == 21.5
     assert values(text)["sensors/8/data/deep.a.b"] == 4.0
@@ -69,6 +84,8 @@ def test_presets_and_shapes_are_recognised_and_every_number_is_read():
     assert values(text)["N/c0619ab12345/battery/512/Dc/0/Voltage"] == 13.2
     assert values(text)["pairs/x/hum"] == 44.0
     assert values(text)["plc/pack/urn:dev:1:t2"] == 24.5
+    assert values(text)["meter/both"] == 21.5
+    assert values(text)["packed/a"] == 7.0
 
 
 def test_keys_that_other_programs_would_take_for_paths_are_written_as_pointers():
