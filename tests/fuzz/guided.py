@@ -22,6 +22,7 @@ with atheris.instrument_imports(include=["ewad"], exclude=ARITHMETIC):
 lines.MOST_ENTRIES = known.MOST_ENTRIES = 1 << 9
 sparkplug_nodes.MOST_BYTES = 1 << 17
 FLAT = 1.1  # caches fill
+TOLD = 100_000  # inputs: how far it came shows where it is ended before its end
 
 
 def objects() -> int:
@@ -44,6 +45,8 @@ def main() -> None:
         nonlocal done, early
         target(data)
         done += 1
+        if done % TOLD == 0:
+            print(f"{name}: {done:,} inputs so far", flush=True)
         if done == max(int(runs) // 10, 1):
             early = objects()
         if done == int(runs):
