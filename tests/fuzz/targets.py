@@ -170,6 +170,8 @@ def _outcome(reader: PayloadReader, topic: str, payload: bytes) -> list[tuple[ob
     outcome: list[tuple[object, ...]] = []
     for record in records:
         assert record.time is None or math.isfinite(record.time)
+        labels, name = record.key
+        "".join((name, *(text for label in labels for text in label))).encode()  # outputs carry it as UTF-8
         if isinstance(record.value, DecodeError):
             assert record.value.reason in REASONS | ABSENT
             outcome.append((record.key, record.value.reason))

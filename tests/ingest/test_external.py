@@ -107,6 +107,8 @@ def test_the_forms_that_are_read(document):
     (b'[{"time": 1}]', "invalid_payload"),
     (b'[{"time": "soon", "value": 1}]', "invalid_time"),
     (b'[{"time": true, "value": 1}]', "invalid_time"),
+    (rb'[{"time": "\ud800", "value": 1}]', "invalid_time"),
+    (rb'[{"time": 1, "value": "\ud800"}]', "wrong_type"),
     (b'[{"time": 1, "value": "1"}]', "wrong_type"),
     (b'[{"time": 1, "value": true}]', "wrong_type"),
     (b'[{"time": 1, "value": 1e200}]', "out_of_range"),

@@ -173,6 +173,16 @@ class TestIdentity:
         assert daemon.values == {}
         assert daemon.rejected == {"invalid_label": 1}
 
+    def test_what_no_utf_8_can_carry_is_a_question_mark(self):
+        daemon = Daemon(self.RTL | {"field": "*", "exclude": ["id"]})
+        document = r'{"model":"\ud83d\ude00\ud800","id":"\udfff","\udabc":1,"\\ud800":2}'
+        daemon.feed(*[("rtl_433/h/events", document)] * 3)
+        known = "rtl_433/h/events/\U0001f600\ufffd/\ufffd"
+        assert daemon.values == {f"{known}/\ufffd": 1.0, rf"{known}/\ud800": 2.0}
+        packs = Daemon({"name": "s", "topic": "t", "format": "senml"})
+        packs.feed(*[("t", r'[{"n":"\ud800","v":1}]')] * 3)
+        assert packs.values == {"t/\ufffd": 1.0}
+
     def test_identities_are_bounded_by_the_block_and_told_once(self, caplog):
         daemon = Daemon(self.RTL | {"max_streams": 3})
         for ident in range(10):

@@ -18,6 +18,11 @@ from ewad.ingest.formats.reasons import quote_around, too_large
 # What C, Arduino and Python print for numbers that are none. It is no JSON, but costs its own field alone.
 # A text without an end goes to the end of the payload, once: each of its quotes would begin another.
 _BARE = re.compile(r'"(?:[^"\\]|\\.?)*+(?:"|\Z)|([+-]?)\b(nan|inf(?:inity)?)\b', re.IGNORECASE | re.DOTALL)
+# An escape, or two that are a character together; [1]: half of two alone, which no UTF-8 can carry.
+_ESCAPE = re.compile(
+    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
 _BYTE = re.compile(r"\(byte (\d+)\)|\(char (\d+)\)")
 _DOCUMENTS = b"{", b"[", b'"'  # how a payload begins that is more than a number or a bare text
 _TRIMMED = b" \t\r\n\xef\xbb\xbf"
@@ -44,8 +49,8 @@ def open_points(block: StreamSettings, max_bytes: int) -> ReadPoints:
 def parse_json(payload: bytes, max_bytes: int) -> Any:
     """Return the document.
 
-    Bare nan and inf become texts, bytes that are no UTF-8 become question marks, numbers too large for a
-    float infinite: what is wrong with them shows where they are read. Raises DecodeError.
+    Bare nan and inf become texts, bytes and escapes that are no character become question marks, numbers too
+    large for a float infinite: what is wrong with them shows where they are read. Raises DecodeError.
     """
     if len(payload) > max_bytes:
         raise too_large(len(payload), max_bytes)
@@ -59,6 +64,7 @@ def _parse_with_care(payload: bytes) -> Any:
     text = payload.decode("utf-8-sig", "replace").strip(" \t\r\n\0")
     if not text:
         raise DecodeError("empty", "expected JSON, got an empty payload")
+    text = _ESCAPE.sub(lambda found: r"\ufffd" if found[1] else found[0], text)
     try:
         return json.loads(_BARE.sub(_quoted_word, text), parse_int=_integer)
     except RecursionError as error:
