@@ -517,6 +517,25 @@ class TestSeveralFields:
         )
         assert daemon.values == {"t/temperature": 21.5, "t/on": 1.0, "t/sub.a.0": 1.0, "t/sub.a.1": 2.0}
 
+    @pytest.mark.parametrize(
+        ("keys", "payload", "names"),
+        [
+            ({"field": "*"}, '{"ts":1772359200,"id":5,"temp":21,"sub":{"ts":3}}', ["t/5/temp", "t/5/sub.ts"]),
+            ({"field": "sub.*", "time_field": "sub.ts"}, '{"id":5,"sub":{"ts":1772359200,"v":1}}', ["t/5/v"]),
+            ({"field": "*", "records": "of"}, '{"of":[{"ts":1772359200,"id":5,"v":1}]}', ["t/5/v"]),
+            (
+                {"field": "*", "records": "of", "time_field": "^ts"},
+                '{"ts":1772359200,"of":[{"ts":3,"id":5}]}',
+                ["t/5/ts"],
+            ),
+            ({"field": ["ts", "temp"]}, '{"ts":1772359200,"id":5,"temp":21}', ["t/5/ts", "t/5/temp"]),
+            ({"format": "keyvalue", "field": "*"}, "ts=1772359200 id=5 temp=21", ["t/5/temp"]),
+        ],
+    )
+    def test_time_and_labels_are_no_measurements_unless_they_are_named(self, keys, payload, names):
+        daemon = Daemon(JSON | {"topic": "t", "time_field": "ts", "labels": {"id": "id"}} | keys)
+        assert list(daemon.feed(*[("t", payload)] * 3).values) == names
+
     @pytest.mark.parametrize(("field", "payload"), [("*", "21.5"), ("a.*", '{"a":21.5}')])
     def test_a_bare_number_where_each_is_asked_for_is_called_value(self, field, payload):
         daemon = Daemon(JSON | {"topic": "t/#", "field": field})
@@ -726,6 +745,21 @@ class TestFormats:
         daemon.feed(("t", "A003W0001,2026-03-01T10:00:00Z,C1,026.9\r\n"))
         assert daemon.values == {"t/A003W0001/C1": 26.9}
         assert daemon.times == {"t/A003W0001/C1": NOW}
+
+    @pytest.mark.parametrize(
+        ("keys", "payload"),
+        [
+            ({"format": "csv", "labels": {"id": "2"}, "field": "1"}, "21.4,0042"),
+            ({"format": "csv", "columns": ["v", "id"], "labels": {"id": "id"}}, "21.4,0042"),
+            ({"format": "keyvalue", "labels": {"id": "id"}}, "v=21.4 id=0042"),
+            ({"format": "keyvalue", "labels": {"id": "/id"}, "field": "v"}, "v=21.4 id=0042"),
+        ],
+    )
+    def test_a_number_that_is_a_label_stays_as_it_is_spelled(self, keys, payload):
+        daemon = Daemon({"name": "s", "topic": "t"} | keys).feed(("t", payload))
+        (labels,) = daemon.labels.values()
+        assert labels["id"] == "0042"
+        assert list(daemon.values.values()) == [21.4]
 
     def test_gzip_is_known_by_its_first_bytes(self):
         daemon = Daemon(JSON | {"topic": "t", "field": ["a", "b"]})

@@ -7,6 +7,7 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from ewad.config.settings import StreamSettings
 from ewad.config.syntax import field_name, parse_field, quoted
 from ewad.errors import DecodeError
 from ewad.ingest.formats.values import JSON_NAMES, Missing, Unreadable
@@ -47,8 +48,17 @@ class Way:
     it leads to one thing at most.
     """
 
-    def __init__(self, path: str, exclude: Sequence[str] = (), words: Collection[str] = ()) -> None:
-        """exclude: patterns of names that "*" leaves out.  words: texts that are numbers to it."""
+    def __init__(
+        self,
+        path: str,
+        exclude: Sequence[str] = (),
+        words: Collection[str] = (),
+        own: Sequence[tuple[str, ...]] = (),
+    ) -> None:
+        """exclude: patterns of names that "*" leaves out.  words: texts that are numbers to it.
+
+        own: steps to what else it leaves out, from where the path begins.
+        """
         self.path = path
         self.from_root = path.startswith("^")
         steps = () if path == "." else parse_field(path.removeprefix("^"))
@@ -59,6 +69,8 @@ class Way:
         self.plain = not self.names and not self.star
         self._key = self.steps[0] if len(self.steps) == 1 and not self.from_root else None
         self._exclude = exclude
+        n = len(self.steps)
+        self._own = frozenset(steps[n:] for steps in own if len(steps) > n and steps[:n] == self.steps)
         self._words = NOT_FINITE.union(words)
         self._named: dict[tuple[str, ...], tuple[bool, str, str]] = {}
 
@@ -93,7 +105,8 @@ class Way:
         if len(self._named) >= NAMES:
             self._named.clear()
         name = field_name(steps) if steps else BARE
-        named = self._named[steps] = (not self._excluded(name, steps), f"{self.path[:-1]}{name}", name)
+        wanted = steps not in self._own and not self._excluded(name, steps)
+        named = self._named[steps] = (wanted, f"{self.path[:-1]}{name}", name)
         return named
 
     def _branches(self, document: Any, at: int, labels: Labels) -> Iterator[tuple[Labels, Any]]:
@@ -159,6 +172,12 @@ def _collect(
 
 
 _NUMBERS = frozenset((float, int, bool, Unreadable))
+
+
+def keys_of_labels(block: StreamSettings) -> frozenset[str]:
+    """Return the keys of a table whose texts are labels: an id such as 007 is no number."""
+    paths = [parse_field(path.removeprefix("^")) for _, path in block.labels]
+    return frozenset(steps[0] for steps in paths if len(steps) == 1)
 
 
 def label_text(name: str, found: Any) -> str:

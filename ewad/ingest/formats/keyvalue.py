@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from ewad.config.settings import StreamSettings
 from ewad.errors import DecodeError
+from ewad.ingest.formats.fields import keys_of_labels
 from ewad.ingest.formats.point import Format, Point, ReadPoints
 from ewad.ingest.formats.reasons import quote_payload, too_large
 from ewad.ingest.formats.values import TRIMMED, parse_number
@@ -16,6 +17,8 @@ _PAIR = re.compile(r'\s*([^\s=:;,"]+)\s*[=:]\s*("(?:[^"\\]|\\.)*"|[^\s;,]+)[\s;,
 
 def open_points(block: StreamSettings, max_bytes: int) -> ReadPoints:
     """Return what reads payloads as tables of numbers and texts by their keys."""
+
+    spelled = keys_of_labels(block)
 
     def points(topic: str, payload: bytes) -> Sequence[Point]:
         if len(payload) > max_bytes:
@@ -30,17 +33,18 @@ def open_points(block: StreamSettings, max_bytes: int) -> ReadPoints:
             if pair is None:
                 shown = quote_payload(text[place:].encode())
                 raise DecodeError("invalid_payload", f"expected key=value pairs, got {shown}")
-            table[pair[1]] = _value(pair[2])
+            table[pair[1]] = _value(pair[2], pair[1] in spelled)
             place = pair.end()
         return (Point(table),)
 
     return points
 
 
-def _value(text: str) -> float | str:
+def _value(text: str, spelled: bool) -> float | str:
+    """Return the number that a text spells, or the text; spelled: as it is."""
     if text[0] == '"' and len(text) > 1:
         return text[1:-1]
-    number = parse_number(text)
+    number = None if spelled else parse_number(text)
     return text if number is None else number
 
 

@@ -54,10 +54,10 @@ class PayloadReader:
         self._max_bytes = max_bytes
         paths = block.fields or self._format.fields
         words = dict(block.states)
-        self._fields = [_Field(Way(path, block.exclude, words), name) for path, name in paths]
         self._records = None if block.records is None else Way(block.records)  # "." is the document
         self._labels = [(name, Way(path)) for name, path in block.labels or self._format.labels]
         self._time = None if block.time_field is None else Way(block.time_field)
+        self._fields = [_Field(Way(path, block.exclude, words, self._own()), name) for path, name in paths]
         self._read_time = time_reader(block, f"time field {quoted(block.time_field or '')}: ")
         first = self._fields[0].way if self._fields else None
         self._lists = first is None or not first.steps or not first.steps[0].isdigit()
@@ -80,6 +80,11 @@ class PayloadReader:
             and self._rules.limit > LEAST_LIMIT
             and max_bytes >= LEAST_PAYLOAD_BYTES
         )
+
+    def _own(self) -> list[tuple[str, ...]]:
+        """Return the steps from an element to its time and its labels, which are no measurements."""
+        ways = [*(way for _, way in self._labels), *([] if self._time is None else [self._time])]
+        return [way.steps for way in ways if way.plain and not (way.from_root and self._records)]
 
     def read(self, topic: str, payload: bytes, arrival: float) -> Sequence[PayloadRecord]:
         """Return the records of a payload, at least one. Raises DecodeError."""
