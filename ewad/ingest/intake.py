@@ -117,20 +117,17 @@ class Intake:
 
     def _consume_plain(self, messages: Plain, arrival: float) -> None:
         """Let samples wait that were taken in bulk: of topics that have a route."""
-        if self._belongs is not None and (foreign := messages.group == FOREIGN).any():
-            self.foreign += int(foreign.sum())
-            messages = Plain(*(column[~foreign] for column in messages))
-            if not len(messages.group):
-                self._consumed(0, arrival)
-                return
-        first = int(messages.group[0])
-        if (messages.group == first).all():
-            self._add_all(first, messages.row, messages.value)
-        else:
-            for group in np.unique(messages.group).tolist():
-                its = messages.group == group
-                self._add_all(group, messages.row[its], messages.value[its])
-        self._consumed(len(messages.group), arrival)
+        group, row, value = messages.group, messages.row, messages.value
+        groups = [int(group[0])] if messages.alike else np.unique(group).tolist()
+        own = len(group)
+        for each in groups:
+            its = slice(None) if len(groups) == 1 else group == each
+            if each == FOREIGN:
+                foreign = len(group[its])
+                self.foreign, own = self.foreign + foreign, own - foreign
+            else:
+                self._add_all(each, row[its], value[its])
+        self._consumed(own, arrival)
 
     def _add_all(self, group: int, rows: NDArray[np.int64], values: NDArray[np.float64]) -> None:
         block = self.blocks[group]

@@ -36,7 +36,8 @@ POWERS = np.array([float(10**place) for place in range(23)])  # those that float
 class Plain(NamedTuple):
     """Messages in their order: group and row of the stream, the value, and the tag, -1 at QoS 0.
 
-    Those of the group FOREIGN have no stream and no value.
+    Those of the group FOREIGN have no stream and no value.  answered: how many have a tag.  alike: whether
+    all are of one group.
 
     They are views of arrays that the next ones are written to.
     """
@@ -45,11 +46,18 @@ class Plain(NamedTuple):
     row: Integers
     value: NDArray[np.float64]
     tag: Integers
+    answered: int
+    alike: bool
 
     @property
     def n_packets(self) -> int:
         """How many packets they were."""
         return len(self.tag)
+
+    @property
+    def tags(self) -> Integers:
+        """The tags of those that have one."""
+        return self.tag if self.answered == len(self.tag) else self.tag[self.tag >= 0]
 
 
 class BulkWay(NamedTuple):
@@ -65,8 +73,8 @@ class PlainTopics:
     def __init__(self) -> None:
         self._kernel = FramesKernel(CRCS, POWERS)
         group, row, tag = _integers(3, MOST_MESSAGES)
-        self._out = Plain(group, row, np.empty(MOST_MESSAGES), tag)
-        self._kernel.bind_out(self._out.group, self._out.row, self._out.value, self._out.tag)
+        self._out = group, row, np.empty(MOST_MESSAGES), tag
+        self._kernel.bind_out(*self._out)
         self._entries: dict[str, int] = {}
         self._foreign = 0
         self._group = self._row = np.zeros(0, dtype=np.int64)
@@ -103,9 +111,11 @@ class PlainTopics:
 
         See FramesKernel. ids: subscription identifiers that are ours, ascending.  level: of QoS, at most.
         """
-        n = self._kernel.take(data, start, end, MOST_MESSAGES, ids, level, between)
+        kernel = self._kernel
+        n = kernel.take(data, start, end, MOST_MESSAGES, ids, level, between)
         group, row, value, tag = self._out
-        return Plain(group[:n], row[:n], value[:n], tag[:n]), self._kernel.used
+        taken = Plain(group[:n], row[:n], value[:n], tag[:n], kernel.answered, bool(kernel.alike))
+        return taken, kernel.used
 
     def _make_room(self, name_bytes: int = 0) -> None:
         """Begin a table with room for a quarter more topics; those that were removed leave it."""

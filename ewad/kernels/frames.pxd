@@ -11,7 +11,8 @@ cdef class FramesKernel:
     cdef int64_t* crcs
     cdef double* powers
     cdef Py_ssize_t places, probes
-    cdef readonly Py_ssize_t used
+    cdef readonly Py_ssize_t used, answered
+    cdef readonly int alike
     cdef readonly double value
     cdef int64_t* slots
     cdef int64_t mask

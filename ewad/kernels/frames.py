@@ -25,6 +25,7 @@ class FramesKernel:
     """The table of topics, and the packets that were taken last.
 
     used: the byte behind the last packet that was taken.  value: of the payload read last.
+    answered: how many of the packets taken last are of QoS 1.  alike: whether all are of one group.
     """
 
     def __init__(self, crcs: Integers, powers: Floats) -> None:
@@ -33,6 +34,8 @@ class FramesKernel:
         self.places = len(powers) - 1
         self.used = 0
         self.value = 0.0
+        self.answered = 0
+        self.alike = 1
 
     def bind_topics(
         self,
@@ -92,11 +95,16 @@ class FramesKernel:
         """Take packets one by one until one is not plain."""
         n = 0
         self.used = start
+        self.answered, self.alike = 0, 1
         while n < most:
             after = self.packet(self.used, end, n)
             if after == 0:
                 break
             self.used = after
+            if self.tags[n] >= 0:
+                self.answered += 1
+            if self.groups[n] != self.groups[0]:
+                self.alike = 0
             n += 1
         return n
 

@@ -110,7 +110,9 @@ def taken_of_hostile_bytes() -> str:
         at = 0
         while at < len(data):
             found, at = topics.take(data, at, len(data), ids, 1, 12345)
-            digest.update(b"".join(column.tobytes() for column in found) + b"%d" % at)
+            columns = found.group, found.row, found.value, found.tag
+            counts = found.answered, found.alike, at
+            digest.update(b"".join(column.tobytes() for column in columns) + repr(counts).encode())
             at += 22  # a packet
     return digest.hexdigest()
 

@@ -119,9 +119,8 @@ class Ledger:
     def take_plain(self, messages: Plain, now: float) -> None:
         """Take messages that `plain` has returned, as `take` would."""
         self._uncommitted.add(len(messages.tag), now)
-        if self._session_present or self._answered:
-            tags = messages.tag
-            self._deliveries.take_new(array(TAG_TYPE, tags[tags >= 0].tobytes()), self._pending)
+        if messages.answered and (self._session_present or self._answered):
+            self._deliveries.take_new(array(TAG_TYPE, messages.tags.tobytes()), self._pending)
         way = self._consumer.bulk
         assert way is not None  # noqa: S101 (it was there just now)
         way.consume(messages, self._clock())

@@ -178,13 +178,13 @@ class Mqtt5Core:
         return None if self.state is ConnectionState.CONNECTING else self._ledger.plain(data, start, end)
 
     def _acknowledge(self, pending: Acknowledgements) -> None:
-        data = (
-            acknowledgements(PUBACK, pending.repeated)
-            + acknowledgements(PUBACK, pending.pubacks)
-            + acknowledgements(PUBCOMP, pending.pubcomps)
-            + acknowledgements(PUBREC, pending.pubrecs)
+        kinds = (
+            (PUBACK, pending.repeated),
+            (PUBACK, pending.pubacks),
+            (PUBCOMP, pending.pubcomps),
+            (PUBREC, pending.pubrecs),
         )
-        if data:
+        if data := b"".join(acknowledgements(first_byte, tags) for first_byte, tags in kinds if tags):
             self._send(data)
 
     def _send(self, data: bytes) -> None:

@@ -50,11 +50,13 @@ def test_a_session_of_a_thousand_years_never_expires() -> None:
     assert packet.session_expiry_interval == 0xFFFFFFFF
 
 
-@given(st.lists(st.integers(1, 65535)))
-def test_acknowledgements_equal_the_codecs(ids: list[int]) -> None:
+@given(st.lists(st.integers(1, 65535)), st.integers(0, 2**48 - 1))
+def test_acknowledgements_equal_the_codecs(ids: list[int], above: int) -> None:
     kinds = ((PUBACK, mqtt5.PubAckPacket), (PUBREC, mqtt5.PubRecPacket), (PUBCOMP, mqtt5.PubCompPacket))
     for first_byte, packet in kinds:
-        assert acknowledgements(first_byte, ids) == b"".join(packet(i).write() for i in ids)
+        assert acknowledgements(first_byte, [above << 16 | each for each in ids]) == b"".join(
+            packet(i).write() for i in ids
+        )
 
 
 @pytest.mark.parametrize(
