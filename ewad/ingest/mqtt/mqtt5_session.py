@@ -127,7 +127,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def _rest(self, nbytes: int, emptied: bool, now: float) -> None:
         """Let the next bytes gather before they are read; or acknowledge, if the broker waits for that."""
-        seconds = self._pacing.seconds(nbytes, self._ledger.owed if emptied else 0, now)
+        owed, patience_seconds = self._ledger.owed if emptied else 0, self._session.consumer.patience_seconds
+        seconds = self._pacing.seconds(nbytes, owed, now, patience_seconds)
         if not seconds:
             self.core.commit(now)
             if self.core.state is ConnectionState.OVER or not self._held_up():
