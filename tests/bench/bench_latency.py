@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +74,15 @@ def publish(port: int, ended: threading.Event) -> None:
     publisher.disconnect()
 
 
+def spent_by(pid: int) -> float:
+    """Return the CPU seconds of a process and all below it."""
+    spent = 0.0
+    for each in family(pid):
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+            spent += cpu_seconds(each)
+    return spent
+
+
 def latencies(directory: Path, trigger: str, warm: float, seconds: float) -> tuple[list[float], float]:
     """Return the seconds that samples took after the first `warm` rows' ones, and CPU seconds a second."""
     broker, found, ended = Broker(directory), list[float](), threading.Event()
@@ -103,10 +112,9 @@ def latencies(directory: Path, trigger: str, warm: float, seconds: float) -> tup
                     time.sleep(0.1)
                 time.sleep(warm)
                 found.clear()
-                before = sum(map(cpu_seconds, family(process.pid)))
+                before = spent_by(process.pid)
                 time.sleep(seconds)
-                spent = sum(map(cpu_seconds, family(process.pid))) - before
-                return found[:], spent / seconds
+                return found[:], (spent_by(process.pid) - before) / seconds
     finally:
         ended.set()
         receiver.disconnect()
@@ -116,19 +124,21 @@ def latencies(directory: Path, trigger: str, warm: float, seconds: float) -> tup
 def main(arguments: list[str] | None = None) -> None:
     """Print the median and the ninth decile for some triggers."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--triggers", default="1 second,0 seconds", help="of `ewad spark --trigger`")
+    parser.add_argument(
+        "--triggers", default="750 milliseconds,1 second,0 seconds", help="of `ewad spark --trigger`"
+    )
     parser.add_argument("--warm", type=float, default=40.0, help="seconds from the first row on left out")
     parser.add_argument("--seconds", type=float, default=40.0)
     options = parser.parse_args(arguments)
     if importlib.util.find_spec("pyspark") is None:
         print("left out: pyspark isn't installed (make scale)")
         return
-    print(f"{'trigger':12s}{'rows':>8s}{'median s':>10s}{'90 % s':>10s}{'CPU':>6s}")
+    print(f"{'trigger':18s}{'rows':>8s}{'median s':>10s}{'90 % s':>10s}{'CPU':>6s}")
     for trigger in options.triggers.split(","):
         with tempfile.TemporaryDirectory() as folder:
             found, cpu = latencies(Path(folder), trigger, options.warm, options.seconds)
         median, most = statistics.median(found), statistics.quantiles(found, n=10)[-1]
-        print(f"{trigger:12s}{len(found):8d}{median:10.2f}{most:10.2f}{cpu:6.2f}", flush=True)
+        print(f"{trigger:18s}{len(found):8d}{median:10.2f}{most:10.2f}{cpu:6.2f}", flush=True)
         at_most(f"trigger {trigger}: median seconds to the sink", median, 1.2)
 
 

@@ -61,7 +61,7 @@ def start(
     checkpoint: str,
     sinks: Sequence[BatchSink] = (),
     *,
-    trigger: str | None = "1 second",
+    trigger: str | None = "750 milliseconds",
     max_commits: int | None = None,
     properties: Properties | None = None,
 ) -> Any:
