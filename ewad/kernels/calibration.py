@@ -220,9 +220,12 @@ class CalibrationKernel:
 
         ratio: of variances. It is too large for what moves in few large steps and still keeps to a level,
         such as the teeth of a saw. It holds only where changes go on to grow with the horizon, at half a
-        walk's pace or more.
+        walk's pace or more. It is too small for what has calmed down: the scale still knows of larger moves,
+        the record, where it is of one step too, does not.
         """
         horizon, near = self.horizons[i], self.near[i]
+        if self.horizons[0] == 1.0:
+            ratio *= s.evenness / min(s.evenness, max(self.moved(s, 0), TINY))
         moved = self.moved(s, i)
         growth = 1.0 - near * self.moved(s, self.at[i]) / (horizon * max(moved, TINY))
         growth *= 2.0 * horizon / (horizon - near)

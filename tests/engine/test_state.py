@@ -320,9 +320,14 @@ def without_waiting(engine):
 LATER = "anomaly|rest/|lately|scores/(?!squared_change)|pending|calibration/(?!began)|intervals"
 
 
-def known_then(arrays):
+# How far forecasts are followed, and what follows from it, is other in samples-4; what is learnt is not.
+TOLD = "calibration/share|scores/(?!squared_change)|pending|intervals|anomaly"
+STANDS = 40  # samples of three streams, until each share has been worked out anew
+
+
+def known_then(arrays, later=LATER):
     """Return the arrays that earlier arithmetic filled with the same numbers."""
-    return {name: array for name, array in arrays.items() if not re.search(LATER, name)}
+    return {name: array for name, array in arrays.items() if not re.search(later, name)}
 
 
 def test_a_dump_of_version_5_goes_on_with_what_this_arithmetic_would_have_learnt():
@@ -409,7 +414,7 @@ def test_a_dump_of_version_8_goes_on_with_what_its_slots_remembered():
     np.testing.assert_allclose(mine.errors[:3], theirs.errors[:3], rtol=0.0, atol=1e-5)
     samples = random_samples(9, 300, 3)
     samples.time[:] += 1e7
-    found = [observe_in_pieces(each, samples)["forecast"] for each in (engine, stayed)]
+    found = [observe_in_pieces(each, samples)["forecast"][STANDS:] for each in (engine, stayed)]
     np.testing.assert_allclose(*found, rtol=0.0, atol=1e-3)
 
 
@@ -424,9 +429,9 @@ def test_a_dump_of_version_9_goes_on_with_the_examples_that_were_waiting():
     assert what.dropped == []
     assert what.notes == ['state was computed by the arithmetic "samples-3", and goes on by "samples-4"']
     assert engine.groups[0].forecaster.examples.collected[:3].tolist() == [1, 2, 2]
-    assert_close(state_of(engine), state_of(stayed), rel=1e-9)
+    assert_close(known_then(state_of(engine), TOLD), known_then(state_of(stayed), TOLD), rel=1e-9)
     samples = random_samples(9, 300, 3)
     samples.time[:] += 2e7
     for each in (engine, stayed):
         observe_in_pieces(each, samples)
-    assert_close(state_of(engine), state_of(stayed), rel=1e-6)
+    assert_close(known_then(state_of(engine), TOLD), known_then(state_of(stayed), TOLD), rel=1e-6)

@@ -65,7 +65,7 @@ def rare_ratio(samples, horizon):
 
 
 def naive(promised, came, horizon, every=HOUR, evenness=1.0, near=0, came_near=None):
-    """Return the share after each sample.  near: a horizon that was forecast too; came_near: its changes."""
+    """Return the share after each sample.  near: 1 where that was forecast too; came_near: its changes."""
     square = agreed = moved = spread = weight = lately = rightly = moved_near = lost = 0.0
     found, share = [], 0.0
     for number, (p, c) in enumerate(zip(promised, came, strict=True)):
@@ -88,6 +88,8 @@ def naive(promised, came, horizon, every=HOUR, evenness=1.0, near=0, came_near=N
                 share = 1.0
             elif square > 0.0 and moved > 0.0:
                 growth = 2.0 * horizon / (horizon - near) * (1.0 - near * moved_near / (horizon * moved))
+                step = (moved_near if near else moved) / weight  # of one sample to the next, both times
+                ratio *= evenness / min(evenness, step) if step else math.inf
                 overlap = horizon * min(ratio, 1.0, max(growth, moved / weight))
                 variance = overlap * spread  # of the sum of p * c
                 trust = min(max(agreed / math.sqrt(variance) - 1.7, 0.0), 1.0) if variance else 0.0
@@ -207,6 +209,19 @@ def test_where_values_come_back_to_a_level_far_errors_are_more_witnesses():
     walk, level = (shares(size * promised, size * came, (48,))[-1, 0] for size in (1.0, 48**-0.5))
     assert walk == 0.0
     assert level > 0.4
+
+
+def test_a_walk_that_has_calmed_down_is_still_a_walk():
+    # Beside a scale that still knows of larger moves its changes over 48 steps look like those of a level:
+    # those over one step tell that they do not.
+    rng = np.random.default_rng(4)
+    promised = 0.3 * rng.normal(size=(3000, 2))
+    came = 0.5 * promised + 0.3 * rng.normal(size=(3000, 2))
+    alone, beside = shares(promised[:, 1], came[:, 1], (48,))[-1, 0], shares(promised, came, (1, 48))[-1, 1]
+    level = shares(promised, came * [48**0.5, 1.0], (1, 48))[-1, 1]
+    assert alone > 0.2
+    assert beside == 0.0
+    assert level == alone
 
 
 def test_nothing_is_followed_before_anything_is_known():
