@@ -14,7 +14,7 @@ from tests.system.test_gateway import SETTINGS
 from tests.system.test_publishing import subscribed
 
 pytestmark = pytest.mark.system
-PUBLISH = '[publish]\ntopic = "out/{stream}"\nretain = true\n'
+PUBLISH = '[publish]\ntopic = "out/{stream}"\navailability_topic = "out/there"\nretain = true\n'
 
 
 class Batch:
@@ -41,14 +41,14 @@ def test_each_changed_stream_is_published_as_it_stands_and_again_if_the_batch_co
         settings = config.load(path, {})
         shard = Shard(settings.engine_settings())
         shard.apply(commit(0)[1])
-        sink = BatchMessages(settings)
+        sink, topic = BatchMessages(settings), "out/plant/1-3/value"
         try:
-            for _ in range(2):
+            subscriber.until("out/there", "online")
+            for times in (1, 2):  # what waits still gives way to what comes later
                 sink.write(Batch(shard), 7)
+                until(lambda: len(subscriber.seen.get(topic, ())) == times, lambda: f"{[*subscriber.seen]}")  # noqa: B023
         finally:
             sink.close()
-        topic = "out/plant/1-3/value"
-        until(lambda: len(subscriber.seen.get(topic, ())) == 2, lambda: f"{[*subscriber.seen]}")
         first, again = map(json.loads, subscriber.seen[topic])
         assert first == again
         group = shard.engine.groups[0]

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from ewad.ingest.mqtt.settings import BrokerSettings
+from ewad.outputs.mqtt import client
 from tests.system import daemon as daemons
 from tests.system import mosquitto
 from tests.system.certificates import make_certificates
@@ -326,6 +328,21 @@ def test_no_state_is_lost_over_a_restart_of_the_broker(tmp_path, broker) -> None
             subscriber.until(TOPIC, 2)
             for n in range(300):
                 subscriber.until(f"out/plant/{n}/plant/{n}/t", 5)
+
+
+def test_what_is_published_just_before_the_end_is_sent_once_there_is_a_connection(
+    tmp_path, broker, monkeypatch
+) -> None:
+    monkeypatch.setattr(client, "CLOSE_SECONDS", 60.0)
+    with subscribed(broker) as subscriber:
+        settings = BrokerSettings(host="127.0.0.1", port=broker.port)
+        publishing = client.PublishingThread(settings, "out/there")
+        publishing.start()
+        for number in range(20):
+            publishing.publish(f"out/{number}", b"20.5", retain=True)
+        publishing.close()
+        subscriber.until("out/there", "offline")
+        until(lambda: len(subscriber.seen) == 21, lambda: f"{[*subscriber.seen]}")
 
 
 def test_a_small_change_waits_for_the_interval(tmp_path, broker) -> None:

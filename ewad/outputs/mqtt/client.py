@@ -53,6 +53,7 @@ class Publication:
         self._version = settings.version
         self._refused = 0  # by earlier connections
         self._connection: PublishingConnection | None = None
+        self._has_connection = asyncio.Event()
 
     @property
     def refused(self) -> int:
@@ -66,10 +67,14 @@ class Publication:
             self._connection.pump()
 
     async def drained(self) -> None:
-        """Wait until the broker has all. Raises SourceError if there is no connection, or it ends before."""
-        if self._connection is None:
-            raise SourceError(f"not connected ({self._settings.peer})")
-        await self._connection.until(lambda: self._outbox.empty)
+        """Wait until the broker has all, and until there is a connection to it where something waits.
+
+        Raises SourceError if the connection ends before.
+        """
+        while not self._outbox.empty:
+            await self._has_connection.wait()
+            if self._connection is not None:
+                await self._connection.until(lambda: self._outbox.empty)
 
     async def run(self, backoff: Backoff) -> None:
         """Publish until cancelled, whatever the network does."""
@@ -97,11 +102,13 @@ class Publication:
         async with AsyncExitStack() as stack:
             connection = await self._open(stack)
             self._connection = connection
+            self._has_connection.set()
             connection.pump()
             try:
                 yield connection
             finally:
                 self._connection = None
+                self._has_connection.clear()
                 self._refused += connection.core.refused
                 await connection.finish(self._gone)
 
