@@ -345,6 +345,21 @@ def test_what_is_published_just_before_the_end_is_sent_once_there_is_a_connectio
         until(lambda: len(subscriber.seen) == 21, lambda: f"{[*subscriber.seen]}")
 
 
+def test_a_thread_that_publishes_tells_whether_the_broker_has_all(tmp_path) -> None:
+    with mosquitto.running(tmp_path / "broker", persistence=True) as broker:
+        publishing = client.PublishingThread(BrokerSettings(host="127.0.0.1", port=broker.port), "out/there")
+        publishing.start()
+        assert publishing.flush(0.0)
+        for number in range(500):
+            publishing.publish(f"out/{number}", b"20.5", retain=True)
+        assert publishing.flush(60.0)
+        with subscribed(broker) as subscriber:  # all are retained by now
+            until(lambda: len(subscriber.seen) == 501, lambda: f"{len(subscriber.seen)}")
+    publishing.publish("out/0", b"21.0", retain=True)
+    assert not publishing.flush(0.1)
+    publishing.close()
+
+
 def test_a_small_change_waits_for_the_interval(tmp_path, broker) -> None:
     with (
         subscribed(broker) as subscriber,

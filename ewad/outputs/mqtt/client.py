@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from random import Random
@@ -27,6 +28,7 @@ log = logging.getLogger("ewad.outputs.mqtt")
 
 CLOSE_SECONDS: Final = 0.8  # for what waits when the daemon ends
 JOIN_SECONDS: Final = 2.0  # for the thread, after that
+LOOK_SECONDS: Final = 0.005  # between looks whether the broker has all
 MOST_WAITING: Final = 1000  # messages of a client that keeps their order
 OTHER: Final[dict[Version, Version]] = {"5": "3.1.1", "3.1.1": "5"}
 
@@ -198,6 +200,11 @@ class PublishingClient:
         """Payloads that the broker did not take."""
         return self._publication.refused
 
+    @property
+    def done(self) -> bool:
+        """Whether the broker has all that was published; any thread may ask."""
+        return self._outbox.empty
+
     def begin(self) -> asyncio.AbstractEventLoop:
         """Connect once it runs; return the loop. Does nothing at a second time."""
         if self._loop is None:
@@ -279,6 +286,15 @@ class PublishingThread(threading.Thread):
         """Publish this, unless a later payload of the topic comes before it can be sent."""
         self.client.publish(topic, payload, retain)
         self.client.wake()
+
+    def flush(self, seconds: float) -> bool:
+        """Wait until the broker has all that was published, within a bound; return whether it has."""
+        end = time.monotonic() + seconds
+        while not self.client.done:
+            if time.monotonic() >= end or not self.is_alive():
+                return False
+            time.sleep(LOOK_SECONDS)
+        return True
 
     def run(self) -> None:
         """Publish until the end."""

@@ -74,8 +74,9 @@ class Outbox:
 
     @property
     def empty(self) -> bool:
-        """Whether the broker has everything."""
-        return not (self._waiting or self._again or self._flying)
+        """Whether the broker has everything; any thread may ask."""
+        with self._lock:
+            return not (self._waiting or self._again or self._flying)
 
     def take(self, most: int, most_qos: int = 2) -> list[Sending]:
         """Return the next messages to send, first those that an earlier connection has not got through.

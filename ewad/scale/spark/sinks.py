@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, Protocol
 
 import msgspec
@@ -13,6 +14,11 @@ from ewad.outputs.mqtt.client import PublishingThread
 from ewad.outputs.mqtt.publisher import publishing_settings
 from ewad.outputs.mqtt.states import topic_of
 from ewad.scale.metrics import LatestMetrics, document_of
+
+log = logging.getLogger("ewad.scale")
+
+# For the broker to take a batch; and where it has not taken the one before, as it is away.
+FLUSH_SECONDS, AWAY_SECONDS = 10.0, 0.5
 
 
 class BatchSink(Protocol):
@@ -63,11 +69,23 @@ class BatchMessages:
         self._groups = {group.name: group for group in settings.group_settings()}
         self._client = PublishingThread(publishing_settings(settings), self._settings.availability_topic)
         self._client.start()
+        self._taken = True  # the last batch, by the broker
 
     def write(self, batch: DataFrame, number: int) -> None:
-        """Publish what has changed."""
+        """Publish what has changed, and wait for the broker: a kill right after the batch loses nothing.
+
+        Where the broker is away, batches go on, and what it lacks waits in memory.
+        """
         for row in batch.toLocalIterator():
             self._publish(row.asDict())
+        before = self._taken
+        self._taken = self._client.flush(FLUSH_SECONDS if before else AWAY_SECONDS)
+        if before and not self._taken:
+            log.warning(
+                "the broker has not taken batch %d within %g s: what it lacks waits in memory until it does",
+                number,
+                FLUSH_SECONDS,
+            )
 
     def _publish(self, row: dict[str, Any]) -> None:
         labels = tuple(msgspec.json.decode(row["labels"], type=dict[str, str]).items())
