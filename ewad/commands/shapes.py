@@ -230,14 +230,24 @@ def _form_of(
 
 
 def _paths(payload: bytes) -> tuple[str, ...]:
-    """Return the paths of the numbers of a document, none if it is no document."""
+    """Return the paths of the numbers of a document, none if it is no document.
+
+    Numbers are left out whose keys mean something else in a path.
+    """
     try:
         document = parse_json(payload, MOST_BYTES)
     except DecodeError:
         return ()
     if type(document) is not dict:
         return ()
-    return tuple(sorted(path_text(steps) for steps, _ in numbers(document)))
+    found = (steps for steps, _ in numbers(document))
+    return tuple(sorted(path_text(steps) for steps in found if _is_plain(steps)))
+
+
+def _is_plain(steps: Sequence[str]) -> bool:
+    """Return whether a path of these keys leads there: without captures, a "*" behind and ^ in front."""
+    captures = any(step.startswith("{") and step.endswith("}") for step in steps)
+    return not (captures or steps[0].startswith("^") or steps[-1] == "*")
 
 
 def _block(shape: MessageShape, topics: list[str], payloads: Payloads, names: set[str]) -> str:

@@ -27,7 +27,10 @@ SCHEMES: dict[str, tuple[Transport, int]] = {  # scheme -> transport, default po
 
 LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
 # `model` is a label of models alone, whose series have no labels of a stream's: a stream may have it.
-RESERVED_LABELS = ("stream", "group", "beta", "horizon", "le", "quantile", "expert", "reason")
+RESERVED_LABELS = (
+    *("stream", "group", "beta", "horizon", "le", "quantile", "expert", "reason"),
+    *("ewad_model", "ewad_part", "ewad_threshold", "ewad_shard"),  # where a stream's label takes ewad's name
+)
 MAX_TOPIC_BYTES = 65535  # MQTT: a string's length is written in two bytes
 
 

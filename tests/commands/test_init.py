@@ -95,6 +95,13 @@ def test_keys_that_other_programs_would_take_for_paths_are_written_as_pointers()
     assert sorted(value for _, value in found.streams) == [1.0, 2.0, 3.0, 4.0, 5.0]
 
 
+def test_keys_that_mean_something_else_in_a_path_are_left_out():
+    hostile = b'{"{x}":3,"{stream}":4,"*":5,"^y":6,"a":{"*":{"c":7},"b":8}}'
+    found = described({"a/b": hostile, "a/c": b'{"{x}":3}'}, "mqtt://localhost")
+    assert sorted(value for _, value in found.streams) == [7.0, 8.0]
+    assert found.unread == ["a/c"]
+
+
 def test_an_existing_file_is_never_overwritten(tmp_path):
     (tmp_path / "ewad.toml").write_text("mine")
     done = ewad("init", "--url", "mqtt://127.0.0.1:1", cwd=tmp_path)

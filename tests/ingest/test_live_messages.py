@@ -750,7 +750,7 @@ class TestFormats:
         ("keys", "payload"),
         [
             ({"format": "csv", "labels": {"id": "2"}, "field": "1"}, "21.4,0042"),
-            ({"format": "csv", "columns": ["v", "id"], "labels": {"id": "id"}}, "21.4,0042"),
+            ({"format": "csv", "columns": ["v", "id"], "labels": {"id": "id"}}, "21.4, 0042 "),
             ({"format": "keyvalue", "labels": {"id": "id"}}, "v=21.4 id=0042"),
             ({"format": "keyvalue", "labels": {"id": "/id"}, "field": "v"}, "v=21.4 id=0042"),
         ],
@@ -760,6 +760,24 @@ class TestFormats:
         (labels,) = daemon.labels.values()
         assert labels["id"] == "0042"
         assert list(daemon.values.values()) == [21.4]
+
+    @pytest.mark.parametrize(
+        ("keys", "values"),
+        [
+            (
+                {"records": "d", "field": "^*", "labels": {"i": "id"}},
+                {"t/5/id": 9.0, "t/5/time": 60.0, "t/5/a": 1.0},
+            ),
+            ({"records": "d", "field": "*", "labels": {"i": "id"}}, {"t/5/a": 7.0}),
+            ({"records": "d", "field": "*", "labels": {"i": "^id"}}, {"t/9/id": 5.0, "t/9/a": 7.0}),
+            ({"records": ".", "field": "*", "labels": {"i": "^id"}, "time_field": "^time"}, {"t/9/a": 1.0}),
+            ({"field": "^*", "labels": {"i": "id"}, "time_field": "time"}, {"t/9/a": 1.0}),
+        ],
+    )
+    def test_each_number_is_told_but_those_that_are_its_own_time_and_labels(self, keys, values):
+        daemon = Daemon({"name": "s", "topic": "t", "format": "json", "exclude": ["d.*"]} | keys)
+        daemon.feed(("t", b'{"id":9,"time":60,"a":1,"d":{"id":5,"a":7}}'))
+        assert daemon.values == values
 
     def test_gzip_is_known_by_its_first_bytes(self):
         daemon = Daemon(JSON | {"topic": "t", "field": ["a", "b"]})

@@ -38,7 +38,7 @@ def _cells(row: Sequence[str], columns: Sequence[str], spelled: Collection[str])
     """Return the cells by their names; spelled: of those that are texts, whatever they spell."""
     names = [*columns, *(str(place) for place in range(len(columns) + 1, len(row) + 1))]
     cells = {name: cell for name, cell in zip(names, row, strict=False) if cell}
-    return {name: cell if name in spelled else _value(cell) for name, cell in cells.items()}
+    return {name: cell.strip() if name in spelled else _value(cell) for name, cell in cells.items()}
 
 
 def _value(cell: str) -> float | str:

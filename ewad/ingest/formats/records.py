@@ -57,7 +57,9 @@ class PayloadReader:
         self._records = None if block.records is None else Way(block.records)  # "." is the document
         self._labels = [(name, Way(path)) for name, path in block.labels or self._format.labels]
         self._time = None if block.time_field is None else Way(block.time_field)
-        self._fields = [_Field(Way(path, block.exclude, words, self._own()), name) for path, name in paths]
+        self._fields = [
+            _Field(Way(path, block.exclude, words, self._own(path)), name) for path, name in paths
+        ]
         self._read_time = time_reader(block, f"time field {quoted(block.time_field or '')}: ")
         first = self._fields[0].way if self._fields else None
         self._lists = first is None or not first.steps or not first.steps[0].isdigit()
@@ -81,10 +83,12 @@ class PayloadReader:
             and max_bytes >= LEAST_PAYLOAD_BYTES
         )
 
-    def _own(self) -> list[tuple[str, ...]]:
-        """Return the steps from an element to its time and its labels, which are no measurements."""
+    def _own(self, path: str) -> list[tuple[str, ...]]:
+        """Return the steps, from where a field's path begins, to the time and the labels: no measurements."""
         ways = [*(way for _, way in self._labels), *([] if self._time is None else [self._time])]
-        return [way.steps for way in ways if way.plain and not (way.from_root and self._records)]
+        # without records, or with ".", an element is the whole document
+        whole = self._records is None or not (self._records.steps or self._records.star)
+        return [way.steps for way in ways if way.plain and (whole or way.from_root == path.startswith("^"))]
 
     def read(self, topic: str, payload: bytes, arrival: float) -> Sequence[PayloadRecord]:
         """Return the records of a payload, at least one. Raises DecodeError."""

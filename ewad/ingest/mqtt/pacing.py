@@ -65,7 +65,7 @@ class Pacing:
         long messages may gather.
         """
         a_second = nbytes / max(now - self._read, BUSY_PACE_SECONDS)
-        self._steady = self._steady + 1 if a_second >= MUCH_BYTES_A_SECOND else 0
+        self._steady = self._steady + 1 if self._rested and a_second >= MUCH_BYTES_A_SECOND else 0
         self._read = now
         if self._rested or now - self._acknowledged > PROMPT_SECONDS:
             prompt = self._vain and now - self._acknowledged <= PROMPT_SECONDS

@@ -19,11 +19,11 @@ from ewad.ingest.mqtt.pacing import (
 IDLE, ANSWER = 0.002, 0.0005  # until a rest is known to have been in vain; from acknowledgement to data
 
 
-def of_a_window_of_one(pacing, messages, answer=ANSWER):
+def of_a_window_of_one(pacing, messages, answer=ANSWER, nbytes=30):
     """Return the rests after each message of a broker that sends the next one upon the acknowledgement."""
     now, rests = 0.0, []
     for _ in range(messages):
-        rests.append(pacing.seconds(30, 1, now, math.inf))
+        rests.append(pacing.seconds(nbytes, 1, now, math.inf))
         if rests[-1]:
             now += rests[-1] + IDLE
             pacing.rested_in_vain(1)
@@ -38,6 +38,10 @@ def test_a_broker_that_waits_for_each_acknowledgement_gets_more_than_a_thousand_
     assert 5000 / seconds > 1000
     assert [rest > 0 for rest in rests[:10]] == [True, False, True, False, False, True, *[False] * 4]
     assert sum(map(bool, rests[-10 * MOST_UNRESTED :])) <= 10
+
+
+def test_large_messages_of_a_broker_that_waits_for_each_are_no_longer_rests():
+    assert max(of_a_window_of_one(Pacing(), 5000, nbytes=500)) <= QUIET_PACE_SECONDS
 
 
 def test_reads_of_a_broker_that_sends_on_are_all_followed_by_rests():
