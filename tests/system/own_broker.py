@@ -4,12 +4,12 @@ Subscribers speak MQTT 5; publishers MQTT 3.1.1 at QoS 1, with packets of less t
 """
 
 import asyncio
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from random import Random
 
 from tests.simulation.broker import Broker, Link, Message
+from tests.system.serving import in_a_thread
 
 MQTT_3_1_1 = 4  # its protocol level, in CONNECT
 PUBLISH, PUBACK, DISCONNECT = 3, 0x40, 14
@@ -24,17 +24,13 @@ class Server:
         self._writers: dict[Link, asyncio.StreamWriter] = {}
         self._number = 0
 
-    async def serve(self, listening: threading.Event, ending: asyncio.Event) -> None:
-        """Serve until told to end."""
-        server = await asyncio.start_server(self._client, "127.0.0.1", 0)
-        self.port = server.sockets[0].getsockname()[1]
-        listening.set()
-        async with server:
-            await ending.wait()
-            for writer in self._writers.values():
-                writer.close()
+    def close(self) -> None:
+        """End what is still open."""
+        for writer in self._writers.values():
+            writer.close()
 
-    async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection."""
         try:
             head = await reader.readexactly(9)  # type, length, "MQTT", level
             if head[8] == MQTT_3_1_1:
@@ -87,20 +83,6 @@ class Server:
 @contextmanager
 def serving(numbering: str, window: int, *, marks: bool) -> Iterator[Server]:
     """Yield a server that runs in a thread, and end it."""
-    server, listening = Server(numbering, window, marks=marks), threading.Event()
-    loops: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
-
-    async def main() -> None:
-        ending = asyncio.Event()
-        loops.append((asyncio.get_running_loop(), ending))
-        await server.serve(listening, ending)
-
-    thread = threading.Thread(target=lambda: asyncio.run(main()), name="own broker")
-    thread.start()
-    assert listening.wait(10)
-    try:
+    server = Server(numbering, window, marks=marks)
+    with in_a_thread(server):
         yield server
-    finally:
-        loop, ending = loops[0]
-        loop.call_soon_threadsafe(ending.set)
-        thread.join()
