@@ -166,6 +166,7 @@ async def test_a_broker_that_does_not_start_is_a_source_error(child, seconds, me
 
 PARENT = """
 import asyncio
+import signal
 from ewad.demonstration.broker import embedded_broker
 
 async def main():
@@ -173,6 +174,7 @@ async def main():
         print(url, flush=True)
         await asyncio.Event().wait()
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # who starts the tests may have it ignored
 asyncio.run(main())
 """
 

@@ -21,15 +21,21 @@ class OlderBroker:
         """Relays end with the loop."""
 
     async def client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one connection."""
-        head = await reader.readexactly(9)  # type, length, "MQTT", level
-        if head[8] != MQTT_5:
-            to_client, to_broker = await asyncio.open_connection("127.0.0.1", self._broker_port)
-            to_broker.write(head)
-            async with asyncio.TaskGroup() as group:
-                group.create_task(_relay(reader, to_broker))
-                group.create_task(_relay(to_client, writer))
-        writer.close()
+        """Serve one connection; it is closed, to both sides, however that ends."""
+        writers = [writer]
+        try:
+            head = await reader.readexactly(9)  # type, length, "MQTT", level
+            if head[8] != MQTT_5:
+                to_client, to_broker = await asyncio.open_connection("127.0.0.1", self._broker_port)
+                writers.append(to_broker)
+                to_broker.write(head)
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(_relay(reader, to_broker))
+                    group.create_task(_relay(to_client, writer))
+        finally:
+            for each in writers:
+                each.transport.abort()
+            await asyncio.sleep(0)  # sockets close in the event loop's next turn
 
 
 async def _relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
