@@ -752,5 +752,5 @@ def test_replay_of_an_irregular_feed_by_the_model_that_needs_no_tuning_on_a_grid
     said = [row["forecast_24"] for row in found if row["forecast_24"]]
     assert len(found) == len(rows)
     hours = 1500 * 420 / 3600
-    assert hours - 62 <= len(set(said)) <= hours - 58  # one an hour, once 60 hours are full
+    assert hours - 26 <= len(set(said)) <= hours - 22  # one an hour, once 24 hours are full
     assert float(found[-1]["lower_1"]) < float(found[-1]["forecast_1"]) < float(found[-1]["upper_1"])

@@ -229,7 +229,7 @@ def _options() -> Iterator[Option]:
 MODEL = Table(
     "[model.NAME]",
     "A model, for blocks that name it. Without experts it needs no tuning, and other keys default as in"
-    ' the model "auto": share = "stream", features = "full", lags = 60, interval = 0.9, batch_size = 8,'
+    ' the model "auto": share = "stream", features = "full", hidden = [8], interval = 0.9, batch_size = 8,'
     " learning_rate = 0.005, a constant schedule.",
     tuple(_options()),
 )

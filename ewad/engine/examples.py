@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ewad.kernels.examples import ExamplesKernel
-from ewad.kernels.memory import Floats, Integers
+from ewad.kernels.memory import Integers, Singles
 from ewad.numeric.rows import Part, RowState
 
 
@@ -15,8 +15,8 @@ class WaitingExamples(RowState):
     size: how many are learnt from together; where it is 1, there are no rows.
     """
 
-    x: Floats
-    y: Floats
+    waiting_x: Singles
+    waiting_y: Singles
     collected: Integers
 
     def __init__(self, n_x: int, n_y: int, size: int, n_models: int = 0) -> None:
@@ -24,8 +24,8 @@ class WaitingExamples(RowState):
         self.size = size
         self.step = ExamplesKernel(n_x, n_y, size)
         if size > 1:
-            self.add_rows("x", size, n_x)
-            self.add_rows("y", size, n_y)
+            self.add_rows("waiting_x", size, n_x, dtype=np.float32)
+            self.add_rows("waiting_y", size, n_y, dtype=np.float32)
             self.add_rows("collected", dtype=np.int64)
             self.work_with(self.step)
 

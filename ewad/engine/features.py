@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ewad.engine.inputs import LAGS, N_OF_INPUT
-from ewad.engine.settings import ModelSettings
+from ewad.engine.settings import RECALLS, ModelSettings
 from ewad.kernels.features import FeaturesKernel
 from ewad.kernels.memory import Floats, Integers
 from ewad.kernels.sample import Sample
@@ -24,6 +24,7 @@ AVERAGE_BETAS = np.array([0.9, 0.99, 0.998])
 SPREADS = np.array([3.0, 7.0, 16.0, 5.0])
 
 _N_CONTEXT = 14  # columns of the context, beside the lags that stand between the first two and the rest
+N_SLOT = 8  # behind it, and before the lags, where slots are recalled: see `SeasonsKernel.recall`
 _N_SEEN = 11  # of them by all experts but the seasonal one: not the level, nor the year's second harmonic
 # What only the seasonal expert sees, beside the newest lags and the context: products of those.
 _SEASONAL_LAGS = 2
@@ -43,25 +44,26 @@ class Columns:
         return self.stop - self.start
 
 
-def n_features(lags: int, features: str) -> int:
-    """Return how many columns all experts but the seasonal one see."""
-    return lags if features == "lags" else lags + _N_SEEN
+def n_features(lags: int, features: str, recalls: bool = False) -> int:
+    """Return how many columns all experts but the seasonal one see.  recalls: see `ModelSettings`."""
+    return lags if features == "lags" else lags + _N_SEEN + N_SLOT * recalls
 
 
 def columns(settings: ModelSettings, expert: str) -> Columns:
     """Return the columns that an expert sees."""
     behind = first_input(settings)
-    first = 2 if settings.features == "full" else 0  # of the lags
+    first = 2 + N_SLOT * settings.recalls if settings.features == "full" else 0  # of the lags
     if expert == SEASONAL:
         return Columns(first + max(0, settings.lags - _SEASONAL_LAGS), behind)
     if expert == INPUTS:  # of its own lags the newest, and all that stands behind them
         return Columns(first + max(0, settings.lags - LAGS), behind + N_OF_INPUT * len(settings.inputs))
-    return Columns(0, n_features(settings.lags, settings.features))
+    return Columns(0, n_features(settings.lags, settings.features, settings.recalls))
 
 
 def first_input(settings: ModelSettings) -> int:
     """Return the first column of the inputs: behind all that is the stream's own."""
-    return settings.lags + (_N_CONTEXT + _N_CROSSED if settings.features == "full" else 0)
+    beside = _N_CONTEXT + _N_CROSSED + N_SLOT * settings.recalls
+    return settings.lags + (beside if settings.features == "full" else 0)
 
 
 def n_columns(settings: ModelSettings) -> int:
@@ -78,7 +80,7 @@ class Features(RowState):
     """The windows of every stream, on the values as believed; see `FeaturesKernel`.
 
     count: (n_streams,) samples ever.  position: (n_streams,) samples since the window's (re)start.
-    history: (n_streams, depth) last values, newest last.  context: (n_streams, ahead, 14) what else was
+    history: (n_streams, depth) last values, newest last.  context: (n_streams, ahead, width) what else was
     seen with each of the last samples.  level: (n_streams,) the sum of all changes since the first value, as
     far as they are followed.  sums: (n_streams, 3) averages' sums of it; weights alike.
     """
@@ -104,12 +106,18 @@ class Features(RowState):
         self.add_rows("history", self.depth)
         self._full = settings.features == "full"
         if self._full:
-            self.add_rows("context", self._ahead, _N_CONTEXT)
+            self.add_rows("context", self._ahead, _N_CONTEXT + N_SLOT * settings.recalls)
             self.add_rows("sums", len(AVERAGE_BETAS))
             self.add_rows("weights", len(AVERAGE_BETAS))
             self.add_rows("level")
         self.step = FeaturesKernel(
-            settings.lags, settings.horizons, self._full, settings.season or 0, AVERAGE_BETAS, SPREADS
+            settings.lags,
+            settings.horizons,
+            self._full,
+            settings.season or 0,
+            AVERAGE_BETAS,
+            SPREADS,
+            self.seasons.step if settings.recalls and self.seasons is not None else None,
         )
         self.work_with(self.step)
 
@@ -121,6 +129,7 @@ class Features(RowState):
             settings = self._settings
             meaning = f"ahead={self._ahead}" + (f", season={settings.season}" if settings.season else "")
             meaning += f", {settings.grid}" if settings.grid else ""
+            meaning += RECALLS if settings.recalls else ""
             parts.append(self.part("context", meaning, n_rows, "context", "level", "sums", "weights"))
         if self.seasons is not None:
             meaning = f"season={self._settings.season}"  # the same for all horizons

@@ -22,6 +22,7 @@ from ewad.numeric.local_time import LocalCalendar
 from ewad.numeric.optimizers import Adam, Optimizer
 from ewad.numeric.schedules import Constant, InverseTime, Schedule
 
+RECALLS = ", recalls"  # of a layout, at its end
 # Empty intervals that one sample may have held: what it costs must stay bounded.
 MAX_HELD = 1000
 
@@ -111,6 +112,11 @@ class ModelSettings:
         return next((name for name in self.experts if name in GRADIENT_EXPERTS), self.experts[0])
 
     @property
+    def recalls(self) -> bool:
+        """Whether the experts see what was around the same slot a season before."""
+        return self.features == "full" and "seasonal_naive" in self.experts
+
+    @property
     def learnt_together(self) -> int:
         """How many examples wait for each other: for least squares a mini-batch, gradients can be summed."""
         return self.batch_size if RECURSIVE_EXPERTS.keys() & set(self.experts) else 1
@@ -129,7 +135,8 @@ class ModelSettings:
         layout += "" if self.season is None else f", season={self.season}"
         layout += f", seasons={self.seasons}" if self.seasons else ""
         layout += f", inputs={self.inputs}" if INPUTS in expert else ""
-        return layout if self.calendar is None else f"{layout}, {self.calendar}"
+        layout += "" if self.calendar is None else f", {self.calendar}"
+        return f"{layout}{RECALLS}" if self.recalls else layout
 
     @property
     def periods(self) -> str:
@@ -158,7 +165,7 @@ def auto(name: str, **chosen: Any) -> ModelSettings:
         "share": "stream",
         "experts": with_others(tuple(experts), chosen),
         "features": "full",
-        "lags": 60,
+        "hidden": (8,),
         "interval": 0.9,
         "batch_size": 8,
         "learning_rate": 0.005,

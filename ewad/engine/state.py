@@ -24,13 +24,14 @@ from ewad.engine.migration import (
     from_version_8,
     from_version_9,
 )
+from ewad.engine.migration_to_11 import from_version_10, of_version_10
 from ewad.engine.snapshot import HEADER, EngineSnapshot
 from ewad.errors import StateError
 from ewad.kernels import ARITHMETIC
 from ewad.numeric.rows import Part
 
 FORMAT = "ewad-engine"
-VERSION = 10
+VERSION = 11
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,8 @@ def load_arrays(
     groups: Sequence[Group], header: dict[str, Any], arrays: Mapping[str, NDArray[Any]]
 ) -> Loaded:
     """Put what fits of a header and arrays, of whatever version, into new groups."""
-    models = {group.name: group.settings.model for group in groups}
+    now = {group.name: group.settings.model for group in groups}
+    models = {name: of_version_10(model) for name, model in now.items()}
     if header["version"] == 1:
         header, arrays = from_version_1(header, arrays, models)
     if header["version"] <= 2:
@@ -141,6 +143,8 @@ def load_arrays(
         header, arrays = from_version_8(header, arrays)
     if header["version"] <= 9:
         header, arrays = from_version_9(header, arrays, models)
+    if header["version"] <= 10:
+        header, arrays = from_version_10(header, arrays, now)
     loaded = Loaded()
     note_arithmetic(header, loaded)
     for place in places(groups, header, loaded):

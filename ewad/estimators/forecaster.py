@@ -36,7 +36,7 @@ class Forecaster(Estimator):
     """Forecasts one or more series some steps ahead, and learns from each sample as it comes.
 
     horizons: how many samples ahead, such as 1, [1, 24] or range(1, 49).  options: keys of [model.NAME], as
-    ewad.toml has them: lags=60, season=24, experts=["linear", "rls"], interval=0.9, every="1h" ... Without
+    ewad.toml has them: lags=48, season=24, experts=["linear", "rls"], interval=0.9, every="1h" ... Without
     experts the model is "auto", which needs no tuning. Raises ValueError where one is wrong.
 
     Each forecast is made before its sample is known, and learnt from when it is. Of several series each has

@@ -19,7 +19,7 @@ class RiverForecaster(Base):
     """
 
     def __init__(
-        self, horizon: int = 24, season: int | None = None, lags: int = 60, interval: float = 0.9
+        self, horizon: int = 24, season: int | None = None, lags: int = 24, interval: float = 0.9
     ) -> None:
         self.horizon = horizon
         self.season = season

@@ -44,7 +44,7 @@ class SktimeForecaster(BaseForecaster):
 
     def __init__(
         self,
-        lags: int = 60,
+        lags: int = 24,
         season: int | None = None,
         experts: tuple[str, ...] | None = None,
         interval: float = 0.9,

@@ -8,6 +8,6 @@ nothing is allocated, no Python object is touched, and the interpreter's lock is
 from ewad.kernels import averages
 
 # The name and version of the arithmetic: states that were computed by another say so.
-ARITHMETIC = "samples-4"
+ARITHMETIC = "samples-5"
 COMPILED = not averages.__file__.endswith(".py")
 HOW = "compiled" if COMPILED else "interpreted"

@@ -4,13 +4,15 @@ from libc.stdint cimport int64_t
 from ewad.kernels cimport memory
 from ewad.kernels.sample cimport Sample
 from ewad.kernels.scale cimport ScaleKernel
+from ewad.kernels.seasons cimport SeasonsKernel
 
 cdef double LAG_LIMIT, LEVEL_LIMIT, JUMP_LIMIT, OUTLIER_LIMIT, TARGET_LIMIT, CROSSED, DAY, CIRCLE
 cdef Py_ssize_t WEEK, DEVIATIONS, SEASON, YEAR, LEVEL, YEAR_SHAPE, N_CONTEXT, N_AVERAGES
 
 @cython.final
 cdef class FeaturesKernel:
-    cdef Py_ssize_t lags, ahead, season, depth, first, n_horizons
+    cdef Py_ssize_t lags, ahead, season, depth, first, n_horizons, n_slots, width
+    cdef SeasonsKernel seasons
     cdef int full
     cdef object arrays
     cdef int64_t* horizons

@@ -10,6 +10,7 @@ from ewad.kernels import memory
 from ewad.kernels.memory import Floats, Integers
 from ewad.kernels.sample import Sample
 from ewad.kernels.scale import ScaleKernel
+from ewad.kernels.seasons import SeasonsKernel
 
 # Features are bounded: an outlier says that something happened, not how much to multiply it by.
 LAG_LIMIT = 4.0
@@ -27,7 +28,8 @@ DAY = 86_400.0
 CIRCLE = 2.0 * math.pi
 
 # The context of a sample: the week's first harmonic, deviations from the averages, two harmonics of the day
-# or of the season, the year's first, the level, the year's second.
+# or of the season, the year's first, the level, the year's second; and behind them, where there is a memory
+# of seasons, the changes around the same slot a season before.
 WEEK = 0
 DEVIATIONS = 2
 SEASON = 5
@@ -42,23 +44,33 @@ class FeaturesKernel:
     """The windows of every stream, on the values as believed.
 
     Rows: count: samples ever.  position: samples since the window's (re)start.  history: (depth,) last
-    values, newest last.  context: (ahead, 14) what else was seen with each of the last samples, measured in
-    units of the value. level: the sum of all changes since the first value, as far as they are followed.
+    values, newest last.  context: (ahead, width) what else was seen with each of the last samples, measured
+    in units of the value.  level: the sum of all changes since the first value, as far as they are followed.
     sums: (3,) averages' sums of it; weights alike.
     """
 
     def __init__(
-        self, lags: int, horizons: tuple[int, ...], full: bool, season: int, betas: Floats, spreads: Floats
+        self,
+        lags: int,
+        horizons: tuple[int, ...],
+        full: bool,
+        season: int,
+        betas: Floats,
+        spreads: Floats,
+        seasons: SeasonsKernel | None,
     ) -> None:
         """season: samples a season; 0: the day is.  betas: of the three averages.  spreads: of the
-        deviations from them, and of the level, in scales.
+        deviations from them, and of the level, in scales.  seasons: what is recalled from; None: nothing is.
         """
         self.lags, self.ahead, self.season = lags, max(horizons), season
         self.depth = lags + self.ahead
         self.full = 1 if full else 0
-        self.first = DEVIATIONS if full else 0  # of the lags
+        self.seasons = seasons
+        self.n_slots = 0 if seasons is None else self.seasons.n_slots
+        self.width = N_CONTEXT + self.n_slots
+        self.first = DEVIATIONS + self.n_slots if full else 0  # of the lags
         self.n_horizons = len(horizons)
-        self.arrays = np.array(horizons, dtype=np.int64), betas, spreads, np.zeros(N_CONTEXT)
+        self.arrays = np.array(horizons, dtype=np.int64), betas, spreads, np.zeros(self.width)
         self.horizons = memory.integers(self.arrays[0])
         self.betas = memory.doubles(self.arrays[1])
         self.spreads = memory.doubles(self.arrays[2])
@@ -96,6 +108,8 @@ class FeaturesKernel:
             self.place(s, 0)
             scale.take(s)
             self.take(s)
+            if self.n_slots:
+                self.seasons.take(s)
             if s.ready:
                 for k in range(n_x):
                     x[n * n_x + k] = s.x[k]
@@ -122,7 +136,7 @@ class FeaturesKernel:
 
     def take(self, s: Sample) -> None:
         """Fill in what the experts see, and keep what later samples need."""
-        depth, ahead = self.depth, self.ahead
+        depth, ahead, width = self.depth, self.ahead, self.width
         start = s.row * depth
         oldest = self.history[start]
         for i in range(depth - 1):
@@ -137,14 +151,16 @@ class FeaturesKernel:
         if self.full:
             newest = start + depth - 1
             self.see(s, (self.history[newest] - self.history[newest - 1]) / s.scale)
-            example = s.row * ahead * N_CONTEXT
+            if self.n_slots:
+                self.seasons.recall(s, self.lags, self.now, N_CONTEXT)
+            example = s.row * ahead * width
             if s.ready:
                 self.fill(s.x, self.context, example, s.scale)
             self.fill(s.x_now, self.now, 0, s.scale)
-            for i in range((ahead - 1) * N_CONTEXT):
-                self.context[example + i] = self.context[example + i + N_CONTEXT]
-            for i in range(N_CONTEXT):
-                self.context[example + (ahead - 1) * N_CONTEXT + i] = self.now[i]
+            for i in range((ahead - 1) * width):
+                self.context[example + i] = self.context[example + i + width]
+            for i in range(width):
+                self.context[example + (ahead - 1) * width + i] = self.now[i]
 
     def differences(self, x: Floats, start: int, before: float, scale: float) -> None:
         """Write lags differences to x: of the values from history[start] on, the first from the value before
@@ -217,11 +233,14 @@ class FeaturesKernel:
         return CIRCLE * (phase - math.floor(phase))
 
     def fill(self, x: Floats, context: Floats, at: int, scale: float) -> None:
-        """Write what stands beside the lags to x: the week before them, the rest behind, and the crossed
-        ones.
+        """Write what stands beside the lags to x: the week and the slots before them, the rest behind, and
+        the crossed ones.
         """
         x[0] = context[at + WEEK]
         x[1] = context[at + WEEK + 1]
+        for i in range(self.n_slots):
+            change = context[at + N_CONTEXT + i] / scale
+            x[DEVIATIONS + i] = min(max(change, -LAG_LIMIT), LAG_LIMIT)
         rest = self.first + self.lags - DEVIATIONS  # where the context's first entry would stand
         for i in range(DEVIATIONS, N_CONTEXT):
             x[rest + i] = context[at + i]

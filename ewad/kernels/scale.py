@@ -25,10 +25,10 @@ OUTLIER_LIMIT = 20.0
 # much each time: the stream's typical step has changed.
 LONE_LIMIT = 7.0
 MOST_DOUBLED = 1000.0
-# Where about the last 1 / (1 - 0.9) = 10 moves were smaller than a twentieth of the scale, as after a change
+# Where about the last 1 / (1 - 0.9) = 10 moves were smaller than a tenth of the scale, as after a change
 # of unit, it is measured anew from here on. Samples that do not move at all tell nothing.
 QUIET_BETA = 0.9
-QUIET = 20.0
+QUIET = 10.0
 # Values this near to each other, as a share of them, are the same: means of equal values, or what a sensor
 # has computed, may differ in the last bits. A unit is no finer either.
 ROUNDING = 2.0**-46

@@ -12,32 +12,43 @@ import math
 import numpy as np
 
 from ewad.kernels import memory
-from ewad.kernels.memory import Floats, Integers
+from ewad.kernels.memory import Floats, Integers, Singles
 from ewad.kernels.sample import Sample
 
 NAN = float("nan")
 DAY = 86_400.0
-WEEK = 7  # samples a season, where a day has one
+# Samples a season, where a day has one; and how many seasons before a slot is, where the lags hold one.
+WEEK = 7
+# Of the changes around a slot, how many there are, and how many of them come before the slot's own.
+N_SLOT = 8
+BEFORE = 3
+# Values are kept as what they are off a base, which follows where a stream has moved on by so many scales: a
+# single's 24 bits tell a thousandth of a scale then.
+MOVED_ON = 16_384.0
+MOST = 1e38  # what a single holds; of a value further off nothing is known
 
 
 class SeasonsKernel:
     """The last values of every stream, as a ring, and the length of its season.
 
-    Rows: ring: (size,) the value of sample `number` at number % size; NaN where there was none.  day: of the
-    last sample, in days since 1970.  opened: the number of that day's first sample, NaN while it is not
-    known.  season: samples a season; 0: none is known.
+    Rows: ring: (size,) the value of sample `number`, off base, at number % size; NaN where there was none.
+    base: NaN before the first sample.  day: of the last sample, in days since 1970.  opened: the number of
+    that day's first sample, NaN while it is not known.  season: samples a season; 0: none is known.
     """
 
     def __init__(self, horizons: tuple[int, ...], size: int, finds: bool) -> None:
-        """finds: whether the season is found, and not set."""
+        """size: values that are kept.  finds: whether the season is found, and not set."""
         self.size, self.n_horizons = size, len(horizons)
+        self.n_slots = N_SLOT
+        self.longest = size - BEFORE  # season, of which all changes around a slot are kept
         self.finds = 1 if finds else 0
         self.arrays = np.array(horizons, dtype=np.int64), np.zeros(len(horizons))
         self.horizons, self.before = memory.integers(self.arrays[0]), memory.doubles(self.arrays[1])
 
-    def bind(self, ring: Floats, day: Floats, opened: Floats, season: Integers) -> None:
+    def bind(self, ring: Singles, base: Floats, day: Floats, opened: Floats, season: Integers) -> None:
         """Work on these arrays from now on."""
-        self.ring, self.day = memory.doubles(ring), memory.doubles(day)
+        self.ring, self.base = memory.singles(ring), memory.doubles(base)
+        self.day = memory.doubles(day)
         self.opened, self.season = memory.doubles(opened), memory.integers(season)
 
     def observe(self, s: Sample) -> Floats:
@@ -53,7 +64,7 @@ class SeasonsKernel:
         """
         if self.finds:
             self.find(s)
-        season, ring = self.season[s.row], s.row * self.size
+        season, ring, base = self.season[s.row], s.row * self.size, self.base[s.row]
         for i in range(self.n_horizons):
             self.before[i] = NAN
             if season > 0:
@@ -61,8 +72,53 @@ class SeasonsKernel:
                 if ago == 0:
                     self.before[i] = s.steady
                 elif ago <= s.position:
-                    self.before[i] = self.ring[ring + (s.number - ago) % self.size]
-        self.ring[ring + s.number % self.size] = s.steady
+                    self.before[i] = base + float(self.ring[ring + (s.number - ago) % self.size])
+        self.keep(s)
+
+    def keep(self, s: Sample) -> None:
+        """Keep a value."""
+        row = s.row
+        if not abs(s.steady - self.base[row]) <= MOVED_ON * s.scale:
+            self.move_on(row, s.steady)
+        kept = s.steady - self.base[row]
+        self.ring[row * self.size + s.number % self.size] = kept if abs(kept) < MOST else NAN
+
+    def recall(self, s: Sample, lags: int, out: Floats, at: int) -> None:
+        """Write to out[at:] the N_SLOT changes around the next sample's slot a season before; before `take`.
+
+        Where the lags hold a season, a week of seasons before; of daily samples, which have a week for a
+        season, nothing then. 0: a change that is not known.
+        """
+        row, size = s.row, self.size
+        season, ring = self.season[row], row * size
+        if season <= lags:
+            season *= WEEK if season > WEEK else 0
+        ago = season + BEFORE if season > 0 else size + N_SLOT  # of the value before the first change
+        place = (s.number + size - ago % size) % size
+        before = NAN
+        if ago <= size and ago <= s.position:
+            before = float(self.ring[ring + place])
+        for j in range(N_SLOT):
+            ago -= 1
+            place += 1
+            if place == size:
+                place = 0
+            value = NAN
+            if ago > 0 and ago <= size and ago <= s.position:
+                value = float(self.ring[ring + place])
+            change = value - before
+            before = value
+            out[at + j] = 0.0
+            if change == change:  # else not known, or too far off for the ring
+                out[at + j] = change
+
+    def move_on(self, row: int, value: float) -> None:
+        """Keep values as what they are off the present one."""
+        moved, ring = self.base[row] - value, row * self.size
+        for k in range(ring, ring + self.size):
+            kept = float(self.ring[k]) + moved
+            self.ring[k] = kept if abs(kept) < MOST else NAN
+        self.base[row] = value
 
     def find(self, s: Sample) -> None:
         """Let a new day tell how many samples the last one had."""
@@ -76,7 +132,7 @@ class SeasonsKernel:
             found = s.number - memory.whole(began)
             if found == 1:
                 found = WEEK
-            elif found > self.size:
+            elif found > self.longest:
                 found = 0
             self.season[row] = found
         self.day[row] = day

@@ -16,9 +16,9 @@ from ewad.numeric.rows import Part, RowState
 # week and a year.
 PERIODS = (DAY, WEEK * DAY, YEAR)
 N_FOUND = 2
-# Bins of a ring: a week of ten minutes' values, and of an hour's errors. Two more, so that what lies a
+# Bins of a ring: a week of values of twenty minutes, and of an hour's errors. Two more, so that what lies a
 # whole period back is still there.
-N_VALUES = 1008 + 2
+N_VALUES = 504 + 2
 N_ERRORS = 168 + 2
 N_KEPT = 2  # the value, and what is usual at its slot
 # Errors are remembered of so many horizons.

@@ -9,6 +9,8 @@ hidden            units of the network's hidden layers (relu); empty for "linear
 theta             the parameters, flat, float64, as that expert of numeric/experts.py lays them out:
                   linear: (W, b) as (lags + 1, n_horizons), row by row; network: W[1], b[1], W[2], b[2], ...
                   with W[l] of (n[l], n[l-1])
+features          "lags" or "full", see ModelSettings; of "full" the lags have others beside them
+recalls           whether those of a season before are among these
 scale             the unit of X and Y: "rms-difference" - the stream's own root mean square difference so far,
                   exponentially weighted, beta 0.9999
 """
@@ -36,7 +38,10 @@ SCALE = "rms-difference"
 
 @dataclass(frozen=True, eq=False)
 class TrainedModel:
-    """What a forecaster needs to start from; the names are those of ModelSettings."""
+    """What a forecaster needs to start from; the names are those of ModelSettings.
+
+    recalls: whether the features have those of a season before.
+    """
 
     expert: str
     lags: int
@@ -44,6 +49,7 @@ class TrainedModel:
     hidden: tuple[int, ...]
     theta: Floats
     features: str = "lags"
+    recalls: bool = False
 
     def theta_for(self, settings: ModelSettings) -> Floats:
         """Return theta: (n_params,) for a model of these settings. Raises StateError if they differ."""
@@ -54,6 +60,7 @@ class TrainedModel:
             ("horizons", self.horizons, settings.horizons),
             ("hidden", self.hidden, hidden),
             ("features", self.features, settings.features),
+            ("sees a season before, by seasonal_naive", self.recalls, settings.recalls),
         ):
             if mine != theirs:
                 raise StateError(
@@ -74,6 +81,7 @@ def save(model: TrainedModel, path: Path) -> None:
         "theta": model.theta,
         "scale": SCALE,
         "features": model.features,
+        "recalls": model.recalls,
     }
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
@@ -130,6 +138,7 @@ def _checked(arrays: dict[str, Any], path: Path) -> TrainedModel:
         tuple(int(units) for units in arrays["hidden"]),
         np.asarray(arrays["theta"], dtype=np.float64),
         str(arrays.get("features", "lags")),  # models of before there were others
+        bool(arrays.get("recalls", False)),
     )
     if model.features not in ("lags", "full"):
         raise StateError(f'{path}: expected features "lags" or "full", got "{model.features}"')
@@ -137,7 +146,7 @@ def _checked(arrays: dict[str, Any], path: Path) -> TrainedModel:
         raise StateError(
             f'{path}: expected a known expert and scale, got "{model.expert}", "{arrays["scale"]}"'
         )
-    n_x = n_features(model.lags, model.features)
+    n_x = n_features(model.lags, model.features, model.recalls)
     expected = GRADIENT_EXPERTS[model.expert](n_x, len(model.horizons), model.hidden).n_params
     if model.theta.shape != (expected,) or not np.isfinite(model.theta).all():
         raise StateError(f"{path}: the model is damaged: theta: expected {expected} finite numbers")

@@ -290,7 +290,7 @@ def _train(
         tuple(train_costs),
         tuple(validation_costs),
         reason,
-        TrainedModel(model.expert, model.lags, model.horizons, hidden, theta, model.features),
+        TrainedModel(model.expert, model.lags, model.horizons, hidden, theta, model.features, model.recalls),
     )
 
 

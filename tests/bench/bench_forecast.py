@@ -1,7 +1,7 @@
 """The cost of forecasting live, a step per sample, beside river's models on the same series.
 
 Run: python -m tests.bench forecast [--samples N]
-The model mixes persistence, linear, RLS and network on 60 lags, with intervals. Cost is CPU per sample after
+The model mixes persistence, linear, RLS and network on 24 lags, with intervals. Cost is CPU per sample after
 the warm-up, in the median lap of 100 samples a stream, ewad's and river's alike: on a shared machine some
 laps are slower. Live means that a call takes one sample of each stream; a stream alone is also measured
 catching up, many samples a call. River's models are one each, without intervals: beside them stands what the

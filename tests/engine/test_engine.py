@@ -309,8 +309,8 @@ class TestDump:
         assert harmless < len(dump) // 97
 
     def test_of_a_newer_version_raises_state_error_that_names_both(self):
-        dump = with_header(used_engine().dump(), version=11)
-        with pytest.raises(StateError, match="up to version 10, got ewad-engine version 11"):
+        dump = with_header(used_engine().dump(), version=12)
+        with pytest.raises(StateError, match="up to version 11, got ewad-engine version 12"):
             fresh_engine().load(dump)
 
     @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from ewad.engine.features import Features, columns, n_features, sample_of
+from ewad.engine.features import Columns, Features, columns, n_features, sample_of
 from ewad.engine.settings import ModelSettings
 from ewad.kernels.experts.fixed import SeasonalNaiveKernel
 
@@ -113,6 +113,62 @@ def test_the_seasonal_naive_forecast_is_the_value_a_season_before_and_the_last_w
     said = np.array(VALUE)[:, None] + 2.0 * got["seasonal_naive"]
     assert said[4].tolist() == [11.0, 9.0]  # 3 before; 6 ahead is 2 ahead of a season: 2 before
     assert said[1].tolist() == [11.0, 11.0]
+
+
+RECALLING = {"experts": ("persistence", "linear", "seasonal_naive"), "scale": 4.0}
+
+
+def around(value, number, back):
+    """Return the changes around the slot after a sample, so many samples before, in scales of 4."""
+    places = number + 1 - back + np.arange(-3, 5)
+    return (value[places] - value[places - 1]) / 4.0
+
+
+@pytest.mark.parametrize(
+    ("season", "lags", "back"), [(24, 3, 24), (24, 24, 168), (30, 24, 30), (7, 3, 7), (300, 3, 300)]
+)
+def test_all_experts_see_the_changes_around_the_same_slot_a_season_before_or_a_week_of_them(
+    season, lags, back
+):
+    value = np.cumsum(np.random.default_rng(2).normal(size=back + 60)).round(3)
+    got, settings, _ = seen(value, season=season, lags=lags, **RECALLING)
+    assert columns(settings, "linear") == Columns(0, lags + 11 + 8)
+    assert columns(settings, "seasonal").start == max(2 + 8, 2 + 8 + lags - 2)
+    for number in range(back + 3, len(value)):
+        np.testing.assert_allclose(got["X_now"][number, 2:10], around(value, number, back), atol=1e-6)
+        np.testing.assert_array_equal(got["X"][number, 2:10], got["X_now"][number - 2, 2:10])
+    assert not got["X_now"][: back - 5, 2:10].any()  # nothing so far back
+    assert got["X_now"][back - 4, 2:9].tolist() == [0.0] * 7
+    assert got["X_now"][back - 4, 9] == pytest.approx((value[1] - value[0]) / 4.0)
+    lagged = (value[-1] - value[-2]) / 4.0
+    np.testing.assert_allclose(got["X_now"][-1, 10 + lags - 1], lagged)  # the lags stand behind them
+
+
+def test_a_season_that_is_found_is_recalled_and_a_restarted_window_recalls_nothing_before_it():
+    n = 24 * 5
+    value = np.cumsum(np.random.default_rng(2).normal(size=n)).round(3)
+    restart = np.arange(n) == 80
+    got, _, features = seen(value, restart=restart, **RECALLING)
+    assert features.seasons.season[0] == 24
+    for number in (60, 79):
+        np.testing.assert_allclose(got["X_now"][number, 2:10], around(value, number, 24), atol=1e-6)
+    assert not got["X_now"][80 : 80 + 20, 2:10].any()
+    for number in (80 + 27, n - 1):
+        np.testing.assert_allclose(got["X_now"][number, 2:10], around(value, number, 24), atol=1e-6)
+
+
+def test_of_a_week_of_days_that_the_lags_hold_nothing_is_recalled():
+    value = np.cumsum(np.random.default_rng(2).normal(size=200))
+    got, _, features = seen(value, DAY * np.arange(200), lags=10, **RECALLING)
+    assert features.seasons.season[0] == 7
+    assert not got["X_now"][:, 2:10].any()
+
+
+def test_without_a_memory_of_seasons_nothing_is_recalled():
+    settings = ModelSettings(lags=3, features="full", experts=("persistence", "linear"))
+    assert not settings.recalls
+    assert not ModelSettings(experts=("linear", "seasonal_naive")).recalls  # sees lags alone
+    assert columns(settings, "linear") == Columns(0, 3 + 11)
 
 
 def test_a_restarted_window_counts_its_samples_anew_and_averages_go_on():

@@ -31,7 +31,7 @@ def seasons_before(owner, stream, time, number, position, value):
     sample, found = Sample(1, 1, 1), []
     for row, now, i, place, x in zip(stream, time, number, position, value, strict=True):
         sample.row, sample.time, sample.number, sample.position = int(row), float(now), int(i), int(place)
-        sample.local, sample.steady = float(now), float(x)
+        sample.local, sample.steady, sample.scale = float(now), float(x), 1.0
         found.append(owner.step.observe(sample).copy())
     return np.array(found)
 

@@ -54,6 +54,11 @@ def sample_of(n_x, n_y, x, y=None, model=0):
     return sample
 
 
+def waiting(numbers):
+    """Return numbers as they are after they have waited for a mini-batch."""
+    return numbers.astype(np.float32).astype(np.float64)
+
+
 def forecast(learner, x, model=0):
     out = np.empty(learner.theta.shape[-1] if learner.theta.ndim == 3 else N_Y)
     learner.step.say(sample_of(len(x), len(out), x, model=model), out)
@@ -110,7 +115,7 @@ class TestByGradients:
         assert forecast(part, wide[0]).tolist() == forecast(whole, X[0]).tolist()
 
     def test_learns_the_same_from_examples_one_by_one_and_together(self, name):
-        _, X, Y = examples(7, 21)
+        X, Y = (waiting(each) for each in examples(7, 21)[1:])
         _, single = learner_of(name, 2, batch_size=4)
         _, together = learner_of(name, 2, batch_size=4, together=4)
         for i, (x, y) in enumerate(zip(X, Y, strict=True)):
@@ -209,7 +214,7 @@ def weighted_ridge(X, Y, size, forgetting, ridge=2.0):
 @pytest.mark.parametrize("forgetting", [1.0, 0.99])
 def test_recursive_least_squares_are_weighted_ridge_regression(monkeypatch, size, shape, forgetting):
     rng = np.random.default_rng(size)
-    X, Y = rng.normal(size=(5 * size, shape[0])), rng.normal(size=(5 * size, shape[1]))
+    X, Y = waiting(rng.normal(size=(5 * size, shape[0]))), waiting(rng.normal(size=(5 * size, shape[1])))
     learner, covariance = fit(monkeypatch, X, Y, size, forgetting)
     inverse, solution = weighted_ridge(X, Y, size, forgetting)
     np.testing.assert_allclose(learner.theta[1], solution, rtol=1e-8, atol=1e-10)

@@ -25,6 +25,11 @@ def before(time, value, horizons=(1,), season=None, position=None, cuts=()):
     return np.concatenate(found), seasons
 
 
+def kept(value, place, now):
+    """Return a value as it is remembered: what it is off the first one, in single precision."""
+    return value[place] if place == now else value[0] + float(np.float32(value[place] - value[0]))
+
+
 def naive(time, value, horizons, season, position, size):
     found, told, opened = [], season or 0, None
     for i, now in enumerate(time):
@@ -36,7 +41,7 @@ def naive(time, value, horizons, season, position, size):
         row = []
         for horizon in horizons:
             ago = -horizon % told if told else math.inf
-            row.append(value[i - ago] if ago <= position[i] else math.nan)
+            row.append(kept(value, i - ago, i) if ago <= position[i] else math.nan)
         found.append(row)
     return found
 
@@ -103,11 +108,22 @@ def test_a_season_follows_jitter_and_a_gap_of_days():
     found, seasons = before(time, value)
     assert seasons.season[0] == 24
     ahead = np.sin(2.0 * np.pi * (hours + 1) / 24.0)
-    np.testing.assert_allclose(found[48 : 24 * 8, 0], ahead[48 : 24 * 8], atol=1e-12)
-    np.testing.assert_allclose(found[-24 * 7 :, 0], ahead[-24 * 7 :], atol=1e-12)
+    single = 2.0**-23  # values are kept in single precision, off the first one
+    np.testing.assert_allclose(found[48 : 24 * 8, 0], ahead[48 : 24 * 8], atol=single)
+    np.testing.assert_allclose(found[-24 * 7 :, 0], ahead[-24 * 7 :], atol=single)
+
+
+@pytest.mark.parametrize("pace", [1.0, 100.0, -7e6, 1e9])
+def test_a_stream_that_moves_on_is_remembered_to_a_thousandth_of_its_scale(pace):
+    value = 5e9 + pace * np.arange(400.0) + np.sin(np.arange(400.0))
+    found, seasons = before(HOUR * np.arange(400), value, (1,), 4)
+    error = np.abs(found[20:, 0] - value[17:-3])
+    near = np.abs(value[20:] - value[17:-3])  # a value that lies far off is kept as exactly as that
+    assert (error <= np.maximum(1e-3, 2.0**-22 * near)).all()
+    assert abs(seasons.base[0] - value[-1]) <= 16_384.0
 
 
 def test_a_ring_holds_runs_longer_than_itself():
     value = np.arange(50.0)
-    found, _ = before(HOUR * np.arange(50), value, (1,), 3, cuts=(40,))
+    found, _ = before(HOUR * np.arange(50), value, (1,), 3, cuts=(40,))  # of 24
     assert found[2:, 0].tolist() == (value[2:] - 2.0).tolist()

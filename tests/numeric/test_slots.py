@@ -95,8 +95,8 @@ def test_a_week_is_remembered():
 
 
 def climbing(n, offset=0.0):
-    """Return a counter of steps about a hundredth, which are larger by day, each ten minutes."""
-    time = 600.0 * np.arange(n)
+    """Return a counter of steps about a hundredth, which are larger by day, each twenty minutes."""
+    time = 1200.0 * np.arange(n)
     steps = 0.01 * (1.0 + np.sin(time / DAY * 2.0 * np.pi)) + np.random.default_rng(5).normal(0.0, 0.003, n)
     return time, offset + steps.cumsum()
 
@@ -106,9 +106,10 @@ def test_what_is_remembered_of_a_counter_is_as_fine_however_far_it_has_come(offs
     time, value = climbing(50_000, offset)
     slots = slots_after(time, value)
     assert abs(slots.base[0]) > 10_000 * 0.01  # it has moved on
-    began = round(slots.origin[0] / 600.0)
-    week = np.arange(len(value) - 1008, len(value))
-    kept = slots.base[0] + slots.kept[0, 1, (week - began) % 1010, 0].astype(float)
+    began = round(slots.origin[0] / 1200.0)
+    size = slots.kept.shape[2]
+    week = np.arange(len(value) - size + 2, len(value))
+    kept = slots.base[0] + slots.kept[0, 1, (week - began) % size, 0].astype(float)
     np.testing.assert_allclose(kept, value[week] - value[0], rtol=0.0, atol=5e-5)
 
 

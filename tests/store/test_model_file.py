@@ -11,6 +11,7 @@ MODELS = {
     "linear": TrainedModel("linear", 3, (1, 6), (), np.arange(8.0)),
     "network": TrainedModel("network", 3, (1,), (4,), np.arange(21.0)),
 }
+SEASONAL = TrainedModel("linear", 3, (1,), (), np.arange(23.0), "full", recalls=True)
 
 
 @pytest.fixture
@@ -24,6 +25,15 @@ def test_a_model_comes_back_as_it_was(path, name):
     model, other = load(path), MODELS[name]
     assert (model.expert, model.lags, model.horizons, model.hidden) == (name, 3, other.horizons, other.hidden)
     np.testing.assert_array_equal(model.theta, other.theta)
+
+
+def test_a_model_that_sees_a_season_before_starts_its_like_alone(path):
+    save(SEASONAL, path)
+    settings = ModelSettings("m", experts=("linear", "seasonal_naive"), lags=3, features="full")
+    assert load(path).theta_for(settings).tolist() == SEASONAL.theta.tolist()
+    message = r"^model m: sees a season before, .*: trained with True, configured as False$"
+    with pytest.raises(StateError, match=message):
+        load(path).theta_for(ModelSettings("m", lags=3, features="full"))
 
 
 def test_a_file_is_written_under_its_own_name_and_leaves_no_other(path):

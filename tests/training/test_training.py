@@ -51,8 +51,16 @@ def settings(**changes):
 
 
 class TestExamples:
-    def test_are_those_that_the_engine_learns_from(self):
-        model, values = ModelSettings(lags=4, horizons=(1, 3), batch_size=10**6), walk(100)
+    @pytest.mark.parametrize(
+        "seen",
+        [
+            {},
+            {"features": "full"},
+            {"features": "full", "experts": ("linear", "seasonal_naive"), "season": 7},
+        ],
+    )
+    def test_are_those_that_the_engine_learns_from(self, seen):
+        model, values = ModelSettings(lags=4, horizons=(1, 3), batch_size=10**6, **seen), walk(100)
         engine = Engine([GroupSettings("plant", model=model)])
         engine.add_stream(0, "a")
         engine.observe(Batch(0, np.zeros(100, np.int32), np.arange(100.0), values))

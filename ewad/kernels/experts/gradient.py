@@ -135,9 +135,9 @@ class GradientExpert(Expert):
         if not self.examples.n:
             return
         row, x, y = s.model, self.examples.x, self.examples.y
-        n_x, n_y, first = self.examples.n_x, self.examples.n_y, self.examples.first
+        n_x, n_y = self.examples.n_x, self.examples.n_y
         mine = row if self.sums else 0
-        for place in range(first, first + self.examples.n):
+        for place in range(self.examples.n):
             self.squares[mine] += self.descend(row, x, place * n_x, y, place * n_y, mine * self.n)
             self.collected[mine] += 1
         if self.collected[mine] == self.batch_size:

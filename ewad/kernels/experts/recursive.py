@@ -58,8 +58,7 @@ class RecursiveKernel(Expert):
         where the input has stopped moving, it would only be inflated.
         """
         keep = self.forgetting if self.trace(row) < self.n * self.variance * AT_BOUND else 1.0
-        first = self.examples.first
-        for place in range(first, first + self.examples.n):
+        for place in range(self.examples.n):
             self.learn_one(row, place, keep)
             keep = 1.0
         theta = row * self.n * self.n_y
