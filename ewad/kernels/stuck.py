@@ -61,7 +61,9 @@ class StuckKernel:
         self.count[row] = n + 1
         r[o + AGE] += elapsed
         if r[o + STEP] > 0.0:
-            r[o + STEP] += (min(elapsed, GAP * r[o + STEP]) - r[o + STEP]) / min(n + 0.0, STEP_MEMORY)
+            off = min(elapsed, GAP * r[o + STEP]) - r[o + STEP]
+            if off != 0.0:  # most streams are regular, and a division takes as long as four products
+                r[o + STEP] += off / min(n + 0.0, STEP_MEMORY)
         else:
             r[o + STEP] = elapsed
         if n == 0 or x != r[o + LAST]:
