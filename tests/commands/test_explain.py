@@ -55,3 +55,20 @@ def test_an_at_sign_without_a_file_is_told_what_it_lacks() -> None:
     done = ewad("explain", "a/b", "@")
     assert done.returncode == 1
     assert done.stderr == "ewad: PAYLOAD: expected a file behind @, such as @message.json, got none\n"
+
+
+def test_explain_tells_of_a_payload_that_is_too_large_the_limit_and_no_other_way_to_read_it(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "ewad.toml").write_text("""
+[mqtt]
+url = "mqtt://localhost"
+[limits]
+max_payload_bytes = 10
+[[stream]]
+topic = "a/{x}"
+""")
+    refused = ewad("explain", "a/b", '{"value": 21.5}')
+    assert refused.returncode == 1
+    last = "rejected: too_large: expected at most 10 bytes, got 15: raise limits.max_payload_bytes"
+    assert refused.stdout.splitlines()[-1] == last

@@ -37,7 +37,7 @@ ABSENT = {
 # Earlier messages of the sender are missing, which it may be asked for.
 MISSED = ("unknown_alias", "sequence_gap")
 # The block has understood what came, and refuses it: no other way to read it would help.
-UNDERSTOOD = ("not_finite", "out_of_range", "invalid_value", "invalid_label", "invalid_time")
+UNDERSTOOD = ("not_finite", "out_of_range", "invalid_value", "invalid_label", "invalid_time", "too_large")
 QUOTED = 40  # characters of a payload that a message may show
 
 
@@ -48,7 +48,9 @@ def too_early(time: float, most_ahead: float) -> DecodeError:
 
 def too_large(size: int, max_bytes: int) -> DecodeError:
     """Return the refusal of a payload of so many bytes."""
-    return DecodeError("too_large", f"expected at most {max_bytes} bytes, got {size}")
+    return DecodeError(
+        "too_large", f"expected at most {max_bytes} bytes, got {size}: raise limits.max_payload_bytes"
+    )
 
 
 def quote_payload(payload: bytes) -> str:
