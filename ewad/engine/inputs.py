@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ewad.kernels.inputs import SHAPE, InputsKernel
 from ewad.kernels.memory import Floats, Integers
@@ -94,4 +95,13 @@ class Inputs(RowState):
 
     def parts(self, meaning: str, n_rows: int) -> list[Part]:
         """Return the parts of its state; meaning: which inputs they are."""
-        return [self.part("inputs", meaning, n_rows, *_KEPT)]
+        return [self.part("inputs", meaning, n_rows, *_KEPT)._replace(fit=self._fit)]
+
+    def _fit(self, arrays: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
+        """Return arrays of other horizons: what inputs had at the last samples is unknown, the rest stays."""
+        theirs, mine = arrays["history"], self.history
+        if theirs.shape[1:] == mine.shape[1:]:
+            return arrays
+        unknown = np.zeros((len(theirs), *mine.shape[1:]))
+        unknown[..., 0] = np.nan
+        return {**arrays, "history": unknown}

@@ -213,3 +213,19 @@ def test_an_input_that_does_not_come_is_told_once(caplog):
     list(intake.leaving(1.7e9 + 300))
     told = [record.getMessage() for record in caplog.records]
     assert [line[: line.index(" why")] for line in told] == ['input missing block="house" input="weather"']
+
+
+@pytest.mark.parametrize("horizons", [(1,), (1, 48)])
+def test_a_state_of_other_horizons_goes_on_with_what_it_knows_of_the_inputs(horizons):
+    outdoor = weather(1, 300)
+    old = engine_of(BOTH, ("outdoor",))
+    old.observe(in_turn(outdoor, room_behind(outdoor, 2)))
+    model = auto("m", horizons=horizons, inputs=("outdoor",))
+    new = Engine([GroupSettings("house", model=model)])
+    assert not any("inputs dropped" in line for line in new.load(old.dump()).dropped)
+    mine, theirs = (engine.groups[0].forecaster.inputs for engine in (new, old))
+    for name in ("last", "sums", "weights", "square", "square_weight"):
+        np.testing.assert_array_equal(getattr(mine, name)[:2], getattr(theirs, name)[:2])
+    batch = in_turn(outdoor, room_behind(outdoor, 2))
+    later = Batch(0, batch.stream, batch.time + 1e6, batch.value)
+    assert np.isfinite(new.observe(later).forecast[-2:]).all()
