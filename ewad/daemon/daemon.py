@@ -28,7 +28,6 @@ from ewad.daemon.parts import (
     refuse_foreign,
     served,
     session_of,
-    tell,
     units_of,
     warn_of_share,
 )
@@ -50,6 +49,7 @@ from ewad.outputs.prometheus.instruments import Instruments
 from ewad.outputs.running import Sinks
 from ewad.outputs.sinks import Sink
 from ewad.store.changes import Changes
+from ewad.store.loaded import tell
 from ewad.store.store import Store
 
 log = logging.getLogger("ewad.daemon")
@@ -285,8 +285,7 @@ class Daemon:
         return _Successor(engine, intake, exposition_of(engine, new), loaded, forgotten, changes)
 
     def _take_over(self, successor: _Successor, new: Settings) -> None:
-        tell(logging.INFO, "%s", successor.loaded.notes)
-        tell(logging.WARNING, "state dropped: %s", successor.loaded.dropped)
+        tell(log, successor.loaded)
         self.engine, self.intake = successor.engine, successor.intake
         self._log_homeless(successor.forgotten)
         self.committer.take_over(self.engine, self.intake)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from typing import Any
 
 from ewad import __version__, kernels
@@ -19,8 +18,6 @@ from ewad.outputs.registry import check_exposed
 from ewad.store.model_file import start_models
 
 log = logging.getLogger("ewad.daemon")
-
-TOLD_LINES = 100  # of what a reload does; ten thousand would hold up the event loop
 
 
 def new_engine(settings: Settings) -> Engine:
@@ -118,14 +115,6 @@ async def served(server: HttpServer, settings: Settings) -> list[str]:
         log.warning("kernels run interpreted and slowly: reinstall where there is a C compiler")
     log.info("serving metrics at %s://%s/metrics version=%s", scheme, addresses[0], __version__)
     return addresses
-
-
-def tell(level: int, event: str, lines: Sequence[str]) -> None:
-    """Log the lines, the first of them where there are many."""
-    for line in lines[:TOLD_LINES]:
-        log.log(level, event, line)
-    if len(lines) > TOLD_LINES:
-        log.log(level, event, f"and {len(lines) - TOLD_LINES} more")
 
 
 def let_go(*owners: list[Any]) -> None:

@@ -11,13 +11,14 @@ from typing import Any
 
 import msgspec
 
-from ewad.engine import BlockKey, Engine, Loaded
+from ewad.engine import BlockKey, Engine
 from ewad.errors import StateError
 from ewad.ingest.mqtt.deliveries import Deliveries
 from ewad.ingest.told import Memory
 from ewad.store import old_file
 from ewad.store.changes import Changes
 from ewad.store.file import NOBODY, Durability, StateFile, previous
+from ewad.store.loaded import tell
 from ewad.store.log import DamagedError, JournalEntry, Kept, Log, Snapshot, kept_of
 from ewad.store.old_file import OldFile, OldSnapshot
 from ewad.store.reading import is_old, open_log
@@ -149,7 +150,7 @@ def _loaded(file: Log, snapshot: Snapshot, session: str, new_engine: NewEngine) 
     except (StateError, msgspec.MsgspecError, ValueError, TypeError, LookupError) as error:
         at = f"the snapshot at byte {snapshot.frame.start:,}"
         raise DamagedError(f"{file.path}: {at} holds what was never written: {error}") from error
-    _tell(loaded)
+    tell(log, loaded)
     return Recovered(
         engine,
         found.deliveries() if found.session == session else Deliveries(),
@@ -182,18 +183,11 @@ def _loaded_old(file: OldFile, snapshot: OldSnapshot, session: str, new_engine: 
     found = decode(head, Head)
     engine = new_engine()
     loaded = engine.load(b"".join(pieces))
-    _tell(loaded)
+    tell(log, loaded)
     deliveries = found.deliveries() if found.session == session else Deliveries()
     recovered = Recovered(engine, deliveries, Changes(engine), snapshot.sequence, groups=loaded.groups)
     recovered.snapshot_time = snapshot.time
     return recovered
-
-
-def _tell(loaded: Loaded) -> None:
-    for note in loaded.notes:
-        log.info("%s", note)
-    for dropped in loaded.dropped:
-        log.warning("state dropped: %s", dropped)
 
 
 def _replay(logs: Sequence[Log | OldFile], recovered: Recovered) -> None:
