@@ -24,6 +24,7 @@ AVERAGE_BETAS = np.array([0.9, 0.99, 0.998])
 SPREADS = np.array([3.0, 7.0, 16.0, 5.0])
 
 _N_CONTEXT = 14  # columns of the context, beside the lags that stand between the first two and the rest
+FIRST_SLOT = 2  # the column of the first slot, behind the week
 N_SLOT = 8  # behind it, and before the lags, where slots are recalled: see `SeasonsKernel.recall`
 _N_SEEN = 11  # of them by all experts but the seasonal one: not the level, nor the year's second harmonic
 # What only the seasonal expert sees, beside the newest lags and the context: products of those.

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from ewad.engine import Engine, ModelSettings
-from ewad.engine.features import n_features
+from ewad.engine.features import FIRST_SLOT, N_SLOT, n_features
 from ewad.errors import ConfigError, StateError
 from ewad.kernels.memory import Floats
 from ewad.numeric.experts import GRADIENT_EXPERTS
@@ -52,7 +52,10 @@ class TrainedModel:
     recalls: bool = False
 
     def theta_for(self, settings: ModelSettings) -> Floats:
-        """Return theta: (n_params,) for a model of these settings. Raises StateError if they differ."""
+        """Return theta: (n_params,) for a model of these settings. Raises StateError if they differ.
+
+        A model that does not see a season before starts one that does: with weights of zero for it.
+        """
         hidden = settings.hidden if settings.expert == "network" else ()
         for name, mine, theirs in (
             ("expert", self.expert, settings.expert),
@@ -60,13 +63,26 @@ class TrainedModel:
             ("horizons", self.horizons, settings.horizons),
             ("hidden", self.hidden, hidden),
             ("features", self.features, settings.features),
-            ("sees a season before, by seasonal_naive", self.recalls, settings.recalls),
         ):
             if mine != theirs:
                 raise StateError(
                     f"model {settings.name}: {name}: trained with {mine}, configured as {theirs}"
                 )
-        return self.theta.copy()
+        if self.recalls and not settings.recalls:
+            raise StateError(
+                f"model {settings.name}: experts: trained with seasonal_naive among them, and so to see a "
+                f"season before; configured without: {', '.join(settings.experts)}"
+            )
+        return self.theta.copy() if self.recalls == settings.recalls else self._widened()
+
+    def _widened(self) -> Floats:
+        """Return theta for features that have those of a season before as well."""
+        n_x = n_features(self.lags, self.features)
+        if self.expert == "linear":
+            return np.insert(self.theta.reshape(n_x + 1, -1), [FIRST_SLOT] * N_SLOT, 0.0, axis=0).ravel()
+        first = self.hidden[0] * n_x
+        weights = np.insert(self.theta[:first].reshape(-1, n_x), [FIRST_SLOT] * N_SLOT, 0.0, axis=1)
+        return np.concatenate([weights.ravel(), self.theta[first:]])
 
 
 def save(model: TrainedModel, path: Path) -> None:

@@ -1,10 +1,13 @@
 """Models survive the disk, whole; what is damaged, newer or something else is told."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
 from ewad.engine import ModelSettings
 from ewad.errors import StateError
+from ewad.numeric.experts import GRADIENT_EXPERTS
 from ewad.store.model_file import VERSION, TrainedModel, load, save
 
 MODELS = {
@@ -31,9 +34,36 @@ def test_a_model_that_sees_a_season_before_starts_its_like_alone(path):
     save(SEASONAL, path)
     settings = ModelSettings("m", experts=("linear", "seasonal_naive"), lags=3, features="full")
     assert load(path).theta_for(settings).tolist() == SEASONAL.theta.tolist()
-    message = r"^model m: sees a season before, .*: trained with True, configured as False$"
+    message = r"^model m: experts: trained with seasonal_naive .* configured without: linear$"
     with pytest.raises(StateError, match=message):
         load(path).theta_for(ModelSettings("m", lags=3, features="full"))
+
+
+@pytest.mark.parametrize("expert", ["linear", "network"])
+def test_a_model_that_does_not_see_a_season_before_starts_one_that_does_and_says_the_same(expert):
+    lags, horizons, hidden = 3, (1, 6), (4, 2)
+    n_x, rng = lags + 11, np.random.default_rng(1)
+    shape, wide = (GRADIENT_EXPERTS[expert](n, len(horizons), hidden) for n in (n_x, n_x + 8))
+    theta = rng.normal(size=shape.n_params)
+    model = TrainedModel(expert, lags, horizons, hidden if expert == "network" else (), theta, "full")
+    seasonal = {"experts": (expert, "seasonal_naive"), "hidden": hidden, "features": "full"}
+    widened = model.theta_for(ModelSettings("m", lags=lags, horizons=horizons, **seasonal))
+    assert widened.shape == (wide.n_params,)
+    x, layers = rng.normal(size=n_x), hidden if expert == "network" else ()
+    seen = np.concatenate([x[:2], rng.normal(size=8), x[2:]])
+    said = naive_forecast(theta, [n_x, *layers, len(horizons)], x)
+    np.testing.assert_allclose(naive_forecast(widened, [n_x + 8, *layers, len(horizons)], seen), said)
+
+
+def naive_forecast(theta, sizes, x):
+    """Return what a model says: relu layers of (W, b), the linear one with W transposed."""
+    at = 0
+    for i, (n, m) in enumerate(pairwise(sizes)):
+        W, at = theta[at : at + n * m], at + n * m
+        b, at = theta[at : at + m], at + m
+        x = (W.reshape(n, m).T if len(sizes) == 2 else W.reshape(m, n)) @ x + b
+        x = np.maximum(x, 0.0) if i < len(sizes) - 2 else x
+    return x
 
 
 def test_a_file_is_written_under_its_own_name_and_leaves_no_other(path):
