@@ -1,7 +1,7 @@
 """Some rows of an engine's state as bytes: what keeps a copy up to date at the cost of what has changed.
 
-A stream of `auto` takes 100 kB, so that a whole dump for each commit is out of the question. What has no row
-of its own comes whole: counts, and the models that a group's streams share.
+A stream of `auto` takes 40 KB and more, so that a whole dump for each commit is out of the question. What has
+no row of its own comes whole: counts, and the models that a group's streams share.
 """
 
 from __future__ import annotations
