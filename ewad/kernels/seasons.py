@@ -23,8 +23,10 @@ WEEK = 7
 N_SLOT = 8
 BEFORE = 3
 # Values are kept as what they are off a base, which follows where a stream has moved on by so many scales: a
-# single's 24 bits tell a thousandth of a scale then.
+# single's 24 bits tell a thousandth of a scale then. It follows no wrong values, of which a few may come in a
+# row: what they are off would take the digits of all others. A value so many samples before was as far off.
 MOVED_ON = 16_384.0
+LASTING = 8
 MOST = 1e38  # what a single holds; of a value further off nothing is known
 
 
@@ -78,10 +80,20 @@ class SeasonsKernel:
     def keep(self, s: Sample) -> None:
         """Keep a value."""
         row = s.row
-        if not abs(s.steady - self.base[row]) <= MOVED_ON * s.scale:
+        if self.has_moved_on(s):
             self.move_on(row, s.steady)
         kept = s.steady - self.base[row]
         self.ring[row * self.size + s.number % self.size] = kept if abs(kept) < MOST else NAN
+
+    def has_moved_on(self, s: Sample) -> int:
+        """Return whether the base is to follow: the value is far off it, and not only for a few samples."""
+        base, far = self.base[s.row], MOVED_ON * s.scale
+        if abs(s.steady - base) <= far:
+            return 0
+        if base != base or s.number < LASTING:
+            return 1
+        before = float(self.ring[s.row * self.size + (s.number - LASTING) % self.size])
+        return 0 if abs(before) <= far else 1
 
     def recall(self, s: Sample, lags: int, out: Floats, at: int) -> None:
         """Write to out[at:] the N_SLOT changes around the next sample's slot a season before; before `take`.

@@ -123,6 +123,23 @@ def test_a_stream_that_moves_on_is_remembered_to_a_thousandth_of_its_scale(pace)
     assert abs(seasons.base[0] - value[-1]) <= 16_384.0
 
 
+@pytest.mark.parametrize("wrong", [1e9, -1e30, 3.4e38, 1e149])
+def test_wrong_values_in_a_row_take_no_digits_of_the_others(wrong):
+    value = 20.0 + np.sin(np.arange(200.0))
+    value[100:105] = wrong
+    found, seasons = before(HOUR * np.arange(200), value, (1,), 24)
+    then = np.arange(24, 200) - 23  # samples a season before the next one
+    error = np.abs(found[24:, 0] - value[then])
+    assert (error[(then < 100) | (then >= 105)] <= 2.0**-20).all()
+    assert abs(seasons.base[0] - 20.0) <= 1.0
+
+
+def test_a_stream_that_stays_far_off_is_remembered_there_as_finely():
+    value = np.where(np.arange(200) < 100, 0.0, 1e9) + np.sin(np.arange(200.0))
+    found, _ = before(HOUR * np.arange(200), value, (1,), 4)
+    assert (np.abs(found[115:, 0] - value[112:-3]) <= 2.0**-20).all()
+
+
 def test_a_ring_holds_runs_longer_than_itself():
     value = np.arange(50.0)
     found, _ = before(HOUR * np.arange(50), value, (1,), 3, cuts=(40,))  # of 24
