@@ -284,7 +284,8 @@ class Engine:
         if strict and theirs != self.settings.digest:
             raise StateError(
                 f"state: expected a dump of the settings {self.settings.digest[:12]}, got one of "
-                f"{theirs[:12] if theirs else 'unknown ones'}: the configuration has changed"
+                f"{theirs[:12] if theirs else 'unknown ones'}: the configuration has changed, "
+                "or what this version of ewad takes where it says nothing"
             )
         self._set_counters(header)
         return loaded
