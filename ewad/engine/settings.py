@@ -55,7 +55,8 @@ class ModelSettings:
     hidden: tuple[int, ...] = (16,)
     features: Annotated[
         Literal["lags", "full"],
-        "What the experts see: lags alone, or averages, level, day, week and year too.",
+        "What the experts see: lags alone, or averages, level, day, week and year too, and beside"
+        " seasonal_naive the season before.",
     ] = "lags"
     lags: Annotated[
         int, "1..10000", "How many last values the experts see: samples, or grid steps with every."
