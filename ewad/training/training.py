@@ -202,7 +202,7 @@ def examples_of(times: Floats, values: Floats, model: ModelSettings, every: int 
     for start in range(0, n if n > depth else 0, PIECE_SAMPLES):
         piece = slice(start, min(start + PIECE_SAMPLES, n))
         x, y = np.empty((piece.stop - start, n_x)), np.empty((piece.stop - start, n_y))
-        time, value = np.ascontiguousarray(times[piece]), np.ascontiguousarray(values[piece])
+        time, value = _local(times[piece], model), np.ascontiguousarray(values[piece])
         made = features.step.write_examples(scale.step, sample, time, value, x, y)
         taken = np.flatnonzero((np.arange(place, place + made) - depth) % every == 0)
         X.append(x[taken])
@@ -211,6 +211,14 @@ def examples_of(times: Floats, values: Floats, model: ModelSettings, every: int 
         place += made
     end = np.concatenate(places)
     return Examples(np.concatenate(X).T, np.concatenate(Y).T, times[end - ahead], times[end])
+
+
+def _local(times: Floats, model: ModelSettings) -> Floats:
+    """Return times as the model's calendar counts them."""
+    if model.calendar is None:
+        return np.ascontiguousarray(times)
+    calendar = model.calendar.kernel()
+    return np.array([calendar.local_time(time) for time in times.tolist()])
 
 
 def split(examples: Examples, validation: float) -> tuple[Examples, Examples]:

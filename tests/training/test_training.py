@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from ewad.demonstration.samples import sample_path
 from ewad.engine import Batch, Engine, GroupSettings, ModelSettings
 from ewad.errors import ConfigError, SourceError, StateError
+from ewad.numeric.local_time import LocalCalendar
 from ewad.numeric.optimizers import OPTIMIZERS, Adam, GradientDescent, Momentum, RMSprop
 from ewad.numeric.schedules import Constant, InverseTime
 from ewad.store.model_file import load
@@ -57,6 +58,7 @@ class TestExamples:
             {},
             {"features": "full"},
             {"features": "full", "experts": ("linear", "seasonal_naive"), "season": 7},
+            {"features": "full", "calendar": LocalCalendar("Asia/Tokyo")},
         ],
     )
     def test_are_those_that_the_engine_learns_from(self, seen):
