@@ -24,7 +24,7 @@ from ewad.kernels import ARITHMETIC
 from ewad.numeric.rows import RowState
 
 ROWS, MODELS, NAMES = range(3)
-BLOCK_BYTES = 1 << 18  # copied in about 0.1 ms; six streams of `auto`, or 1,700 that are only smoothed
+BLOCK_BYTES = 1 << 18  # copied in about 0.1 ms; four streams of `auto`, or 512 that are only smoothed
 NAMES_A_BLOCK = 1 << 11  # encoded in less than 1 ms
 
 Stream = tuple[str, tuple[tuple[str, str], ...]]
