@@ -18,7 +18,15 @@ from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 from ewad.errors import StateError
 from ewad.ingest.mqtt.deliveries import Deliveries
-from ewad.scale.kafka import ANSWER_SECONDS, NOTES_BYTES, is_passing, kafka_faults, make_topics
+from ewad.scale.kafka import (
+    ANSWER_SECONDS,
+    NOTES_BYTES,
+    is_passing,
+    kafka_faults,
+    make_topics,
+    patiently,
+    sparing_log,
+)
 from ewad.scale.kafka_topic import KafkaTopic, Properties
 from ewad.scale.log_thread import Job
 from ewad.scale.record import Record
@@ -62,9 +70,10 @@ class KafkaLog:
                     "transactional.id": f"ewad-{topic.name}-{session}",  # ends the gateway that had it before
                     "transaction.timeout.ms": int(OUTAGE_SECONDS * 1000),
                     "message.max.bytes": NOTES_BYTES,
-                }
+                },
+                logger=sparing_log(),
             )
-            self._producer.init_transactions(ANSWER_SECONDS)
+            patiently(self._producer, self._producer.init_transactions)
             for key, commit in _read_notes(topic, common):
                 if key[0] == session:
                     self._recover(key[1], commit)
@@ -130,6 +139,8 @@ class KafkaLog:
                         f"{self._topic}: commit: {error.args[0].str()}: start the gateway again, it goes on"
                     ) from error
                 log.warning("commit to Kafka: tried again error=%s", error.args[0].str())
+            finally:
+                self._producer.poll(0)  # what librdkafka has logged
 
     def close(self) -> None:
         """Commit what was sent."""

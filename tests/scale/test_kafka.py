@@ -1,5 +1,6 @@
 """The log in a topic of Kafka: exactly once, and shards that read it."""
 
+import logging
 from dataclasses import replace
 
 import msgspec
@@ -9,12 +10,14 @@ from confluent_kafka import KafkaException, Producer
 from ewad.errors import ConfigError, StateError
 from ewad.ingest.mqtt.deliveries import Acknowledgements
 from ewad.scale import Record, Shard, kafka_log, kafka_shard
+from ewad.scale import kafka as ewad_kafka
 from ewad.scale.kafka_log import KafkaLog, parts
 from ewad.scale.kafka_shard import KafkaShards
 from ewad.scale.kafka_topic import kafka_topic, read_properties
 from ewad.scale.log_thread import Job
 from tests.scale.records import SETTINGS, record
 from tests.system import kafka
+from tests.system.mosquitto import free_port
 
 pytestmark = pytest.mark.system
 SHARDS = 2
@@ -229,3 +232,15 @@ def test_properties_are_read_from_a_file(tmp_path):
         read_properties(path)
     with pytest.raises(ConfigError, match="--kafka-properties"):
         read_properties(tmp_path / "none")
+
+
+def test_a_broker_that_is_not_there_is_logged_in_one_line_by_ewad_itself(monkeypatch, caplog, capfd):
+    monkeypatch.setattr(ewad_kafka, "ANSWER_SECONDS", 1.0)
+    monkeypatch.setattr(ewad_kafka, "ASKED_SECONDS", 0.5)
+    monkeypatch.setattr(logging.getLogger("ewad.kafka"), "filters", [])  # none was told in tests before
+    topic = kafka_topic(f"kafka://127.0.0.1:{free_port()}/plant")
+    with pytest.raises(StateError, match=r"create topics: .*transport failure"):
+        KafkaLog(topic, "gateway", SHARDS, {})
+    told = [entry.getMessage() for entry in caplog.records if entry.name == "ewad.kafka"]
+    assert len(told) == 1 and "Connection refused" in told[0], told
+    assert "rdkafka" not in capfd.readouterr().err
