@@ -20,7 +20,7 @@ from ewad.ingest.block import StreamBlock, Target, joined
 from ewad.ingest.endings import Endings
 from ewad.ingest.external import ExternalTopics
 from ewad.ingest.faults import Faults
-from ewad.ingest.formats.point import EndedError
+from ewad.ingest.formats.point import EndedError, NoMeasurementError
 from ewad.ingest.formats.reasons import ABSENT, too_early
 from ewad.ingest.formats.records import PayloadRecord
 from ewad.ingest.matching import EXCLUDED, Matching
@@ -296,7 +296,8 @@ class Intake:
             self._faults.reject(topic, block, error)
         elif faults and not taken:
             self.absent += 1
-            self._faults.note_absent(topic, *faults[0])
+            if not isinstance(faults[0][1], NoMeasurementError):
+                self._faults.note_absent(topic, *faults[0])
 
     def _remember(self, topic: str) -> list[Target]:
         if len(self._cold) >= MAX_COLD_TOPICS:

@@ -15,11 +15,15 @@ Key = tuple[Labels, str]  # the labels that the payload tells, and the name of t
 Sample = tuple[Key, float]
 
 
-class EndedError(DecodeError):
-    """The sender says that it, or a device of it, is gone: no measurement, and no fault."""
+class NoMeasurementError(DecodeError):
+    """A message that is not meant to hold a measurement: neither a fault nor a wrong path."""
 
     def __init__(self, message: str) -> None:
         super().__init__("missing_field", message)
+
+
+class EndedError(NoMeasurementError):
+    """The sender says that it, or a device of it, is gone."""
 
 
 class Point(NamedTuple):

@@ -18,6 +18,7 @@ from ewad.ingest.formats.point import (
     Asked,
     EndedError,
     Format,
+    NoMeasurementError,
     OpenWay,
     Point,
     ReadPoints,
@@ -135,7 +136,7 @@ def takes_all(templates: Sequence[str]) -> bool:
 
 
 def _no_measurement(kind: str) -> DecodeError:
-    return DecodeError("missing_field", f"{kind} holds no measurement")
+    return NoMeasurementError(f"{kind} holds no measurement")
 
 
 def topics(topic: str) -> Sequence[str]:

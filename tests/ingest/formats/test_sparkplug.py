@@ -326,3 +326,14 @@ def test_a_node_whose_birth_or_message_is_missing_is_asked_for_its_births_once_a
     daemon.feed((NODE.format("NBIRTH"), BIRTH), (NODE.format("NDATA"), numbered(5)))
     assert daemon.rejected == {"unknown_alias": 4, "sequence_gap": 1, "unknown_topic": 2}
     assert len(requests.take(NOW + 200.0)) == 1
+
+
+def test_deaths_and_commands_are_no_absent_fields_but_a_wrong_path_still_is(caplog):
+    caplog.set_level("INFO")
+    daemon = Daemon(BLOCK | {"field": "Speed"})
+    death, command = (NODE.format("NDEATH"), payload()), (NODE.format("NCMD"), payload())
+    daemon.feed((NODE.format("NBIRTH"), payload(SPEED)), death, command)
+    assert daemon.intake.absent == 2
+    assert "field absent" not in caplog.text
+    daemon.feed((NODE.format("NBIRTH"), payload(metric(name="Heat", value=(10, 7)))))
+    assert 'field absent topic="spBv1.0/plant/NBIRTH/press" block="s" field="Speed"' in caplog.text
