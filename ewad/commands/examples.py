@@ -32,7 +32,12 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "train": ("ewad train history.csv --optimizer adam,momentum --epochs 10 -o model.npz",),
     "evaluate": ("ewad evaluate history.csv", "ewad evaluate --protocol fsnet ETTh2.csv"),
-    "state": ("ewad state show", "ewad state export -o streams.csv", "ewad state backup copy.db"),
+    "state": (
+        "ewad state show",
+        "ewad state export -o streams.csv",
+        "ewad state backup copy.db",
+        "ewad state show copy.db",
+    ),
     "ctl": ("ewad ctl reload", "ewad ctl forget site/attic/temperature"),
     "hash-password": ("ewad hash-password prometheus >> /etc/ewad/http_users",),
     "figures": ("ewad figures docs/figures",),

@@ -24,6 +24,9 @@ from ewad.store.reading import is_old, open_log
 from ewad.store.recovery import Recovered, read
 
 
+FILE = click.argument("file", required=False, type=click.Path(path_type=Path))
+
+
 @click.group("state")
 def command() -> None:
     """Look into the state file, also while the daemon runs."""
@@ -31,13 +34,15 @@ def command() -> None:
 
 @command.command("show")
 @CONFIG
-def _show(config: Path | None) -> None:
-    """Say what the state file holds."""
-    click.echo(show(settings_of(config)))
+@FILE
+def _show(config: Path | None, file: Path | None) -> None:
+    """Say what the state file holds, or FILE, such as a backup."""
+    click.echo(show(settings_of(config), file))
 
 
 @command.command("export")
 @CONFIG
+@FILE
 @click.option(
     "-o",
     "--output",
@@ -45,9 +50,9 @@ def _show(config: Path | None) -> None:
     default="-",
     help="Write to this file; by default to standard output.",
 )
-def _export(config: Path | None, output: IO[str]) -> None:
-    """Write what is known of each stream as CSV."""
-    export(settings_of(config), output)
+def _export(config: Path | None, file: Path | None, output: IO[str]) -> None:
+    """Write what the state file, or FILE, knows of each stream as CSV."""
+    export(settings_of(config), output, file)
 
 
 @command.command("backup")
@@ -84,9 +89,12 @@ def _merge(config: Path | None, sources: tuple[Path, ...], output: Path) -> None
     click.echo(shards.merge(settings_of(config), sources, output))
 
 
-def show(settings: Settings) -> str:
-    """Return what the state file holds, in a few lines. Raises StateError if it can't be read."""
-    path, recovered = _read(settings)
+def show(settings: Settings, file: Path | None = None) -> str:
+    """Return what the state file holds, in a few lines. Raises StateError if it can't be read.
+
+    file: another file than that of [state], such as a backup.
+    """
+    path, recovered = _read(settings, file)
     with closing(_opened(path)) as opened:
         lines = [f"file       {path}  ({path.stat().st_size:,} bytes)"]
         for snapshot in opened.snapshots:
@@ -102,9 +110,9 @@ def show(settings: Settings) -> str:
     return "\n".join(lines)
 
 
-def export(settings: Settings, output: IO[str]) -> None:
+def export(settings: Settings, output: IO[str], file: Path | None = None) -> None:
     """Write a line of CSV per stream: what is known of it. Raises StateError if the file can't be read."""
-    _, recovered = _read(settings)
+    _, recovered = _read(settings, file)
     betas = sorted({label for group in recovered.engine.groups for label in group.settings.beta_labels})
     writer = csv.writer(output, lineterminator="\n")
     writer.writerow(["group", "stream", "samples", "time", "value", *(f"smoothed_{beta}" for beta in betas)])
@@ -138,15 +146,18 @@ def _path(settings: Settings) -> Path:
             f"state: expected a [state] section, got none: no state is kept; one could be "
             f'[state] path = "{StateSettings().path}"'
         )
-    path = Path(settings.state.path)
+    return _existing(Path(settings.state.path), "no such file: no daemon has kept state there yet")
+
+
+def _existing(path: Path, otherwise: str) -> Path:
     if not path.exists():
-        raise StateError(f"{path}: no such file: no daemon has kept state there yet")
+        raise StateError(f"{path}: {otherwise}")
     return path
 
 
-def _read(settings: Settings) -> tuple[Path, Recovered]:
+def _read(settings: Settings, file: Path | None) -> tuple[Path, Recovered]:
     """Return the file and what a daemon would start with."""
-    path = _path(settings)
+    path = _path(settings) if file is None else _existing(file, "no such file")
     return path, read(path, "", lambda: Engine(settings.group_settings(), settings.limits.max_streams))
 
 

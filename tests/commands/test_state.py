@@ -48,6 +48,12 @@ async def test_show_export_and_backup_work_while_the_file_is_in_use(tmp_path):
         copied = ewad("state", "backup", tmp_path / "copy.db", "-c", config)
         assert copied.returncode == 0, copied.stderr
         assert stat.S_IMODE((tmp_path / "copy.db").stat().st_mode) == 0o600
+        of_the_copy = ewad("state", "show", tmp_path / "copy.db", "-c", config)
+        assert of_the_copy.returncode == 0, of_the_copy.stderr
+        assert f"{tmp_path / 'copy.db'}  (" in of_the_copy.stdout
+        assert "plant: 2 streams, 150 samples" in of_the_copy.stdout
+        again = ewad("state", "export", tmp_path / "copy.db", "-c", config)
+        assert again.stdout == exported.stdout, again.stderr
         expected = store.engine.dump()
     async with running(tmp_path / "copy.db") as restored:
         assert restored.engine.dump() == expected
@@ -59,6 +65,8 @@ def test_no_section_no_file_and_a_target_that_exists_are_told_in_a_line(tmp_path
     assert "expected a [state] section" in failed(ewad("state", "show", "-c", config), 2)
     config.write_text(CONFIG)
     assert "no daemon has kept state there yet" in failed(ewad("state", "show", "-c", config), 1)
+    nothing = ewad("state", "show", tmp_path / "copy.db", "-c", config)
+    assert "copy.db: no such file" in failed(nothing, 1)
     StateFile(tmp_path / "ewad.db").close()
     taken = ewad("state", "backup", config, "-c", config)
     assert "expected a file that does not exist yet" in failed(taken, 2)
