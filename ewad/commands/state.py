@@ -23,7 +23,6 @@ from ewad.store.old_file import OldFile
 from ewad.store.reading import is_old, open_log
 from ewad.store.recovery import Recovered, read
 
-
 FILE = click.argument("file", required=False, type=click.Path(path_type=Path))
 
 
