@@ -48,6 +48,21 @@ def test_dependencies_are_installed_by_hash_and_the_project_without_any():
     assert "pip install --no-deps /src/wheels/*.whl" in commands
 
 
+def test_an_image_without_compiled_kernels_is_not_built():
+    (command,) = (argument for name, argument in instructions() if name == "RUN" and "pip wheel" in argument)
+    assert command.startswith("/opt/build/bin/python hatch_build.py && /opt/build/bin/pip wheel")
+
+
+def test_kernels_that_a_checkout_has_compiled_stay_out_of_the_image():
+    ignore = (ROOT / ".dockerignore").read_text().splitlines()
+    assert ignore.index("**/*.so") > ignore.index("!ewad")
+
+
+def test_a_command_in_the_container_finds_the_configuration_by_itself():
+    *_, path = json.loads(final_stage()["CMD"])
+    assert path == f"{final_stage()['WORKDIR']}/ewad.toml"
+
+
 def test_what_the_image_is_built_with_is_what_a_checkout_is():
     pins, checked = (
         set((ROOT / name).read_text().split("\n"))
