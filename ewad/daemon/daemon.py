@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -298,12 +299,15 @@ class Daemon:
 
     async def _report(self) -> None:
         """Tell the service manager, again and again, that all is alive, and how it goes."""
-        watchdog = self.notifier.watchdog_interval_seconds
+        pause = min(STATUS_SECONDS, self.notifier.watchdog_interval_seconds or STATUS_SECONDS)
+        with suppress(TimeoutError):  # whoever asks right after the start hears whether it is connected
+            async with asyncio.timeout(pause):  # not wait_for, which in Python 3.11 may swallow the end
+                await self.source.first_attempt()
         while True:
             self.notifier.watchdog()
             stale = "" if self.reload_successful else "; the changed configuration can't be used"
             self.notifier.status(f"{self.source.status}; {counted(self.engine.n_streams, 'stream')}{stale}")
-            await asyncio.sleep(min(STATUS_SECONDS, watchdog or STATUS_SECONDS))
+            await asyncio.sleep(pause)
 
     async def _forget(self) -> None:
         while True:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Protocol
 
@@ -226,11 +227,14 @@ class Gateway:
             log.info("stopped messages=%d", self.collector.intake.received)
 
     async def _report(self) -> None:
-        watchdog = self.notifier.watchdog_interval_seconds
+        pause = min(STATUS_SECONDS, self.notifier.watchdog_interval_seconds or STATUS_SECONDS)
+        with suppress(TimeoutError):  # whoever asks right after the start hears whether it is connected
+            async with asyncio.timeout(pause):  # not wait_for, which in Python 3.11 may swallow the end
+                await self.source.first_attempt()
         while True:
             self.notifier.watchdog()
             self.notifier.status(self.source.status)
-            await asyncio.sleep(min(STATUS_SECONDS, watchdog or STATUS_SECONDS))
+            await asyncio.sleep(pause)
 
     async def _tick(self) -> None:
         while True:

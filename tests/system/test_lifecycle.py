@@ -81,6 +81,23 @@ def test_systemd_hears_ready_watchdog_and_stopping(tmp_path: Path, url: str) -> 
                 heard.append(manager.recv(4096).decode())
 
 
+@pytest.mark.parametrize("verb", [("run",), ("gateway", "--log", "log")], ids=["run", "gateway"])
+def test_the_first_status_that_systemd_hears_says_whether_it_is_connected(
+    tmp_path: Path, url: str, verb: tuple[str, ...]
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(90)
+        environ = {"NOTIFY_SOCKET": str(tmp_path / "notify")}
+        if verb[0] == "gateway":
+            verb = (*verb[:-1], str(tmp_path / verb[-1]))
+        with daemons.running(tmp_path / "ewad", url, STREAM, environ=environ, verb=verb):
+            heard = [manager.recv(4096).decode() for _ in range(3)]
+            assert heard[0].startswith("READY=1\n")
+            assert heard[1] == "WATCHDOG=1"
+            assert heard[2].startswith("STATUS=connected")
+
+
 @contextmanager
 def occupied() -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as server:
