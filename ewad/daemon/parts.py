@@ -112,7 +112,7 @@ async def served(server: HttpServer, settings: Settings) -> list[str]:
     ]
     scheme = "http" if settings.http.cert_file is None else "https"
     if not kernels.COMPILED:
-        log.warning("kernels run interpreted and slowly: reinstall where there is a C compiler")
+        log.warning("kernels run interpreted and slowly: reinstall with a C compiler and Python's headers")
     log.info("serving metrics at %s://%s/metrics version=%s", scheme, addresses[0], __version__)
     return addresses
 
