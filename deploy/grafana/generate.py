@@ -161,7 +161,11 @@ def build(uid: str, title: str, description: str, rows: Sequence[Any], one: bool
         )
         made.with_variable(ahead())
     made.annotation(annotation("Anomalies", f"ewad_anomaly{{{STREAMS}}} == 1", "red"))
-    restarts = f"resets(ewad_messages_received_total{{{DAEMON}}}[1m]) > 0"
+    # the second is for where the system does not tell when a process has started: it misses longer outages
+    restarts = (
+        f"time() - process_start_time_seconds{{{DAEMON}}} < 60"
+        f" or resets(ewad_messages_received_total{{{DAEMON}}}[1m]) > 0"
+    )
     made.annotation(annotation("Restarts of ewad", restarts, "blue"))
     made.link(_link("All streams" if one else "One stream", f"/d/{UID if one else STREAM_UID}", True))
     for name, row in [*rows, ("Further", further(rows) if one else [])]:

@@ -136,6 +136,30 @@ def test_every_query_and_every_query_of_a_variable_is_promql(tmp_path):
     assert f"{len(rules)} rules found" in promtool("check", "rules", tmp_path / "rules.yml")
 
 
+@EVERY_DASHBOARD
+def test_a_start_is_marked_for_a_minute_however_long_the_daemon_was_away(dashboard, tmp_path):
+    restarts = chosen(of_marks(dashboard)[1])
+    labels = '{instance="a",job="ewad"}'
+    asked = {"5m": [], "20m": [], "20m30s": [30], "22m": []}  # 20m: it has started, and was not scraped yet
+    test = {
+        "interval": "30s",
+        "input_series": [  # away for ten minutes, until second 1,200
+            {"series": f"process_start_time_seconds{labels}", "values": "-600x20 _x20 1200x10"},
+            {"series": f"ewad_messages_received_total{labels}", "values": "100+10x20 _x20 0+10x10"},
+        ],
+        "promql_expr_test": [
+            {
+                "expr": restarts,
+                "eval_time": at,
+                "exp_samples": [{"labels": labels, "value": value} for value in values],
+            }
+            for at, values in asked.items()
+        ],
+    }
+    (tmp_path / "test.yml").write_text(yaml.safe_dump({"tests": [test]}))
+    assert "SUCCESS" in promtool("test", "rules", tmp_path / "test.yml")
+
+
 def test_bands_are_filled_between_series_that_are_there():
     found = 0
     for panel in DASHBOARDS["stream.json"]["panels"]:
