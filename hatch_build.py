@@ -29,7 +29,7 @@ ROOT = Path(__file__).parent
 SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
 # cdivision: of floats as C has it; kernels divide no integers that may be negative or zero.
 CYTHON = ["-3", "-X", "infer_types=True", "-X", "annotation_typing=False", "-X", "cdivision=True"]
-# The same numbers on every machine: no sums in another order, no fused products. Nobody reads errno or traps,
+# The same sums and products on every machine: none in another order, none fused. Nobody reads errno or traps,
 # without which roots and choices could not be taken several at a time.
 FLAGS = ["-O3", "-fPIC", "-fwrapv", "-DNDEBUG", "-fvisibility=hidden", "-w"]
 EXACT = ["-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
