@@ -68,7 +68,8 @@ def command_line() -> Iterator[str]:
             examples = command.epilog.replace("\b\n", "").splitlines()
             yield from (*("" if line == "Examples:" else f"  {line}" for line in examples[1:]), "")
         records = (each.get_help_record(context) for each in command.params)
-        rows = [(f"`{record[0]}`", record[1]) for record in records if record is not None]
+        # Arguments have no text of their own: the command's tells what they are.
+        rows = [(f"`{record[0]}`", record[1]) for record in records if record is not None and record[1]]
         if rows:
             yield from (*table("option", "meaning", rows=iter(rows)), "")
 

@@ -137,7 +137,9 @@ def _forecast(intake: Intake, topic: str, payload: bytes, now: float) -> Iterato
         return
     ahead = [time - now for time, _ in points]
     reach = f", from {ahead[0]:+.0f} s to {ahead[-1]:+.0f} s from now" if ahead else ""
-    yield f"points: {len(points)}{reach}"
+    past = sum(seconds <= 0.0 for seconds in ahead)
+    over = f"; {'all' if past == len(ahead) else past} of them past" if past else ""
+    yield f"points: {len(points)}{reach}{over}"
 
 
 def _mismatch(intake: Intake, topic: str) -> list[str]:

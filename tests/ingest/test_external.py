@@ -207,6 +207,8 @@ def test_explain_tells_whose_forecast_it_is():
         'forecast from outside: block sun: forecast/{stream} (stream="site/attic/power")',
         "points: 1, from +60 s to +60 s from now",
     ]
+    late = explain(intake, "forecast/site/attic/power", json.dumps([A_POINT]).encode(), ARRIVAL + 60)
+    assert str(late).endswith("points: 1, from -60 s to -60 s from now; all of them past")
     refused = explain(intake, "weather/attic/hours", b"{}", ARRIVAL)
     assert refused.rejected
     assert (
