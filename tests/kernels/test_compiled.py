@@ -73,11 +73,13 @@ def test_without_a_compiler_it_is_said_and_nothing_stale_is_left(tmp_path):
     command = [sys.executable, str(tmp_path / "hatch_build.py")]
     environment = {"PATH": "", "CC": "no-such-compiler"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    if "ziglang" not in done.stderr:
+    if done.returncode == 0:
         pytest.skip("ziglang is installed: it compiles where nothing else does")
+    if "Cython" in done.stderr:
+        pytest.skip("Cython is not installed: nothing is compiled anyway")
     assert done.returncode == 1
     assert "expected a C compiler" in done.stderr
-    assert not list(tmp_path.rglob("*.so"))
+    assert not list(tmp_path.rglob(f"*{hatch_build.SUFFIX}"))
 
 
 def test_what_has_not_changed_is_not_compiled_again(tmp_path):
