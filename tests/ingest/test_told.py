@@ -3,6 +3,8 @@
 import logging
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ewad.ingest import counters, told
 from ewad.ingest.counters import Counters
@@ -128,6 +130,149 @@ def test_nodes_that_are_gone_are_forgotten_where_nobody_takes_what_is_told(monke
         name = f"spBv1.0/g/{{}}/m{number}"
         daemon.feed((name.format("NBIRTH"), payload(TEMP)), (name.format("NDEATH"), payload()))
     assert len(take_told(daemon.intake.remembering)) <= 53
+
+
+def nodes_born(n, *blocks):
+    """Return a daemon whose nodes n0, n1, ... were born, and whose data by alias go the quick way already."""
+    daemon = Daemon(*(blocks or (BLOCK,)))
+    daemon.feed(*((f"spBv1.0/g/NBIRTH/n{i}", payload(TEMP, sequence=0)) for i in range(n)))
+    return daemon.feed(*((f"spBv1.0/g/NDATA/n{i}", data(number)) for number in (1, 2) for i in range(n)))
+
+
+def data(number):
+    return numbered(number, metric(alias=1, value=(10, number)))
+
+
+def taken(daemon):
+    return [(entry.key, entry.content) for entry in take_told(daemon.intake.remembering)]
+
+
+def looked_at_all(daemon):
+    """Return what is to be told as a look at each node finds it, and let it be told."""
+    (block,) = daemon.intake.remembering
+    nodes = block.reader.remembering.nodes
+    new, nodes._new = nodes._new, {}
+    for names, node in nodes._known.items():
+        if (last := int(node.kept[0])) != node.told:
+            node.told = last
+            new["/".join((*names, "#"))] = bytes([last])
+    return [*new.items()]
+
+
+class TestWhatACommitCosts:
+    @pytest.fixture
+    def looks(self, monkeypatch):
+        """The nodes that were looked at for what is to be told, once each time."""
+        looks = []
+
+        class Watched(sparkplug_nodes.Node):
+            @property
+            def told(self):
+                looks.append(self)
+                return self.told_last
+
+            @told.setter
+            def told(self, number):
+                self.told_last = number
+
+        monkeypatch.setattr(sparkplug_nodes, "Node", Watched)
+        return looks
+
+    def test_no_node_is_looked_at_where_nothing_was_told(self, looks):
+        daemon = nodes_born(50)
+        take_told(daemon.intake.remembering)
+        looks.clear()
+        assert (taken(daemon), looks) == ([], [])
+
+    @pytest.mark.parametrize("number", [3, 4])  # 4: one was lost, which the general way tells
+    def test_only_nodes_that_have_sent_something_are_looked_at(self, looks, number):
+        daemon = nodes_born(50)
+        take_told(daemon.intake.remembering)
+        looks.clear()
+        daemon.feed(*((f"spBv1.0/g/NDATA/n{i}", data(number)) for i in (31, 7, 40)))
+        assert taken(daemon) == [(f"g/n{i}/#", bytes([number])) for i in (7, 31, 40)]
+        assert len({*looks}) == len(looks) == 3
+        looks.clear()
+        assert (taken(daemon), looks) == ([], [])
+
+    def test_no_node_is_looked_at_after_a_restart(self, looks):
+        after = restarted(nodes_born(20), BLOCK)
+        looks.clear()
+        assert (taken(after), looks) == ([], [])
+        after.feed(("spBv1.0/g/NDATA/n5", data(3)))
+        assert (taken(after), len(looks)) == ([("g/n5/#", b"\3")], 1)
+
+
+def test_what_was_sent_before_a_reload_is_told_after_it_with_what_came_then():
+    before = nodes_born(3)
+    take_told(before.intake.remembering)
+    before.feed(("spBv1.0/g/NDATA/n2", data(3)))
+    after = Daemon(BLOCK | {"beta": 0.5}, now=before.now)
+    after.intake.go_on_from(before.intake)
+    for number in (3, 4, 5):  # the general way, learnt from, the quick way
+        after.feed(("spBv1.0/g/NDATA/n0", data(number)))
+    assert taken(after) == [("g/n0/#", b"\5"), ("g/n2/#", b"\3")]
+    after.feed(("spBv1.0/g/NDATA/n0", data(6)))
+    assert taken(after) == [("g/n0/#", b"\6")]
+
+
+def test_a_node_that_died_after_its_last_number_is_told_as_gone_alone():
+    daemon = nodes_born(2)
+    take_told(daemon.intake.remembering)
+    daemon.feed(("spBv1.0/g/NDATA/n1", data(3)), ("spBv1.0/g/NDEATH/n1", payload()))
+    assert taken(daemon) == [("g/n1", b""), ("g/n1/#", b"")]
+    assert taken(daemon) == []
+
+
+def test_a_node_whose_streams_are_forgotten_is_told_of_all_the_same():
+    daemon = nodes_born(2)
+    take_told(daemon.intake.remembering)
+    daemon.intake.forget_stream(0, "spBv1.0/g/NDATA/n1/Temp")
+    assert taken(daemon) == []
+    for number in (3, 4, 5):
+        daemon.feed(("spBv1.0/g/NDATA/n1", data(number)))
+    assert taken(daemon) == [("g/n1/#", b"\5")]
+
+
+def test_each_block_tells_of_its_own_nodes_in_the_order_of_blocks():
+    lines = [BLOCK | {"name": name, "topic": f"spBv1.0/{name}/+/{{node}}/#"} for name in ("a", "b")]
+    daemon = Daemon(*lines, COUNTER)
+    birth = payload(TEMP, sequence=0)
+    daemon.feed(("t", "1"), *((f"spBv1.0/{name}/NBIRTH/n", birth) for name in "ba"))
+    assert [entry[:3] for entry in take_told(daemon.intake.remembering)] == [
+        *((name, "birth", key) for name in "ab" for key in (f"{name}/n", f"{name}/n/#")),
+        ("s", "total", "t"),
+    ]
+    for number in (1, 2, 3):
+        daemon.feed(("spBv1.0/b/NDATA/n", data(number)))
+    assert [entry[:4] for entry in take_told(daemon.intake.remembering)] == [("b", "birth", "b/n/#", b"\3")]
+
+
+MESSAGES = st.one_of(
+    st.tuples(st.just("data"), st.integers(0, 3), st.integers(1, 3)),
+    st.tuples(
+        st.sampled_from(["NBIRTH", "NDEATH", "DBIRTH", "DDEATH", "take"]), st.integers(0, 3), st.just(0)
+    ),
+)
+
+
+@given(st.lists(MESSAGES, max_size=40), st.sampled_from([2_000, 1 << 20]))
+def test_what_is_told_is_what_a_look_at_each_node_finds(sent, most_bytes):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sparkplug_nodes, "MOST_BYTES", most_bytes)
+        one, other = nodes_born(3), nodes_born(3)
+        numbers = dict.fromkeys(range(4), 2)
+        for kind, node, step in sent:
+            if kind == "take":
+                assert taken(one) == looked_at_all(other)
+                continue
+            numbers[node] = 0 if kind == "NBIRTH" else numbers[node] + step
+            device = "/d" if kind[0] == "D" else ""
+            content = data(numbers[node]) if kind == "data" else payload(TEMP, sequence=numbers[node])
+            topic = f"spBv1.0/g/{'NDATA' if kind == 'data' else kind}/n{node}{device}"
+            for daemon in (one, other):
+                daemon.feed((topic, content))
+        assert taken(one) == looked_at_all(other)
 
 
 COUNTER = {"name": "s", "topic": "t", "kind": "counter"}

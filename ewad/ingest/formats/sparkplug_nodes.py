@@ -48,14 +48,16 @@ def is_measurement(name: str) -> bool:
 class Node:
     """An edge node.
 
+    names: group and node.  place: how many nodes were met before it.
     kept: what quick ways look at and go on with: at LAST the number of the last message, -1 before a birth;
     at LIFE how often births and deaths have changed what metrics mean.  life: the bdSeq of its last birth.
     told: the number that `take_told` has told last.
     """
 
-    __slots__ = ("born", "kept", "life", "told")
+    __slots__ = ("born", "kept", "life", "names", "place", "told")
 
-    def __init__(self) -> None:
+    def __init__(self, names: Names = (), place: int = 0) -> None:
+        self.names, self.place = names, place
         self.kept = np.array([-1, 0])
         self.life: int | None = None
         self.told = -1
@@ -70,11 +72,14 @@ class Nodes:
     """The edge nodes that a block has met.
 
     complete: whether every message of a node comes here; where it may not, none is missed.
+    heard: those that have sent a message since `take_told`; whatever sets a last number adds its node here.
     """
 
     def __init__(self, complete: bool) -> None:
+        self.heard: set[Node] = set()
         self._complete = complete
         self._known: dict[Names, Node] = {}
+        self._met = 0  # nodes so far
         self._bytes = 0  # of all nodes and births
         self._new: dict[str, bytes] = {}  # births that have changed since they were told; b"": gone
 
@@ -87,7 +92,8 @@ class Nodes:
         found = self._known.get(node)
         if found is None:
             self._make_room(METRIC_BYTES)
-            found = self._known[node] = Node()
+            found = self._known[node] = Node(node, self._met)
+            self._met += 1
             self._bytes += METRIC_BYTES
         return found
 
@@ -118,17 +124,19 @@ class Nodes:
             return False
         known.change()
         del self._known[node]
+        self.heard.discard(known)
         self._bytes -= METRIC_BYTES + sum(born.size for born in known.born.values())
         self._new |= {_key(each): b"" for each in (*known.born, (*node, NUMBER))}
         return True
 
     def take_told(self) -> Sequence[tuple[str, bytes]]:
         """Return the births that have changed, and the numbers of the last messages: see Remembering."""
-        for names, node in self._known.items():
+        for node in sorted(self.heard, key=lambda node: node.place):  # as they were met, not as they sent
             last = int(node.kept[LAST])
             if last != node.told:
                 node.told = last
-                self._new[_key((*names, NUMBER))] = bytes([last])
+                self._new[_key((*node.names, NUMBER))] = bytes([last])
+        self.heard.clear()
         new, self._new = self._new, {}
         return [*new.items()]
 
@@ -152,6 +160,7 @@ class Nodes:
         if known is None or number is None or not self._complete or (last < 0 and not is_birth):
             return None
         known.kept[LAST] = number
+        self.heard.add(known)
         if last < 0 or is_birth or (number - last) % NUMBERS in (0, 1):
             return None
         lost = (number - last - 1) % NUMBERS
@@ -167,6 +176,7 @@ class Nodes:
             for node in self._known.values():
                 node.change()
             self._known.clear()
+            self.heard.clear()
             self._new = {"": b""}
             self._bytes = 0
 

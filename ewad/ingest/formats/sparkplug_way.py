@@ -30,7 +30,6 @@ class SparkplugWay:
         "_nodes",
         "_out",
         "_whose",
-        "take",
     )
 
     def __init__(self, nodes: Nodes, whose: Names, asked: Asked, waiting: WaitingSamples) -> None:
@@ -41,7 +40,13 @@ class SparkplugWay:
         self._bind()
         self._make_out(FIRST_METRICS)
         self._kernel.bind_node(self._node.kept, -1)  # nothing is known yet
-        self.take = self._kernel.take
+
+    def take(self, payload: bytes, arrival: float, latest: float, /) -> int:
+        """Let the samples of a payload wait: see TopicWay."""
+        n = self._kernel.take(payload, arrival, latest)
+        if n:
+            self._nodes.heard.add(self._node)
+        return n
 
     def learn(self, payload: bytes, samples: Sequence[Sample], rows: Mapping[Key, int]) -> None:
         """Take in which rows the metrics of a payload have."""
