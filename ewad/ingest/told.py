@@ -101,6 +101,7 @@ class Memory:
 
     def __init__(self, entries: Iterable[Told] = ()) -> None:
         self._known: dict[tuple[str, str], dict[str, Told]] = {}  # by block and kind
+        self._readings: dict[tuple[str, str], int] = {}  # likewise, that of all their entries
         self._bytes = 0
         self._full = False
         self.note(entries)
@@ -108,8 +109,10 @@ class Memory:
     def note(self, entries: Iterable[Told]) -> None:
         """Take in what is told; another reading of a block forgets all that was told before."""
         for entry in entries:
-            known = self._known.setdefault((entry.block, entry.kind), {})
-            other = next(iter(known.values()), entry).reading != entry.reading
+            owner = entry.block, entry.kind
+            known = self._known.setdefault(owner, {})
+            other = self._readings.get(owner, entry.reading) != entry.reading
+            self._readings[owner] = entry.reading
             for each in [*known] if other or entry.key == "" else [entry.key]:
                 if (before := known.pop(each, None)) is not None:
                     self._bytes -= _size(before)

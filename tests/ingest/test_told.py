@@ -369,3 +369,15 @@ class TestMemory:
         memory = Memory([Told("s", "total", "a", b"1"), Told("t", "total", "b", b"2")])
         memory.keep_only(["t", "u"])
         assert memory.entries() == [Told("t", "total", "b", b"2")]
+
+    def test_noting_an_entry_walks_through_no_others(self):
+        class Walked(dict):
+            def __iter__(self):
+                raise AssertionError
+
+            keys = values = items = __iter__
+
+        memory = Memory(Told("s", "birth", f"g/n{i}/#", b"\1", 7) for i in range(9))
+        known = memory._known["s", "birth"] = Walked(memory._known["s", "birth"])
+        memory.note([Told("s", "birth", f"g/n{i}/#", b"\2", 7) for i in (4, 10)])
+        assert (len(known), known["g/n4/#"].content) == (10, b"\2")
