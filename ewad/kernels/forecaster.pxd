@@ -23,7 +23,7 @@ cdef Py_ssize_t FORECAST, LAST, MIXED, SAID
 
 @cython.final
 cdef class ForecasterKernel:
-    cdef object parts, arrays, scratch
+    cdef object parts, arrays, scratch, due
     cdef Sample s
     cdef ScaleKernel scale
     cdef FeaturesKernel features
@@ -48,6 +48,7 @@ cdef class ForecasterKernel:
     cdef readonly Py_ssize_t width, columns
     cdef int64_t* horizons
     cdef int64_t* first_place
+    cdef int64_t* place
     cdef double* roots
     cdef double* changes
     cdef double* errors
@@ -69,7 +70,7 @@ cdef class ForecasterKernel:
     cdef void see(self, Sample s, Py_ssize_t row, double time, double x, int restart) noexcept nogil
     cdef void consult(self, Expert expert, Py_ssize_t at) noexcept nogil
     cdef double made_by(self, Py_ssize_t expert, Py_ssize_t i) noexcept nogil
-    cdef Py_ssize_t place(self, Py_ssize_t i) noexcept nogil
+    cdef void find_places(self, Sample s) noexcept nogil
     cdef double smallest(self, Py_ssize_t i) noexcept nogil
     cdef double difference(self, double before, double smallest) noexcept nogil
     cdef double mix(self, Sample s, Py_ssize_t i) noexcept nogil

@@ -129,6 +129,8 @@ class ForecasterKernel:
         self.horizons = memory.integers(self.arrays[0])
         self.first_place = memory.integers(self.arrays[1])
         self.scratch = np.zeros(n_experts * len(horizons)), np.zeros(n_experts), np.zeros(len(horizons))
+        self.due = np.zeros(len(horizons), dtype=np.int64)
+        self.place = memory.integers(self.due)
         self.changes = memory.doubles(self.scratch[0])
         self.errors = memory.doubles(self.scratch[1])
         self.made = memory.doubles(self.scratch[2])
@@ -149,7 +151,7 @@ class ForecasterKernel:
         """Work on these arrays of what is pending from now on."""
         self.forecasts = memory.doubles(forecasts)
         if self.has_stack:
-            self.stack.follow(forecasts, self.width)
+            self.stack.follow(forecasts, self.width, self.due)
         if widths is not None:
             self.widths = memory.doubles(widths)
 
@@ -223,6 +225,7 @@ class ForecasterKernel:
         self.examples.take(s)
         for k in range(self.n_experts * self.n_horizons):
             s.silent[k] = 0
+        self.find_places(s)
         self.consult(self.first, 0)
         for i in range(self.n_horizons):
             self.made[i] = self.mix(s, i) if self.mixes else self.made_by(0, i)
@@ -245,9 +248,11 @@ class ForecasterKernel:
             return self.s.expected + self.s.scale * self.changes[expert * self.n_horizons + i]
         return NAN
 
-    def place(self, i: int) -> int:
-        """Return where what is pending for this sample, and the i-th horizon, lies."""
-        return self.s.row * self.places + self.first_place[i] + self.s.number % self.horizons[i]
+    def find_places(self, s: Sample) -> None:
+        """Find where what is pending for this sample lies: `place`, for each horizon."""
+        start = s.row * self.places
+        for i in range(self.n_horizons):
+            self.place[i] = start + self.first_place[i] + s.number % self.horizons[i]
 
     def smallest(self, i: int) -> float:
         """Return the least difference of values, over the i-th horizon, that is one: no rounding."""
@@ -267,7 +272,7 @@ class ForecasterKernel:
         """
         unit = s.scale * self.roots[i]  # what errors are measured in
         smallest = self.smallest(i)
-        pending = self.place(i) * self.width
+        pending = self.place[i] * self.width
         outlier = 1 if s.value != s.steady else 0
         counts = 1 if s.position >= self.horizons[i] and not outlier else 0  # nor what was made before a gap
         last = self.forecasts[pending + LAST]
@@ -276,7 +281,7 @@ class ForecasterKernel:
         for e in range(self.n_experts):
             said = self.forecasts[pending + SAID + e]
             self.errors[e] = self.difference(said + jump, smallest) / unit if counts else NAN
-        self.hedge.take(s.row, i, float(self.horizons[i]), float(s.number), self.errors)
+        self.hedge.take(s.row, i, float(s.number), self.errors)
         mixed = 0.0
         for e in range(self.n_experts):
             made = self.made_by(e, i)
@@ -318,7 +323,7 @@ class ForecasterKernel:
 
         What had been forecast for the sample is scored, and gives its place to what is forecast now.
         """
-        place = self.place(i)
+        place = self.place[i]
         o, pending = s.row * self.n_horizons + i, place * self.width
         made_before = 1 if s.position >= self.horizons[i] else 0  # not before the window began
         error = NAN

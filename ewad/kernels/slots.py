@@ -39,6 +39,7 @@ USUAL_BETA = 0.8
 # Levels are kept as what they are off a base, which follows where a stream has moved on by so many scales: a
 # single's 24 bits tell a thousandth of a scale then.
 MOVED_ON = 16_384.0
+NOWHERE = -1
 N_KEPT = 2  # of each bin: the value, and what is usual at its slot
 
 
@@ -79,7 +80,13 @@ class SlotsKernel:
         nearest = [min(range(len(anchors)), key=lambda a: abs(math.log(anchors[a] / h))) for h in horizons]
         self.arrays, self.numbers = periods, np.array(nearest, dtype=np.int64)
         self.known, self.anchor = memory.doubles(self.arrays), memory.integers(self.numbers)
-        self.clock = self.step = self.now = self.value = self.usual = 0.0
+        self.clock = self.step = self.now = self.value = self.usual = self.share = 0.0
+        self.low = self.high = NOWHERE
+        # Of the sample at hand and each period: how wide bins are; two moments, and what was found there.
+        self.scratch = np.zeros(n), np.zeros(n), np.zeros(2 * n), np.zeros(2 * n), np.zeros(2 * n)
+        self.width, self.error_width = memory.doubles(self.scratch[0]), memory.doubles(self.scratch[1])
+        self.moments = memory.doubles(self.scratch[2])
+        self.values, self.usuals = memory.doubles(self.scratch[3]), memory.doubles(self.scratch[4])
 
     def bind(
         self,
@@ -130,6 +137,16 @@ class SlotsKernel:
             far = 0 if (self.clock - self.origin[row]) / self.step < FARTHEST else 1
             if far or s.scale > OTHER_UNIT * self.unit[row] or self.unit[row] > OTHER_UNIT * s.scale:
                 self.begin(s)
+        for k in range(self.n):
+            period = self.period[row * self.n + k]
+            self.width[k] = max(self.every[row], period / float(self.n_values - 2))
+            self.error_width[k] = max(self.every[row], period / float(self.n_errors - 2))
+        self.look_anew()
+
+    def look_anew(self) -> None:
+        """Let nothing that was found before stand: the sample is another one, or the memory has changed."""
+        for m in range(2 * self.n):
+            self.moments[m] = NAN
 
     def follow(self, s: Sample) -> None:
         """Let the level follow the value as believed, but for outliers."""
@@ -188,10 +205,6 @@ class SlotsKernel:
         for k in range(first * size, (first + self.n) * size):
             self.errors[k] = NAN
 
-    def width(self, o: int, row: int, size: int) -> float:
-        """Return how wide the bins of a period's ring are."""
-        return max(self.every[row], self.period[o] / float(size - 2))
-
     def keep(self, s: Sample, missed: Floats) -> None:
         """Remember a sample, and what forecasts had missed it by.
 
@@ -200,10 +213,11 @@ class SlotsKernel:
         outlier = 1 if s.value != s.steady else 0
         if abs(self.now - self.base[s.row]) > MOVED_ON * s.scale:
             self.move_on(s.row)
-        for o in range(s.row * self.n, s.row * self.n + self.n):
-            if self.step > 0.0 and self.period[o] > 0.0:
-                self.keep_value(s, o, outlier)
-                self.keep_errors(s, o, outlier, missed)
+        for k in range(self.n):
+            if self.step > 0.0 and self.period[s.row * self.n + k] > 0.0:
+                self.keep_value(s, k, outlier)
+                self.keep_errors(s, k, outlier, missed)
+        self.look_anew()
 
     def move_on(self, row: int) -> None:
         """Keep levels as what they are off the present one."""
@@ -213,17 +227,17 @@ class SlotsKernel:
             self.kept[k] = float(self.kept[k]) + moved
         self.base[row] = self.now
 
-    def keep_value(self, s: Sample, o: int, outlier: int) -> None:
+    def keep_value(self, s: Sample, k: int, outlier: int) -> None:
         """Remember the level, and what is usual at its slot."""
-        now = self.now - self.base[s.row]
-        size, ring, width = self.n_values, o * self.n_values * N_KEPT, self.width(o, s.row, self.n_values)
+        now, o = self.now - self.base[s.row], s.row * self.n + k
+        size, ring, width = self.n_values, o * self.n_values * N_KEPT, self.width[k]
         b = math.floor((self.clock - self.origin[s.row]) / width + 0.5)
         usual = self.look(self.kept, ring + 1, size, N_KEPT, self.head[o], b - self.period[o] / width)
         if not outlier:
             usual = now + USUAL_BETA * (usual - now) if usual == usual else now
         self.filled[o] = self.filled[o] + 1.0 if b == self.head[o] else 1.0
-        for k in range(N_KEPT):
-            self.clear(self.kept, ring + k, size, N_KEPT, self.head[o], b)
+        for each in range(N_KEPT):
+            self.clear(self.kept, ring + each, size, N_KEPT, self.head[o], b)
         self.carry(o, ring + 1, width, b)
         self.head[o] = b
         at = ring + memory.whole(b) % size * N_KEPT
@@ -231,10 +245,10 @@ class SlotsKernel:
             self.average(self.kept, at, now, self.filled[o])
         self.average(self.kept, at + 1, usual, self.filled[o])
 
-    def keep_errors(self, s: Sample, o: int, outlier: int, missed: Floats) -> None:
+    def keep_errors(self, s: Sample, k: int, outlier: int, missed: Floats) -> None:
         """Remember what forecasts had missed a sample by."""
-        size, width = self.n_errors, self.width(o, s.row, self.n_errors)
-        b = math.floor((self.clock - self.origin[s.row]) / width + 0.5)
+        size, o = self.n_errors, s.row * self.n + k
+        b = math.floor((self.clock - self.origin[s.row]) / self.error_width[k] + 0.5)
         self.error_filled[o] = self.error_filled[o] + 1.0 if b == self.error_head[o] else 1.0
         for a in range(self.n_anchors):
             ring = (o * self.n_anchors + a) * size
@@ -266,28 +280,43 @@ class SlotsKernel:
 
     def look(self, ring: Singles, o: int, size: int, every: int, head: float, p: float) -> float:
         """Return what a ring has at the place p, in bins; NaN if nothing."""
-        if not (p >= 0.0 and p > head - float(size) and p < head + 1.0):
-            return NAN
-        low = math.floor(p)
-        share, k = p - low, memory.whole(low)
+        self.find(size, head, p)
+        return self.found(ring, o, every)
+
+    def find(self, size: int, head: float, p: float) -> None:
+        """Find the bins of a ring that a place lies between: `low` and `high`, and its share of the way."""
+        self.low = NOWHERE
+        self.high = NOWHERE
+        if p >= 0.0 and p > head - float(size) and p < head + 1.0:
+            low = float(memory.whole(p))
+            at = memory.whole(p) % size
+            self.share = p - low
+            if low > head - float(size):
+                self.low = at
+            if low < head:
+                self.high = at + 1 if at + 1 < size else 0
+
+    def found(self, ring: Singles, o: int, every: int) -> float:
+        """Return what a ring has at the place found last."""
         before = NAN
         after = NAN
-        if low > head - float(size):
-            before = float(ring[o + k % size * every])
-        if low < head:
-            after = float(ring[o + (k + 1) % size * every])
-        if share < EXACT or after != after:
+        if self.low != NOWHERE:
+            before = float(ring[o + self.low * every])
+        if self.high != NOWHERE:
+            after = float(ring[o + self.high * every])
+        if self.share < EXACT or after != after:
             return before
-        if share > 1.0 - EXACT or before != before:
+        if self.share > 1.0 - EXACT or before != before:
             return after
-        return before + share * (after - before)
+        return before + self.share * (after - before)
 
     def back(self, row: int, k: int, ahead: float, target: float) -> float:
         """Return the last moment that is whole periods before a target, and no later than its forecast, which
         was made so long ahead.
         """
         period = self.period[row * self.n + k]
-        slot = target - max(math.ceil(ahead / period - EXACT), 1.0) * period
+        before = math.ceil(ahead / period - EXACT) * period if ahead > period else period
+        slot = target - before
         return self.like(slot, ahead, target) if self.has_calendar and period == WEEK else slot
 
     def like(self, slot: float, ahead: float, target: float) -> float:
@@ -304,19 +333,26 @@ class SlotsKernel:
                 slot -= WEEK
         return slot
 
-    def look_up(self, row: int, k: int, time: float) -> None:
-        """Find `value` and `usual`, levels, of a moment in the k-th period's memory."""
-        o = row * self.n + k
-        size, ring, width = self.n_values, o * self.n_values * N_KEPT, self.width(o, row, self.n_values)
-        place, base = (time - self.origin[row]) / width, self.base[row]
-        self.value = base + self.look(self.kept, ring, size, N_KEPT, self.head[o], place)
-        self.usual = base + self.look(self.kept, ring + 1, size, N_KEPT, self.head[o], place)
-        if self.value != self.value:  # there was a gap
-            self.value = self.usual
+    def look_up(self, row: int, k: int, which: int, time: float) -> None:
+        """Find `value` and `usual`, levels, of a moment in the k-th period's memory.
+
+        which: of the two moments that are kept, 0 or 1.  For many horizons one of both is the same.
+        """
+        m = 2 * k + which
+        if self.moments[m] != time:
+            o, base = row * self.n + k, self.base[row]
+            ring = o * self.n_values * N_KEPT
+            self.find(self.n_values, self.head[o], (time - self.origin[row]) / self.width[k])
+            self.moments[m] = time
+            self.values[m] = base + self.found(self.kept, ring, N_KEPT)
+            self.usuals[m] = base + self.found(self.kept, ring + 1, N_KEPT)
+            if self.values[m] != self.values[m]:  # there was a gap
+                self.values[m] = self.usuals[m]
+        self.value, self.usual = self.values[m], self.usuals[m]
 
     def error_at(self, row: int, k: int, i: int, time: float) -> float:
         """Return what a moment was missed by, forecast over the i-th horizon."""
         o = row * self.n + k
-        place = (time - self.origin[row]) / self.width(o, row, self.n_errors)
         ring = (o * self.n_anchors + self.anchor[i]) * self.n_errors
-        return self.look(self.errors, ring, self.n_errors, 1, self.error_head[o], place)
+        self.find(self.n_errors, self.error_head[o], (time - self.origin[row]) / self.error_width[k])
+        return self.found(self.errors, ring, 1)

@@ -12,11 +12,11 @@ cdef Py_ssize_t FORECAST, LAST, MIXED, SAID, N_OF_PERIOD, N_FURTHER
 cdef class StackKernel(Expert):
     cdef readonly Py_ssize_t n, n_models
     cdef SlotsKernel slots
-    cdef Py_ssize_t n_horizons, n_heard, n_covariance, n_anchors, width, places, made
+    cdef Py_ssize_t n_horizons, n_heard, n_covariance, n_anchors, width, made
     cdef double variance, trace
     cdef object arrays, numbers
     cdef int64_t* horizons
-    cdef int64_t* first_place
+    cdef int64_t* places
     cdef int64_t* anchors
     cdef int64_t* heard
     cdef int64_t* group
@@ -31,8 +31,7 @@ cdef class StackKernel(Expert):
     cdef double* covariance
     cdef int64_t* diverged
     cdef double* pending
-    cpdef follow(self, object forecasts, Py_ssize_t width)
-    cdef Py_ssize_t place(self, Sample s, Py_ssize_t i) noexcept nogil
+    cpdef follow(self, object forecasts, Py_ssize_t width, object places)
     cdef double moved(self, Sample s, Py_ssize_t i) noexcept nogil
     cdef double feature(self, double change, double unit) noexcept nogil
     cdef int hear(self, Py_ssize_t pending, double last, double unit) noexcept nogil

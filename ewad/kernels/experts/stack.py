@@ -76,7 +76,7 @@ class StackKernel(Expert):
         self.n = self.n_heard + N_OF_PERIOD * slots.n + N_FURTHER
         self.n_covariance = self.n * (self.n + 1) // 2
         self.variance, self.trace = variance, float(self.n) * variance * AT_BOUND
-        self.n_anchors, self.places = len(anchors), sum(horizons)
+        self.n_anchors = len(anchors)
         self.made = MIXED if mixed else FORECAST
         self.width = 0
         steps = np.array(horizons, dtype=np.int64)
@@ -86,18 +86,10 @@ class StackKernel(Expert):
         keeps = np.where(steps > FAR, FAR_FORGETTING, FORGETTING) ** (paces / size)
         self.n_models = group[-1] + 1
         at = np.array([horizons.index(each) for each in anchors], dtype=np.int64)
-        self.numbers = (
-            steps,
-            np.cumsum(steps) - steps,
-            at,
-            paces,
-            np.array(heard, dtype=np.int64),
-            np.array(group),
-        )
-        self.group = memory.integers(self.numbers[5])
-        self.heard = memory.integers(self.numbers[4])
-        self.horizons, self.first_place = memory.integers(steps), memory.integers(self.numbers[1])
-        self.anchors, self.paces = memory.integers(at), memory.integers(paces)
+        self.numbers = steps, at, paces, np.array(heard, dtype=np.int64), np.array(group)
+        self.horizons, self.anchors = memory.integers(steps), memory.integers(at)
+        self.paces, self.heard = memory.integers(paces), memory.integers(self.numbers[3])
+        self.group = memory.integers(self.numbers[4])
         start = np.concatenate([initial, np.zeros(self.n - self.n_heard)])
         n, roots = self.n, np.sqrt(np.array(horizons, dtype=np.float64))
         self.arrays = roots, keeps, np.zeros(n), np.zeros(n), start, np.zeros(len(at))
@@ -110,14 +102,12 @@ class StackKernel(Expert):
         self.theta, self.covariance = memory.doubles(theta), memory.doubles(covariance)
         self.diverged = memory.integers(diverged)
 
-    def follow(self, forecasts: Floats, width: int) -> None:
-        """Learn from what is pending there from now on.  width: of each forecast's columns."""
+    def follow(self, forecasts: Floats, width: int, places: Integers) -> None:
+        """Learn from what is pending there from now on.  width: of each forecast's columns.  places:
+        (n_horizons,) where what was forecast for the sample at hand lies.
+        """
         self.pending, self.width = memory.doubles(forecasts), width
-
-    def place(self, s: Sample, i: int) -> int:
-        """Return where what was forecast for this sample, over the i-th horizon, begins."""
-        at = s.row * self.places + self.first_place[i] + s.number % self.horizons[i]
-        return at * self.width
+        self.places = memory.integers(places)
 
     def learn(self, s: Sample) -> None:
         """Learn from what came of forecasts for this sample, and remember it."""
@@ -130,7 +120,7 @@ class StackKernel(Expert):
             i = self.anchors[a]
             self.missed[a] = NAN
             if s.position >= self.horizons[i]:
-                pending, limit = self.place(s, i), LIMIT * s.scale * self.roots[i]
+                pending, limit = self.places[i] * self.width, LIMIT * s.scale * self.roots[i]
                 promised = self.pending[pending + self.made] - self.pending[pending + LAST]
                 error = self.moved(s, i) - promised
                 if error == error:
@@ -166,9 +156,9 @@ class StackKernel(Expert):
         for k in range(self.slots.n if self.slots.step > 0.0 else 0):
             if self.slots.period[row * self.slots.n + k] > 0.0:
                 slot = self.slots.back(row, k, ahead, target)
-                self.slots.look_up(row, k, slot)
+                self.slots.look_up(row, k, 0, slot)
                 value, usual = self.slots.value, self.slots.usual
-                self.slots.look_up(row, k, slot - ahead)
+                self.slots.look_up(row, k, 1, slot - ahead)
                 self.x[at] = self.feature(value - self.slots.value, unit)
                 self.x[at + 1] = self.feature(usual - self.slots.usual, unit)
                 self.x[at + 2] = self.feature(self.slots.value - level, unit)
@@ -181,7 +171,7 @@ class StackKernel(Expert):
 
     def update(self, s: Sample, i: int) -> None:
         """Learn from the sample what the features of its forecast over the i-th horizon were worth."""
-        pending = self.place(s, i)
+        pending = self.places[i] * self.width
         last = self.pending[pending + LAST]
         unit = s.scale * self.roots[i]
         level = self.slots.level_before(s, self.horizons[i])
