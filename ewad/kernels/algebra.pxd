@@ -5,6 +5,9 @@ cdef void add_multiple(
 cdef void affine(
     double* x, Py_ssize_t i, double* w, Py_ssize_t j, Py_ssize_t n_x, Py_ssize_t n_y, double* y, Py_ssize_t at,
 ) noexcept nogil
+cdef void add_four(
+    double* x, Py_ssize_t i, double* w, Py_ssize_t j, Py_ssize_t n_y, double* y, Py_ssize_t at,
+) noexcept nogil
 cdef void add_product(
     double* x, Py_ssize_t i, double* e, Py_ssize_t j, double* w, Py_ssize_t at, Py_ssize_t n_x, Py_ssize_t n_y,
 ) noexcept nogil

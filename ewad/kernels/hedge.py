@@ -50,8 +50,11 @@ class HedgeKernel:
 
     def __init__(self, horizons: tuple[int, ...], n_experts: int) -> None:
         self.n_horizons, self.n_experts = len(horizons), n_experts
-        self.array, self.steps = np.zeros(n_experts), np.array(horizons, dtype=np.float64)
-        self.horizons = memory.doubles(self.steps)
+        ahead = np.array(horizons, dtype=np.float64)
+        limits = np.maximum(ERROR_LIMIT / np.sqrt(ahead), FAR_ERROR_LIMIT)
+        self.array, self.arrays = np.zeros(n_experts), (ahead, limits, 1.0 - 1.0 / (LATELY + 2.0 * ahead))
+        self.horizons, self.limits = memory.doubles(ahead), memory.doubles(limits)
+        self.quick = memory.doubles(self.arrays[2])
         self.shares = memory.doubles(self.array)
 
     def bind(self, record: Floats, weight: Floats, lately: Floats, lately_weight: Floats) -> None:
@@ -67,20 +70,19 @@ class HedgeKernel:
             for e in range(self.n_experts):
                 found[o * self.n_experts + e] = self.shares[e]
 
-    def observe(self, row: int, i: int, horizon: float, number: float, errors: Floats) -> Floats:
+    def observe(self, row: int, i: int, number: float, errors: Floats) -> Floats:
         """Call `take`, from Python; return the shares, (n_experts,): the same array each time."""
-        self.take(row, i, horizon, number, memory.doubles(errors))
+        self.take(row, i, number, memory.doubles(errors))
         shares: Floats = self.array
         return shares
 
-    def take(self, row: int, i: int, horizon: float, number: float, errors: Floats) -> None:
+    def take(self, row: int, i: int, number: float, errors: Floats) -> None:
         """Learn from what each expert missed a sample by; `shares` is what they weigh after it, (n_experts,).
 
         errors: (n_experts,) in scales times the root of the horizon, the i-th; NaN where an expert had no
         forecast. Where none had, nothing is learnt. They become losses.  number: of the sample in its stream.
         """
-        n = self.n_experts
-        limit = max(ERROR_LIMIT / math.sqrt(horizon), FAR_ERROR_LIMIT)
+        n, limit = self.n_experts, self.limits[i]
         known = 0.0
         worst = 0.0
         for e in range(n):
@@ -96,7 +98,7 @@ class HedgeKernel:
             least = min(least, errors[e])
         common = max(least - COMMON_LIMIT, 0.0)
         decay = min(RECORD_BETA, 1.0 - YOUNG / (number + YOUNG + 1.0))
-        quick = min(decay, 1.0 - 1.0 / (LATELY + 2.0 * horizon))
+        quick = min(decay, self.quick[i])
         at = row * self.n_horizons + i
         o = at * n
         for e in range(n):

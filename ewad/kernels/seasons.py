@@ -67,14 +67,18 @@ class SeasonsKernel:
         if self.finds:
             self.find(s)
         season, ring, base = self.season[s.row], s.row * self.size, self.base[s.row]
+        newest = s.number % self.size
         for i in range(self.n_horizons):
             self.before[i] = NAN
             if season > 0:
-                ago = (season - self.horizons[i] % season) % season
+                ago = season - self.horizons[i]
+                if ago < 0:
+                    ago = (season - self.horizons[i] % season) % season
                 if ago == 0:
                     self.before[i] = s.steady
                 elif ago <= s.position:
-                    self.before[i] = base + float(self.ring[ring + (s.number - ago) % self.size])
+                    place = newest - ago if ago <= newest else newest - ago + self.size
+                    self.before[i] = base + float(self.ring[ring + place])
         self.keep(s)
 
     def keep(self, s: Sample) -> None:

@@ -36,13 +36,13 @@ def seasons_before(owner, stream, time, number, position, value):
     return np.array(found)
 
 
-def weigh(owner, horizons, row, numbers, errors):
+def weigh(owner, row, numbers, errors):
     """Feed a Hedge; errors: (n, n_horizons, n_experts); return the weights after each, alike."""
     found = np.empty(np.shape(errors))
     for k, number in enumerate(numbers):
-        for i, horizon in enumerate(horizons):
+        for i in range(found.shape[1]):
             missed = np.array(errors[k, i], dtype=float)
-            found[k, i] = owner.step.observe(row, i, float(horizon), float(number), missed)
+            found[k, i] = owner.step.observe(row, i, float(number), missed)
     return found
 
 

@@ -14,12 +14,12 @@ from tests.numeric.feed import weigh
 ERROR_LIMIT = 10.0  # of the nearest horizons
 
 
-def weights_after(errors, hedge=None, first=0, horizon=1):
+def weights_after(errors, hedge=None, first=0):
     """Feed one stream, one horizon with errors: (n, n_experts); return the weights, (n, n_experts)."""
     errors = np.asarray(errors, float)
     n = len(errors)
     hedge = hedge or Hedge((1,), errors.shape[1], 1)
-    return weigh(hedge, (horizon,), 0, range(first, first + n), errors[:, None, :])[:, 0]
+    return weigh(hedge, 0, range(first, first + n), errors[:, None, :])[:, 0]
 
 
 def shares(record, weight):
@@ -91,7 +91,7 @@ def test_a_step_that_none_foresaw_does_not_favour_who_leant_towards_it():
     # on the side that a step of 68 scales went to.
     errors = np.tile([0.1, 0.15], (600, 1))
     errors[500] = 68.0 / 48**0.5 + np.array([0.1, -0.15])
-    weight = weights_after(errors, Hedge((48,), 2, 1), horizon=48)
+    weight = weights_after(errors, Hedge((48,), 2, 1))
     assert weight[501:, 0].min() > 0.9
 
 
@@ -109,7 +109,7 @@ def test_what_all_suffer_makes_no_expert_the_equal_of_a_better_one():
 def test_streams_and_horizons_have_records_of_their_own():
     hedge = Hedge((1, 2), 2, 3)
     error = np.array([[[1.0, 5.0], [5.0, 1.0]]] * 20)
-    weigh(hedge, (1, 2), 1, range(20), error)
+    weigh(hedge, 1, range(20), error)
     share = hedge.shares()
     assert share[0].tolist() == share[2].tolist() == [[0.5, 0.5], [0.5, 0.5]]
     assert share[1, 0, 0] == share[1, 1, 1] > 0.9
@@ -159,7 +159,7 @@ def test_any_split_gives_what_a_plain_loop_gives(seed, n, cuts, size, horizon):
     errors[rng.random(n) < 0.2] = np.nan
     hedge, found = Hedge((horizon,), 3, 1), []
     for a, z in pairwise(sorted({0, n, *(cut for cut in cuts if cut < n)})):
-        found += weights_after(errors[a:z], hedge, a, horizon).tolist()
+        found += weights_after(errors[a:z], hedge, a).tolist()
     np.testing.assert_allclose(found, naive(errors.tolist(), horizon), rtol=1e-7, atol=1e-12)
     np.testing.assert_allclose(np.sum(found, axis=1), 1.0)
 
