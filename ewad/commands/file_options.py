@@ -15,7 +15,7 @@ import click
 from ewad.commands.prometheus_query import Range, fetch
 from ewad.config.history import FilesSettings
 from ewad.errors import ConfigError, SourceError
-from ewad.ingest.files import FileOptions, read
+from ewad.ingest.files import FileOptions, InputFile, read
 
 # as people can type them
 DELIMITERS = {",": ",", ";": ";", ":": ":", "|": "|", "space": " ", "tab": "\t", r"\t": "\t"}
@@ -174,7 +174,7 @@ def further(given: str | None) -> tuple[str, ...]:
 @contextmanager
 def history(
     files: Sequence[Path], from_prometheus: str | None, query: str | None, last: str, step: str
-) -> Iterator[Sequence[Path]]:
+) -> Iterator[Sequence[InputFile]]:
     """Yield the files, or one with what a Prometheus answered. Raises ConfigError without either."""
     if from_prometheus is None:
         if not files:
@@ -184,12 +184,11 @@ def history(
     if query is None:
         raise ConfigError("--from-prometheus: needs --query")
     with tempfile.TemporaryDirectory(prefix="ewad-") as folder:
-        path = Path(folder) / "prometheus.json"
-        fetch(Range(url=from_prometheus, query=query, last=last, step=step), path)
-        yield [*files, path]
+        asked = Range(url=from_prometheus, query=query, last=last, step=step)
+        yield [*files, fetch(asked, Path(folder) / "prometheus.json")]
 
 
-def explain_files(files: Sequence[Path], options: FileOptions) -> None:
+def explain_files(files: Sequence[InputFile], options: FileOptions) -> None:
     """Print what is decided about the files. Raises SourceError where it could as well be otherwise."""
     for path in files:
         try:

@@ -14,6 +14,7 @@ from typing import Any
 
 from ewad.config.syntax import mask_url, parse_duration
 from ewad.errors import ConfigError, SourceError
+from ewad.ingest.files import Fetched
 from ewad.ingest.files.prometheus_json import document
 
 MOST_POINTS = 10_000  # of a series in one answer; Prometheus refuses more than 11,000
@@ -30,15 +31,19 @@ class Range:
     step: str = "1m"
 
 
-def fetch(wanted: Range, path: Path, now: float | None = None) -> None:
-    """Write the samples of the query's series to a file. Raises ConfigError or SourceError."""
+def fetch(wanted: Range, path: Path, now: float | None = None) -> Fetched:
+    """Write the samples of the query's series to a file, which is called as the address.
+
+    Raises ConfigError or SourceError.
+    """
     try:
         last, step = parse_duration(wanted.last), parse_duration(wanted.step)
     except ValueError as error:
         raise ConfigError(f"--last, --step: {error}") from error
+    address = mask_url(wanted.url)
     if urllib.parse.urlsplit(wanted.url).scheme not in ("http", "https"):
         raise ConfigError(
-            f"--from-prometheus: expected an address such as http://localhost:9090, got {wanted.url}"
+            f"--from-prometheus: expected an address such as http://localhost:9090, got {address}"
         )
     end = (time.time() if now is None else now) // step * step  # the same samples whenever it is asked
     series: dict[str, dict[str, Any]] = {}
@@ -47,8 +52,9 @@ def fetch(wanted: Range, path: Path, now: float | None = None) -> None:
             key = json.dumps(found["metric"], sort_keys=True)
             series.setdefault(key, {"metric": found["metric"], "values": []})["values"] += found["values"]
     if not series:
-        raise SourceError(f"{mask_url(wanted.url)}: no series in the last {wanted.last} for {wanted.query}")
+        raise SourceError(f"{address}: no series in the last {wanted.last} for {wanted.query}")
     path.write_bytes(document(list(series.values())))
+    return Fetched(path, address)
 
 
 def _ranges(first: float, end: float, step: float) -> Iterator[tuple[float, float]]:

@@ -24,7 +24,7 @@ from ewad.config import Secret, Settings
 from ewad.config.syntax import mask_url, parse_url
 from ewad.daemon.parts import new_engine, session_of
 from ewad.errors import ConfigError, SourceError
-from ewad.ingest.files import FileOptions, SampleFile
+from ewad.ingest.files import FileOptions, InputFile, SampleFile
 from ewad.ingest.told import recall, take_told
 from ewad.outputs.files.backfill import BackfillSink
 from ewad.outputs.files.jsonl import STANDARD_OUTPUT, lines_of_replay
@@ -105,7 +105,7 @@ def command(files: tuple[Path, ...], config: Path | None, **options: Any) -> Non
 
 
 def _on_files(
-    files: Sequence[Path],
+    files: Sequence[InputFile],
     config: Path | None,
     options: dict[str, Any],
     chosen: FileOptions,
@@ -132,7 +132,7 @@ def default_settings(environ: Mapping[str, str], block: Mapping[str, Any]) -> Se
 
 
 def replay(
-    files: Sequence[Path],
+    files: Sequence[InputFile],
     settings: Settings,
     *,
     output: Path | None = None,
@@ -234,7 +234,7 @@ def _open_sinks(
         sinks.append(FileSink(openmetrics, make))
 
 
-def _page(path: Path, run: Replay, files: Sequence[Path]) -> FileSink:
+def _page(path: Path, run: Replay, files: Sequence[InputFile]) -> FileSink:
     """Return the sink that writes a page of the results."""
     check_page(path)
     title = f"Replay of {', '.join(file.name for file in files)}"

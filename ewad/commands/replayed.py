@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +11,7 @@ from ewad.config import Settings
 from ewad.config.syntax import counted
 from ewad.daemon.parts import new_engine
 from ewad.engine import Engine
-from ewad.ingest.files import FileOptions, SampleFile, read
+from ewad.ingest.files import FileOptions, InputFile, SampleFile, read
 from ewad.ingest.intake import Intake
 from ewad.kernels.memory import Floats
 from ewad.outputs.files.report import ScoreReport
@@ -49,7 +48,7 @@ class Replay:
         zone = self._file_options.timezone if self._file_options else None
         return zone if zone is not None and "/" in zone else "UTC"
 
-    def read(self, path: Path) -> SampleFile:
+    def read(self, path: InputFile) -> SampleFile:
         """Return the file, of which nothing is in doubt. Raises SourceError."""
         return read(path, self._file_options, certain=True)
 

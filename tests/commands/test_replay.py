@@ -2,7 +2,11 @@
 
 import json
 import math
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -197,3 +201,46 @@ def test_recorded_messages_warm_a_state_up_with_their_labels_and_fields():
 def test_a_prometheus_that_is_not_there_is_told_in_a_line():
     said = failed(ewad("replay", "--from-prometheus", "http://127.0.0.1:1", "--query", "x"), 1)
     assert said.startswith("ewad: --from-prometheus http://127.0.0.1:1: ")
+
+
+@contextmanager
+def prometheus(values: list[tuple[float, str]]) -> Iterator[str]:
+    """Yield the address of what answers each query with one series of these values."""
+    data = {"resultType": "matrix", "result": [{"metric": {"room": "hall"}, "values": values}]}
+    content = json.dumps({"status": "success", "data": data}).encode()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_history_from_prometheus_is_told_by_its_address():
+    with prometheus([(1.7e9 + 60 * i, "20.5") for i in range(50)]) as url:
+        asked = ("replay", "--from-prometheus", url, "--query", "t", "--last", "1h")
+        done = ewad(*asked, "--html", "out.html")
+        assert done.returncode == 0, done.stderr
+        assert f"\n{url}: an answer of Prometheus; 50 rows\n" in done.stderr
+        assert f"<title>Replay of {url}</title>" in Path("out.html").read_text()
+        assert ewad(*asked, "--explain").stdout.startswith(f"{url}: an answer of Prometheus; 50 rows\n")
+        said = failed(ewad(*asked, "--stream-name", "{rom}"), 1)
+        assert said.startswith(f"ewad: {url}: --stream-name: expected {{stream}}, ")
+        Path("ewad.toml").write_text(LINEAR)
+        said = failed(ewad(*asked, "-c", "ewad.toml", "--state", "ewad.db"), 1)
+        assert said.startswith(f"ewad: {url}: column ")
+    with prometheus([(1.7e9, "20.5"), (1.7e9 + 60, "x")]) as url:
+        said = failed(ewad("replay", "--from-prometheus", url, "--query", "t"), 1)
+        assert said.startswith(f"ewad: {url}: ")

@@ -7,13 +7,12 @@ the second (samples.py) reads samples in blocks of bounded memory.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 from ewad.config.syntax import quoted
 from ewad.errors import SourceError, needs
 from ewad.ingest.files import encoding
-from ewad.ingest.files.archive import Archive
+from ewad.ingest.files.archive import Archive, Fetched, InputFile
 from ewad.ingest.files.csv import CsvReader
 from ewad.ingest.files.home_assistant import RecorderReader, is_database
 from ewad.ingest.files.influx import AnnotatedReader, LineProtocolReader, is_annotated, is_line_protocol
@@ -27,7 +26,16 @@ from ewad.ingest.files.samples import SampleFile
 from ewad.ingest.files.sorting import Chunk
 from ewad.ingest.files.table import FileReader
 
-__all__ = ["READERS", "Chunk", "FileOptions", "RecordedMessage", "SampleFile", "read"]
+__all__ = [
+    "READERS",
+    "Chunk",
+    "Fetched",
+    "FileOptions",
+    "InputFile",
+    "RecordedMessage",
+    "SampleFile",
+    "read",
+]
 
 HEAD_BYTES = 65_536
 FIRST_LINES = 3  # of a file that can't be read
@@ -53,7 +61,7 @@ READERS: dict[str, FileFormat] = {
 }
 
 
-def read(path: Path, options: FileOptions | None = None, *, certain: bool = False) -> SampleFile:
+def read(path: InputFile, options: FileOptions | None = None, *, certain: bool = False) -> SampleFile:
     """Return the file with everything decided about it.
 
     Raises SourceError with line, column and remedy, and the first lines as notes; if certain, also where what
@@ -89,7 +97,7 @@ def _chosen(head: bytes, options: FileOptions) -> FileFormat:
     return next((each for each in others if each.is_it(head) or each.is_it(text)), READERS["csv"])
 
 
-def _beginning(path: Path, head: bytes) -> Iterator[str]:
+def _beginning(path: InputFile, head: bytes) -> Iterator[str]:
     """Yield how a file that can't be read begins, for people: what --explain shows then."""
     lines = head.decode("utf-8", "backslashreplace").splitlines()[:FIRST_LINES]
     if lines:

@@ -15,6 +15,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -26,13 +27,30 @@ SPOOLED_BYTES = 16 * 2**20  # of standard input that stay in memory; the rest go
 UNREADABLE = (OSError, EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile, NotImplementedError)
 
 
+@dataclass(frozen=True)
+class Fetched:
+    """A file that people know by the address that it was fetched from: messages have that as its name."""
+
+    path: Path
+    name: str
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+InputFile = Path | Fetched
+
+
 class Archive:
     """A file that may be compressed, or a pipe, which is kept in a temporary file.
 
     Progress is bytes_read of size_bytes, both of the compressed file. Raises SourceError.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: InputFile) -> None:
         self.path = path
         self._raw = self._open()
         try:
@@ -91,7 +109,7 @@ class Archive:
         try:
             if self.path == STANDARD_INPUT:
                 return _kept(sys.stdin.buffer)
-            raw = self.path.open("rb")
+            raw = Path(self.path).open("rb")  # noqa: SIM115 (closed with the archive)
             if stat.S_ISREG(os.fstat(raw.fileno()).st_mode):
                 return raw
             with raw:

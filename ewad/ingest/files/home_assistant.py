@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 from ewad.ingest.files.archive import Archive
 from ewad.ingest.files.number_times import UNIX
@@ -58,7 +59,7 @@ class RecorderReader(RowReader):
                     yield None, (time, entity, STATES[text.lower()])
 
     def _connected(self) -> sqlite3.Connection:
-        path = self.archive.path.resolve()
+        path = Path(self.archive.path).resolve()
         return sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
 
     def _found(self) -> str:

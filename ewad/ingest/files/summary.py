@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import datetime
-from pathlib import Path
 
 from ewad.config.syntax import counted, format_duration, quoted
+from ewad.ingest.files.archive import InputFile
 from ewad.ingest.files.profile import FEW, Profile
 from ewad.ingest.files.table import FileReader
 from ewad.ingest.files.times import TextForm
@@ -13,7 +13,7 @@ from ewad.ingest.files.times import TextForm
 ORDERS = {"sorted": "", "newest first": "; newest first", "unsorted": "; not in order of time"}
 
 
-def lines(path: Path, reader: FileReader, profile: Profile) -> list[str]:
+def lines(path: InputFile, reader: FileReader, profile: Profile) -> list[str]:
     """Return the file's summary: how it was read, from when to when, which streams, what was left out."""
     roles = profile.roles
     said = [

@@ -65,7 +65,7 @@ class Output:
                 self.unfinished.unlink()
 
 
-def refuse_overlaps(inputs: Sequence[Path], outputs: Mapping[str, Path | None]) -> None:
+def refuse_overlaps(inputs: Sequence[os.PathLike[str]], outputs: Mapping[str, Path | None]) -> None:
     """Raise ConfigError where an output, given by the option that names it, is an input or another output."""
     taken = [(str(path), path) for path in inputs]
     for option, path in outputs.items():
@@ -91,10 +91,10 @@ def refuse_repeats(inputs: Sequence[Path]) -> None:
         seen[identity] = path
 
 
-def _same(a: Path, b: Path) -> bool:
+def _same(a: os.PathLike[str], b: os.PathLike[str]) -> bool:
     if os.path.realpath(a) == os.path.realpath(b):
         return True
     try:
-        return a.samefile(b)
+        return Path(a).samefile(b)
     except OSError:  # one of them does not exist
         return False
