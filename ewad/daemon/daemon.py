@@ -6,7 +6,6 @@ import asyncio
 import gc
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -58,7 +57,6 @@ log = logging.getLogger("ewad.daemon")
 CLOCK_SECONDS = 1.0  # between looks at whether the system clock has been set
 FORGET_SECONDS = 5.0  # between looks for streams that are silent for too long
 KEEP_SECONDS = 0.5  # between looks at whether a snapshot is due
-STATUS_SECONDS = 5.0  # how often `systemctl status` hears how it goes
 
 
 class _Successor(NamedTuple):
@@ -188,7 +186,8 @@ class Daemon:
                 self._source_task = tasks.create_task(self.source.run(), name="mqtt")
                 if reloader is not None:
                     tasks.create_task(reloader.run(self), name="reload")
-                tasks.create_task(self._report(), name="report")
+                report = self.notifier.report(self.source.first_attempt, self._status)
+                tasks.create_task(report, name="report")
                 tasks.create_task(self._forget(), name="forget")
                 tasks.create_task(self._follow_the_clock(), name="clock")
                 tasks.create_task(self._keep(), name="state")
@@ -297,17 +296,9 @@ class Daemon:
             name = self.engine.groups[group].name
             log.warning("streams dropped, no topic of theirs is left group=%s streams=%d", name, len(streams))
 
-    async def _report(self) -> None:
-        """Tell the service manager, again and again, that all is alive, and how it goes."""
-        pause = min(STATUS_SECONDS, self.notifier.watchdog_interval_seconds or STATUS_SECONDS)
-        with suppress(TimeoutError):  # whoever asks right after the start hears whether it is connected
-            async with asyncio.timeout(pause):  # not wait_for, which in Python 3.11 may swallow the end
-                await self.source.first_attempt()
-        while True:
-            self.notifier.watchdog()
-            stale = "" if self.reload_successful else "; the changed configuration can't be used"
-            self.notifier.status(f"{self.source.status}; {counted(self.engine.n_streams, 'stream')}{stale}")
-            await asyncio.sleep(pause)
+    def _status(self) -> str:
+        stale = "" if self.reload_successful else "; the changed configuration can't be used"
+        return f"{self.source.status}; {counted(self.engine.n_streams, 'stream')}{stale}"
 
     async def _forget(self) -> None:
         while True:

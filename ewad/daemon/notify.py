@@ -3,14 +3,17 @@
 Outside systemd, where the variable is absent, every word is silently dropped. Source: sd_notify(3).
 """
 
+import asyncio
 import logging
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 
 READY = "READY=1"
 STOPPING = "STOPPING=1"
 WATCHDOG = "WATCHDOG=1"
+STATUS_SECONDS = 5.0  # how often `systemctl status` hears how it goes
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +41,21 @@ class Notifier:
     def watchdog(self) -> None:
         """Tell that the daemon is alive."""
         self._send(WATCHDOG)
+
+    async def report(self, first_attempt: Callable[[], Awaitable[None]], status: Callable[[], str]) -> None:
+        """Tell, again and again, that the daemon is alive, and how it goes.
+
+        first_attempt: waits for the first one to connect, so that whoever asks right after the start hears
+        what came of it. The first word waits for it, but no longer than others wait for each other.
+        """
+        pause = min(STATUS_SECONDS, self.watchdog_interval_seconds or STATUS_SECONDS)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(pause):  # not wait_for, which in Python 3.11 may swallow the end
+                await first_attempt()
+        while True:
+            self.watchdog()
+            self.status(status())
+            await asyncio.sleep(pause)
 
     def _send(self, *lines: str) -> None:
         if not self.address:

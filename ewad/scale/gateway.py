@@ -6,7 +6,6 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import Protocol
 
@@ -34,7 +33,6 @@ log = logging.getLogger("ewad.gateway")
 
 TICK_SECONDS = 5.0  # between looks at what is silent for too long, in each shard
 CLOCK_SECONDS = 1.0
-STATUS_SECONDS = 5.0
 GATHER_SECONDS = 0.02  # of commits: an fsync takes as long on many a disk
 MANY_MESSAGES = (
     256  # in such a moment: the broker does not wait for acknowledgements, so that more may gather
@@ -217,7 +215,8 @@ class Gateway:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self.source.run(), name="mqtt")
-                tasks.create_task(self._report(), name="report")
+                report = self.notifier.report(self.source.first_attempt, lambda: self.source.status)
+                tasks.create_task(report, name="report")
                 tasks.create_task(self._tick(), name="tick")
                 tasks.create_task(self._follow_the_clock(), name="clock")
         finally:
@@ -225,16 +224,6 @@ class Gateway:
             await asyncio.to_thread(self.thread.close)
             await self.server.stop()
             log.info("stopped messages=%d", self.collector.intake.received)
-
-    async def _report(self) -> None:
-        pause = min(STATUS_SECONDS, self.notifier.watchdog_interval_seconds or STATUS_SECONDS)
-        with suppress(TimeoutError):  # whoever asks right after the start hears whether it is connected
-            async with asyncio.timeout(pause):  # not wait_for, which in Python 3.11 may swallow the end
-                await self.source.first_attempt()
-        while True:
-            self.notifier.watchdog()
-            self.notifier.status(self.source.status)
-            await asyncio.sleep(pause)
 
     async def _tick(self) -> None:
         while True:

@@ -1,5 +1,6 @@
 """The words that systemd hears."""
 
+import asyncio
 import os
 import socket
 import uuid
@@ -19,6 +20,12 @@ def manager(tmp_path):
 
 def notifier(manager, **environ: str) -> Notifier:
     return Notifier({"NOTIFY_SOCKET": manager.getsockname(), **environ})
+
+
+async def words_of(manager, n: int) -> list[str]:
+    """Return the next n words that the manager hears."""
+    loop = asyncio.get_running_loop()
+    return [(await loop.sock_recv(manager, 4096)).decode() for _ in range(n)]
 
 
 def test_ready_and_its_status_are_one_datagram(manager):
@@ -51,6 +58,29 @@ def test_a_status_can_not_smuggle_in_another_assignment(manager):
 def test_watchdog_says_alive(manager):
     notifier(manager).watchdog()
     assert manager.recv(4096) == b"WATCHDOG=1"
+
+
+async def test_the_first_status_waits_for_the_first_attempt_and_tells_what_came_of_it(manager):
+    tried, said = asyncio.Event(), ["connecting"]
+    task = asyncio.create_task(notifier(manager).report(tried.wait, lambda: said[-1]))
+    await asyncio.sleep(0)
+    with pytest.raises(BlockingIOError):
+        manager.recv(4096)
+    said.append("connected")
+    tried.set()
+    assert await words_of(manager, 2) == ["WATCHDOG=1", "STATUS=connected"]
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_an_attempt_that_takes_long_holds_up_no_word_for_longer_than_a_pause(manager):
+    alive = notifier(manager, WATCHDOG_USEC="20000")
+    task = asyncio.create_task(alive.report(asyncio.Event().wait, lambda: "connecting"))
+    assert await words_of(manager, 4) == ["WATCHDOG=1", "STATUS=connecting"] * 2
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
 
 def test_an_at_sign_stands_for_an_abstract_socket():
