@@ -92,7 +92,7 @@ class Store:
         self._fault: Exception | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._writer = Writer(file, durability, settings.on_disk_error, self._release, observe_seconds)
-        self._writer.snapshot_time = recovered.snapshot_time
+        self._writer.snapshot_time, self._writer.kept = recovered.snapshot_time, recovered.sequence
 
     def start(
         self,
@@ -299,7 +299,8 @@ class Store:
         self._writer.put(Finish(number, sequence, Manifest(now, head, header, []), blocks))
 
     async def close(self) -> None:
-        """Write a last snapshot, if it takes little time, and close the file."""
+        """Write a last snapshot, if it takes little time, and close the file; tell what it lacks then."""
+        self._writer.closing = True
         end = self._event_loop.time() + CLOSE_SECONDS
         await self._copied(end)
         if self._sequence != self._kept_sequence and self._closes_with_snapshot():
@@ -307,8 +308,7 @@ class Store:
             await self._copied(end)
         self._writer.end()
         await asyncio.to_thread(self._writer.join, max(0.0, end - self._event_loop.time()))
-        if self._writer.is_alive():
-            log.warning("state file not closed in time file=%s", self._settings.path)
+        self._writer.tell_end(self._sequence, owed=bool(self._waiting))
 
     async def _copied(self, end: float) -> None:
         """Wait until no snapshot is being copied, or until that moment of the event loop's clock."""
@@ -363,7 +363,7 @@ class Store:
                 self._writer.put(Gap(self._sequence))
             self._slow = False
             log.info("state is written again file=%s", self._settings.path)
-        if self._left_out and self._writer.covered >= self._left_out:
+        if self._left_out and self._writer.kept >= self._left_out:
             self._left_out = 0
             log.info("state has all again that was left out file=%s", self._settings.path)
 

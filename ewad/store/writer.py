@@ -92,12 +92,13 @@ class Writer(threading.Thread):
 
     release: told of each record up to which all is kept, or let go.
     begun, finished, failed: the number of the last snapshot of which that is true.
-    covered: the last record that the newest complete snapshot of this run contains.
+    kept: the last record up to which the file has all; -1: it has nothing of this run's.
     appends: whether the next one may be of changed blocks only.  journal_bytes: added to the journal so far.
     taken_bytes: of blocks, so far, that are not in memory any more.
     log_bytes: of the present file.  file_bytes: of that and of the one before it, after the last snapshot.
     gap: the file lacks something that came before the waiting commits; only a snapshot mends that, and no
     record is added to the journal before. failing: what can't be written now, "journal" or "snapshot".
+    closing: what fails from now on is told at the end, with what that costs.
     working_since: when its present piece of work began, on time.monotonic; None: it waits for some.
     fault: what ended the thread, None if nothing did.
     """
@@ -115,7 +116,8 @@ class Writer(threading.Thread):
         self.appends = file.appends
         self.failing: dict[str, str] = {}
         self.snapshot_time = 0.0
-        self.begun = self.finished = self.failed = self.covered = 0
+        self.begun = self.finished = self.failed = self.kept = 0
+        self.closing = False
         self.journal_bytes = self.taken_bytes = 0
         self.log_bytes, self.file_bytes = file.length, file.size()
         self.working_since: float | None = None
@@ -123,13 +125,14 @@ class Writer(threading.Thread):
         self._path: Path = file.path
         self._file: StateFile | None = file
         self._durability: Durability = durability
-        self._waits = on_disk_error == "wait"
+        self._waits = on_disk_error == "wait" and durability != "off"
         self._release = release
         self._observe_seconds = observe_seconds
         self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._held: deque[Commit] = deque()  # not on the disk
         self._pieces: deque[Piece] = deque()
         self._lacking = 0  # the newest record that will never come
+        self._told = ""  # what was said of what fails now
         self._ending = False
 
     # ---- called by the event loop
@@ -148,6 +151,28 @@ class Writer(threading.Thread):
     def end(self) -> None:
         """Write what has been put, close the file and end."""
         self._queue.put(None)
+
+    def tell_end(self, sequence: int, *, owed: bool) -> None:
+        """Log what of the records up to that one is not on the disk at the end, and what that costs.
+
+        owed: whether some of them are not acknowledged.
+        """
+        complete = self.kept >= sequence
+        if complete and not (self.failing or self.is_alive()):
+            return
+        if complete:
+            cost = "nothing is lost: the journal has all, and the next start replays it"
+        elif owed:
+            cost = (
+                "the last messages are neither kept nor acknowledged: "
+                "the broker sends those of QoS 1 and 2 again, those of QoS 0 are lost"
+            )
+        else:
+            cost = "what came since the last write is lost, though acknowledged"
+        failures = "; ".join(dict.fromkeys(self.failing.values()))
+        reason = failures or self.fault or f"{self._path}: not done in time"
+        remedy = "; make room on the disk, or mend it, before the next start" if failures else ""
+        log.warning('state not written at the end reason="%s": %s%s', reason, cost, remedy)
 
     # ---- the thread
 
@@ -220,23 +245,33 @@ class Writer(threading.Thread):
             return
         del self.failing[what]
         if not self.failing:
+            self._told = ""
             log.info("state is written again file=%s", self._path)
 
     def _fail(self, what: str, error: StateError) -> None:
-        if not self.failing:
-            consequence = "acknowledgements wait" if self._waits else "going on without"
-            log.warning('state not written reason="%s": %s', error, consequence)
         self.failing[what] = str(error)
         if isinstance(error, GoneError):
             self._abandon()
         if not self._waits:
             self.gap = True
             self._let_go()
+        consequence = self._consequence
+        if consequence != self._told and not self.closing:
+            self._told = consequence
+            log.warning('state not written reason="%s": %s', error, consequence)
+
+    @property
+    def _consequence(self) -> str:
+        """What becomes of commits as long as what fails now does."""
+        if not self._waits:
+            return "going on without"
+        only_snapshots = self.failing.keys() == {"snapshot"} and not self.gap
+        return "the journal goes on" if only_snapshots else "acknowledgements wait"
 
     def _abandon(self) -> None:
         """Leave the file; the next one begins with a snapshot."""
         file, self._file = self._file, None
-        self.gap, self.appends = True, False
+        self.gap, self.appends, self.kept = True, False, -1
         self.failed = self.begun  # its other pieces would come into another file
         if file is not None:
             file.close()
@@ -280,6 +315,7 @@ class Writer(threading.Thread):
         self._check()
         self.journal_bytes += self._open_file.append([commit.entry() for commit in self._held])
         self.log_bytes = self._open_file.length
+        self.kept = self._held[-1].sequence
         self._observe_seconds(time.perf_counter() - started)
         self._release_first(len(self._held))
         return True
@@ -317,7 +353,7 @@ class Writer(threading.Thread):
     def _covered(self, snapshot: Finish) -> None:
         """Release the commits that a complete snapshot contains."""
         self.snapshot_time, self.finished, self.appends = snapshot.manifest.time, snapshot.number, True
-        self.covered = snapshot.sequence
+        self.kept = max(self.kept, snapshot.sequence)
         self.log_bytes, self.file_bytes = self._open_file.length, self._open_file.size()
         self._release_first(sum(commit.sequence <= snapshot.sequence for commit in self._held))
         self.gap = snapshot.sequence < self._lacking

@@ -17,6 +17,10 @@ from ewad.store.reading import open_log
 from tests.store.states import crashed, keep, new_store, running, snapshot, uninterrupted, until
 
 
+def cannot(*_: object, **__: object) -> None:
+    raise StateError("ewad.db: No space left on device")
+
+
 @pytest.mark.parametrize("durability", ["power", "process"])
 async def test_recovery_is_bit_equal_to_an_engine_that_never_stopped(tmp_path, durability):
     path = tmp_path / "ewad.db"
@@ -224,6 +228,39 @@ async def test_a_file_that_turns_read_only_is_told_and_mended_without_a_loss(tmp
     assert caplog.text.count("state not written") == 1
     async with running(path) as again:
         assert again.engine.dump() == uninterrupted(range(2)).dump()
+
+
+async def test_without_a_journal_a_stop_that_can_not_write_tells_what_is_lost(tmp_path, caplog, monkeypatch):
+    path = tmp_path / "ewad.db"
+    async with running(path, durability="off") as store:
+        await keep(store, 0)
+        await until(lambda: not store._writer.snapshot_pending)
+        await snapshot(store)
+        await keep(store, 1)
+        monkeypatch.setattr(StateFile, "begin_snapshot", cannot)
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
+        'state not written at the end reason="ewad.db: No space left on device": '
+        "what came since the last write is lost, though acknowledged; "
+        "make room on the disk, or mend it, before the next start"
+    ]
+    monkeypatch.undo()
+    async with running(path) as again:
+        assert again.engine.dump() == uninterrupted(range(1)).dump()
+
+
+async def test_a_stop_after_the_file_was_replaced_does_not_say_that_nothing_is_lost(
+    tmp_path, caplog, monkeypatch
+):
+    path = tmp_path / "ewad.db"
+    async with running(path) as store:
+        await until(lambda: not store._writer.snapshot_pending)
+        await keep(store, 0)
+        path.rename(tmp_path / "moved.db")
+        StateFile(path).close()
+        await until(lambda: store._writer.gap)
+        monkeypatch.setattr(StateFile, "begin_snapshot", cannot)
+    assert "what came since the last write is lost, though acknowledged" in caplog.text
+    assert "nothing is lost" not in caplog.text
 
 
 async def test_after_a_crash_a_changed_configuration_keeps_what_fits_journal_too(tmp_path, caplog):

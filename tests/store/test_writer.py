@@ -179,6 +179,34 @@ def test_while_the_disk_is_full_all_waits_and_the_file_is_whole(bench, monkeypat
     bench.assert_kept(1)
 
 
+def test_where_snapshots_alone_fail_the_log_says_that_the_journal_goes_on(bench, monkeypatch, caplog):
+    write_all, fails = state_file.write_all, ["snapshot"]
+
+    def full(descriptor: int, data: bytes, at: int) -> None:
+        if fails and ("journal" in fails or descriptor != bench.writer._open_file._file):
+            raise OSError(28, "No space left on device")
+        write_all(descriptor, data, at)
+
+    monkeypatch.setattr(state_file, "write_all", full)
+    for seed in range(2):
+        bench.put_commits(seed)
+        bench.put_snapshot(seed + 1, whole=True)
+        bench.once()
+        bench.changes.abandon()
+    bench.assert_kept(2)
+    fails.append("journal")
+    bench.put_commits(2)
+    bench.once()
+    fails.clear()
+    bench.put_snapshot(3, whole=True)
+    bench.work()
+    assert [record.args[-1] for record in caplog.records if record.levelname == "WARNING"] == [
+        "the journal goes on",
+        "acknowledgements wait",
+    ]
+    bench.assert_kept(3)
+
+
 def test_a_file_that_another_program_writes_is_left_to_it(bench):
     with bench.path.open("ab") as other:
         other.write(b"theirs")

@@ -56,6 +56,38 @@ def test_a_full_disk_is_outlived_with_all_that_came_meanwhile(tmp_path: Path, mo
             again.until_value("ewad_samples_total", 401.0)
 
 
+@pytest.mark.parametrize(
+    ("mode", "room", "told", "lost"),
+    [
+        ("wait", 0, "neither kept nor acknowledged: the broker sends those of QoS 1 and 2 again", 0),
+        ("wait", 16384, "nothing is lost: the journal has all", 0),
+        ("continue", 0, "what came since the last write is lost, though acknowledged", 100),
+        ("continue", 16384, "nothing is lost: the journal has all", 0),
+    ],
+)
+def test_a_stop_while_the_disk_is_full_tells_what_is_lost(
+    tmp_path: Path, mode: str, room: int, told: str, lost: int
+) -> None:
+    settings = SETTINGS.format(mode=mode).replace("[state]", 'model = "auto"\n[state]')
+    with mosquitto.running(tmp_path / "mosquitto") as broker:
+        url = f"mqtt://127.0.0.1:{broker.port}"
+        with daemons.running(tmp_path, url, settings, client_id="full") as daemon:
+            broker.publish("site/a/t", *map(str, range(100)))
+            daemon.until_value("ewad_samples_total", 100.0)
+            until(lambda: daemon.value("ewad_state_commit_seconds_count"))
+            limit_files(daemon, (tmp_path / "ewad.db").stat().st_size + room)  # a snapshot takes more
+            broker.publish("site/a/t", *map(str, range(100)))
+            daemon.until_value("ewad_samples_total", 200.0)
+            daemon.until_value("ewad_state_writable", 1.0 if room else 0.0)
+            assert daemon.end() == 0
+            (line,) = [line for line in daemon.stderr.splitlines() if "not written at the end" in line]
+            assert told in line
+            assert line.endswith("; make room on the disk, or mend it, before the next start")
+            assert daemon.stderr.count("state not written reason") == (0 if room else 1)
+        with daemons.running(tmp_path, url, settings, client_id="full") as again:
+            again.until_value("ewad_samples_total", 200.0 - lost)
+
+
 def test_a_disk_that_never_answers_holds_up_neither_ingest_nor_scrapes_nor_the_end(tmp_path: Path) -> None:
     settings = SETTINGS.format(mode="wait")
     dead = {"command": (*daemons.EWAD[:-1], "tests.system.crashing"), "environ": {"CRASH_AT": "dead_disk:1"}}
@@ -65,7 +97,8 @@ def test_a_disk_that_never_answers_holds_up_neither_ingest_nor_scrapes_nor_the_e
             broker.publish("site/a/t", *map(str, range(100)))
             daemon.until_value("ewad_samples_total", 100.0)
             assert daemon.end() == 0
-            assert "state file not closed in time" in daemon.stderr
+            assert "not done in time" in daemon.stderr
+            assert "the last messages are neither kept nor acknowledged" in daemon.stderr
         with daemons.running(tmp_path, url, settings, client_id="dead") as again:  # nothing was acknowledged
             again.until_value("ewad_samples_total", 100.0)
 
