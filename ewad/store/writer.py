@@ -252,7 +252,7 @@ class Writer(threading.Thread):
         self.failing[what] = str(error)
         if isinstance(error, GoneError):
             self._abandon()
-        if not self._waits:
+        if not (self._waits or what == "snapshot"):
             self.gap = True
             self._let_go()
         consequence = self._consequence
@@ -263,10 +263,9 @@ class Writer(threading.Thread):
     @property
     def _consequence(self) -> str:
         """What becomes of commits as long as what fails now does."""
-        if not self._waits:
-            return "going on without"
-        only_snapshots = self.failing.keys() == {"snapshot"} and not self.gap
-        return "the journal goes on" if only_snapshots else "acknowledgements wait"
+        if self.failing.keys() == {"snapshot"} and not self.gap and self._durability != "off":
+            return "the journal goes on"
+        return "acknowledgements wait" if self._waits else "going on without"
 
     def _abandon(self) -> None:
         """Leave the file; the next one begins with a snapshot."""

@@ -19,13 +19,13 @@ from tests.store.states import batch, new_engine, uninterrupted
 class Bench:
     """A writer that works when it is told to, on a file that has a snapshot, beside the engine it serves."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, on_disk_error: str = "wait") -> None:
         self.path = path
         self.released: list[int] = []
         self.engine = new_engine()
         self.changes = Changes(self.engine)
         file, _ = recover(path, "process", "", new_engine, 0.0)
-        self.writer = Writer(file, "process", "wait", self.released.append, lambda seconds: None)
+        self.writer = Writer(file, "process", on_disk_error, self.released.append, lambda seconds: None)
         self.put_snapshot(0, whole=True)
         self.work()
 
@@ -71,8 +71,8 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path):
-    made = Bench(tmp_path / "ewad.db")
+def bench(tmp_path, request):
+    made = Bench(tmp_path / "ewad.db", getattr(request, "param", "wait"))
     yield made
     made.writer._open_file.close()
 
@@ -179,7 +179,14 @@ def test_while_the_disk_is_full_all_waits_and_the_file_is_whole(bench, monkeypat
     bench.assert_kept(1)
 
 
-def test_where_snapshots_alone_fail_the_log_says_that_the_journal_goes_on(bench, monkeypatch, caplog):
+@pytest.mark.parametrize(
+    ("bench", "without"),
+    [("wait", "acknowledgements wait"), ("continue", "going on without")],
+    indirect=["bench"],
+)
+def test_where_snapshots_alone_fail_the_journal_goes_on_and_the_log_says_so(
+    bench, without, monkeypatch, caplog
+):
     write_all, fails = state_file.write_all, ["snapshot"]
 
     def full(descriptor: int, data: bytes, at: int) -> None:
@@ -202,7 +209,7 @@ def test_where_snapshots_alone_fail_the_log_says_that_the_journal_goes_on(bench,
     bench.work()
     assert [record.args[-1] for record in caplog.records if record.levelname == "WARNING"] == [
         "the journal goes on",
-        "acknowledgements wait",
+        without,
     ]
     bench.assert_kept(3)
 
