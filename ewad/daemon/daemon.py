@@ -49,7 +49,7 @@ from ewad.outputs.prometheus.instruments import Instruments
 from ewad.outputs.running import Sinks
 from ewad.outputs.sinks import Sink
 from ewad.store.changes import Changes
-from ewad.store.loaded import tell
+from ewad.store.loaded import REMEDY, tell
 from ewad.store.store import Store
 
 log = logging.getLogger("ewad.daemon")
@@ -285,7 +285,7 @@ class Daemon:
         return _Successor(engine, intake, exposition_of(engine, new), loaded, forgotten, changes)
 
     def _take_over(self, successor: _Successor, new: Settings) -> None:
-        tell(log, successor.loaded)
+        tell(log, successor.loaded, remedy=REMEDY if self.store is not None else "")
         self.engine, self.intake = successor.engine, successor.intake
         self._log_homeless(successor.forgotten)
         self.committer.take_over(self.engine, self.intake)

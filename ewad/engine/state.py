@@ -25,6 +25,7 @@ from ewad.engine.migration import (
     from_version_9,
 )
 from ewad.engine.migration_to_11 import from_version_10, of_version_10
+from ewad.engine.misfits import Misfit, misfit_of
 from ewad.engine.snapshot import HEADER, EngineSnapshot
 from ewad.errors import StateError
 from ewad.kernels import ARITHMETIC
@@ -40,11 +41,12 @@ class Loaded:
 
     groups: for each group of the dump the index it has now, None if there is none like it. The rows of its
     streams are what they were.  dropped: a line for each thing that no longer fits; empty: all is kept.
-    notes: what else is to be known.
+    misfits: the same for each group as a whole.  notes: what else is to be known.
     """
 
     groups: list[int | None] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
+    misfits: list[Misfit] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
@@ -172,11 +174,15 @@ def places(groups: Sequence[Group], header: dict[str, Any], loaded: Loaded) -> l
         loaded.groups.append(home)
         name, n = entry["name"], len(entry["streams"])
         if home is None:
-            loaded.dropped.append(f"group {name}: dropped with {n} streams: no block of its name or topics")
+            line = f"group {name}: dropped with {n} streams: no block of its name or topics"
+            loaded.dropped.append(line)
+            loaded.misfits.append(Misfit(line, undone=True))
             continue
         group = groups[home]
         if name != group.name:
-            loaded.dropped.append(f"group {name}: is now {group.name}, of the same topics")
+            line = f"group {name}: is now {group.name}, of the same topics"
+            loaded.dropped.append(line)
+            loaded.misfits.append(Misfit(line, undone=False))
         found += _places(group, entry, f"{i}/", loaded)
     return found
 
@@ -210,8 +216,10 @@ def _places(group: Group, entry: dict[str, Any], prefix: str, loaded: Loaded) ->
         index = theirs.get((part.kind, part.meaning))
         if index is not None:
             yield PartPlace(part, f"{prefix}{index}/")
-    kept = {(part.kind, part.meaning) for part in mine}
-    for kind, meaning in theirs:
-        if (kind, meaning) not in kept:
-            now = "; ".join(part.meaning for part in mine if part.kind == kind) or "none"
-            loaded.dropped.append(f"group {group.name}: {kind} dropped: {meaning}; now {now}")
+    kept = {(part.kind, part.meaning): None for part in mine}
+    gone = [part for part in theirs if part not in kept]
+    for kind, meaning in gone:
+        now = "; ".join(part.meaning for part in mine if part.kind == kind) or "none"
+        loaded.dropped.append(f"group {group.name}: {kind} dropped: {meaning}; now {now}")
+    if gone:
+        loaded.misfits.append(misfit_of(group.name, gone, list(theirs), list(kept)))

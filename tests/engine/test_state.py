@@ -140,6 +140,7 @@ def test_a_group_that_is_gone_is_dropped_with_its_streams_and_named():
     new, what = loaded(used(GROUP, GroupSettings("other")), GROUP)
     assert what.groups == [0, None]
     assert what.dropped == ["group other: dropped with 3 streams: no block of its name or topics"]
+    assert what.misfits == [(what.dropped[0], True)]
     assert new.n_streams == 3
 
 
@@ -166,6 +167,36 @@ def test_a_model_that_came_or_went_leaves_averages_alone():
     newer, what = loaded(new, GROUP)
     assert kinds(what.dropped) == ["group plant: anomaly"]
     assert newer.groups[0].forecaster.features.count[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (
+            {"decays": (ByCount(0.9), ByCount(0.95))},
+            "begins anew: average (1 of 2); before: ByTime(half_life_seconds=60.0); now: ByCount(beta=0.95)",
+        ),
+        (
+            {"model": replace(MODEL, lags=4, season=5)},
+            "begins anew: anomaly, scores, pending, parameters, moments, mini-batch;"
+            " before: lags=3; now: lags=4, season=5",
+        ),
+        (
+            {"model": replace(MODEL, optimizer=Momentum())},
+            "begins anew: moments; before: Adam; now: Momentum",
+        ),
+        (
+            {"model": None},
+            "begins anew: anomaly; gone: window, scale, scores, pending, parameters, moments, mini-batch;"
+            " before: outdoor, share=group, linear, lags=3, horizons=(1, 2), Adam, batch_size=4",
+        ),
+        ({"name": "boiler"}, "is now boiler, of the same topics"),
+    ],
+    ids=str,
+)
+def test_what_a_change_of_settings_has_cost_a_group_is_told_in_a_line(change, line):
+    _, what = loaded(used(GROUP, GroupSettings("other")), replace(GROUP, **change), GroupSettings("other"))
+    assert what.misfits == [(f"group plant: {line}", "name" not in change)]
 
 
 @settings(max_examples=60, deadline=None)
@@ -394,6 +425,8 @@ def test_a_dump_of_version_7_goes_on_and_tells_which_experts_begin_anew():
     gone = "parameters", "moments", "mini-batch", "parameters", "slots' errors"
     assert len(what.dropped) == len(gone)
     assert all("of version 7" in line for line in what.dropped)
+    begun = "slots' errors, parameters (2 of 6), moments (1 of 3), mini-batch (1 of 2)"
+    assert what.misfits == [(f"group plant: begins anew: {begun}; before: of version 7", False)]
     weights = engine.groups[0].forecaster.weights()[:3]
     np.testing.assert_allclose(weights.sum(axis=2), 1.0)
     samples = random_samples(9, 300, 3)
@@ -434,6 +467,20 @@ def test_a_dump_of_version_9_goes_on_with_the_examples_that_were_waiting():
     for each in (engine, stayed):
         observe_in_pieces(each, samples)
     assert_close(known_then(state_of(engine), TOLD), known_then(state_of(stayed), TOLD), rel=1e-6)
+
+
+def test_what_a_version_has_changed_of_auto_is_told_in_a_line_that_says_what_to_set_to_keep_it():
+    tuned = auto("outdoor", horizons=(1, 2), batch_size=4, season=5)
+    what = Engine([replace(GROUP, model=tuned, topics=())]).load(
+        (Path(__file__).parent / "version10_auto.npz").read_bytes()
+    )
+    assert len(what.dropped) == 18
+    begun = (
+        "anomaly, scores, pending, slots' errors, track record, calibration, intervals, mini-batch,"
+        " parameters, moments"
+    )
+    changed = "before: lags=3, hidden=(16,); now: lags=24, hidden=(8,)"
+    assert what.misfits == [(f"group plant: begins anew: {begun}; {changed}", True)]
 
 
 # What each expert of version 10 forecast after one more sample of each stream: in the order of UNTUNED.

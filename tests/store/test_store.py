@@ -289,7 +289,7 @@ async def test_after_a_crash_a_changed_configuration_keeps_what_fits_journal_too
     assert len(works.parts()) == len(plant.parts()) + 1
     assert lab.streams.names == store.engine.groups[1].streams.names
     assert "group plant: is now works, of the same topics" in caplog.text
-    assert "group works: anomaly dropped: errors of ByCount(beta=0.9)" in caplog.text
+    assert "group works: begins anew: anomaly; now: ByCount(beta=0.99)" in caplog.text
     again.start()
     await again.close()
 
