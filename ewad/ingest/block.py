@@ -17,7 +17,7 @@ from ewad.engine import Batch
 from ewad.engine.group import Group
 from ewad.engine.streams import Streams
 from ewad.ingest.counters import Counters
-from ewad.ingest.formats.point import Key, TopicWay, WaitingSamples
+from ewad.ingest.formats.point import Key, TopicWay, WaitingSamples, itself
 from ewad.ingest.formats.records import PayloadReader
 from ewad.ingest.formats.table import FORMATS
 from ewad.ingest.naming import Naming
@@ -55,7 +55,8 @@ class StreamBlock:
         self.reader = PayloadReader(settings, max_payload_bytes)
         self.timed = settings.timed
         self.naming = naming_of(settings, self.reader)
-        self._topics = FORMATS[settings.format].topics
+        self._format = FORMATS[settings.format]
+        self._topics = self._format.topics
         self.counters = Counters(settings.per_seconds) if settings.kind == "counter" else None
         # these arrays stay the same objects for ever: routes hold their append methods
         self.rows, self.values = array("q"), array("d")
@@ -65,9 +66,8 @@ class StreamBlock:
         # For who asks: of each waiting sample that was retained, whether its payload told its time.
         self.retained: dict[int, bool] | None = None
         self.taken_retained: dict[int, bool] = {}  # likewise, of the batch taken last
-        self._owned: dict[str, list[str]] | None = None  # owner -> its streams, as far as was asked
-        self._owned_of: Streams | None = None
-        self._n_owned = 0
+        self._owned: dict[str, dict[str, None]] = {}  # owner -> its streams
+        self._n_owned = 0  # in the first so many rows are those
         self.points: dict[int, WaitingPoint] = {}  # of forecasts, by their places among the rows
         self._latest: dict[int, int] = {}  # row -> index of its last sample among the first _known
         self._known = 0
@@ -136,17 +136,42 @@ class StreamBlock:
         """Return the name of the stream that a record of a topic belongs to."""
         return self.naming.name(self._topics(topic)[0], *key)
 
+    @property
+    def ends(self) -> bool:
+        """Whether its messages may say that streams have ended."""
+        return self._format.owner is not itself
+
     def owned_by(self, topic: str, streams: Streams) -> list[str]:
         """Return those of the block's streams whose owner is that of a topic. streams: all of the block."""
-        form = FORMATS[self.settings.format]
-        if self._owned is None or self._owned_of is not streams:
-            self._owned, self._owned_of, self._n_owned = {}, streams, 0
+        self.note_owners(streams)
+        return [*self._owned.get(self._format.owner(topic), ())]
+
+    def note_owners(self, streams: Streams) -> None:
+        """Know whose the streams are that were added since the last call. streams: all of the block."""
         for name in streams.names[self._n_owned :]:
-            home = self.topic_of_stream(name)
-            for owner in () if home is None else {form.sender(home), form.owner(home)}:
-                self._owned.setdefault(owner, []).append(name)
+            self._own(name)
         self._n_owned = len(streams)
-        return self._owned.get(form.owner(topic), [])
+
+    def forgot(self, names: Sequence[str], left: int) -> None:
+        """Know no longer whose these streams were. left: how many are left, in whatever rows."""
+        if self._n_owned < left + len(names):  # one that is not known yet may be in any row now
+            self._owned, self._n_owned = {}, 0
+            return
+        for name in names:
+            for owner in self._owners(name):
+                del self._owned[owner][name]
+                if not self._owned[owner]:
+                    del self._owned[owner]
+        self._n_owned = left
+
+    def _own(self, name: str) -> None:
+        for owner in self._owners(name):
+            self._owned.setdefault(owner, {})[name] = None
+
+    def _owners(self, name: str) -> set[str]:
+        """Return who sends a stream's messages, and which device of the sender's it is."""
+        of_topic = self._format.sender, self._format.owner
+        return {find(topic) for topic, _ in self.naming.parsed(name) for find in of_topic}
 
     def scaled(self, value: float) -> float:
         """Return a value as the engine sees it."""
@@ -225,14 +250,21 @@ class StreamBlock:
             yield taken, arrival
 
     def adopt(self, group: Group) -> list[str]:
-        """Give the streams of a group their labels; return those that can't be ones of this block."""
+        """Give the streams of a group their labels; return those that can't be ones of this block.
+
+        Those are to be forgotten then.
+        """
         homeless = []
         for row, name in enumerate(group.streams.names):
             labels = self.labels_of_stream(name)
             if labels is None:
                 homeless.append(name)
-            else:
-                group.streams.labels[row] = labels
+                continue
+            group.streams.labels[row] = labels
+            if self.ends:
+                self._own(name)
+        if self.ends:
+            self._n_owned = len(group.streams) - len(homeless)
         return homeless
 
     def is_copy(self, group: Group, row: int, value: float, time: float | None) -> bool:

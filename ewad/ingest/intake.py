@@ -242,10 +242,12 @@ class Intake:
             for topic in self._refused:
                 self._release(topic)
             self._refused.clear()
-        for group, *names in forgotten:
-            for name in chain(*names):
-                for topic in self.blocks[group].topics_of_stream(name):
+        for group, gone, moved in forgotten:
+            block = self.blocks[group]
+            for name in chain(gone, moved):
+                for topic in block.topics_of_stream(name):
                     self._release(topic)
+            block.forgot(gone, len(self._engine.groups[group].streams))
         return forgotten
 
     def _release(self, topic: str) -> None:
@@ -393,4 +395,6 @@ class Intake:
                 self._refused.add(topic)
         else:
             self._new_streams.append((block.group, name, labels))
+            if block.ends:
+                block.note_owners(streams)
         return row

@@ -10,6 +10,7 @@ its node or device until the next values; an NDEATH has the bdSeq of the birth w
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from ewad.config.settings import StreamSettings
@@ -177,6 +178,7 @@ def rebirth(topic: str, now: float) -> tuple[str, bytes]:
     return "/".join([*levels[: root + 1], group, "NCMD", node]), time + encoded(2, metric)
 
 
+@lru_cache(maxsize=16)  # asked several times of each message, and of streams of a node one after another
 def _owner(topic: str) -> tuple[str, tuple[str, ...]]:
     """Return the type of a message and whose it is: group, node and maybe device."""
     levels = topic.split("/")

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from ewad.errors import DecodeError
 from ewad.ingest.formats.protobuf import fields, float32, signed
+from ewad.ingest.formats.sparkplug import owner, sender
+from tests.daemon.test_many_blocks import calls
 from tests.ingest.test_intake import Message
 from tests.ingest.test_live_messages import NOW, Daemon
 
@@ -150,6 +152,65 @@ def test_a_death_of_an_earlier_life_changes_nothing():
     assert stale(daemon) == set()
     daemon.feed((NODE.format("NDEATH"), payload()))  # which life is not told
     assert len(stale(daemon)) == 3
+
+
+def plant(n):
+    """Return a daemon with n nodes, a stream each."""
+    return Daemon(BLOCK).feed(*((f"spBv1.0/plant/NBIRTH/n{i}", payload(SPEED)) for i in range(n)))
+
+
+def adopted(n):
+    """Return a daemon that has the streams of n nodes from another one."""
+    daemon, before = Daemon(BLOCK), plant(n)
+    daemon.engine.take_over(before.engine.snapshot())
+    assert daemon.intake.adopt() == []
+    return daemon.feed(("spBv1.0/plant/NBIRTH/n0", payload(SPEED)))
+
+
+def forgetful(n):
+    """Return a daemon that has forgotten one of n nodes, so that another has moved."""
+    daemon = plant(n)
+    daemon.intake.forget_stream(0, "spBv1.0/plant/NDATA/n1/Speed")
+    return daemon
+
+
+@pytest.mark.parametrize("made", [plant, adopted, forgetful])
+def test_a_death_costs_no_more_where_there_are_more_streams(made):
+    few, many = made(10), made(100)
+    death = Message("spBv1.0/plant/NDEATH/n0", payload())
+    counts = [calls(lambda each=each: each.intake.consume([death], each.now)) for each in (few, many)]
+    assert counts[1] <= counts[0]
+    assert [ending.streams for ending in many.intake.take_ended()] == [["spBv1.0/plant/NDATA/n0/Speed"]]
+
+
+STEPS = st.tuples(
+    st.sampled_from(["NBIRTH", "DBIRTH", "NDEATH", "DDEATH", "forget", "from elsewhere"]),
+    st.integers(0, 2),
+    st.integers(0, 3),
+)
+
+
+@given(st.lists(STEPS, max_size=30))
+def test_deaths_end_the_streams_of_their_owners_whatever_was_forgotten(steps):
+    daemon = plant(2)
+    for kind, node, other in steps:
+        streams = daemon.engine.groups[0].streams
+        if kind == "forget":
+            if len(streams):
+                daemon.intake.forget_stream(0, streams.names[other % len(streams)])
+            continue
+        name = f"spBv1.0/plant/DDATA/n{node}/e/m{other}"
+        if kind == "from elsewhere":  # as files are replayed
+            if streams.find(name) is None:
+                daemon.engine.add_stream(0, name)
+            continue
+        topic = f"spBv1.0/plant/{kind}/n{node}" + (f"/{'de'[other % 2]}" if kind[0] == "D" else "")
+        daemon.intake.consume([Message(topic, payload(SPEED))], daemon.now)
+        homes = {each: each.rpartition("/")[0] for each in streams.names}
+        mine = [each for each, home in homes.items() if owner(topic) in (sender(home), owner(home))]
+        found = [each for ending in daemon.intake.take_ended() for each in ending.streams]
+        assert sorted(found) == (sorted(mine) if "DEATH" in kind else [])
+        daemon.intake.observe()
 
 
 def test_a_birth_right_behind_a_death_keeps_its_streams():
