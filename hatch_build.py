@@ -113,7 +113,9 @@ def build(root: Path = ROOT) -> list[Path]:
             path.unlink()
     if changed:
         compiler = _compiler()
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        n = os.cpu_count() or 1
+        with ThreadPoolExecutor(n) as pool:
+            list(pool.map(lambda paths: _translate(root, paths), _dealt(changed, n)))
             list(pool.map(lambda path: _compile(root, path, compiler, keys[path]), changed))
     return [_compiled(path) for path in sources]
 
@@ -142,8 +144,7 @@ def _key(source: Path, declared: bytes) -> str:
 
 def _work_file(root: Path, source: Path, suffix: str) -> Path:
     """Return a file of this kernel under build/, for this Python."""
-    name = ".".join(source.relative_to(root).with_suffix("").parts)
-    return root / "build" / f"kernels{SUFFIX}" / f"{name}{suffix}"
+    return root / "build" / f"kernels{SUFFIX}" / source.relative_to(root).with_suffix(suffix)
 
 
 def _stamp(root: Path, source: Path) -> str:
@@ -167,14 +168,21 @@ def _compiler() -> list[str]:
     raise CannotCompileError("expected a C compiler (gcc, clang, or pip install ziglang), found none")
 
 
+def _dealt(sources: list[Path], n: int) -> list[list[Path]]:
+    """Deal the sources of each folder out to n processes: that Cython starts takes longer than a file."""
+    folders = {path.parent: [each for each in sources if each.parent == path.parent] for path in sources}
+    return [some for files in folders.values() for k in range(n) if (some := files[k::n])]
+
+
+def _translate(root: Path, sources: list[Path]) -> None:
+    """Let Cython write the C files of some sources of a folder."""
+    folder = _work_file(root, sources[0], ".c").parent
+    folder.mkdir(parents=True, exist_ok=True)
+    _run([sys.executable, "-m", "cython", *CYTHON, "-o", f"{folder}/", *map(str, sources)], root)
+
+
 def _compile(root: Path, source: Path, compiler: list[str], key: str) -> None:
     c_file = _work_file(root, source, ".c")
-    c_file.parent.mkdir(parents=True, exist_ok=True)
-    module = ".".join(source.relative_to(root).with_suffix("").parts)
-    _run(
-        [sys.executable, "-m", "cython", *CYTHON, "--module-name", module, "-o", str(c_file), str(source)],
-        root,
-    )
     link = ["-bundle", "-undefined", "dynamic_lookup"] if sys.platform == "darwin" else ["-shared"]
     made = c_file.with_suffix(".so")
     include = ["-I", sysconfig.get_path("include"), "-I", sysconfig.get_path("platinclude")]
