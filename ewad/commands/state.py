@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import IO
@@ -12,12 +13,13 @@ from typing import IO
 import click
 
 from ewad.commands import shards
-from ewad.commands.options import CONFIG, settings_of
+from ewad.commands.options import CONFIG, configured, settings_of
 from ewad.config import Settings, StateSettings
 from ewad.config.syntax import counted
-from ewad.engine import Engine
+from ewad.engine import Engine, GroupSettings
 from ewad.errors import ConfigError, StateError
 from ewad.store import reading
+from ewad.store.described import described
 from ewad.store.log import Log
 from ewad.store.old_file import OldFile
 from ewad.store.reading import is_old, open_log
@@ -35,8 +37,8 @@ def command() -> None:
 @CONFIG
 @FILE
 def _show(config: Path | None, file: Path | None) -> None:
-    """Say what the state file holds, or FILE, such as a backup."""
-    click.echo(show(settings_of(config), file))
+    """Say what the state file holds, or FILE, such as a backup, which needs no configuration."""
+    click.echo(show(_settings(config, file), file))
 
 
 @command.command("export")
@@ -50,8 +52,8 @@ def _show(config: Path | None, file: Path | None) -> None:
     help="Write to this file; by default to standard output.",
 )
 def _export(config: Path | None, file: Path | None, output: IO[str]) -> None:
-    """Write what the state file, or FILE, knows of each stream as CSV."""
-    export(settings_of(config), output, file)
+    """Write what the state file knows of each stream as CSV, or FILE, which needs no configuration."""
+    export(_settings(config, file), output, file)
 
 
 @command.command("backup")
@@ -88,10 +90,15 @@ def _merge(config: Path | None, sources: tuple[Path, ...], output: Path) -> None
     click.echo(shards.merge(settings_of(config), sources, output))
 
 
-def show(settings: Settings, file: Path | None = None) -> str:
+def _settings(config: Path | None, file: Path | None) -> Settings | None:
+    """Return the settings; None for a file that is named where there is no configuration."""
+    return None if file and not (config or configured({})) else settings_of(config)
+
+
+def show(settings: Settings | None, file: Path | None = None) -> str:
     """Return what the state file holds, in a few lines. Raises StateError if it can't be read.
 
-    file: another file than that of [state], such as a backup.
+    file: another file than that of [state], such as a backup.  settings: None only with a file.
     """
     path, recovered = _read(settings, file)
     with closing(_opened(path)) as opened:
@@ -109,7 +116,7 @@ def show(settings: Settings, file: Path | None = None) -> str:
     return "\n".join(lines)
 
 
-def export(settings: Settings, output: IO[str], file: Path | None = None) -> None:
+def export(settings: Settings | None, output: IO[str], file: Path | None = None) -> None:
     """Write a line of CSV per stream: what is known of it. Raises StateError if the file can't be read."""
     _, recovered = _read(settings, file)
     betas = sorted({label for group in recovered.engine.groups for label in group.settings.beta_labels})
@@ -154,10 +161,24 @@ def _existing(path: Path, otherwise: str) -> Path:
     return path
 
 
-def _read(settings: Settings, file: Path | None) -> tuple[Path, Recovered]:
-    """Return the file and what a daemon would start with."""
-    path = _path(settings) if file is None else _existing(file, "no such file")
-    return path, read(path, "", lambda: Engine(settings.group_settings(), settings.limits.max_streams))
+def _read(settings: Settings | None, file: Path | None) -> tuple[Path, Recovered]:
+    """Return the file and what a daemon would start with; of a file that is named, all of its blocks."""
+    groups = [] if settings is None else settings.group_settings()
+    if file is None:
+        assert settings is not None  # noqa: S101 (only a file that is named needs no configuration)
+        path = _path(settings)
+    else:
+        path = _existing(file, "no such file")
+        groups += _others(path, groups)
+    return path, read(path, "", lambda: Engine(groups))
+
+
+def _others(path: Path, known: Sequence[GroupSettings]) -> list[GroupSettings]:
+    """Return the blocks of a file that are none of the known ones, without their models."""
+    if known and is_old(path):
+        return []
+    names, topics = {group.name for group in known}, {group.topics for group in known}
+    return [each for each in described(path) if each.name not in names and each.topics not in topics]
 
 
 def _opened(path: Path) -> Log | OldFile:

@@ -1,12 +1,16 @@
 """`ewad state`: what it says of a file that a daemon has open, and of one that isn't there."""
 
 import stat
+from contextlib import closing
 
 import pytest
 
+from ewad.engine import ByCount, ByTime, Engine, GroupSettings, Held
 from ewad.errors import StateError
 from ewad.store import reading
+from ewad.store.described import described
 from ewad.store.file import StateFile
+from ewad.store.seeding import Seeding
 from tests.console import ewad
 from tests.store.states import keep, running
 from tests.system.daemon import failed
@@ -57,6 +61,35 @@ async def test_show_export_and_backup_work_while_the_file_is_in_use(tmp_path):
         expected = store.engine.dump()
     async with running(tmp_path / "copy.db") as restored:
         assert restored.engine.dump() == expected
+
+
+@pytest.mark.parametrize("configuration", [None, '[[stream]]\nname = "other"\ntopic = "other/#"\n'])
+async def test_a_file_that_is_named_is_read_whatever_the_configuration(tmp_path, monkeypatch, configuration):
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    if configuration is not None:
+        (folder / "ewad.toml").write_text(configuration)
+    async with running(tmp_path / "ewad.db") as store:
+        for seed in range(6):
+            await keep(store, seed)
+        (tmp_path / "ewad.toml").write_text(CONFIG)
+        expected = ewad("state", "export", "-c", tmp_path / "ewad.toml")
+    shown = ewad("state", "show", tmp_path / "ewad.db")
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stderr == ""
+    assert "plant: 2 streams, 150 samples" in shown.stdout
+    assert "lab: 2 streams, 150 samples" in shown.stdout
+    exported = ewad("state", "export", tmp_path / "ewad.db")
+    assert exported.stdout == expected.stdout, exported.stderr
+
+
+def test_a_file_describes_its_averages(tmp_path):
+    decays = (ByCount(0.9), ByTime(600.0), Held(1e-3))
+    groups = (GroupSettings("plant", decays, topics=("plant/#",)),)
+    with closing(Seeding(tmp_path / "ewad.db", "", lambda: Engine(groups), 0.0)) as seeding:
+        seeding.keep(0.0)
+    assert described(tmp_path / "ewad.db") == groups
 
 
 def test_no_section_no_file_and_a_target_that_exists_are_told_in_a_line(tmp_path):
