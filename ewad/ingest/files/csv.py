@@ -12,7 +12,7 @@ import itertools
 import re
 import warnings
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from ewad.errors import SourceError
 from ewad.ingest.files import dialect as dialects
@@ -30,6 +30,14 @@ if TYPE_CHECKING:
 
 csv.field_size_limit(MAX_QUOTED_BYTES)  # of the whole process: the module has no other way
 TEXT_NAMES = ("topic", "payload", "stream")  # columns whose cells are names or payloads, whatever they hold
+
+
+class _Row(NamedTuple):
+    """A row. line: it ends in, from 1. cells: as they stand. whole: one for each column; None: left out."""
+
+    line: int
+    cells: list[str]
+    whole: list[str] | None
 
 
 class CsvReader:
@@ -155,35 +163,59 @@ class CsvReader:
         return "\t" if self._dialect.delimiter == dialects.BLANKS else self._dialect.delimiter
 
     def _checked(self, block: LineBlock, first: bool) -> bytes:
-        """Return the content without the rows that have not a cell for every column."""
+        """Return the content with a cell for every column in each row, without rows that can't have one."""
         content, width = block.content, self._width
         lines = content.count(b"\n") + (not content.endswith(b"\n"))
         if b'"' not in content and content.count(self._cut.encode()) == lines * (width - 1):
             # too few here and too many there would sum up alike: pandas tells of too many
             return content
-        bad = [(line, cells) for line, cells in self.rows(block, all_of_them=True) if len(cells) != width]
-        if not bad:
+        others = [row for row in self._all_rows(block) if len(row.cells) != width]
+        if not others:
             return content
-        if first:
-            count, shown = self.left_out.get("cells", (0, ""))
-            shown = shown or f"line {bad[0][0]}: expected {width} columns, got {len(bad[0][1])}"
-            self.left_out["cells"] = count + len(bad), shown
+        for row in others if first else ():
+            reason = "cells" if row.whole is None else "short"
+            count, shown = self.left_out.get(reason, (0, ""))
+            shown = shown or f"line {row.line}: expected {width} columns, got {len(row.cells)}"
+            self.left_out[reason] = count + 1, shown
         out = io.StringIO()
         writer = csv.writer(out, delimiter=self._cut, lineterminator="\n")
         writer.writerows(cells for _, cells in self.rows(block))
         return out.getvalue().encode()
 
-    def rows(self, block: LineBlock, *, all_of_them: bool = False) -> Iterator[tuple[int, list[str]]]:
-        """Yield line number and cells of each row that is not blank, as pandas counts them."""
+    def rows(self, block: LineBlock) -> Iterator[tuple[int, list[str]]]:
+        """Yield line number and cells of each row of the table, as pandas counts them."""
+        return ((row.line, row.whole) for row in self._all_rows(block) if row.whole is not None)
+
+    def _all_rows(self, block: LineBlock) -> Iterator[_Row]:
+        """Yield each row that is not blank."""
         text = self._decoded(block)
+        cut_off = 0 if text.endswith("\n") else text.count("\n") + 1  # the last line, if it has no end
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=self._cut, skipinitialspace=True)
         try:
             for cells in reader:
-                filled = cells and (len(cells) > 1 or cells[0].strip(" \t"))
-                if filled and (all_of_them or len(cells) == self._width):
-                    yield block.first_line + reader.line_num - 1, cells
+                if cells and (len(cells) > 1 or cells[0].strip(" \t")):
+                    whole: list[str] | None = cells
+                    if len(cells) != self._width:
+                        whole = self._filled(cells) if reader.line_num != cut_off else None
+                    yield _Row(block.first_line + reader.line_num - 1, cells, whole)
         except csv.Error as error:
             self.fail(str(error), block.first_line + reader.line_num - 1)
+
+    def _filled(self, cells: list[str]) -> list[str] | None:
+        """Return a short row with gaps at its end, as pandas and R read it; None for one that is no such row.
+
+        It has a time and more, and its cells are what their columns hold. A column of texts has no gaps, and
+        where blanks stand between cells nobody knows which cell is missing.
+        """
+        types = self._dialect.types
+        missing = range(len(cells), self._width)
+        if len(types) != self._width or not 2 <= len(cells) < self._width:
+            return None
+        if self._dialect.delimiter == dialects.BLANKS or not all(map(dialects.fits, cells, types)):
+            return None
+        if any(types[i] in ("text", "time") or self.names[i].lower() in TEXT_NAMES for i in missing):
+            return None
+        return cells + [""] * len(missing)
 
     def _decoded(self, block: LineBlock) -> str:
         if b"\0" in block.content:
@@ -216,9 +248,9 @@ class CsvReader:
                     **_exact(pd.__version__),
                 )
         except (ValueError, OverflowError, pd.errors.ParserWarning) as error:
-            for line, cells in self.rows(block, all_of_them=True):
-                if len(cells) != self._width:
-                    self.fail(f"expected {self._width} columns, got {len(cells)}", line)
+            for row in self._all_rows(block):
+                if len(row.cells) != self._width:
+                    self.fail(f"expected {self._width} columns, got {len(row.cells)}", row.line)
             self.fail(f"can't read the file as CSV: {error}")
         return table
 

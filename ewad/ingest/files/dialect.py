@@ -39,7 +39,8 @@ class Dialect:
     """names: of the columns, "" where there is none. end: the characters of the sample above the data.
 
     first_line: of the data, from 1. comment: what a line of no data begins with, or "". comma: whether cells
-    such as 21,5 stand for numbers as far as the sample shows. units: by column, where a row tells them.
+    such as 21,5 stand for numbers as far as the sample shows. types: what most cells of each column are, see
+    _type_of. units: by column, where a row tells them.
     """
 
     delimiter: str
@@ -50,6 +51,7 @@ class Dialect:
     first_line: int
     end: int
     comma: bool
+    types: tuple[str, ...]
     units: dict[int, str] = field(default_factory=dict)
     facts: tuple[str, ...] = ()
 
@@ -174,6 +176,11 @@ def _type_of(cell: str) -> str:
     if kind in ("missing", "state"):
         return kind
     return "time" if looks_like_a_time(cell) else "text"
+
+
+def fits(cell: str, type_: str) -> bool:
+    """Return whether a cell is what its column holds."""
+    return type_ not in ("number", "time") or _type_of(cell) in (type_, "missing")
 
 
 def _type_of_column(rows: Sequence[Row], column: int) -> str:
@@ -303,6 +310,7 @@ def _assembled(
         first_line=above + 1,
         end=sum(map(len, lines.raw[:above])),
         comma=comma,
+        types=tuple(types),
         units=units,
         facts=tuple(told),
     )

@@ -172,10 +172,14 @@ class _Profiler:
         left_out = {}
         if "cells" in self._reader.left_out:
             count, shown = self._reader.left_out["cells"]
-            self._weigh(count, shown)
-            left_out[f"rows with too few or too many cells ({shown})"] = count
+            self._weigh(count, self._rows + count, shown)
+            left_out[f"with too few or too many cells ({shown})"] = count
         checked = self._checked(roles)
         self._weigh_clocks(checked, roles)
+        short = []
+        if "short" in self._reader.left_out:
+            count, shown = self._reader.left_out["short"]
+            short = [f"{counted(count, 'row')} with too few cells ({shown}): the missing ones are gaps"]
         made = Profile(
             roles,
             self._rows,
@@ -184,14 +188,14 @@ class _Profiler:
             checked.order,
             left_out,
             checked.falls > checked.rises,
-            notes=[*roles.notes, *checked.notes],
+            notes=[*roles.notes, *short, *checked.notes],
             guesses=[*self._reader.guesses, *roles.guesses],
             doubts=[*roles.doubts, *checked.doubts],
         )
         if checked.bad:
             shown = self._first_bad_time(checked, roles)
-            self._weigh(checked.bad, shown)
-            left_out[f"rows without a time ({shown})"] = checked.bad
+            self._weigh(checked.bad, self._rows, shown)
+            left_out[f"without a time ({shown})"] = checked.bad
         self._count_streams(made, columns, roles)
         self._note_sentinels(made, columns, roles)
         return made
@@ -204,11 +208,11 @@ class _Profiler:
         expected = "expected a time up to the year 2262" if checked.beyond else "expected a time"
         return f"{place}column {quoted(name)}: {expected}, got {got}"
 
-    def _weigh(self, bad: int, shown: str) -> None:
+    def _weigh(self, bad: int, rows: int, shown: str) -> None:
         """Refuse rows that can't be read where they are too many to be left out without consent."""
-        if bad > LEFT_OUT_SHARE * self._rows and not self._options.accept:
-            hint = f": {bad:,} of {self._rows:,} rows; --accept leaves them out" if bad > 1 else ""
-            self._fail_at(shown + hint)
+        if bad > LEFT_OUT_SHARE * rows and not self._options.accept:
+            them = "it" if bad == 1 else "them"
+            self._fail_at(f"{shown}: {bad:,} of {counted(rows, 'row')}; --accept leaves {them} out")
 
     def _checked(self, roles: Roles) -> _CheckedTimes:
         """Return what the times come to, from the first pass where that has seen them as they are read."""

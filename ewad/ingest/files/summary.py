@@ -26,7 +26,7 @@ def lines(path: InputFile, reader: FileReader, profile: Profile) -> list[str]:
     said += [f"  {note}" for note in profile.notes]
     if profile.gaps and roles.layout != "messages":
         said.append(f"  gaps: {counted(profile.gaps, 'cell')} without a reading")
-    said += [f"  left out: {count:,} {reason}" for reason, count in profile.left_out.items()]
+    said += [f"  left out: {counted(count, 'row')} {reason}" for reason, count in profile.left_out.items()]
     said += [f"  guess: {guess}" for guess in profile.guesses]
     return said + [f"  doubt: {doubt}" for doubt in profile.doubts]
 

@@ -52,7 +52,7 @@ class FileReader(Protocol):
     guesses: list[str]  # what was guessed, with the option that overrides it
     names: list[str]  # of the columns; "" where there is none
     known: Known
-    left_out: dict[str, tuple[int, str]]  # rows that are none: reason -> how many, and the first of them
+    left_out: dict[str, tuple[int, str]]  # "cells": rows that are none, "short": filled; how many, the first
 
     @property
     def facts(self) -> list[str]:

@@ -36,6 +36,20 @@ def test_long_file_gives_a_stream_per_name(write):
     assert file.layout == "long"
 
 
+@pytest.mark.parametrize("block_bytes", [20, 4 * 2**20])
+def test_a_short_row_ends_in_gaps_and_is_counted(write, monkeypatch, block_bytes):
+    monkeypatch.setattr(module, "BLOCK_BYTES", block_bytes)
+    rows, file = samples(write("time,a,b,c\n0,1,2,3\n10,4\n20,5,6,7\n30,8,9\n40,,,1\n"))
+    assert rows == [
+        *((0.0, "a", 1.0), (0.0, "b", 2.0), (0.0, "c", 3.0), (10.0, "a", 4.0)),
+        *((20.0, "a", 5.0), (20.0, "b", 6.0), (20.0, "c", 7.0), (30.0, "a", 8.0), (30.0, "b", 9.0)),
+        (40.0, "c", 1.0),
+    ]
+    said = "  2 rows with too few cells (line 3: expected 4 columns, got 2): the missing ones are gaps"
+    assert said in file.summary()
+    assert "  gaps: 5 cells without a reading" in file.summary()
+
+
 def test_recorded_messages_keep_topic_and_payload_as_they_were(write):
     file = read(write('time,topic,payload\n1,a/b,"{""v"": 1,\n""w"": 2}"\n2,a/NA,\n3,é, 007 \n'))
     assert file.layout == "messages"
@@ -163,8 +177,12 @@ def test_blocks_join_without_a_seam(write, monkeypatch):
         ("time,a\n1970-01-01,1\n1970-13-01,1\n", 'line 3, column "time": expected a time, got "1970-13-01"'),
         ("time,a\n0,1\n,1\n", 'line 3, column "time": expected a time, got an empty cell'),
         ("time,a\n0,1\n1,2,3\n", "line 3: expected 2 columns, got 3"),
-        ("time,a,b\n0,1,2\n1,2\n", "line 3: expected 3 columns, got 2"),
+        ("time,a,b\n0,1,2\n1\n", "line 3: expected 3 columns, got 1: 1 of 2 rows; --accept leaves it out"),
+        ("time,a,b\n0,1,2\n1,2", "line 3: expected 3 columns, got 2"),
         ("time,a,b\n0,1\n1,2,3,4\n", "line 2: expected 3 columns, got 2"),
+        ("time a b\n0 1 2\n1 2\n2 3 4\n", "line 3: expected 3 columns, got 2"),
+        ("time,a,b\n0,1,2\n1,off by one\n2,1,3\n", "line 3: expected 3 columns, got 2"),
+        ("time,value,sensor\n0,1,x\n1,2\n2,1,y\n", "line 3: expected 3 columns, got 2"),
         ("time,a\n0,1,2\n1\n", "line 2: expected 2 columns, got 3"),
         ('time,a\n0,"1\n1,2\n', "line 2: expected every quote to be closed"),
         ('time,a\n0,"1"\n1,"2\n"\n2,"3\n4,5', "line 5: expected every quote to be closed"),
@@ -234,4 +252,5 @@ def test_the_samples_of_the_project_are_read():
 @pytest.mark.parametrize("word", ["now", "today"])
 def test_the_time_of_the_replay_is_no_time_of_a_sample(write, word):
     message = error(write(f"time,a\n2020-01-01,1\n{word},2\n"))
-    assert message == f'samples.csv: line 3, column "time": expected a time, got "{word}"'
+    said = f'samples.csv: line 3, column "time": expected a time, got "{word}"'
+    assert message == f"{said}: 1 of 2 rows; --accept leaves it out"

@@ -350,7 +350,7 @@ def test_rows_without_a_time_are_left_out_up_to_one_in_a_hundred(write):
     rows, file = samples(write(f"time,a\n{good}total,5\n"))
     assert len(rows) == 300
     assert any(
-        'rows without a time (line 302, column "time": expected a time, got "total")' in s
+        'left out: 1 row without a time (line 302, column "time": expected a time, got "total")' in s
         for s in file.summary()
     )
     with pytest.raises(SourceError, match="5 of 305 rows; --accept leaves them out"):

@@ -250,7 +250,7 @@ def test_a_row_of_influx_that_is_cut_off_is_left_out_and_told(write):
     found, file = samples(path)
     assert len(found) == 200
     assert any(
-        "1 rows with too few or too many cells (line 203: expected 5 columns, got 4" in each
+        "left out: 1 row with too few or too many cells (line 203: expected 5 columns, got 4" in each
         for each in file.summary()
     )
     assert "line 13: expected 5 columns, got 4" in told(
