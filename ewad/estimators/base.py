@@ -23,6 +23,7 @@ from ewad.store.model_file import start_models
 BATCH_SAMPLES = 65_536
 SETTINGS, FACTS = "settings.json", "estimator.json"  # in a dump, beside the engine's arrays
 NAME = "python"  # of the group
+KEPT_TIMES = 101  # of the last samples of a series: the median of their 100 steps outlasts gaps
 
 
 class Estimator:
@@ -42,8 +43,8 @@ class Estimator:
         self._columns: tuple[str, ...] = ()
         self._kind: Kind = "array"
         self._timed: bool | None = None  # whether samples have times; None: there were none yet
-        self._time = -1.0  # of the last sample
-        self._step_seconds = 1.0
+        self._time = -1.0  # of the last row, with a sample or without
+        self._recent: list[Floats] = []  # the times of the last samples of each column
         self._zone: str | None = None  # of the times of pandas; None: they have none
 
     @property
@@ -84,6 +85,7 @@ class Estimator:
         self._check_columns(given)
         time = self._times(given)
         self._begin(given)
+        self._note(time, given.value)
         streams = np.arange(len(given.columns), dtype=np.int32)
         rows_each = max(1, BATCH_SAMPLES // max(1, len(streams)))
         for first in range(0, len(time), rows_each):
@@ -106,9 +108,17 @@ class Estimator:
             self._columns, self._kind, self._zone = given.columns, given.kind, given.zone
             for name in given.columns:
                 self._engine.add_stream(0, name)
+                self._recent.append(np.empty(0))
+
+    def _note(self, time: Floats, value: Floats) -> None:
+        """Remember when the last samples of each column were. NaN is no sample."""
+        known = ~np.isnan(value)
+        for column, before in enumerate(self._recent):
+            new = time[known[:, column]][-KEPT_TIMES:]
+            self._recent[column] = np.concatenate((before, new))[-KEPT_TIMES:]
 
     def _times(self, given: Given) -> Floats:
-        """Return when the samples were, and remember the last one. Raises ValueError where that goes back."""
+        """Return when the rows were, and remember the last one. Raises ValueError where that goes back."""
         n = len(given.value)
         if given.time is None and self._needs_times:
             raise ValueError("times: expected them beside half_life or every, got none")
@@ -119,9 +129,6 @@ class Estimator:
             return time
         if self._timed and time[0] < self._time:
             raise ValueError(f"times: must not fall, but the first is {time[0]} after {self._time}")
-        steps = np.diff(time, prepend=self._time) if self._timed else np.diff(time)
-        if given.time is not None and len(steps):
-            self._step_seconds = float(np.median(steps))
         self._timed, self._time = given.time is not None, float(time[-1])
         return time
 
@@ -136,7 +143,7 @@ class Estimator:
             "kind": self._kind,
             "timed": self._timed,
             "time": self._time,
-            "step_seconds": self._step_seconds,
+            "recent": [times.tolist() for times in self._recent],
             "zone": self._zone,
         }
         with zipfile.ZipFile(file, "a") as archive:
@@ -154,6 +161,7 @@ class Estimator:
             with zipfile.ZipFile(io.BytesIO(dump)) as archive:
                 facts = json.loads(archive.read(FACTS))
                 settings = EngineSettings.from_json(archive.read(SETTINGS))
+            recent = [np.array(times, dtype=np.float64) for times in facts["recent"]]
         except (KeyError, ValueError, zipfile.BadZipFile) as error:
             raise StateError(
                 f"dump: expected that of an estimator, got another or a damaged one: {error}"
@@ -166,7 +174,8 @@ class Estimator:
         if dropped:
             raise StateError(f"dump: {'; '.join(dropped)}")
         found._columns, found._kind = tuple(facts["columns"]), facts["kind"]
-        for name in ("timed", "time", "step_seconds", "zone"):
+        found._recent = recent
+        for name in ("timed", "time", "zone"):
             setattr(found, f"_{name}", facts[name])
         return found
 

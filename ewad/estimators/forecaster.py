@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from ewad import config
 from ewad.engine import ModelSettings
-from ewad.engine.ahead import times_ahead
+from ewad.engine.ahead import times_ahead, usual
 from ewad.engine.forecaster import GroupForecaster
 from ewad.errors import ConfigError
 from ewad.estimators.base import NAME, Estimator
@@ -65,26 +65,30 @@ class Forecaster(Estimator):
         return self._alone(standing.value, *ends)
 
     def predict(self) -> Any:
-        """Return what is forecast after the last sample, in the form of what was learnt.
+        """Return what is forecast after the last sample of each series, in the form of what was learnt.
 
         Of arrays: as forecast(). Of a Series a DataFrame with the columns forecast and, of a model with
-        intervals, lower and upper; a row each horizon, at the time that it is for (the median step, or every,
-        apart) or, without times, counted from the last sample. Of a DataFrame pairs such as
-        ("hall", "forecast") are the columns.
+        intervals, lower and upper. Each row is at the time that it is for: so many steps, the median of the
+        last 100 between samples, or so many times every, after the last sample; NaN is no sample. Without
+        times rows have numbers, from 0 for the first one that was learnt.
+
+        Of a DataFrame pairs such as ("hall", "forecast") are the columns. A row has the forecasts of all
+        columns for its time: NaN for a column without one, as where columns end at different times.
         """
         made = self.forecast()
         if self._kind in ("array", "table") or not self._columns:
             return made
         result = np.stack([np.atleast_2d(part) for part in made], axis=2)  # (n_series, n_horizons, 3)
-        result = result.swapaxes(0, 1)[:, :, : len(self._parts)]
-        return framed(self._kind, result, self._index(), self._columns, self._parts)
+        rows, result = _side_by_side(self._times_ahead(), result[:, :, : len(self._parts)])
+        return framed(self._kind, result, self._index(rows), self._columns, self._parts)
 
     def fit_predict(self, x: ArrayLike, times: ArrayLike | None = None) -> Any:
         """Forget everything, learn these samples, and return what was forecast right after each.
 
-        forecast_1 in a row is of the next row. Of (n,): a Prediction of (n, n_horizons); of (n, m): of
-        (n, m, n_horizons). Of a Series a DataFrame with the columns forecast_1, lower_1, upper_1, ... as
-        `ewad replay -o` writes them; of a DataFrame pairs of names. NaN in gaps and while warming up.
+        forecast_1 in a row is of the next sample: of the next row, if that is no gap. Of (n,): a Prediction
+        of (n, n_horizons); of (n, m): of (n, m, n_horizons). Of a Series a DataFrame with the columns
+        forecast_1, lower_1, upper_1, ... as `ewad replay -o` writes them; of a DataFrame pairs of names. NaN
+        in gaps and while warming up.
         """
         self._reset()
         given = Given.of(x, times)
@@ -137,15 +141,42 @@ class Forecaster(Estimator):
         alone = self._kind in ("array", "series")
         return Prediction(*(part[0] if alone else part for part in parts))
 
-    def _index(self) -> Any:
-        """Return what the rows of predict() are for: times, or numbers of samples."""
+    def _times_ahead(self) -> Floats:
+        """Return what the forecasts are for: (n_series, n_horizons) Unix seconds, or numbers of rows.
+
+        NaN where it is not known: before the first sample, or without two times whose step could be told.
+        """
+        found = np.array([self._ahead_of(recent) for recent in self._recent], dtype=np.float64)
+        return np.round(found, 6 if self._timed else 0)  # float64 holds Unix seconds to about a microsecond
+
+    def _ahead_of(self, recent: Floats) -> list[float | None]:
+        """Return it for a series whose last samples came at these times."""
+        if not len(recent):
+            return [None] * len(self.horizons)
+        step = usual(np.diff(recent).tolist()) or (None if self._timed else 1.0)
+        return times_ahead(self._model_settings, float(recent[-1]), step)
+
+    def _index(self, rows: Floats) -> Any:
+        """Return these times, or numbers of rows, as pandas has them."""
         import pandas as pd
 
         if not self._timed:
-            return pd.Index(int(self._time) + np.array(self.horizons))
-        times = times_ahead(self._model_settings, self._time, self._step_seconds)
-        seconds = np.array(times, dtype=np.float64)
-        return pd.to_datetime(np.round(seconds * 1e6), unit="us", utc=True).tz_convert(self._zone)
+            return pd.Index(rows if np.isnan(rows).any() else rows.astype(np.int64))
+        return pd.to_datetime(np.round(rows * 1e6), unit="us", utc=True).tz_convert(self._zone)
+
+
+def _side_by_side(times: Floats, results: Floats) -> tuple[Floats, Floats]:
+    """Return all times that results are for, and those of each series at its own; NaN elsewhere.
+
+    times: (n_series, n_horizons).  results: (n_series, n_horizons, k) -> (n_times, n_series, k).
+    """
+    if np.array_equal(times, np.broadcast_to(times[0], times.shape), equal_nan=True):
+        return times[0], results.swapaxes(0, 1)
+    series, horizons = np.nonzero(~np.isnan(times))
+    rows, place = np.unique(times[series, horizons], return_inverse=True)
+    found = np.full((len(rows), len(times), results.shape[2]), np.nan)
+    found[place, series] = results[series, horizons]
+    return rows, found
 
 
 def _settings(model: dict[str, Any]) -> Any:

@@ -13,14 +13,16 @@ if TYPE_CHECKING:
 
 COLUMNS = ("unique_id", "ds", "y")
 NAME = "ewad"
+FARTHEST = 1000  # horizon of a model
 
 
 def forecast(frame: pd.DataFrame, h: int, level: float = 90, **options: Any) -> pd.DataFrame:
-    """Return h steps ahead of each series: unique_id, ds, ewad, and the ends of its intervals.
+    """Return the h steps after the last row of each series: unique_id, ds, ewad, and its intervals' ends.
 
-    frame: the columns unique_id, ds (times or whole numbers) and y, in any order; NaN in y is a gap.
+    frame: the columns unique_id, ds (times or whole numbers) and y, in any order. NaN in y is no sample:
+    where a series ends in some, its forecasts are as many steps farther ahead of its last sample.
     level: the coverage of intervals in per cent.  options: of ewad.Forecaster.
-    Raises ValueError where a column is missing or a series has too few samples.
+    Raises ValueError where a column is missing, or a series has too few samples or none of late.
     """
     import pandas as pd
 
@@ -37,13 +39,31 @@ def forecast(frame: pd.DataFrame, h: int, level: float = 90, **options: Any) -> 
 
 def _ahead(name: Any, part: pd.DataFrame, h: int, settings: dict[str, Any]) -> pd.DataFrame:
     """Return the forecasts of one series."""
+    import pandas as pd
+
     ordered = part.sort_values("ds")
-    timed = ordered["ds"].dtype.kind == "M"
-    values = ordered["y"].to_numpy(np.float64)
-    made = Forecaster(range(1, h + 1), **settings).fit(values, ordered["ds"] if timed else None).forecast()
+    samples = ordered[ordered["y"].notna()]
+    steps = samples["ds"].diff()
+    step = steps[steps != 0 * steps].quantile(0.5, interpolation="lower")  # one that there was
+    if pd.isna(step):
+        raise _too_short(name, samples)
+    last = samples["ds"].iloc[-1]
+    missing = int((ordered["ds"].iloc[-1] - last) // step)
+    if missing + h > FARTHEST:
+        raise ValueError(
+            f"frame: series {name}: expected at most {FARTHEST} steps from its last sample, "
+            f"got {missing} to its last row and h = {h}"
+        )
+    ahead = range(missing + 1, missing + h + 1)
+    times = samples["ds"] if samples["ds"].dtype.kind == "M" else None
+    made = Forecaster(ahead, **settings).fit(samples["y"].to_numpy(np.float64), times).forecast()
     if np.isnan(made.value).any():
-        raise ValueError(f"frame: series {name}: too short for its lags: {len(values)} samples; set lags=")
-    last, step = ordered["ds"].iloc[-1], ordered["ds"].diff().median()
+        raise _too_short(name, samples)
     found = ordered.iloc[:0][["unique_id", "ds"]].reindex(range(h))
-    found["unique_id"], found["ds"] = name, [last + i * step for i in range(1, h + 1)]
+    found["unique_id"], found["ds"] = name, [last + i * step for i in ahead]
+    found = found.astype({"ds": ordered["ds"].dtype})
     return found.assign(forecast=made.value, lower=made.lower, upper=made.upper)
+
+
+def _too_short(name: Any, samples: pd.DataFrame) -> ValueError:
+    return ValueError(f"frame: series {name}: too short for its lags: {len(samples)} samples; set lags=")

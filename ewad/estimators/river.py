@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,23 +27,32 @@ class RiverForecaster(Base):
         self.lags = lags
         self.interval = interval
         self.model = Forecaster(range(1, horizon + 1), season=season, lags=lags, interval=interval)
-        self._last: float | None = None
+        self._last = math.nan
+        self._missing = 0  # how many times NaN came since the last sample
 
     @classmethod
     def _unit_test_params(cls) -> Iterator[dict[str, Any]]:
         yield {"horizon": 24, "lags": 6}
 
     def learn_one(self, y: float, x: dict[str, Any] | None = None) -> None:
-        """Learn the next sample. x is not used."""
+        """Learn the next sample; NaN: none came at this step. x is not used."""
         self.model.learn_one(y)
-        self._last = float(y)
+        if math.isnan(y):
+            self._missing += 1
+        else:
+            self._last, self._missing = float(y), 0
 
     def forecast(self, horizon: int, xs: list[dict[str, Any]] | None = None) -> list[float]:
-        """Return the next values; the last one until the lags are full, 0 before any sample."""
+        """Return the next values; the last one until the lags are full, 0 before any sample.
+
+        After NaN the steps that were missed are passed over; beyond `horizon` steps from the last sample the
+        farthest forecast stands for the later ones.
+        """
         if not 1 <= horizon <= self.horizon:
             raise ValueError(
                 f"horizon: expected 1 to {self.horizon}, as the forecaster was made, got {horizon}"
             )
-        last = 0.0 if self._last is None else self._last
-        found = self.model.forecast().value[:horizon]
+        last = 0.0 if math.isnan(self._last) else self._last
+        steps = np.minimum(self._missing + np.arange(horizon), self.horizon - 1)
+        found = self.model.forecast().value[steps]
         return [float(each) for each in np.where(np.isnan(found), last, found)]

@@ -17,6 +17,8 @@ class SktimeForecaster(BaseForecaster):
 
     lags, season, experts, interval: as of ewad.Forecaster. While there are fewer samples than lags, the
     forecast is the last value. update() learns whatever update_params says: what was learnt is the samples.
+    NaN is no sample: where y ends in some, or the horizon is of fixed times that have come nearer, predict()
+    learns all samples anew for the steps that there are now.
 
     Examples
     --------
@@ -73,22 +75,35 @@ class SktimeForecaster(BaseForecaster):
         return self
 
     def _predict(self, fh: Any, X: Any) -> pd.Series[float]:
-        made = self._made(self._model).value
+        made = self._made(self._now(self.interval)).value
         return pd.Series(made, index=fh.to_absolute_index(self.cutoff), name=self._y.name)
 
     def _predict_interval(self, fh: Any, X: Any, coverage: list[float]) -> pd.DataFrame:
         name = self._get_varnames()[0]
         columns = pd.MultiIndex.from_product([[name], coverage, ["lower", "upper"]])
         ends: list[Floats] = []
-        for share in coverage:  # an engine has intervals of one coverage: those of another learn anew
-            model = self._model if share == self.interval else self._learnt(self._y, share)
-            ends += self._made(model)[1:]
+        for share in coverage:
+            ends += self._made(self._now(share))[1:]
         return pd.DataFrame(np.stack(ends, axis=1), index=fh.to_absolute_index(self.cutoff), columns=columns)
 
+    def _now(self, interval: float) -> Forecaster:
+        """Return what has learnt all samples, for the steps from the last one to the horizon.
+
+        An engine has intervals of one coverage and a fixed horizon: another learns anew.
+        """
+        if interval == self.interval and self._model.horizons == self._steps(self._y):
+            return self._model
+        return self._learnt(self._y, interval)
+
+    def _steps(self, y: pd.Series[float]) -> tuple[int, ...]:
+        """Return how many steps ahead of the last sample the horizon is."""
+        samples = np.flatnonzero(y.notna())
+        missing = len(y) - 1 - int(samples[-1]) if len(samples) else 0
+        return tuple(sorted({int(each) + missing for each in self._fh.to_relative(self.cutoff)}))
+
     def _learnt(self, y: pd.Series[float], interval: float) -> Forecaster:
-        steps = [int(each) for each in self._fh.to_relative(self.cutoff)]
         options = {"lags": self.lags, "season": self.season, "interval": interval}
-        model = Forecaster(sorted(set(steps)), experts=self.experts, **options)
+        model = Forecaster(self._steps(y), experts=self.experts, **options)
         return model.fit(y.to_numpy(np.float64), _times(y))
 
     def _made(self, model: Forecaster) -> Prediction:

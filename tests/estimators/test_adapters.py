@@ -18,6 +18,11 @@ def walk(n=N, seed=0):
     return 20.0 + np.sin(np.arange(n) / 5.0) + rng.normal(size=n).cumsum()
 
 
+def climb():
+    """Return a series whose forecasts are others at each step ahead."""
+    return np.arange(N) + np.random.default_rng(0).normal(0.0, 0.1, N)
+
+
 # -- river --
 
 
@@ -45,6 +50,25 @@ def test_river_gets_the_engines_own_forecasts():
     assert theirs.forecast(3) == mine.forecast().value.tolist()
     with pytest.raises(ValueError, match="expected 1 to 3, as the forecaster was made, got 4"):
         theirs.forecast(4)
+
+
+@quietly
+def test_river_passes_over_the_steps_that_nan_was_of():
+    pytest.importorskip("river", reason=ELSEWHERE)
+    from ewad.estimators.river import RiverForecaster
+
+    mine, theirs = Forecaster(range(1, 4), lags=6).fit(climb()), RiverForecaster(horizon=3, lags=6)
+    theirs.learn_one(5.0)
+    theirs.learn_one(np.nan)
+    assert theirs.forecast(2) == [5.0, 5.0]
+    theirs = RiverForecaster(horizon=3, lags=6)
+    for value in [*climb(), np.nan]:
+        theirs.learn_one(value)
+    near, far = mine.forecast().value[1:].tolist()
+    assert near < far
+    assert theirs.forecast(3) == [near, far, far]
+    theirs.learn_one(20.0)
+    assert theirs.forecast(3) == mine.learn_one(20.0).forecast().value.tolist()
 
 
 # -- sktime --
@@ -78,6 +102,29 @@ def test_sktime_gets_the_engines_own_forecasts():
     assert np.array_equal(ends[0, 0.5, "upper"], half["upper"])
 
 
+@quietly
+def test_sktime_gets_forecasts_of_the_times_that_it_labels_them_with():
+    pytest.importorskip("sktime", reason=ELSEWHERE)
+    from sktime.forecasting.base import ForecastingHorizon
+
+    from ewad.estimators.sktime import SktimeForecaster
+
+    y = pd.Series(climb(), index=pd.date_range("2026-01-01", periods=N, freq="1h"))
+    two_on = Forecaster([3, 5], lags=6).fit(y.iloc[:-2]).predict()
+    ending = y.mask(np.arange(N) >= N - 2)
+    theirs = SktimeForecaster(lags=6).fit(ending, fh=[1, 3])
+    assert list(theirs.predict().index) == [y.index[-1] + h * pd.Timedelta("1h") for h in (1, 3)]
+    assert np.array_equal(theirs.predict(), two_on["forecast"])
+    assert np.array_equal(theirs.predict_interval(coverage=0.9)[0, 0.9, "upper"], two_on["upper"])
+    theirs = SktimeForecaster(lags=6).fit(y.iloc[:-2], fh=[1, 3])
+    theirs.update(ending.iloc[-2:])
+    assert np.array_equal(theirs.predict(), two_on["forecast"])
+    fixed = ForecastingHorizon(y.index[[-1]], is_relative=False)  # comes nearer with each update
+    theirs = SktimeForecaster(lags=6).fit(y.iloc[:-3], fh=fixed)
+    theirs.update(y.iloc[-3:-1])
+    assert np.array_equal(theirs.predict(), Forecaster([1], lags=6).fit(y.iloc[:-1]).predict()["forecast"])
+
+
 # -- Nixtla's frames --
 
 
@@ -106,11 +153,34 @@ def test_whole_numbers_as_ds_go_on():
     assert "ewad-lo-80" in found
 
 
+@pytest.mark.parametrize("ds", [pd.date_range("2026-01-01", periods=N, freq="1D"), np.arange(N)])
+def test_a_series_that_ends_in_nan_has_forecasts_of_farther_steps(ds):
+    whole = frame(ds).assign(y=[*climb(), *walk(seed=1)])
+    whole.loc[(whole["unique_id"] == "hall") & (whole["ds"] > ds[-4]), "y"] = np.nan
+    found = forecast(whole, h=2, lags=6)
+    step = ds[1] - ds[0]
+    assert list(found["ds"]) == [ds[-1] + step, ds[-1] + 2 * step] * 2
+    assert found["ds"].dtype == whole["ds"].dtype
+    mine = Forecaster([4, 5], lags=6, interval=0.9)
+    mine.fit(climb()[:-3], ds[:-3] if ds.dtype.kind == "M" else None)
+    assert np.array_equal(found["ewad"][:2], mine.forecast().value)
+    other = forecast(frame(ds), h=2, lags=6)
+    pd.testing.assert_frame_equal(found[2:], other[2:], check_exact=True)
+
+
 def test_what_a_frame_lacks_is_told():
     whole = frame(np.arange(N))
     with pytest.raises(ValueError, match="expected the columns unique_id, ds, y; y is missing"):
         forecast(whole.drop(columns="y"), h=2)
     with pytest.raises(ValueError, match="series hall: too short for its lags: 5 samples"):
         forecast(whole.iloc[:5], h=2)
+    ended = whole.assign(y=whole["y"].where(whole["ds"] < 8))
+    with pytest.raises(ValueError, match="series hall: too short for its lags: 8 samples"):
+        forecast(ended, h=2)
+    with pytest.raises(ValueError, match="series hall: too short for its lags: 0 samples"):
+        forecast(whole.assign(y=np.nan), h=2)
+    told = "series hall: expected at most 1000 steps .* last sample, got 192 to its last row and h = 900"
+    with pytest.raises(ValueError, match=told):
+        forecast(ended, h=900)
     with pytest.raises(ValueError, match="h: expected 1 or more steps, got 0"):
         forecast(whole, h=0)

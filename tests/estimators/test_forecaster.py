@@ -125,6 +125,73 @@ def test_a_forecast_of_a_series_stands_at_the_times_that_it_is_for(frame):
     assert list(plain.index) == [N, N + 2]
 
 
+@pytest.mark.parametrize("missing", [1, 5])
+def test_the_time_of_a_forecast_counts_from_the_last_sample_not_from_a_gap(frame, missing):
+    known = frame["hall"]
+    after = pd.date_range(known.index[-1], periods=missing + 1, freq="1h")[1:]
+    ending = pd.concat([known, pd.Series(np.nan, index=after)])
+    expected = Forecaster(HORIZONS, **OPTIONS).fit(known).predict()
+    for model in (
+        Forecaster(HORIZONS, **OPTIONS).fit(ending),
+        Forecaster(HORIZONS, **OPTIONS).fit(known).learn_many(ending[N:]),
+        Forecaster(HORIZONS, **OPTIONS).fit(known).learn_one(np.nan, after[-1]),
+    ):
+        pd.testing.assert_frame_equal(model.predict(), expected, check_exact=True, check_freq=False)
+        again = Forecaster.load(model.dump()).predict()
+        pd.testing.assert_frame_equal(again, expected, check_exact=True, check_freq=False)
+    plain = Forecaster(HORIZONS, **OPTIONS).fit(pd.Series(ending.to_list()))
+    assert list(plain.predict().index) == [N, N + 2]
+    every = {**OPTIONS, "every": "2h"}
+    grids = [Forecaster(HORIZONS, **every).fit(each).predict() for each in (known, ending)]
+    pd.testing.assert_frame_equal(*grids, check_exact=True)
+
+
+def test_columns_that_end_at_different_times_have_rows_of_their_own(frame):
+    frame.iloc[-2:, 1] = np.nan
+    found = Forecaster(HORIZONS, **OPTIONS).fit(frame).predict()
+    last = frame.index[-1]
+    hall, attic = ([last + pd.Timedelta(f"{hours}h") for hours in ahead] for ahead in ((1, 3), (-1, 1)))
+    assert list(found.index) == [attic[0], hall[0], hall[1]]
+    for name, times in (("hall", hall), ("attic", attic)):
+        alone = Forecaster(HORIZONS, **OPTIONS).fit(frame[name].dropna()).predict()
+        pd.testing.assert_frame_equal(found[name].loc[times], alone, check_exact=True)
+        assert found[name].drop(times).isna().all(axis=None)
+    unknown = frame.assign(cellar=np.nan)
+    found = Forecaster(HORIZONS, **OPTIONS).fit(unknown).predict()
+    assert list(found.index) == [attic[0], hall[0], hall[1]]
+    assert found["cellar"].isna().all(axis=None)
+
+
+def test_a_column_with_fewer_samples_has_steps_of_its_own(frame):
+    frame.loc[frame.index[np.arange(N) % 3 != 2], "attic"] = np.nan  # one in three hours, the last one too
+    found = Forecaster(HORIZONS, **OPTIONS).fit(frame).predict()
+    hours = (found.index - frame.index[-1]) / pd.Timedelta("1h")
+    assert list(hours) == [1, 3, 9]
+    assert found["attic", "forecast"].notna().tolist() == [False, True, True]
+    assert found["hall", "forecast"].notna().tolist() == [True, True, False]
+    plain = Forecaster(HORIZONS, **OPTIONS).fit(frame.reset_index(drop=True)).predict()
+    assert list(plain.index) == [N, N + 2, N + 8]
+
+
+def test_the_step_is_the_usual_one_in_whatever_pieces_samples_came(frame):
+    index = frame.index.delete([N - 2])  # the last sample came after two hours
+    series = frame["hall"].loc[index]
+    model = Forecaster(HORIZONS, **OPTIONS).fit(series.iloc[:150])
+    for time, value in series.iloc[150:].items():
+        model.learn_one(value, time)
+    hours = (model.predict().index - frame.index[-1]) / pd.Timedelta("1h")
+    assert list(hours) == HORIZONS
+
+
+def test_before_a_step_is_known_the_time_of_a_forecast_is_not(frame):
+    for rows in (1, 5):
+        few = frame["hall"].iloc[:rows] * (1.0 if rows == 1 else np.nan)
+        found = Forecaster(HORIZONS, **OPTIONS).fit(few).predict()
+        assert found.isna().all(axis=None)
+        assert found.index.isna().all()
+        assert len(found) == len(HORIZONS)
+
+
 def test_on_a_grid_steps_are_those_of_the_grid(frame):
     minutes = pd.date_range("2026-03-01", periods=N, freq="10min")
     model = Forecaster([1, 2], every="1h", **OPTIONS).fit(pd.Series(walk(), index=minutes))
