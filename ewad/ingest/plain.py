@@ -9,6 +9,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from ewad.ingest.slots import FREE, fill
 from ewad.kernels.frames import FramesKernel
 
 MOST_MESSAGES = 4096  # at a time
@@ -77,7 +78,7 @@ class PlainTopics:
         self._kernel.bind_out(*self._out)
         self._entries: dict[str, int] = {}
         self._foreign = 0
-        self._group = self._row = np.zeros(0, dtype=np.int64)
+        self._crc, self._start, self._length, self._group, self._row = _integers(5, 0)
         self._make_room()
 
     def __len__(self) -> int:
@@ -119,17 +120,18 @@ class PlainTopics:
 
     def _make_room(self, name_bytes: int = 0) -> None:
         """Begin a table with room for a quarter more topics; those that were removed leave it."""
-        known = [(topic, topic.encode(), entry) for topic, entry in self._entries.items()]
-        places = [(int(self._group[entry]), int(self._row[entry])) for _, _, entry in known]
-        n = FIRST_TOPICS + len(known) + len(known) // 4
-        self._crc, self._start, self._length, self._group, self._row = _integers(5, n)
-        self._slots = np.full(1 << (2 * n - 1).bit_length(), -1, dtype=np.int64)
-        named = sum(len(name) for _, name, _ in known) + name_bytes
-        self._names = np.zeros(named + named // 4 + 32 * FIRST_TOPICS, dtype=np.uint8)
-        self._used = self._named = 0
-        self._entries.clear()
-        for (topic, name, _), place in zip(known, places, strict=True):
-            self._enter(topic, name, *place)
+        known, topics = np.fromiter(self._entries.values(), np.int64, len(self._entries)), [*self._entries]
+        kept = self._crc[known], self._length[known], self._group[known], self._row[known]
+        n, more = len(known), FIRST_TOPICS + len(known) // 4
+        self._crc, self._length, self._group, self._row = (np.pad(each, (0, more)) for each in kept)
+        self._start = np.cumsum(self._length) - self._length
+        self._slots = np.full(1 << (2 * (n + more) - 1).bit_length(), FREE, dtype=np.int64)
+        names = np.frombuffer("".join(topics).encode(), dtype=np.uint8)
+        named = len(names) + name_bytes
+        self._names = np.pad(names, (0, name_bytes + named // 4 + 32 * FIRST_TOPICS))
+        self._used, self._named = n, len(names)
+        has = fill(self._slots, self._crc[:n], PROBES)
+        self._entries = {topic: k for k, topic in enumerate(topics) if has[k]}
         columns = self._crc, self._start, self._length, self._group, self._row
         self._kernel.bind_topics(self._slots, *columns, self._names, PROBES)
 

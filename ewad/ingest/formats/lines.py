@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ewad.ingest.formats.point import Asked, Key, Sample, WaitingSamples
+from ewad.ingest.slots import FREE, fill
 from ewad.ingest.topics import Labels
 from ewad.kernels.line_rows import LineRows
 from ewad.kernels.lines import LinesKernel
@@ -101,7 +102,7 @@ class Lines:
         self._bytes = np.zeros(FIRST_BYTES, dtype=np.uint8)
         self._columns = np.zeros((6, FIRST_ENTRIES), dtype=np.int64)
         self._columns[_PARENTS, 0] = NOTHING
-        self._slots = np.full(SLOTS * FIRST_ENTRIES, -1, dtype=np.int64)
+        self._slots = np.full(SLOTS * FIRST_ENTRIES, FREE, dtype=np.int64)
         self._bind()
 
     def _bind(self) -> None:
@@ -121,9 +122,8 @@ class Lines:
             self._bytes = np.concatenate([self._bytes, np.zeros_like(self._bytes)])
         if entries:
             self._columns = np.concatenate([self._columns, np.zeros_like(self._columns)], axis=1)
-            self._slots = np.full(2 * SLOTS * n, -1, dtype=np.int64)
-            for entry in range(1, n):
-                self._find_slot(entry)
+            self._slots = np.full(2 * SLOTS * n, FREE, dtype=np.int64)
+            fill(self._slots, _places(*self._columns[: _PARENTS + 1, 1:n]), PROBES, first=1)
         if entries or octets:
             self._bind()
         return True
@@ -145,12 +145,12 @@ class Lines:
 
     def _find_slot(self, entry: int) -> int:
         """Give an entry a slot; return who has it, if that name has one already; UNKNOWN if none is free."""
-        hashed, parent = (int(each) for each in self._columns[:2, entry])
-        place = ((hashed ^ (parent + 1) * 40503) & HASH) * MIX >> 15
+        parent = self._columns[_PARENTS, entry]
+        place = int(_places(self._columns[0, entry], parent))
         for probe in range(PROBES):
             slot = place + probe & len(self._slots) - 1
             other = int(self._slots[slot])
-            if other < 0:
+            if other == FREE:
                 self._slots[slot] = entry
                 return entry
             if self._bytes_of(other) == self._bytes_of(entry) and self._columns[_PARENTS, other] == parent:
@@ -163,6 +163,11 @@ class Lines:
 
 
 _PARENTS, _FOLLOWS = 1, 4  # of the columns: hashes, parents, starts, lengths, follows, seen
+
+
+def _places(hashes: Integers, parents: Integers) -> Integers:
+    """Return where entries are looked for first, as LinesKernel does."""
+    return ((hashes ^ (parents + 1) * 40503) & HASH) * MIX >> 15
 
 
 class LinesWay:
