@@ -192,7 +192,6 @@ REMEDIES = {
     "wrong_type": "a longer path; `records`",
     "invalid_label": "another path in `labels`",
     "invalid_time": "`time_format`, another `time_field`",
-    "future_time": "the device's clock, `time_zone`, `max_ahead`",
     "too_large": "raise the limit",
     "retained": "none needed",
     "topic_too_long": "a shorter one",
@@ -217,6 +216,13 @@ def rejections() -> Iterator[str]:
         "",
     )
     yield from table("reason", "what came", rows=absent)
+    yield from (
+        "",
+        "## Ahead",
+        "A sample whose time lies further ahead than `max_ahead` is used, at its arrival, and counts as"
+        " `ewad_samples_ahead_total`. The log tells the first one of each block. The remedy: `time_zone`,"
+        " where a device tells local time without a zone; else the device's clock, or `max_ahead`.",
+    )
 
 
 PAGES: dict[str, Callable[[], Iterator[str]]] = {

@@ -219,8 +219,13 @@ OVERVIEW = [
                     Query(
                         f"sum by (group) (rate(ewad_samples_total{{{STREAMS}}}{RATE}))", "samples {{group}}"
                     ),
+                    Query(
+                        f"sum by (instance) (rate(ewad_samples_ahead_total{{{DAEMON}}}{RATE}))",
+                        "samples at their arrival {{instance}}",
+                    ),
                 ],
-                "Messages received by each daemon, and samples accepted in each group.",
+                "Messages received by each daemon, samples accepted in each group, and of these the ones that"
+                " count at their arrival because their time was too far ahead.",
                 wide=8,
             ),
             Shown(

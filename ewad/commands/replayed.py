@@ -93,6 +93,8 @@ class Replay:
         left_out |= {"that the state file has already": self.known}
         left_out |= {reason: n for reason, n in self.intake.rejected.items() if n}
         lines += missing_inputs(engine)
+        if self.intake.ahead:
+            lines.append(f"at their arrival, with a time further ahead than max_ahead: {self.intake.ahead:,}")
         return lines + [f"left out: {n:,} {reason}" for reason, n in left_out.items() if n]
 
 

@@ -12,7 +12,7 @@ from ewad.ingest.block import Target, joined
 from ewad.ingest.faults import LOGGED_TOPIC
 from ewad.ingest.formats.hints import hints
 from ewad.ingest.formats.point import EndedError
-from ewad.ingest.formats.reasons import ABSENT, UNDERSTOOD, too_early
+from ewad.ingest.formats.reasons import ABSENT, UNDERSTOOD, too_far_ahead
 from ewad.ingest.formats.records import PayloadRecord
 from ewad.ingest.intake import Intake
 
@@ -47,8 +47,7 @@ def explain(intake: Intake, topic: str, payload: bytes, now: float) -> Explanati
         for line, error in _explained(target, topic, payload, now):
             explanation.lines.append(line)
             explanation.rejected |= error is not None and error.reason not in ABSENT
-            counts = error is None or error.reason == "future_time"
-            taken |= isinstance(error, EndedError) or (line.startswith("stream: ") and counts)
+            taken |= isinstance(error, EndedError) or (line.startswith("stream: ") and error is None)
             understood |= error is not None and error.reason in UNDERSTOOD
     explanation.taken = taken
     explanation.rejected |= not taken
@@ -111,11 +110,10 @@ def _record(target: Target, topic: str, record: PayloadRecord, now: float) -> tu
         rate = (
             f" (a counter: its growth per {block.settings.per_seconds:g} s counts)" if block.counters else ""
         )
-        line, ahead = f"{stream} value: {block.scaled(value)!r}{rate}", block.settings.max_ahead_seconds
-        if record.time is None or record.time <= now + ahead:
-            return line, None
-        fault = too_early(record.time, ahead)
-        return f"{line}, at its arrival: {fault.reason}: {fault}", fault
+        line, most = f"{stream} value: {block.scaled(value)!r}{rate}", block.settings.max_ahead_seconds
+        if record.time is not None and record.time > now + most:
+            line += f", at its arrival: {too_far_ahead(record.time - now, most)}"
+        return line, None
     if isinstance(value, EndedError):
         return f"ends: {value}", value
     return f"{stream} {_refused(value)}", value

@@ -1,4 +1,4 @@
-"""What is told of messages that gave no sample: counted always, logged once for each kind."""
+"""What is told of messages without a sample, or with one at another time: counted, logged once a kind."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ewad.config.syntax import quoted
 from ewad.engine.group import Group
 from ewad.errors import DecodeError
 from ewad.ingest.block import StreamBlock
-from ewad.ingest.formats.reasons import REASONS
+from ewad.ingest.formats.reasons import REASONS, too_far_ahead
 from ewad.ingest.requests import Requests
 
 log = logging.getLogger("ewad.ingest.intake")
@@ -32,12 +32,15 @@ class Faults:
     """Counts of messages of which something was refused, by reason; all of REASONS from the start.
 
     last: one of each reason, the newest; of late ones the first of the block that was late last.
+    ahead: samples that counted at their arrival because their time was too far ahead.
     """
 
     def __init__(self) -> None:
         self.counts = dict.fromkeys(REASONS, 0)
         self.last: dict[str, Rejection] = {}
         self.requests = Requests()
+        self.ahead = 0
+        self._ahead_logged: set[str] = set()
         self._absent_logged: set[str] = set()
         self._late_logged: set[str] = set()
         self._inputs_logged: set[tuple[str, str]] = set()
@@ -47,6 +50,8 @@ class Faults:
         """Go on counting where others end."""
         self.counts.update(other.counts)
         self.last.update(other.last)
+        self.ahead = other.ahead
+        self._ahead_logged |= other._ahead_logged
         self._absent_logged |= other._absent_logged
         self._late_logged |= other._late_logged
         self._inputs_logged |= other._inputs_logged
@@ -111,6 +116,19 @@ class Faults:
             ),
             extra=BOUNDED,
         )
+
+    def note_ahead(self, topic: str, block: StreamBlock, seconds: float) -> None:
+        """Count a sample whose time is so many seconds ahead; the first one of a block is a warning."""
+        self.ahead += 1
+        if block.settings.name not in self._ahead_logged:
+            self._ahead_logged.add(block.settings.name)
+            log.warning(
+                "sample counts at its arrival topic=%s block=%s why=%s (further ones are counted)",
+                quoted(topic, LOGGED_TOPIC),
+                quoted(block.settings.name),
+                quoted(too_far_ahead(seconds, block.settings.max_ahead_seconds), 200),
+                extra=BOUNDED,
+            )
 
     def note_missing_inputs(self, groups: Sequence[Group]) -> None:
         """Say once of each input that no stream of its group has its name."""

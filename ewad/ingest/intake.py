@@ -21,7 +21,7 @@ from ewad.ingest.endings import Endings
 from ewad.ingest.external import ExternalTopics
 from ewad.ingest.faults import Faults
 from ewad.ingest.formats.point import EndedError, NoMeasurementError
-from ewad.ingest.formats.reasons import ABSENT, too_early
+from ewad.ingest.formats.reasons import ABSENT
 from ewad.ingest.formats.records import PayloadRecord
 from ewad.ingest.matching import EXCLUDED, Matching
 from ewad.ingest.mqtt.consumer import Message
@@ -205,6 +205,11 @@ class Intake:
         """Return the labels of a stream of that name in a group, None if none of its topics takes it."""
         return self.blocks[group].labels_of_stream(stream)
 
+    @property
+    def ahead(self) -> int:
+        """How many samples counted at their arrival because their time was too far ahead."""
+        return self._faults.ahead
+
     def go_on_from(self, other: Intake) -> None:
         """Go on counting where another intake ends, and knowing what messages told it."""
         earlier = {block.same_messages: block for block in other.blocks}
@@ -337,7 +342,7 @@ class Intake:
         errors: list[DecodeError] = []
         for record in records:
             fault = self._take(target, record, message, arrival)
-            taken |= fault is None or fault.reason == "future_time"
+            taken |= fault is None
             errors += [] if fault is None else [fault]
         if not errors and message.topic in self._laid_out and not message.retain:
             self._laid_out[message.topic].learn(target, message.payload, records)
@@ -347,18 +352,16 @@ class Intake:
         self, target: Target, record: PayloadRecord, message: Message, arrival: float
     ) -> DecodeError | None:
         """Add a record's sample to the target's block; return what is wrong with it."""
-        block, value, fault = target.block, record.value, None
+        block, value = target.block, record.value
         if isinstance(value, DecodeError):
             return value
-        time = arrival if record.time is None else record.time
-        ahead = block.settings.max_ahead_seconds
-        if time > arrival + ahead:
-            fault = too_early(time, ahead)
-            time = arrival
+        told = arrival if record.time is None else record.time
+        ahead = told > arrival + block.settings.max_ahead_seconds
+        time = arrival if ahead else told
         if block.counters is not None:
             rate = block.counters.rate(block.stream_name(message.topic, record.key), value, time)
             if rate is None:
-                return fault
+                return None
             value = rate
         row = target.rows.get(record.key)
         if row is None:
@@ -369,12 +372,14 @@ class Intake:
         if message.retain and block.is_copy(group, row, value, record.time):
             return DecodeError("retained", "expected a new value in a retained message")
         block.add(row, value, time)
+        if ahead:
+            self._faults.note_ahead(message.topic, block, told - arrival)
         if message.retain:
             block.mark_retained(record.time is not None)
         self._read.add(block.group)
         if self._endings:
             self._endings.go_on(block.group, group.streams.names[row])
-        return fault
+        return None
 
     def _limit(self, block: StreamBlock) -> int:
         own = block.settings.max_streams

@@ -30,6 +30,7 @@ METRICS = {
     "ewad_stream_stuck",
     "ewad_expert_weight",
     "ewad_samples_total",
+    "ewad_samples_ahead_total",
     "ewad_last_sample_timestamp_seconds",
     "ewad_loss",
     "ewad_batch_loss",

@@ -601,15 +601,18 @@ class TestFirstContact:
         keys = tomllib.loads("\n".join(lines))
         assert Daemon({"name": "s", "topic": "t"} | keys).feed(("t", payload)).values
 
-    def test_a_time_that_is_not_believed_is_told_as_the_daemon_counts_it(self):
+    def test_a_time_that_is_not_believed_is_no_fault_of_the_sample_which_counts_at_its_arrival(self, caplog):
         daemon = Daemon(JSON | {"topic": "t", "field": "v", "time_field": "ts"})
         payload = json.dumps({"v": 5, "ts": NOW + 7200}).encode()
         explanation = daemon.explained("t", payload)
-        assert (explanation.taken, explanation.rejected) == (True, True)
-        told = ", at its arrival: future_time: expected a time at most 60 s ahead, got "
-        assert f'stream: "t" value: 5.0{told}{NOW + 7200!r}' in explanation.lines
-        assert daemon.feed(("t", payload)).rejected == {"future_time": 1}
-        assert daemon.times == {"t": NOW}
+        assert (explanation.taken, explanation.rejected) == (True, False)
+        told = "its time is 7200 s ahead, more than max_ahead (60 s): is a clock or time_zone wrong?"
+        assert f'stream: "t" value: 5.0, at its arrival: {told}' in explanation.lines
+        assert daemon.feed(("t", payload), ("t", payload)).rejected == {}
+        assert daemon.intake.ahead == 2
+        assert daemon.times == {"t": NOW + 1}
+        (line,) = [r.message for r in caplog.records]
+        assert line.startswith('sample counts at its arrival topic="t" block="s" why="its time is 7200 s')
         assert not daemon.explained("t", json.dumps({"v": 5, "ts": NOW + 60}).encode()).rejected
 
     @pytest.mark.parametrize(

@@ -20,7 +20,6 @@ REASONS = {
     "wrong_type": "the field holds neither a number nor a number in a string",
     "invalid_label": "a label of the block leads to something else than a short text or a number",
     "invalid_time": "the time field is neither Unix time nor a time of day and date",
-    "future_time": "the time lies further ahead than max_ahead: the time of arrival counts instead",
     "too_large": "the payload is larger than limits.max_payload_bytes",
     "retained": "a retained message whose value is not new, or that the block ignores",
     "topic_too_long": "the topic is longer than 1,024 bytes",
@@ -41,9 +40,11 @@ UNDERSTOOD = ("not_finite", "out_of_range", "invalid_value", "invalid_label", "i
 QUOTED = 40  # characters of a payload that a message may show
 
 
-def too_early(time: float, most_ahead: float) -> DecodeError:
-    """Return what is wrong with a time that the clock will show in more than so many seconds."""
-    return DecodeError("future_time", f"expected a time at most {most_ahead:g} s ahead, got {time!r}")
+def too_far_ahead(ahead: float, most: float) -> str:
+    """Return why a sample counts at its arrival: the clock will show its time in so many seconds."""
+    return (
+        f"its time is {ahead:.0f} s ahead, more than max_ahead ({most:g} s): is a clock or time_zone wrong?"
+    )
 
 
 def too_large(size: int, max_bytes: int) -> DecodeError:

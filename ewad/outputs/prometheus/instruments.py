@@ -72,6 +72,7 @@ class Instruments:
         repeated: Callable[[], int] = lambda: 0,
         examples: Callable[[], Mapping[str, Rejection]] = dict,
         absent: Callable[[], int] = lambda: 0,
+        ahead: Callable[[], int] = lambda: 0,
         foreign: Callable[[], int] = lambda: 0,
         state: Callable[[], StateFacts | None] = lambda: None,
         sinks: Callable[[], Iterable[Count]] = lambda: (),
@@ -96,6 +97,7 @@ class Instruments:
         self._repeated = repeated
         self._examples = examples
         self._absent = absent
+        self._ahead = ahead
         self._foreign = foreign
         self._state = state
         self._sinks = sinks
@@ -162,6 +164,11 @@ class Instruments:
             "ewad_messages_absent",
             "Messages without any of the fields that blocks read, or whose topic is excluded: no fault.",
             self._absent(),
+        )
+        yield CounterMetricFamily(
+            "ewad_samples_ahead",
+            "Samples that counted at their arrival, since their time was further ahead than max_ahead.",
+            self._ahead(),
         )
         yield CounterMetricFamily(
             "ewad_messages_foreign", "Messages of topics that belong to other shards.", self._foreign()
