@@ -11,6 +11,7 @@ import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from zoneinfo import available_timezones
 
 import click
 
@@ -72,6 +73,7 @@ class _Listener:
 
     def __init__(self) -> None:
         self.payloads: dict[str, bytes] = {}
+        self.arrivals: dict[str, float] = {}  # Unix seconds, of those that were not retained
         self.messages = 0
 
     def consume(self, messages: Sequence[Message], arrival: float) -> None:
@@ -80,6 +82,8 @@ class _Listener:
             known = message.topic in self.payloads
             if message.payload and (known or len(self.payloads) < MOST_TOPICS):
                 self.payloads[message.topic] = message.payload
+                if not message.retain:
+                    self.arrivals[message.topic] = arrival
 
     @property
     def told(self) -> str:
@@ -125,12 +129,19 @@ def discovered(url: str | None, seconds: float) -> tuple[str, ProposedBlocks]:
     at, longer = everything.mqtt.url, LONGER * seconds
     if not listener.payloads:
         raise SourceError(NOTHING.format(seconds=seconds, url=at, longer=longer))
-    found = described(listener.payloads, at, everything.mqtt.version)
+    found = described(listener.payloads, at, everything.mqtt.version, listener.arrivals, local_zone())
     if not found.blocks:
         topic, payload = next(iter(listener.payloads.items()))
         one = {"topic": quoted(topic), "payload": quote_payload(payload)}
         raise SourceError(NO_NUMBER.format(told=listener.told, longer=longer, **one))
     return found.text, found
+
+
+def local_zone() -> str | None:
+    """Return the name of this machine's time zone, None if it can't be known."""
+    named = os.environ.get("TZ", "").removeprefix(":") or os.path.realpath("/etc/localtime")
+    name = named.rpartition("zoneinfo/")[2]
+    return name if name in available_timezones() else None
 
 
 def _heard(url: str | None, seconds: float) -> tuple[Settings, _Listener]:

@@ -93,8 +93,10 @@ class Replay:
         left_out |= {"that the state file has already": self.known}
         left_out |= {reason: n for reason, n in self.intake.rejected.items() if n}
         lines += missing_inputs(engine)
-        if self.intake.ahead:
-            lines.append(f"at their arrival, with a time further ahead than max_ahead: {self.intake.ahead:,}")
+        if self.intake.faults.ahead:
+            lines.append(
+                f"at their arrival, with a time further ahead than max_ahead: {self.intake.faults.ahead:,}"
+            )
         return lines + [f"left out: {n:,} {reason}" for reason, n in left_out.items() if n]
 
 

@@ -15,6 +15,8 @@ from ewad.ingest.block import StreamBlock
 from ewad.ingest.formats.fields import numbers
 from ewad.ingest.formats.hints import fits, path_text
 from ewad.ingest.formats.json import parse_json
+from ewad.ingest.formats.records import PayloadRecord
+from ewad.ingest.formats.times import zone_offset
 from ewad.ingest.formats.zipped import unzipped
 
 MOST_BYTES = 1 << 20
@@ -93,9 +95,18 @@ class ProposedBlocks:
         return "\n".join([*head, *(f"{block}\n" for block in self.blocks), *table, ""])
 
 
-def described(payloads: Payloads, url: str, version: str = "5") -> ProposedBlocks:
-    """Return the blocks for the last messages of topics; url, version: of the broker, and of its MQTT."""
-    found = ProposedBlocks(url, len(payloads), version)
+def described(
+    payloads: Payloads,
+    url: str,
+    version: str = "5",
+    arrivals: Mapping[str, float] | None = None,
+    zone: str | None = None,
+) -> ProposedBlocks:
+    """Return the blocks for the last messages of topics; url, version: of the broker, and of its MQTT.
+
+    arrivals: of messages that were not retained, Unix seconds.  zone: of this machine.
+    """
+    found, arrivals = ProposedBlocks(url, len(payloads), version), arrivals or {}
     payloads = {topic: _unpacked(payload) for topic, payload in payloads.items()}
     known = presets_of(payloads)
     found.left_out = sorted(_left_out(payloads, known))
@@ -104,11 +115,12 @@ def described(payloads: Payloads, url: str, version: str = "5") -> ProposedBlock
     rest = {topic: payload for topic, payload in payloads.items() if topic not in done}
     names: set[str] = set()
     for name in sorted(set(known.values())):
-        n = sum(1 for each in known.values() if each == name)
+        its = [topic for topic, each in known.items() if each == name]
         names.add(name)
+        live = [(topic, payloads[topic], arrivals[topic]) for topic in its if topic in arrivals]
         found.blocks.append(
-            f"# {counted(n, 'topic')} as {name} has them: see `ewad presets {name}`\n"
-            f"[[stream]]\npreset = {json.dumps(name)}"
+            f"# {counted(len(its), 'topic')} as {name} has them: see `ewad presets {name}`\n"
+            f"[[stream]]\npreset = {json.dumps(name)}{_zone_line(name, live, zone)}"
         )
     if sparkplug:
         names.add("sparkplug")
@@ -120,6 +132,36 @@ def described(payloads: Payloads, url: str, version: str = "5") -> ProposedBlock
         found.blocks.append(_block(shape, topics, rest, names))
     found.streams = list(_streams(found, payloads)) if found.blocks else []
     return found
+
+
+def _zone_line(name: str, messages: Sequence[tuple[str, bytes, float]], zone: str | None) -> str:
+    """Return the line of a preset's block that puts times right which are as far off as zones differ.
+
+    messages: topic, payload, arrival.  zone: of this machine, which the devices may have as well.
+    """
+
+    def offsets(**keys: str) -> set[float]:
+        readers = [block for block in _blocks_of({"preset": name, **keys}) if block.settings.time_field]
+        return {
+            zone_offset(record.time, arrival)
+            for topic, payload, arrival in messages
+            for block in readers
+            if block.takes(topic) and _covers(block, topic)
+            for record in _records(block, topic, payload, arrival)
+            if record.time is not None
+        } - {0.0}
+
+    found = offsets()
+    if not found:
+        return ""
+    if zone is not None and not offsets(time_zone=zone):
+        return f"\ntime_zone = {json.dumps(zone)}  # this machine's: the devices tell local time, it seems"
+    offset = min(found)
+    return (
+        f"\n# A time was {abs(offset) / 3600.0:g} h {'before' if offset < 0.0 else 'after'} its arrival:"
+        " set time_zone to what the devices are set to, such as\n"
+        '# time_zone = "Europe/Berlin"'
+    )
 
 
 def _some(topics: Sequence[str]) -> str:
@@ -182,17 +224,19 @@ def _literal(block: StreamBlock, topic: str) -> int:
 
 
 def _values(block: StreamBlock, topic: str, payload: bytes) -> Iterator[tuple[str, float]]:
-    try:
-        records = block.reader.read(topic, payload, 0.0)
-    except DecodeError:
-        return iter(())
-    return iter(
-        [
-            (block.stream_name(topic, record.key), block.scaled(record.value))
-            for record in records
-            if isinstance(record.value, float)
-        ]
+    return (
+        (block.stream_name(topic, record.key), block.scaled(record.value))
+        for record in _records(block, topic, payload, 0.0)
+        if isinstance(record.value, float)
     )
+
+
+def _records(block: StreamBlock, topic: str, payload: bytes, arrival: float) -> Sequence[PayloadRecord]:
+    """Return what a block reads of a payload, nothing if it can't."""
+    try:
+        return block.reader.read(topic, payload, arrival)
+    except DecodeError:
+        return ()
 
 
 def _shapes(payloads: Payloads, unread: list[str]) -> dict[MessageShape, list[str]]:

@@ -92,7 +92,7 @@ class Daemon:
             rejected=self._rejected,
             examples=lambda: self.intake.last_rejected,
             absent=lambda: self.intake.absent,
-            ahead=lambda: self.intake.ahead,
+            ahead=lambda: self.intake.faults.ahead,
             foreign=lambda: self.intake.foreign,
             streams=lambda: self.engine.n_streams,
             refused=lambda: self.engine.refused,

@@ -11,12 +11,15 @@ from ewad.engine.group import Group
 from ewad.errors import DecodeError
 from ewad.ingest.block import StreamBlock
 from ewad.ingest.formats.reasons import REASONS, too_far_ahead
+from ewad.ingest.formats.records import PayloadRecord
+from ewad.ingest.formats.times import zone_offset
 from ewad.ingest.requests import Requests
 
 log = logging.getLogger("ewad.ingest.intake")
 BOUNDED = {"bounded": True}  # once for each reason, block or limit: not to be held back as a repetition
 
 LOGGED_TOPIC = 200  # characters of a topic that a log line or an explanation shows
+STEADY = 5  # messages in a row whose times are equally far from their arrival: no chance, and no backlog
 QUIET_REASONS = ("retained", "stream_limit")  # no fault of the publisher's; the limit has a line of its own
 
 
@@ -41,6 +44,8 @@ class Faults:
         self.requests = Requests()
         self.ahead = 0
         self._ahead_logged: set[str] = set()
+        self._zones: dict[str, tuple[float, int]] = {}  # block -> offset of its last times, and how many
+        self._zones_logged: set[str] = set()
         self._absent_logged: set[str] = set()
         self._late_logged: set[str] = set()
         self._inputs_logged: set[tuple[str, str]] = set()
@@ -52,6 +57,7 @@ class Faults:
         self.last.update(other.last)
         self.ahead = other.ahead
         self._ahead_logged |= other._ahead_logged
+        self._zones_logged |= other._zones_logged
         self._absent_logged |= other._absent_logged
         self._late_logged |= other._late_logged
         self._inputs_logged |= other._inputs_logged
@@ -127,6 +133,35 @@ class Faults:
                 quoted(topic, LOGGED_TOPIC),
                 quoted(block.settings.name),
                 quoted(too_far_ahead(seconds, block.settings.max_ahead_seconds), 200),
+                extra=BOUNDED,
+            )
+
+    def note_times(
+        self, topic: str, block: StreamBlock, records: Sequence[PayloadRecord], arrival: float
+    ) -> None:
+        """Say once for each block that its times are constantly as far from their arrival as zones differ."""
+        name = block.settings.name
+        if name in self._zones_logged or name in self._ahead_logged:
+            return
+        time = next((each.time for each in records if each.time is not None), None)
+        if time is None or time > arrival + block.settings.max_ahead_seconds:  # ahead is told by note_ahead
+            return
+        offset = zone_offset(time, arrival)
+        before, n = self._zones.get(name, (0.0, 0))
+        n = n + 1 if offset == before else 1
+        self._zones[name] = offset, n
+        if offset and n == STEADY:
+            self._zones_logged.add(name)
+            log.warning(
+                "times are off topic=%s block=%s why=%s (said once)",
+                quoted(topic, LOGGED_TOPIC),
+                quoted(name),
+                quoted(
+                    f"{STEADY} times in a row were {abs(offset) / 3600.0:g} h"
+                    f" {'before' if offset < 0.0 else 'after'} their arrival: set time_zone to the"
+                    " device's zone, or its clock right",
+                    200,
+                ),
                 extra=BOUNDED,
             )
 

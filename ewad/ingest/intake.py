@@ -63,9 +63,9 @@ class Intake:
         self.absent = 0
         self.foreign = 0
         self._belongs = belongs
-        self._faults = Faults()
-        self.rejected, self.last_rejected = self._faults.counts, self._faults.last
-        self.requests = self._faults.requests
+        self.faults = Faults()
+        self.rejected, self.last_rejected = self.faults.counts, self.faults.last
+        self.requests = self.faults.requests
         self._engine = engine
         self.blocks = [StreamBlock(group, block, max_payload_bytes) for group, block in enumerate(blocks)]
         self.remembering = [block for block in self.blocks if block.remembers]
@@ -158,10 +158,10 @@ class Intake:
     def note_late(self, batch: Batch, results: Results) -> None:
         """Say once for each block that a sample came late and was dropped; the engine counts them."""
         block, group = self.blocks[batch.group], self._engine.groups[batch.group]
-        if len(results.accepted) < batch.samples and self._faults.may_note_late(block):
+        if len(results.accepted) < batch.samples and self.faults.may_note_late(block):
             late = np.setdiff1d(batch.sample_places, results.accepted)[0]
             row = int(batch.stream[late])
-            self._faults.note_late(block, group.streams.names[row], float(group.time[row] - batch.time[late]))
+            self.faults.note_late(block, group.streams.names[row], float(group.time[row] - batch.time[late]))
 
     @property
     def waiting(self) -> bool:
@@ -205,11 +205,6 @@ class Intake:
         """Return the labels of a stream of that name in a group, None if none of its topics takes it."""
         return self.blocks[group].labels_of_stream(stream)
 
-    @property
-    def ahead(self) -> int:
-        """How many samples counted at their arrival because their time was too far ahead."""
-        return self._faults.ahead
-
     def go_on_from(self, other: Intake) -> None:
         """Go on counting where another intake ends, and knowing what messages told it."""
         earlier = {block.same_messages: block for block in other.blocks}
@@ -217,11 +212,11 @@ class Intake:
             if block.same_messages in earlier:
                 block.go_on_from(earlier[block.same_messages])
         self.received, self.absent, self.foreign = other.received, other.absent, other.foreign
-        self._faults.go_on_from(other._faults)
+        self.faults.go_on_from(other.faults)
 
     def leaving(self, now: float) -> Iterator[Leaving | None]:
         """Return what is to be forgotten: see Engine.leaving. Tells of inputs that no stream is, too."""
-        self._faults.note_missing_inputs(self._engine.groups)
+        self.faults.note_missing_inputs(self._engine.groups)
         return self._engine.leaving(now)
 
     def let_go(self, leaving: Leaving) -> list[Forgotten]:
@@ -268,12 +263,12 @@ class Intake:
             self._read.add(way.block.group)
             return
         if len(topic) > MAX_TOPIC_BYTES // 4 and len(topic.encode()) > MAX_TOPIC_BYTES:
-            self._faults.reject(
+            self.faults.reject(
                 topic, None, DecodeError("topic_too_long", f"expected at most {MAX_TOPIC_BYTES} bytes")
             )
             return
         if topic not in self._targets and self.external.takes(topic):
-            self._read |= self.external.hand_on(message, arrival, self._engine, self.blocks, self._faults)
+            self._read |= self.external.hand_on(message, arrival, self._engine, self.blocks, self.faults)
             return
         targets = self._targets.get(topic) or self._cold.get(topic)
         targets = self._remember(topic) if targets is None else targets
@@ -281,7 +276,7 @@ class Intake:
             self.absent += 1
             return
         if not targets:
-            self._faults.reject(
+            self.faults.reject(
                 topic, None, DecodeError("unknown_topic", "expected a topic of a [[stream]] block")
             )
             return
@@ -300,11 +295,11 @@ class Intake:
             self._endings.add(ended.group, ended.owned_by(topic, self._engine.groups[ended.group].streams))
         block, error = next(((b, e) for b, e in faults if e.reason not in ABSENT), (None, None))
         if error is not None:
-            self._faults.reject(topic, block, error)
+            self.faults.reject(topic, block, error)
         elif faults and not taken:
             self.absent += 1
             if not isinstance(faults[0][1], NoMeasurementError):
-                self._faults.note_absent(topic, *faults[0])
+                self.faults.note_absent(topic, *faults[0])
 
     def _remember(self, topic: str) -> list[Target]:
         if len(self._cold) >= MAX_COLD_TOPICS:
@@ -338,6 +333,8 @@ class Intake:
             records = block.reader.read(message.topic, message.payload, arrival)
         except DecodeError as error:
             return False, [error]
+        if block.settings.time_field is not None and not message.retain:
+            self.faults.note_times(message.topic, block, records, arrival)
         taken = False
         errors: list[DecodeError] = []
         for record in records:
@@ -363,8 +360,7 @@ class Intake:
             if rate is None:
                 return None
             value = rate
-        row = target.rows.get(record.key)
-        if row is None:
+        if (row := target.rows.get(record.key)) is None:
             row = target.rows[record.key] = self._find_or_add(target, record, message.topic)
         if row == REFUSED:
             return DecodeError("stream_limit", f"expected at most {self._limit(block)} streams")
@@ -373,7 +369,7 @@ class Intake:
             return DecodeError("retained", "expected a new value in a retained message")
         block.add(row, value, time)
         if ahead:
-            self._faults.note_ahead(message.topic, block, told - arrival)
+            self.faults.note_ahead(message.topic, block, told - arrival)
         if message.retain:
             block.mark_retained(record.time is not None)
         self._read.add(block.group)
@@ -389,13 +385,12 @@ class Intake:
         block = target.block
         name = block.stream_name(topic, record.key)
         streams = self._engine.groups[block.group].streams
-        known = streams.find(name)
-        if known is not None:
+        if (known := streams.find(name)) is not None:
             return known
         labels = joined(target.labels, block.naming.told(*record.key))
         row = self._engine.add_stream(block.group, name, labels)
         if row == REFUSED:
-            self._faults.note_limit(topic, block, self._limit(block))
+            self.faults.note_limit(topic, block, self._limit(block))
             if topic in self._targets:
                 self._refused.add(topic)
         else:

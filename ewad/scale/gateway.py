@@ -172,7 +172,7 @@ class Gateway:
             received=lambda: self.collector.intake.received,
             rejected=lambda: self.collector.intake.rejected,
             absent=lambda: self.collector.intake.absent,
-            ahead=lambda: self.collector.intake.ahead,
+            ahead=lambda: self.collector.intake.faults.ahead,
             streams=lambda: self.collector.engine.n_streams,
             refused=lambda: 0,
             forgotten=lambda: 0,

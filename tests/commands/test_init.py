@@ -5,6 +5,7 @@ import gzip
 import pytest
 
 from ewad.commands import presets as presets_command
+from ewad.commands.init import local_zone
 from ewad.commands.shapes import described
 from ewad.config import parse, presets
 from ewad.engine import Engine
@@ -86,6 +87,43 @@ def test_presets_and_shapes_are_recognised_and_every_number_is_read():
     assert values(text)["plc/pack/urn:dev:1:t2"] == 24.5
     assert values(text)["meter/both"] == 21.5
     assert values(text)["packed/a"] == 7.0
+
+
+PLUG = {
+    "tele/plug/STATE": b'{"Time":"2026-03-01T11:00:05","Heap":25}',
+    "tele/old/STATE": b'{"Time":"2026-02-01T10:00:00","Heap":24}',  # retained: it has no arrival
+}
+ARRIVAL = {"tele/plug/STATE": 1_772_359_207.0}  # 10:00:07 UTC
+
+
+def test_local_times_without_a_zone_are_read_in_the_zone_of_the_machine_where_that_explains_them():
+    text = described(PLUG, "mqtt://localhost", "5", ARRIVAL, "Europe/Berlin").text
+    assert 'preset = "tasmota"\ntime_zone = "Europe/Berlin"  # this machine' in text
+    assert {block.time_zone for block in parse(text, "t", {}).streams if block.time_field} == {
+        "Europe/Berlin"
+    }
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Etc/UTC", None])
+def test_local_times_of_another_zone_are_told_with_the_remedy(zone):
+    text = described(PLUG, "mqtt://localhost", "5", ARRIVAL, zone).text
+    assert "\n# A time was 1 h after its arrival: set time_zone to what the devices are set to" in text
+    assert {block.time_zone for block in parse(text, "t", {}).streams} == {None}
+
+
+def test_times_that_are_right_ask_for_no_zone():
+    for arrivals in ({"tele/plug/STATE": 1_772_362_806.0}, {}):
+        text = described(PLUG, "mqtt://localhost", "5", arrivals, "Europe/Berlin").text
+        assert "time_zone" not in text
+
+
+@pytest.mark.parametrize(
+    ("given", "zone"),
+    [("Europe/Berlin", "Europe/Berlin"), (":Asia/Kolkata", "Asia/Kolkata"), ("XYZ-3", None)],
+)
+def test_the_zone_of_the_machine_is_what_it_says(monkeypatch, given, zone):
+    monkeypatch.setenv("TZ", given)
+    assert local_zone() == zone
 
 
 def test_keys_that_other_programs_would_take_for_paths_are_written_as_pointers():

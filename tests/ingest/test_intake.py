@@ -113,7 +113,7 @@ def test_a_time_ahead_of_the_clock_is_not_believed_because_it_would_make_all_lat
         payload = f'{{"t": {20 + seconds}, "ts": {now + seconds + ahead}}}'.encode()
         take.consume([Message("climate/attic", payload)], now + seconds)
     take.observe()
-    assert (take.ahead, sum(take.rejected.values())) == (2, 0)
+    assert (take.faults.ahead, sum(take.rejected.values())) == (2, 0)
     assert counts(engine.groups[0]) == {"climate/attic/temp": 3}  # the two by their arrival, behind the 59 s
     assert engine.groups[0].time[0] == now + 4 + 59.5
 
@@ -122,7 +122,7 @@ def test_how_far_a_time_may_be_ahead_can_be_set():
     engine, take = intake(CLIMATE | {"max_ahead": "1d"})
     take.consume([Message("climate/attic", b'{"t": 21, "ts": 1700080000}')], 1.7e9)
     take.observe()
-    assert take.ahead == 0
+    assert take.faults.ahead == 0
     assert engine.groups[0].time[0] == 1_700_080_000.0
 
 

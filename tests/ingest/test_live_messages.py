@@ -406,6 +406,36 @@ class TestTimes:
         (line,) = [r.message for r in caplog.records]
         assert 'stream="t" block="s" reason=out_of_order why="it is 60.500 s older than' in line
 
+    @pytest.mark.parametrize(
+        ("hours", "told"), [(-5, "5 h before their arrival"), (5.75, "5.75 h after their arrival")]
+    )
+    def test_times_that_are_constantly_off_as_zones_differ_are_logged_once(self, caplog, hours, told):
+        daemon = Daemon(
+            JSON | {"topic": "t", "field": "v", "time_field": "t", "max_ahead": "1d"}, now=NOW + 7
+        )
+        for _ in range(7):
+            local = datetime.fromtimestamp(daemon.now + 3600 * hours - 2, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+            daemon.feed(("t", f'{{"v":1,"t":"{local}"}}'))
+        (line,) = [r.message for r in caplog.records]
+        assert line.startswith('times are off topic="t" block="s" why="5 times in a row were ' + told)
+
+    @pytest.mark.parametrize(
+        "off", [lambda n: -2, lambda n: -3600 - 50 * n, lambda n: -3600 * (n % 2), lambda n: -1000]
+    )
+    def test_other_times_are_not(self, caplog, off):
+        daemon = Daemon(
+            JSON | {"topic": "t", "field": "v", "time_field": "t", "out_of_order": "accept"}, now=NOW + 7
+        )
+        daemon.feed(*[("t", f'{{"v":1,"t":{NOW + 7 + n + off(n)}}}') for n in range(9)])
+        assert caplog.records == []
+
+    def test_a_whole_quarter_of_an_hour_is_the_beginning_of_an_interval_not_another_zone(self, caplog):
+        daemon = Daemon(JSON | {"topic": "t", "field": "v", "time_field": "t"})
+        for n in range(9):
+            daemon.now = NOW + 900 * n + 3
+            daemon.feed(("t", f'{{"v":1,"t":{NOW + 900 * (n - 1)}}}'))
+        assert caplog.records == []
+
     @pytest.mark.parametrize("keys", [{}, {"time_format": "%d.%m.%Y"}, {"time_format": "dsmr"}])
     def test_another_form_is_refused(self, keys):
         assert self.at("noon", NOW, **keys) == {"invalid_time": 1}
@@ -609,7 +639,7 @@ class TestFirstContact:
         told = "its time is 7200 s ahead, more than max_ahead (60 s): is a clock or time_zone wrong?"
         assert f'stream: "t" value: 5.0, at its arrival: {told}' in explanation.lines
         assert daemon.feed(("t", payload), ("t", payload)).rejected == {}
-        assert daemon.intake.ahead == 2
+        assert daemon.intake.faults.ahead == 2
         assert daemon.times == {"t": NOW + 1}
         (line,) = [r.message for r in caplog.records]
         assert line.startswith('sample counts at its arrival topic="t" block="s" why="its time is 7200 s')

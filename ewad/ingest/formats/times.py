@@ -23,6 +23,10 @@ _RFC3339 = re.compile(
 _COMPACT = re.compile(r"\d{8}[Tt]\d{6}(?:\.\d+)?(?:[Zz]|[+-]\d\d:?\d\d)?", re.ASCII)  # ISO 8601, basic
 _DSMR = re.compile(r"(\d{12})([SW])", re.ASCII)  # YYMMDDhhmmss; S: summer time
 
+QUARTER_SECONDS = 900.0  # zones differ by whole quarters of an hour
+MOST_APART_SECONDS = 14.0 * 3600.0  # from UTC, in any zone
+CLOCKS_APART_SECONDS = 30.0  # of a device, and its delay
+
 ReadTime = Callable[[Any, float], float]  # what was found, the time of arrival -> Unix seconds
 
 
@@ -51,6 +55,17 @@ def unix_divisor(size: float) -> float | None:
         return 1.0
     fine = (1e3, 1e6, 1e9)
     return next((d for d in fine if FIRST_FINE_SECONDS * d <= size < LAST_UNIX_SECONDS * d), None)
+
+
+def zone_offset(time: float, arrival: float) -> float:
+    """Return the seconds from arrival to time if zones differ by so much, else 0.
+
+    A time that is itself a whole quarter of an hour tells nothing: it may be the beginning of an interval.
+    """
+    apart = time - arrival
+    whole = round(apart / QUARTER_SECONDS) * QUARTER_SECONDS
+    near = abs(whole) <= MOST_APART_SECONDS and abs(apart - whole) <= CLOCKS_APART_SECONDS
+    return whole if near and time % QUARTER_SECONDS else 0.0
 
 
 def time_reader(block: StreamSettings, where: str) -> ReadTime:
