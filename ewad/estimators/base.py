@@ -59,7 +59,7 @@ class Estimator:
 
     def learn_one(self, x: float, time: Any = None) -> Self:
         """Learn one sample of a single series.  time: Unix seconds or a datetime, not before the last one."""
-        self._learn(Given.of(np.array([x], dtype=np.float64), None if time is None else [time]))
+        self._learn(Given.of([x], None if time is None else [time]))
         return self
 
     def learn_many(self, x: ArrayLike, times: ArrayLike | None = None) -> Self:
@@ -83,6 +83,8 @@ class Estimator:
     def _observed(self, given: Given) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp], Results]]:
         """Let the engine observe the samples; yield rows and columns of a part of them, and its results."""
         self._check_columns(given)
+        if not given.value.size:
+            return
         time = self._times(given)
         self._begin(given)
         self._note(time, given.value)
@@ -106,8 +108,8 @@ class Estimator:
         """Take the columns of the first samples as those of all."""
         if not self._columns:
             self._columns, self._kind, self._zone = given.columns, given.kind, given.zone
-            for name in given.columns:
-                self._engine.add_stream(0, name)
+            for number in range(len(given.columns)):  # two columns may have one name
+                self._engine.add_stream(0, str(number))
                 self._recent.append(np.empty(0))
 
     def _note(self, time: Floats, value: Floats) -> None:
@@ -119,14 +121,12 @@ class Estimator:
 
     def _times(self, given: Given) -> Floats:
         """Return when the rows were, and remember the last one. Raises ValueError where that goes back."""
-        n = len(given.value)
         if given.time is None and self._needs_times:
             raise ValueError("times: expected them beside half_life or every, got none")
-        if n and self._timed not in (None, given.time is not None):
+        if self._timed not in (None, given.time is not None):
             raise ValueError(f"times: expected {'some' if self._timed else 'none'}, as before")
-        time: Floats = given.time if given.time is not None else self._time + np.arange(1.0, n + 1.0)
-        if not n:
-            return time
+        rows = np.arange(1.0, len(given.value) + 1.0)
+        time: Floats = given.time if given.time is not None else self._time + rows
         if self._timed and time[0] < self._time:
             raise ValueError(f"times: must not fall, but the first is {time[0]} after {self._time}")
         self._timed, self._time = given.time is not None, float(time[-1])

@@ -44,8 +44,7 @@ class Forecaster(Estimator):
     """
 
     def __init__(self, horizons: int | Sequence[int] = 1, **options: Any) -> None:
-        ahead = [horizons] if isinstance(horizons, int) else [int(each) for each in horizons]
-        super().__init__(_settings({"horizons": ahead, **options}))
+        super().__init__(_settings({"horizons": horizons, **options}))
 
     @property
     def horizons(self) -> tuple[int, ...]:
@@ -102,7 +101,7 @@ class Forecaster(Estimator):
             return Prediction(*np.moveaxis(each, -1, 0))
         labels = [f"{part}_{horizon}" for horizon in self.horizons for part in self._parts]
         kept = found[..., : len(self._parts)]
-        return given.labelled(kept.reshape(*given.value.shape, -1), labels)
+        return given.labelled(kept.reshape(*given.value.shape, len(labels)), labels)
 
     @property
     def skill(self) -> Floats:
@@ -181,7 +180,7 @@ def _side_by_side(times: Floats, results: Floats) -> tuple[Floats, Floats]:
 
 def _settings(model: dict[str, Any]) -> Any:
     """Return the settings of a group whose model has these keys. Raises ValueError."""
-    raw = {key: list(value) if isinstance(value, tuple) else value for key, value in model.items()}
+    raw = {key: _plain(value) for key, value in model.items()}
     document = {
         "stream": [{"name": NAME, "topic": "#", "model": NAME}],
         "model": {NAME: {key: value for key, value in raw.items() if value is not None}},
@@ -190,3 +189,10 @@ def _settings(model: dict[str, Any]) -> Any:
         return config.parse(document, "Forecaster", {}).group_settings()[0]
     except ConfigError as error:
         raise ValueError(str(error).replace(f"model.{NAME}.", "")) from error
+
+
+def _plain(value: Any) -> Any:
+    """Return numpy's numbers and arrays, ranges and tuples as TOML has them: numbers and lists."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    return [_plain(each) for each in value] if isinstance(value, list | tuple | range) else value

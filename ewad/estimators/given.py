@@ -9,8 +9,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ewad.engine.group import VALUE_LIMIT
 from ewad.kernels.memory import Floats
-from ewad.numeric.tables import check_finite, seconds_of, table, times_of
+from ewad.numeric.tables import at, check_finite, seconds_of, table, times_of
 
 EPOCH = np.datetime64(0, "s")
 ONLY = "x"  # the name of a series without one
@@ -44,11 +45,15 @@ class Given:
         Raises ValueError for other shapes, infinite values and times that fall.
         """
         value = table("x", x)
-        check_finite("x", np.where(np.isnan(value), 0.0, value).ravel())
+        check_finite("x", np.where(np.isnan(value), 0.0, value))
+        for place in np.argwhere(np.abs(value) > VALUE_LIMIT):
+            raise ValueError(
+                f"x: expected numbers within {VALUE_LIMIT:g}, got {value[tuple(place)]:g} {at(place)}"
+            )
         times = times_of(x) if times is None else times
         time = None if times is None else seconds_of(times, len(value), EPOCH)
         kind = _kind(x, value.ndim)
-        return cls(value.reshape(len(value), -1), time, _names(x, kind, value), kind, x)
+        return cls(value if value.ndim == 2 else value[:, None], time, _names(x, kind, value), kind, x)
 
     def labelled(self, result: Floats, labels: Sequence[str]) -> Any:
         """Return results in the form of what was given.  result: (n, m, k), k of them a row and series.
@@ -70,7 +75,7 @@ def framed(kind: Kind, result: Floats, index: Any, names: Any, labels: Sequence[
     if kind == "series":
         return pd.DataFrame(result[:, 0], index=index, columns=list(labels))
     columns = pd.MultiIndex.from_product([list(names), list(labels)])
-    return pd.DataFrame(result.reshape(len(result), -1), index=index, columns=columns)
+    return pd.DataFrame(result.reshape(len(result), len(columns)), index=index, columns=columns)
 
 
 def _kind(x: Any, ndim: int) -> Kind:

@@ -40,7 +40,8 @@ def ewa(
 
     times: (n,) Unix seconds, datetime64 or datetimes (with a zone, or UTC), never falling; those of the index
     where it holds times. Equals pandas' ewm(alpha=1 - beta, ignore_na=True) and ewm(halflife=..., times=...).
-    Raises ValueError for other shapes, for infinity (named by position), for a bad beta or half-life.
+    Raises ValueError for other shapes, for what is no finite number (named by position), for a bad beta or
+    half-life.
     """
     values = table("x", x)
     label, weights, several = weights_of(beta, window, span, alpha, half_life)
@@ -54,7 +55,7 @@ def ewa(
     columns = [column.copy() for column in values.T] if values.ndim == 2 else [values] * len(weights)
     chosen = weights * len(columns) if len(weights) == 1 else weights
     parts = [_average(column, weight, elapsed) for column, weight in zip(columns, chosen, strict=True)]
-    result = np.stack(parts, axis=1) if several or values.ndim == 2 else parts[0]
+    result = np.reshape(parts, (len(parts), len(values))).T if several or values.ndim == 2 else parts[0]
     return as_given(x, result, weights if several else None)
 
 
@@ -116,12 +117,12 @@ def _seconds(half_life: Any) -> float:
         return float(half_life.total_seconds())
     if isinstance(half_life, np.timedelta64):
         return float(half_life / np.timedelta64(1, "s"))
-    return float(half_life)
+    return _number("half_life", half_life)
 
 
 # word -> the decay that a value of it means: beta, or seconds of half-life
 TO_DECAY: dict[str, Callable[[Any], float]] = {
-    "beta": float,
+    "beta": lambda beta: _number("beta", beta),
     "window": lambda window: 1.0 - 1.0 / _at_least("window", window),
     "span": lambda span: 1.0 - 2.0 / (_at_least("span", span) + 1.0),
     "alpha": lambda alpha: 1.0 - _share("alpha", alpha),
@@ -130,12 +131,21 @@ TO_DECAY: dict[str, Callable[[Any], float]] = {
 
 
 def _at_least(name: str, value: Any) -> float:
-    if not 1.0 <= float(value) < math.inf:
+    number = _number(name, value)
+    if not 1.0 <= number < math.inf:
         raise ValueError(f"{name}: must be 1 or more, got {value}")
-    return float(value)
+    return number
 
 
 def _share(name: str, value: Any) -> float:
-    if not 0.0 < float(value) <= 1.0:
+    number = _number(name, value)
+    if not 0.0 < number <= 1.0:
         raise ValueError(f"{name}: must be in (0, 1], got {value}")
-    return float(value)
+    return number
+
+
+def _number(name: str, value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name}: expected a number, got {value!r}") from error

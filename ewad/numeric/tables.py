@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ewad.kernels.memory import Floats
+
+NO_NUMBERS = {"M": "times", "m": "durations", "c": "complex numbers"}  # kinds that numpy would make some of
 
 
 def times_of(x: Any) -> Any:
@@ -67,18 +70,50 @@ def _stamp(i: int, moment: Any) -> float:
     return float(np.datetime64(moment, "us").astype(np.int64) / 1e6)
 
 
-def table(name: str, values: ArrayLike) -> Floats:
-    """Return (n,) or (n, m) numbers; pandas' own word for a missing one is NaN."""
-    if hasattr(values, "to_numpy"):
-        values = values.to_numpy(dtype=np.float64, na_value=np.nan)
-    try:
-        table = np.ascontiguousarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name}: expected numbers, got {error}") from error
-    if np.ndim(values) not in (1, 2):
-        shape = np.shape(values)
+def table(name: str, values: Any) -> Floats:
+    """Return (n,) or (n, m) numbers; NaN for None, what is masked, and pandas' own word for a missing one.
+
+    Raises ValueError at the first value that is no number.
+    """
+    given = values if hasattr(values, "to_numpy") else _array(name, values)
+    if np.ndim(given) not in (1, 2):
+        shape = np.shape(given)
         raise ValueError(f"{name}: expected one series, (n,), or several, (n, m), got shape {shape}")
-    return table
+    dtypes = given.dtypes if hasattr(given, "dtypes") else given.dtype
+    for dtype in np.atleast_1d(np.array(dtypes, dtype=object)):
+        if (kind := getattr(dtype, "kind", "")) in NO_NUMBERS:
+            raise ValueError(f"{name}: expected numbers, got {NO_NUMBERS[kind]}")
+    try:
+        if hasattr(given, "to_numpy"):
+            given = given.to_numpy(dtype=np.float64, na_value=np.nan)
+        return np.ascontiguousarray(given, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name}: expected numbers, got {_first_other(given) or error}") from error
+
+
+def _array(name: str, values: Any) -> Any:
+    """Return what is not pandas' as an array."""
+    if isinstance(values, np.ma.MaskedArray):
+        return np.where(np.ma.getmaskarray(values), np.nan, values.data)
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise ValueError(f"{name}: expected numbers in rows of one length, got {values!r:.40}") from error
+
+
+def _first_other(values: Any) -> str | None:
+    """Return what the first value is that is no number, and where it stands."""
+    for place, each in np.ndenumerate(np.asarray(values, dtype=object)):
+        try:
+            float(each)
+        except (TypeError, ValueError):
+            return f"{each!r:.40} {at(place)}"
+    return None
+
+
+def at(place: Sequence[int] | NDArray[np.intp]) -> str:
+    """Return a place in a series or table in words."""
+    return f"at position {place[0]}" if len(place) == 1 else f"in row {place[0]}, column {place[1]}"
 
 
 def series(name: str, values: ArrayLike) -> Floats:
@@ -94,6 +129,5 @@ def series(name: str, values: ArrayLike) -> Floats:
 
 def check_finite(name: str, values: NDArray[Any]) -> None:
     """Raise ValueError at the first value that is none."""
-    wrong = np.flatnonzero(~np.isfinite(values))
-    if wrong.size:
-        raise ValueError(f"{name}: expected finite numbers, got {values[wrong[0]]} at position {wrong[0]}")
+    for place in np.argwhere(~np.isfinite(values)):
+        raise ValueError(f"{name}: expected finite numbers, got {values[tuple(place)]} {at(place)}")
