@@ -164,7 +164,7 @@ class Column:
     # -- numbers --
 
     def _observe_numbers(self, values: Floats, frame: RowTable) -> None:
-        known = values[~np.isnan(values)]
+        known = values[np.isfinite(values)]
         self.missing += len(values) - len(known)
         self._observe_times(values, frame)
         if len(known):
@@ -173,12 +173,12 @@ class Column:
             if self.tracks and self.other_unit is None:
                 self._compare_units(values, frame)
             if np.abs(known).max() >= VALUE_LIMIT and self.first_extreme is None:
-                wrong = ~(np.abs(np.nan_to_num(values, posinf=np.inf)) < VALUE_LIMIT)
+                wrong = np.isfinite(values) & (np.abs(values) >= VALUE_LIMIT)
                 self.first_extreme = frame.place(int(np.argmax(wrong)), self.index)
 
     def _compare_units(self, values: Floats, frame: RowTable) -> None:
         """Find the first number that would be a Unix time in another unit than the first one."""
-        known = np.flatnonzero(~np.isnan(values))
+        known = np.flatnonzero(np.isfinite(values))
         units = np.searchsorted(UNIT_ENDS, np.abs(values[known]), side="right")
         self._unit = int(units[0]) if self._unit is None else self._unit
         others = known[units != self._unit]
@@ -196,8 +196,7 @@ class Column:
         else:
             self.points += fractions
         if self.counts_up:
-            with np.errstate(invalid="ignore"):  # infinities are told elsewhere
-                steps = np.diff(known, prepend=self._last)
+            steps = np.diff(known, prepend=self._last)
             self.counts_up = bool((steps[~np.isnan(steps)] == 1.0).all())
             self._last = known[-1]
         self._gather_sentinels(known, low, high)
@@ -263,7 +262,9 @@ class Column:
         """Count a text that stands in n cells; return its number, NaN if it is none or not yet known."""
         plain = PLAIN.fullmatch(text) is not None
         kind, unit = ("point", "") if plain else kind_of(text, self._words)
-        if np.isinf(spelled) or (plain and not abs(spelled) < VALUE_LIMIT):  # NaN: too long to be read
+        if plain and np.isinf(spelled):
+            plain, kind = False, "missing"
+        if plain and not abs(spelled) < VALUE_LIMIT:  # NaN: too long to be read
             self.numbers += n
             self.first_extreme = self.first_extreme or frame.place(int(np.argmax(codes == i)), self.index)
         elif kind in ("point", "comma", "groups"):

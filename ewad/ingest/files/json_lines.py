@@ -10,7 +10,7 @@ import msgspec
 
 from ewad.ingest.files.archive import Archive
 from ewad.ingest.files.options import FileOptions
-from ewad.ingest.files.rows import DEEP, Row, RowReader
+from ewad.ingest.files.rows import DEEP, Row, RowReader, decode_json
 
 MOST_COLUMNS = 1000
 TIMES_OF_MESSAGES = ("time", "tst", "timestamp", "ts", "_time")
@@ -50,7 +50,7 @@ class JsonReader(RowReader):
     def _is_by_line(self) -> bool:
         first = next((line for _, line in self.lines()), "")
         try:
-            return isinstance(msgspec.json.decode(first), dict)
+            return isinstance(decode_json(first), dict)
         except (msgspec.DecodeError, RecursionError):
             return False
 
@@ -62,7 +62,7 @@ class JsonReader(RowReader):
         several = 0
         for number, line in self.lines():
             try:
-                found = msgspec.json.decode(line)
+                found = decode_json(line)
             except msgspec.DecodeError as error:
                 self.fail(f"expected a JSON object, got {error}", number)
             except RecursionError:

@@ -26,6 +26,7 @@ STATES = {"on": 1.0, "true": 1.0, "yes": 1.0, "open": 1.0, "off": 0.0, "false": 
 
 PLAIN = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 COMMA = re.compile(r"[-+]?\d*,\d+(?:[eE][-+]?\d+)?")
+INFINITE = re.compile(r"[-+]?(?i:inf|infinity)")  # no reading either
 GROUPS = re.compile(r"[-+]?[1-9]\d{0,2}(?:,\d{3})+")  # 1,234: thousands, or thousandths
 GROUPS_AND_POINT = re.compile(r"[-+]?[1-9]\d{0,2}(?:,\d{3})+\.\d*|[-+]?[1-9]\d{0,2}(?:,\d{3}){2,}")
 GROUPS_AND_COMMA = re.compile(
@@ -46,7 +47,7 @@ class Cell(NamedTuple):
 
 def kind_of(cell: str, missing: frozenset[str]) -> Cell:
     """Return what a cell is."""
-    if cell in missing:
+    if cell in missing or INFINITE.fullmatch(cell):
         return Cell("missing")
     if len(cell) > LONG:
         return Cell("text")
@@ -71,7 +72,7 @@ def _plain_kind(cell: str) -> str | None:
 def numbers(
     cells: Sequence[object], missing: frozenset[str], decimal: str, unit: str
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Return the cells' numbers, NaN where one is missing, and which cells are no numbers; (n,) each.
+    """Return the cells' numbers, NaN where one is missing or infinite, and which are no numbers; (n,) each.
 
     A text becomes the very float that a live payload of its characters would.
     """
@@ -84,6 +85,7 @@ def numbers(
     plain = plain.str.replace(",", "." if decimal == "," else "", regex=False)
     grammar = texts.str.fullmatch(_GRAMMARS[decimal]).to_numpy(dtype=np.bool_)
     values = pd.to_numeric(plain.where(grammar), errors="coerce").to_numpy(dtype=np.float64).copy()
+    values[np.isinf(values)] = np.nan
     bad = ~grammar
     for i in np.flatnonzero(bad).tolist():
         state = STATES.get(texts[i].lower())
@@ -94,10 +96,8 @@ def numbers(
 
 
 _UNIT_ALONE = re.compile(rf"^(?:{WITH_UNIT.pattern})$")
-_INFINITE = r"|[-+]?(?:inf|infinity|Inf|Infinity)"
 _GRAMMARS = {
-    ".": "|".join([PLAIN.pattern, GROUPS_AND_POINT.pattern, GROUPS.pattern]) + _INFINITE,
+    ".": "|".join([PLAIN.pattern, GROUPS_AND_POINT.pattern, GROUPS.pattern, INFINITE.pattern]),
     ",": "|".join([r"[-+]?\d+", COMMA.pattern, GROUPS_AND_COMMA.pattern, r"[-+]?[1-9]\d{0,2}(?:\.\d{3})+"])
-    + r"|[-+]?\d+(?:[eE][-+]?\d+)?"
-    + _INFINITE,
+    + rf"|[-+]?\d+(?:[eE][-+]?\d+)?|{INFINITE.pattern}",
 }

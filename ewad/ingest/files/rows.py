@@ -13,11 +13,26 @@ from ewad.ingest.files import encoding as encodings
 from ewad.ingest.files.archive import Archive
 from ewad.ingest.files.options import FileOptions
 from ewad.ingest.files.table import Known, Place, RowTable
+from ewad.ingest.formats.json import quote_bare
 
 BLOCK_ROWS = 20_000
 DEEP = "more nested levels than can be read"
 
 Row = tuple[int | None, Sequence[Any]]  # its line, and a cell for each of the reader's names; None: no cell
+
+
+def decode_json(text: str, kind: Any = Any) -> Any:
+    """Return a document of this type; bare NaN and Infinity in it, as Python writes them, are texts.
+
+    Raises msgspec.DecodeError.
+    """
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except msgspec.DecodeError:
+        quoted = quote_bare(text)
+        if quoted == text:
+            raise
+        return msgspec.json.decode(quoted, type=kind)
 
 
 class RowReader:
@@ -77,7 +92,7 @@ class RowReader:
     def document(self, expected: str, kind: Any = Any) -> Any:
         """Return the file as one JSON document. kind: its type, as msgspec takes it."""
         try:
-            return msgspec.json.decode(b"".join(block.content for block in self.blocks()), type=kind)
+            return decode_json(b"".join(block.content for block in self.blocks()).decode(), kind)
         except RecursionError:
             self.fail(f"expected {expected}, got {DEEP}")
         except (msgspec.DecodeError, UnicodeError) as error:

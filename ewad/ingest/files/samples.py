@@ -180,14 +180,13 @@ class SampleFile:
         return re.sub(r"\{([^{}]*)\}", lambda found: words[found[1]], template)
 
     def _numbers(self, table: pd.DataFrame, value: Value, frame: RowTable) -> Floats:
-        """Return a column's values, NaN for gaps."""
+        """Return a column's values, NaN for gaps and infinities."""
         import pandas as pd
 
         cells = table[value.column]
         if cells.dtype.kind in "iufb":
             found = cells.to_numpy(dtype=np.float64)
-            if self._sentinels:
-                found = found.copy()
+            found = np.where(np.isinf(found), np.nan, found)
         else:
             codes, uniques = pd.factorize(cells)
             read, bad = numbers(list(uniques), self._words, value.decimal, value.unit)

@@ -66,12 +66,17 @@ def _parse_with_care(payload: bytes) -> Any:
         raise DecodeError("empty", "expected JSON, got an empty payload")
     text = _ESCAPE.sub(lambda found: r"\ufffd" if found[1] else found[0], text)
     try:
-        return json.loads(_BARE.sub(_quoted_word, text), parse_int=_integer)
+        return json.loads(quote_bare(text), parse_int=_integer)
     except RecursionError as error:
         shown = quote_around(payload, 0)
         raise DecodeError("invalid_json", f"expected JSON, got {shown}: nested too deeply") from error
     except ValueError as error:
         raise _invalid(payload, error) from error
+
+
+def quote_bare(text: str) -> str:
+    """Return the document with bare nan and inf as texts: "nan", "inf" and "-inf"."""
+    return _BARE.sub(_quoted_word, text)
 
 
 def _quoted_word(found: re.Match[str]) -> str:

@@ -18,6 +18,7 @@ from tests import components
 from tests.ingest.files.reading import at, samples
 
 NOON = at("2026-01-01 12:00")
+NUMBERS = [1.0, float("inf"), float("-inf"), float("nan"), 2.0]
 
 
 @pytest.fixture
@@ -130,6 +131,33 @@ def test_the_recorder_of_home_assistant_is_read_and_not_written(tmp_path):
     rows, _ = samples(path)
     assert rows == [(NOON, "sensor.t", 1.5), (NOON + 1, "switch.s", 1.0), (NOON + 3, "sensor.t", 2.5)]
     assert path.read_bytes() == before
+
+
+def infinite(tmp_path):
+    import pandas as pd
+
+    yield "json lines", "\n".join(json.dumps({"time": NOON + i, "a": a}) for i, a in enumerate(NUMBERS))
+    yield "json", json.dumps([{"time": NOON + i, "a": a} for i, a in enumerate(NUMBERS)])
+    texts = ("1", "+Inf", "-Inf", "NaN", "2")
+    series = {"metric": {"stream": "a"}, "values": [[NOON + i, text] for i, text in enumerate(texts)]}
+    yield (
+        "prometheus",
+        json.dumps({"status": "success", "data": {"resultType": "matrix", "result": [series]}}),
+    )
+    head = "#datatype,string,long,dateTime:RFC3339,double,string\n,result,table,_time,_value,_field\n"
+    rows = (f",,0,2026-01-01T12:00:0{i}Z,{text},a\n" for i, text in enumerate(texts))
+    yield "annotated", head + "".join(rows)
+    yield "line protocol", "".join(f"a v={a} {int(NOON + i)}\n" for i, a in enumerate(NUMBERS))
+    path = tmp_path / "made.parquet"
+    pd.DataFrame({"time": [NOON + i for i in range(5)], "a": NUMBERS}).to_parquet(path)
+    yield "parquet", path.read_bytes()
+
+
+def test_an_infinite_number_is_a_gap_whatever_the_format(write, tmp_path):
+    for name, content in infinite(tmp_path):
+        rows, file = samples(write(content))
+        assert [(time, value) for time, _, value in rows] == [(NOON, 1.0), (NOON + 4, 2.0)], name
+        assert file.profile.gaps == 3, name
 
 
 @pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
