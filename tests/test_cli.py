@@ -239,6 +239,25 @@ def test_a_certificate_that_does_not_serve_is_told_by_check() -> None:
     )
 
 
+def test_check_and_run_tell_why_no_state_can_be_kept_there() -> None:
+    config(f'[http]\nlisten = "127.0.0.1:0"\n[state]\npath = "none/x.db"\n{STREAM}')
+    why = f"state.path: none/x.db: there is no folder {Path.cwd() / 'none'} that this user may enter: make it"
+    checked = ewad("check")
+    assert checked.returncode == 0
+    assert "# configuration is valid, but on this machine, and for this user, `ewad run` " in checked.stdout
+    assert f"would not start: {why}" in checked.stdout
+    assert why in failed(ewad_process("run"), 1)
+    Path("none").mkdir()
+    assert ewad("check").stdout.endswith("\n# configuration is valid\n")
+    assert list(Path("none").iterdir()) == []
+
+
+def test_a_certificate_to_publish_by_is_looked_at_by_check() -> None:
+    Path("ca.pem").write_text("no certificate\n")
+    config(f'[publish]\nurl = "mqtts://localhost"\nca_file = "ca.pem"\n{STREAM}')
+    assert "publish.ca_file: ca.pem: expected PEM certificates" in failed(ewad_process("check"), 2)
+
+
 # -- explain --
 
 
@@ -584,11 +603,11 @@ BAD_FILES = {
     "header alone": ("time,a\n", []),
     "text in a number column": ("time,a\n1,2\n2,warm\n", ["line 3", '"a"', '"warm"']),
     "text alone": ("time,a\n1,x\n2,y\n", ["numeric"]),
-    "a short row": ("time,a,b\n1,2,3\n2,3\n", ["line 3", "3 columns", "2"]),
+    "a short row": ("time,a,b\n1,2,3\n2\n", ["line 3", "3 columns", "1", "--accept"]),
     "a bad time": ("time,a\nnow,1\n", ["line 2", '"time"', '"now"']),
     "no header": ("1,2\n2,3\n", ["header"]),
     "one column": ("time\n1\n", ["column"]),
-    "infinity": ("time,a\n1,1\n2,inf\n", ["line 3", '"inf"']),
+    "a number too large": ("time,a\n1,1\n2,1e200\n", ["line 3", '"1e200"']),
 }
 
 

@@ -28,6 +28,7 @@ from ewad.ingest.mqtt.source import make_source
 from ewad.outputs.http.access import server_tls
 from ewad.outputs.registry import check_exposed
 from ewad.store.model_file import start_models
+from ewad.store.place import hindrance
 
 SCRAPED = {"instance", "job"}  # labels that Prometheus gives to all series of a target
 CONNECT_SECONDS = 12.0  # one whole attempt of the source, and its end
@@ -53,7 +54,11 @@ def check(settings: Settings, connect: bool) -> str:
     server_tls(settings.http)
     check_exposed(settings)
     start_models(Engine(settings.group_settings()))
-    found = ["configuration is valid", *(f"deprecated: {each}" for each in settings.deprecated)]
+    if "publish" in settings.sinks:
+        from ewad.outputs.mqtt.publisher import publishing_settings  # only where it is used
+
+        tls_context(publishing_settings(settings))
+    found = [*_verdict(settings), *(f"deprecated: {each}" for each in settings.deprecated)]
     found += _overwritten(settings)
     if connect:
         with _quiet():
@@ -72,6 +77,15 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         log.setLevel(before)
+
+
+def _verdict(settings: Settings) -> list[str]:
+    """Return whether the configuration is valid, and what would keep a daemon from starting here."""
+    why = "" if settings.state is None else hindrance(Path(settings.state.path))
+    if settings.state is None or not why:
+        return ["configuration is valid"]
+    would_not = "configuration is valid, but on this machine, and for this user, `ewad run` would not start"
+    return [f"{would_not}: state.path: {settings.state.path}: {why}"]
 
 
 def _overwritten(settings: Settings) -> Iterator[str]:

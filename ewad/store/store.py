@@ -16,6 +16,7 @@ from ewad.errors import StateError
 from ewad.ingest.mqtt.deliveries import Acknowledgements, Deliveries
 from ewad.ingest.told import Told
 from ewad.store.changes import Changes, Size
+from ewad.store.place import hindrance
 from ewad.store.records import Change, Head, Manifest, encode
 from ewad.store.recovery import recover
 from ewad.store.writer import Abandon, Begin, Commit, Copied, Finish, Gap, Writer
@@ -63,6 +64,8 @@ class Store:
         self._session = session
         self._clock = clock
         path, durability = Path(settings.path), settings.durability
+        if why := hindrance(path):
+            raise StateError(f"state.path: {path}: {why}")
         file, recovered = recover(path, durability, session, new_engine, clock())
         self.engine = recovered.engine
         self.deliveries = recovered.deliveries.copy()  # the source's own
