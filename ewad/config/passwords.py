@@ -52,6 +52,16 @@ class PasswordHash:
             raise ValueError("expected salt and hash in base64") from error
         return cls(log2_n, r, p, salt, digest)
 
+    def of_nobody(self) -> PasswordHash:
+        """Return a hash that is no password's, and takes as long to compare as this one."""
+        salt, digest = secrets.token_bytes(len(self._salt)), secrets.token_bytes(len(self._hash))
+        return PasswordHash(self._log2_n, self._r, self._p, salt, digest)
+
+    @property
+    def work(self) -> int:
+        """How long a comparison takes, in units of the same: N r p."""
+        return self._r * self._p << self._log2_n
+
     def text(self) -> str:
         """Return the hash in the PHC string format."""
         salt, digest = (base64.b64encode(part).decode().rstrip("=") for part in (self._salt, self._hash))

@@ -110,6 +110,21 @@ async def test_a_password_that_was_right_is_not_hashed_again():
     assert hashed == 1
 
 
+async def test_an_unknown_user_takes_the_work_of_the_slowest_known_one(monkeypatch):
+    monkeypatch.setattr(access, "REFUSAL_SECONDS", 0.0)
+    hashed = []
+
+    def scrypt(password, *, n, r, p, **others):
+        hashed.append((n, r, p))
+        return b""
+
+    gate = Gate({"slow": PasswordHash(4, 2, 3, b"salt", b"hash"), "quick": cheap_hash("quick")})
+    monkeypatch.setattr(hashlib, "scrypt", scrypt)
+    for user in ("slow", "unknown"):
+        assert not await gate.admits(basic(f"{user}:wrong")["Authorization"], "peer")
+    assert hashed == [(16, 2, 3)] * 2
+
+
 async def test_guesses_wait_for_each_other_and_a_known_password_does_not(monkeypatch):
     monkeypatch.setattr(access, "REFUSAL_SECONDS", 60.0)
     gate = Gate(USERS)
