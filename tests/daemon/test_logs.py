@@ -14,12 +14,12 @@ def logged(seldom, times, text, *facts, level=logging.WARNING, name="ewad.x"):
 def test_a_few_warnings_of_a_kind_a_minute_are_logged_and_the_next_tells_of_the_others():
     now = 0.0
     seldom = Seldom(lambda: now)
-    assert logged(seldom, 280_143, "no descriptor fd=%d", 7) == ["no descriptor fd=7"] * FEW
+    assert logged(seldom, 2_801, "no descriptor fd=%d", 7) == ["no descriptor fd=7"] * FEW
     now = 59.9
     assert logged(seldom, 1, "no descriptor fd=%d", 8) == []
     now = 60.0
     assert logged(seldom, 2, "no descriptor fd=%d", 9) == [
-        f"no descriptor fd=9 (and {280_144 - FEW:,} more like it were not logged)",
+        f"no descriptor fd=9 (and {2_802 - FEW:,} more like it were not logged)",
         "no descriptor fd=9",
     ]
 

@@ -13,7 +13,8 @@ from ewad.engine.settings import auto
 from ewad.numeric.crossing import Threshold
 from ewad.outputs.http.history import PointHistory
 from ewad.outputs.http.view import View
-from ewad.outputs.prometheus.exposition import SLICE_ROWS, Exposition, escape
+from ewad.outputs.prometheus import exposition
+from ewad.outputs.prometheus.exposition import Exposition, escape
 from tests.outputs.engines import INF, feed, mixture_engine, model_engine, smoothing_engine, wide_engine
 
 
@@ -335,48 +336,55 @@ def test_values_come_back_to_the_last_bit(values):
         assert shown == value or (math.isnan(shown) and math.isnan(value))
 
 
-def test_slices_stay_short():
-    slices = list(Exposition(wide_engine(3 * SLICE_ROWS), [INF]).render(lambda: 0.0, False))
-    assert len(slices) >= 18  # 6 columns of 3 times SLICE_ROWS
-    assert max(part.count(b"\n") for part in slices) <= 2 * SLICE_ROWS
+@pytest.fixture
+def slice_rows(monkeypatch):
+    """Give how many rows a slice has here: as many slices as with the real number, of fewer streams."""
+    monkeypatch.setattr(exposition, "SLICE_ROWS", 128)
+    return exposition.SLICE_ROWS
 
 
-def test_stale_streams_do_not_make_a_slice_long():
-    slices = list(Exposition(wide_engine(3 * SLICE_ROWS), [1.0]).render(lambda: 1e9, True))
+def test_slices_stay_short(slice_rows):
+    slices = list(Exposition(wide_engine(3 * slice_rows), [INF]).render(lambda: 0.0, False))
+    assert len(slices) >= 18  # 6 columns of 3 times slice_rows
+    assert max(part.count(b"\n") for part in slices) <= 2 * slice_rows
+
+
+def test_stale_streams_do_not_make_a_slice_long(slice_rows):
+    slices = list(Exposition(wide_engine(3 * slice_rows), [1.0]).render(lambda: 1e9, True))
     assert len(slices) >= 18
     assert b"".join(slices) == b"# EOF\n"
 
 
-def test_streams_and_samples_may_come_between_slices():
-    engine = wide_engine(SLICE_ROWS + 1)
-    engine.max_streams = 10 * SLICE_ROWS
+def test_streams_and_samples_may_come_between_slices(slice_rows):
+    engine = wide_engine(slice_rows + 1)
+    engine.max_streams = 10 * slice_rows
     parts = []
     for index, part in enumerate(Exposition(engine, [INF]).render(lambda: 0.0, True)):
         parts.append(part)
-        for extra in range(SLICE_ROWS if index == 0 else 1):  # arrays grow and move
+        for extra in range(slice_rows if index == 0 else 1):  # arrays grow and move
             feed(engine, 0, f"new{index}/{extra}", [1.0, 2.0])
     found = series(b"".join(parts).decode(), True)
     values = [labels for name, labels in found if name == "ewad_value"]
     times = [labels for name, labels in found if name == "ewad_last_sample_timestamp_seconds"]
-    assert len(values) == SLICE_ROWS + 1
-    assert len(times) > 2 * SLICE_ROWS
+    assert len(values) == slice_rows + 1
+    assert len(times) > 2 * slice_rows
 
 
-def test_a_clock_that_is_followed_between_slices_makes_no_stream_stale():
-    engine = wide_engine(4 * SLICE_ROWS)
+def test_a_clock_that_is_followed_between_slices_makes_no_stream_stale(slice_rows):
+    engine = wide_engine(4 * slice_rows)
     engine.groups[0].seen[:] = now = 1e9
     slices = Exposition(engine, [60.0]).render(lambda: now, False)
     first = next(slices)
     engine.move_times(-3600.0, now := now - 3600.0)
     found = series((first + b"".join(slices)).decode())
     times = [labels for name, labels in found if name == "ewad_last_sample_timestamp_seconds"]
-    assert len(times) == 4 * SLICE_ROWS
+    assert len(times) == 4 * slice_rows
 
 
-def test_a_column_is_as_it_was_when_its_turn_came():
-    engine = wide_engine(4 * SLICE_ROWS)
+def test_a_column_is_as_it_was_when_its_turn_came(slice_rows):
+    engine = wide_engine(4 * slice_rows)
     group = engine.groups[0]
-    before = group.value[: 4 * SLICE_ROWS].tolist()
+    before = group.value[: 4 * slice_rows].tolist()
     slices = Exposition(engine, [INF]).render(lambda: 0.0, False)
     first = next(slices)
     group.value[:] = -1.0
