@@ -103,7 +103,7 @@ def test_the_daemon_does_without_pandas_and_matplotlib() -> None:
     [["bogus"], ["replay"], ["run", "--bogus"], ["explain", "topic"], ["replay", "a", "--speed", "x"]],
 )
 def test_misuse_is_two_lines_and_status_2(arguments: list[str]) -> None:
-    said = failed(ewad_process(*arguments), 2, lines=2)
+    said = failed(ewad(*arguments), 2, lines=2)
     assert said.startswith("ewad: ")
     assert "--help" in said
 

@@ -33,7 +33,8 @@ class Copy:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        ignored = shutil.ignore_patterns("__pycache__", "*.so")
+        # With what Python has compiled of it, which stays valid where a file stays: times are copied too.
+        ignored = shutil.ignore_patterns("*.so", "*.pyc.*")
         shutil.copytree(ROOT / "ewad", folder / "ewad", ignore=ignored)
 
     def add_file(self, name, text):
