@@ -87,7 +87,9 @@ class ProposedBlocks:
         if len(self.streams) > SHOWN:
             table.append(f"#   and {len(self.streams) - SHOWN} more")
         if self.left_out:
-            table.append(f"# Left out by these presets, as no measurements: {_some(self.left_out)}")
+            table.append(
+                f"# Left out by these presets, as no measurements or as totals: {_some(self.left_out)}"
+            )
         if self.unread:
             topics = _some(self.unread)
             table.append(f"# Without a number in a form that `ewad init` knows, and so in no block: {topics}")

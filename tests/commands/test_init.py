@@ -76,7 +76,7 @@ def test_presets_and_shapes_are_recognised_and_every_number_is_read():
         assert line in text
     assert 'a number in a form that `ewad init` knows, and so in no block: "door/lock"\n' in text
     left_out = '"zigbee2mqtt/bridge/info", "zigbee2mqtt/hall/set"'
-    assert f"# Left out by these presets, as no measurements: {left_out}\n" in text
+    assert f"# Left out by these presets, as no measurements or as totals: {left_out}\n" in text
     assert values(text) == dict(found.streams)
     assert values(text)["zigbee2mqtt/hall/temperature"] == 21.5
     assert values(text)["sensors/8/data/deep.a.b"] == 4.0
