@@ -11,6 +11,32 @@ from ewad.config import checks
 
 FOLDER = "presets"
 OF_TIMES = ("time_format", "time_zone")
+# What says where the values are in a payload, and what a value means there.
+OF_PAYLOADS = (
+    "format",
+    "columns",
+    "delimiter",
+    "field",
+    "fields",
+    "exclude",
+    "labels",
+    "records",
+    "time_field",
+)
+OF_VALUES = (
+    "states",
+    "texts",
+    "decimal",
+    "strip_unit",
+    "valid",
+    "ignore",
+    "kind",
+    "per",
+    "period",
+    "unit",
+    "scale",
+    "offset",
+)
 
 
 @cache
@@ -54,10 +80,18 @@ def applied(raw: Any) -> list[Any]:
 
 
 def _of_block(own: dict[str, Any], block: dict[str, Any], others: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return which of a block's own keys count for one block of its preset.
+    """Return which of a block's own keys count for one block of its preset. others: all blocks of it.
 
-    How times are read counts where the preset reads times. If it does so nowhere, the key is a mistake: told.
+    How payloads are read counts for its measurements alone: neither for whether a device is there, nor for
+    blocks that read some fields beside one that takes each number. How times are read counts where the
+    preset reads times. If it does so nowhere, the key is a mistake: told.
     """
-    if "time_field" in block | own or not any("time_field" in other for other in others):
-        return own
-    return {key: value for key, value in own.items() if key not in OF_TIMES}
+    measured = [each for each in others if each.get("kind") != "state"]
+    documents = [each for each in measured if "field" in each]
+    every = [each for each in documents if isinstance(each["field"], str) and each["field"].endswith("*")]
+    left_out: tuple[str, ...] = () if block in measured else OF_VALUES
+    left_out += () if block in (every or documents or measured) else OF_PAYLOADS
+    counting = {key: value for key, value in own.items() if key not in left_out}
+    if "time_field" in block | counting or not any("time_field" in other for other in others):
+        return counting
+    return {key: value for key, value in counting.items() if key not in OF_TIMES}

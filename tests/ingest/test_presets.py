@@ -842,6 +842,74 @@ def test_a_key_of_the_block_wins_over_the_preset():
     assert all(block.decays[0].beta == 0.5 for block in daemon.settings.streams)
 
 
+# presets of several blocks -> those whose payloads `field` is about, and those whose values `states` is about
+MEASURED = {
+    "chirpstack": ({"chirpstack"}, {"chirpstack", "chirpstack.radio", "chirpstack.status"}),
+    "ems-esp": ({"ems-esp.data"}, {f"ems-esp.{each}" for each in ("data", "values", "sensors", "heartbeat")}),
+    "esphome": ({"esphome.light"}, {"esphome.state", "esphome.light"}),
+    "homie": (set(), {"homie"}),
+    "meshtastic": (
+        {"meshtastic"},
+        {"meshtastic", "meshtastic.position", "meshtastic.neighbors", "meshtastic.radio"},
+    ),
+    "opendtu": (set(), {"opendtu.channel", "opendtu.totals"}),
+    "openmqttgateway": (
+        {"openmqttgateway", "openmqttgateway.rf"},
+        {"openmqttgateway", "openmqttgateway.rf", "openmqttgateway.gateway"},
+    ),
+    "rtl_433": ({"rtl_433.events"}, {"rtl_433.events", "rtl_433.devices"}),
+    "shelly": (
+        {"shelly.gen2", "shelly.rpc"},
+        {f"shelly.{each}" for each in ("gen1", "climate", "gen2", "rpc")},
+    ),
+    "tasmota": (
+        {"tasmota.sensor", "tasmota.zigbee", "tasmota.state"},
+        {f"tasmota.{each}" for each in ("sensor", "ds18b20", "zigbee", "state")},
+    ),
+    "ttn": ({"ttn"}, {"ttn", "ttn.radio"}),
+    "zigbee2mqtt": ({"zigbee2mqtt"}, {"zigbee2mqtt"}),
+    "zwave-js": ({"zwave-js"}, {"zwave-js", "zwave-js.bare"}),
+}
+
+
+def blocks_of(**keys):
+    return {block.name: block for block in parse({"stream": [keys]}, "test", {}).streams}
+
+
+def test_each_preset_of_several_blocks_has_its_measurements_written_down():
+    assert set(MEASURED) == {name for name in presets.names() if len(presets.blocks(name)) > 1}
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_how_a_payload_is_read_counts_for_the_measurements_of_a_preset_alone(name):
+    own, (documents, values) = blocks_of(preset=name), MEASURED[name]
+    with_states = blocks_of(preset=name, states={"A": 7})
+    assert {each for each in own if with_states[each] != own[each]} == values
+    if not documents:
+        with pytest.raises(ConfigError, match=r'field: needs format = "json" in the same block'):
+            blocks_of(preset=name, field=["a", "b"])
+        return
+    with_field = blocks_of(preset=name, field=["a", "b"])
+    assert {each for each in own if with_field[each] != own[each]} == documents
+    apart = blocks_of(preset=name, field=["a", "b"], fields={"a": {"unit": "celsius"}})
+    assert set(apart) == set(own) | {f"{each}.a" for each in documents}
+
+
+def test_availability_is_followed_beside_fields_of_ones_own():
+    fields = {"temperature": {"unit": "celsius"}, "humidity": {"unit": "percent"}}
+    daemon = Daemon({"preset": "zigbee2mqtt", "field": ["temperature", "humidity"], "fields": fields})
+    daemon.feed(
+        ("zigbee2mqtt/kitchen/availability", '{"state":"offline"}'),
+        ("zigbee2mqtt/kitchen", '{"temperature":21.4,"humidity":48.2,"battery":97}'),
+    )
+    assert daemon.values == {
+        "zigbee2mqtt/kitchen/availability": 0.0,
+        "zigbee2mqtt/kitchen/temperature": 21.4,
+        "zigbee2mqtt/kitchen/humidity": 48.2,
+    }
+    assert not daemon.rejected
+
+
 def test_a_time_zone_counts_for_the_blocks_of_a_preset_that_read_times():
     raw = {"stream": [{"preset": "tasmota", "time_zone": "Europe/Berlin"}]}
     zones = {block.name: block.time_zone for block in parse(raw, "ewad.toml", {}).streams}
