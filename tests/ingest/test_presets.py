@@ -910,6 +910,18 @@ def test_availability_is_followed_beside_fields_of_ones_own():
     assert not daemon.rejected
 
 
+def test_a_base_topic_of_ones_own_rejects_no_switch_and_follows_availability():
+    excluded = ["home/zigbee/bridge/#", "home/zigbee/+/set/#", "home/zigbee/+/get/#"]
+    daemon = Daemon({"preset": "zigbee2mqtt", "topic": "home/zigbee/#", "exclude_topic": excluded})
+    daemon.feed(
+        ("home/zigbee/lamp", '{"state":"ON"}'),
+        ("home/zigbee/lamp/availability", '{"state":"offline"}'),
+        ("home/zigbee/bridge/state", '{"state":"online"}'),
+    )
+    assert daemon.values == {"home/zigbee/lamp/state": 1.0, "home/zigbee/lamp/availability": 0.0}
+    assert not daemon.rejected
+
+
 def test_a_time_zone_counts_for_the_blocks_of_a_preset_that_read_times():
     raw = {"stream": [{"preset": "tasmota", "time_zone": "Europe/Berlin"}]}
     zones = {block.name: block.time_zone for block in parse(raw, "ewad.toml", {}).streams}
