@@ -21,7 +21,7 @@ from ewad.commands.options import (
 )
 from ewad.commands.shapes import presets_of
 from ewad.config import Settings
-from ewad.config.syntax import quoted
+from ewad.config.syntax import check_topic_text, quoted
 from ewad.engine import Engine
 from ewad.errors import ConfigError, SourceError
 from ewad.ingest.explain import Explanation
@@ -68,7 +68,12 @@ def explain(settings: Settings, topic: str, payload: bytes) -> Explanation:
             "TOPIC: expected the topic of one message, such as site/kitchen/temperature,"
             f" got {quoted(topic)}: + and # stand in filters alone"
         )
-    intake = Intake(Engine(settings.group_settings()), settings.streams, settings.limits.max_payload_bytes)
+    try:
+        check_topic_text(topic)
+    except ValueError as error:
+        raise ConfigError(f"TOPIC: {error}") from error
+    engine = Engine(settings.group_settings(), settings.limits.max_streams)
+    intake = Intake(engine, settings.streams, settings.limits.max_payload_bytes)
     return explained(intake, topic, payload, time.time())
 
 

@@ -169,7 +169,9 @@ def parse_topic(text: str) -> TopicSyntax:
     "$share/group/..." subscribes together with others; what follows the group is the template.
     """
     prefix, template = _split_share(text)
-    _check_topic_text(template, text)
+    if not template:
+        raise ValueError('expected a topic such as "site/{room}/temperature", got an empty text')
+    check_topic_text(text)
     levels = template.split("/")
     names = tuple(_captured(level, text) for level in levels)
     labels = [name for name in names if name]
@@ -207,9 +209,8 @@ def _split_share(text: str) -> tuple[str, str]:
     return f"$share/{group}/", template
 
 
-def _check_topic_text(template: str, text: str) -> None:
-    if not template:
-        raise ValueError('expected a topic such as "site/{room}/temperature", got an empty text')
+def check_topic_text(text: str) -> None:
+    """Raise ValueError if MQTT can't carry a topic or filter."""
     try:
         size = len(text.encode())
     except UnicodeEncodeError as error:

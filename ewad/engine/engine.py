@@ -97,6 +97,12 @@ class Engine:
         self._room -= 1
         return self.groups[group].add_stream(name, labels)
 
+    def has_room(self, group: int, new: Mapping[int, int]) -> bool:
+        """Return whether a group may have a further stream. new: group -> others that are to come."""
+        own = self.groups[group].settings.max_streams
+        of_group = len(self.groups[group].streams) + new.get(group, 0)
+        return (own is None or of_group < own) and self.n_streams + sum(new.values()) < self.max_streams
+
     def forget(self, now: float) -> list[Forgotten]:
         """Forget the streams that have been silent for longer than forget_after; return what was done.
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from ewad.config.syntax import quoted
 from ewad.errors import DecodeError
-from ewad.ingest.block import Target, joined
+from ewad.ingest.block import StreamBlock, Target, joined
 from ewad.ingest.faults import LOGGED_TOPIC
 from ewad.ingest.formats.hints import hints
 from ewad.ingest.formats.point import EndedError
-from ewad.ingest.formats.reasons import ABSENT, UNDERSTOOD, too_far_ahead
+from ewad.ingest.formats.reasons import ABSENT, UNDERSTOOD, beyond_limit, too_far_ahead
 from ewad.ingest.formats.records import PayloadRecord
 from ewad.ingest.intake import Intake
+from ewad.ingest.matching import EXCLUDED, too_long, unknown_topic
 
 
 class Explanation:
@@ -31,9 +33,36 @@ class Explanation:
         return "\n".join(self.lines)
 
 
+class _Samples:
+    """The samples of a message before one of its records: their streams, and those streams' newest times."""
+
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
+        self._newest: dict[tuple[int, str], float] = {}
+        self._new: Counter[int] = Counter()  # how many streams of each group
+
+    def add(self, block: StreamBlock, name: str, time: float) -> DecodeError | None:
+        """Note a further one, or return why it is none."""
+        if block.counters is not None:  # of a total the growth since another message counts
+            return None
+        if (block.group, name) not in self._newest:
+            if not self._intake.engine.has_room(block.group, self._new):
+                return beyond_limit(self._intake.limit_of(block))
+            self._new[block.group] += 1
+        late = self._newest.get((block.group, name), time) - time
+        if late > 0.0 and block.settings.out_of_order == "drop":
+            return DecodeError("out_of_order", f"it is {late:.3f} s older than the newest of its stream")
+        self._newest[block.group, name] = time
+        return None
+
+
 def explain(intake: Intake, topic: str, payload: bytes, now: float) -> Explanation:
     """Return which blocks take the message, and its labels and values or the reason of its rejection."""
     explanation = Explanation()
+    if (long := too_long(topic)) is not None:
+        explanation.lines.append(_refused(long))
+        explanation.rejected = True
+        return explanation
     if intake.external.takes(topic):
         explanation.lines += _forecast(intake, topic, payload, now)
         explanation.rejected = explanation.lines[-1].startswith("rejected: ")
@@ -41,10 +70,14 @@ def explain(intake: Intake, topic: str, payload: bytes, now: float) -> Explanati
     targets = intake.matching.targets(topic)
     if not targets:
         explanation.rejected = True
+        unknown = unknown_topic(topic)
+        absent = targets is EXCLUDED or intake.external.near(topic)
+        explanation.lines.append(f"left alone: {unknown}" if absent else _refused(unknown))
         explanation.lines += _mismatch(intake, topic)
     taken = understood = False
+    samples = _Samples(intake)
     for target in targets:
-        for line, error in _explained(target, topic, payload, now):
+        for line, error in _explained(target, topic, payload, now, samples):
             explanation.lines.append(line)
             explanation.rejected |= error is not None and error.reason not in ABSENT
             taken |= isinstance(error, EndedError) or (line.startswith("stream: ") and error is None)
@@ -58,7 +91,7 @@ def explain(intake: Intake, topic: str, payload: bytes, now: float) -> Explanati
 
 
 def _explained(
-    target: Target, topic: str, payload: bytes, now: float
+    target: Target, topic: str, payload: bytes, now: float, samples: _Samples
 ) -> Iterator[tuple[str, DecodeError | None]]:
     """Yield what becomes of a payload in one block: lines, and what is wrong."""
     block = target.block
@@ -80,7 +113,7 @@ def _explained(
         yield _absent(records), faults[0]
         return
     for record in records:
-        yield _record(target, topic, record, now)
+        yield _record(target, topic, record, now, samples)
     times = sorted({record.time for record in records if record.time is not None})
     if times:
         shown = dict.fromkeys((times[0], times[-1]))
@@ -100,9 +133,12 @@ def _shown_time(time: float) -> str:
     return f"{time!r} ({readable}Z)"
 
 
-def _record(target: Target, topic: str, record: PayloadRecord, now: float) -> tuple[str, DecodeError | None]:
+def _record(
+    target: Target, topic: str, record: PayloadRecord, now: float, samples: _Samples
+) -> tuple[str, DecodeError | None]:
     block, value = target.block, record.value
-    stream = f"stream: {quoted(block.stream_name(topic, record.key), LOGGED_TOPIC)}"
+    name = block.stream_name(topic, record.key)
+    stream = f"stream: {quoted(name, LOGGED_TOPIC)}"
     told = joined(target.labels, block.naming.told(*record.key))[len(target.labels) :]
     if told:
         stream += f" ({', '.join(f'{name}={quoted(text)}' for name, text in told)})"
@@ -111,8 +147,11 @@ def _record(target: Target, topic: str, record: PayloadRecord, now: float) -> tu
             f" (a counter: its growth per {block.settings.per_seconds:g} s counts)" if block.counters else ""
         )
         line, most = f"{stream} value: {block.scaled(value)!r}{rate}", block.settings.max_ahead_seconds
-        if record.time is not None and record.time > now + most:
-            line += f", at its arrival: {too_far_ahead(record.time - now, most)}"
+        time = now if record.time is None else record.time
+        if (ahead := time - now) > most:
+            line, time = f"{line}, at its arrival: {too_far_ahead(ahead, most)}", now
+        if (fault := samples.add(block, name, time)) is not None:
+            return f"{stream} {_refused(fault)}", fault
         return line, None
     if isinstance(value, EndedError):
         return f"ends: {value}", value
@@ -141,7 +180,8 @@ def _forecast(intake: Intake, topic: str, payload: bytes, now: float) -> Iterato
 
 
 def _mismatch(intake: Intake, topic: str) -> list[str]:
-    lines = [f"{quoted(topic, LOGGED_TOPIC)}: no [[stream]] block takes this topic"]
+    """Return the templates of all blocks, and what is different in the one that nearly takes a topic."""
+    lines = []
     nearest: tuple[int, str] = (0, "")
     for block in intake.blocks:
         for template in block.templates:

@@ -21,9 +21,9 @@ from ewad.ingest.endings import Endings
 from ewad.ingest.external import ExternalTopics
 from ewad.ingest.faults import Faults
 from ewad.ingest.formats.point import EndedError, NoMeasurementError
-from ewad.ingest.formats.reasons import ABSENT
+from ewad.ingest.formats.reasons import ABSENT, beyond_limit
 from ewad.ingest.formats.records import PayloadRecord
-from ewad.ingest.matching import EXCLUDED, Matching
+from ewad.ingest.matching import EXCLUDED, Matching, too_long, unknown_topic
 from ewad.ingest.mqtt.consumer import Message
 from ewad.ingest.plain import FOREIGN, BulkWay, Plain, PlainTopics
 from ewad.ingest.routes import LaidOut, Route
@@ -32,8 +32,6 @@ from ewad.ingest.topics import Labels
 # Topics without a stream that are remembered: enough for a junk topic's repetitions to be cheap, few
 # enough (10 MB at the worst) that a million of them do not fill the memory.
 MAX_COLD_TOPICS = 10_000
-# A topic is a label value of every series of its stream; MQTT would allow 64 KiB.
-MAX_TOPIC_BYTES = 1024
 
 NewStream = tuple[int, str, Labels]  # group, name, labels
 
@@ -66,7 +64,7 @@ class Intake:
         self.faults = Faults()
         self.rejected, self.last_rejected = self.faults.counts, self.faults.last
         self.requests = self.faults.requests
-        self._engine = engine
+        self.engine = engine
         self.blocks = [StreamBlock(group, block, max_payload_bytes) for group, block in enumerate(blocks)]
         self.remembering = [block for block in self.blocks if block.remembers]
         self.external = ExternalTopics(blocks, max_payload_bytes)
@@ -148,16 +146,16 @@ class Intake:
         """Let the engine observe everything that waits; return the batches with what came of them."""
         observed = []
         while (batch := self.take_batch()) is not None:
-            results = self._engine.observe(batch)
+            results = self.engine.observe(batch)
             self.note_late(batch, results)
             observed.append((batch, results))
         for ending in self.take_ended():
-            self._engine.end_streams(ending)
+            self.engine.end_streams(ending)
         return observed
 
     def note_late(self, batch: Batch, results: Results) -> None:
         """Say once for each block that a sample came late and was dropped; the engine counts them."""
-        block, group = self.blocks[batch.group], self._engine.groups[batch.group]
+        block, group = self.blocks[batch.group], self.engine.groups[batch.group]
         if len(results.accepted) < batch.samples and self.faults.may_note_late(block):
             late = np.setdiff1d(batch.sample_places, results.accepted)[0]
             row = int(batch.stream[late])
@@ -198,8 +196,8 @@ class Intake:
 
         Streams whose topic no longer matches their block are forgotten; return them.
         """
-        homeless = [(block.group, block.adopt(self._engine.groups[block.group])) for block in self.blocks]
-        return [self._engine.forget_streams(group, names) for group, names in homeless if names]
+        homeless = [(block.group, block.adopt(self.engine.groups[block.group])) for block in self.blocks]
+        return [self.engine.forget_streams(group, names) for group, names in homeless if names]
 
     def labels_of(self, group: int, stream: str) -> Labels | None:
         """Return the labels of a stream of that name in a group, None if none of its topics takes it."""
@@ -216,8 +214,8 @@ class Intake:
 
     def leaving(self, now: float) -> Iterator[Leaving | None]:
         """Return what is to be forgotten: see Engine.leaving. Tells of inputs that no stream is, too."""
-        self.faults.note_missing_inputs(self._engine.groups)
-        return self._engine.leaving(now)
+        self.faults.note_missing_inputs(self.engine.groups)
+        return self.engine.leaving(now)
 
     def let_go(self, leaving: Leaving) -> list[Forgotten]:
         """Let the engine forget these, but for those that were seen since; return what it did.
@@ -226,14 +224,14 @@ class Intake:
         """
         if self.waiting:
             raise ValueError("intake: expected to forget right after a commit, got samples that wait")
-        forgotten = self._engine.let_go(leaving)
+        forgotten = self.engine.let_go(leaving)
         return [] if forgotten is None else self._forgotten([forgotten])
 
     def forget_stream(self, group: int, name: str) -> list[Forgotten]:
         """Let the engine forget this one; as `let_go`. Raises ValueError too if it is unknown."""
         if self.waiting:
             raise ValueError("intake: expected to forget right after a commit, got samples that wait")
-        return self._forgotten([self._engine.forget_streams(group, [name])])
+        return self._forgotten([self.engine.forget_streams(group, [name])])
 
     def _forgotten(self, forgotten: list[Forgotten]) -> list[Forgotten]:
         """Find anew, at their next messages, the streams that are gone or have moved."""
@@ -247,7 +245,7 @@ class Intake:
             for name in chain(gone, moved):
                 for topic in block.topics_of_stream(name):
                     self._release(topic)
-            block.forgot(gone, len(self._engine.groups[group].streams))
+            block.forgot(gone, len(self.engine.groups[group].streams))
         return forgotten
 
     def _release(self, topic: str) -> None:
@@ -262,13 +260,11 @@ class Intake:
         if way is not None and not message.retain and way.take(message.payload, arrival):
             self._read.add(way.block.group)
             return
-        if len(topic) > MAX_TOPIC_BYTES // 4 and len(topic.encode()) > MAX_TOPIC_BYTES:
-            self.faults.reject(
-                topic, None, DecodeError("topic_too_long", f"expected at most {MAX_TOPIC_BYTES} bytes")
-            )
+        if (long := too_long(topic)) is not None:
+            self.faults.reject(topic, None, long)
             return
         if topic not in self._targets and self.external.takes(topic):
-            self._read |= self.external.hand_on(message, arrival, self._engine, self.blocks, self.faults)
+            self._read |= self.external.hand_on(message, arrival, self.engine, self.blocks, self.faults)
             return
         targets = self._targets.get(topic) or self._cold.get(topic)
         targets = self._remember(topic) if targets is None else targets
@@ -276,9 +272,7 @@ class Intake:
             self.absent += 1
             return
         if not targets:
-            self.faults.reject(
-                topic, None, DecodeError("unknown_topic", "expected a topic of a [[stream]] block")
-            )
+            self.faults.reject(topic, None, unknown_topic(topic))
             return
         taken, faults = False, []
         for target in targets:
@@ -292,7 +286,7 @@ class Intake:
     def _tell(self, topic: str, faults: Sequence[tuple[StreamBlock, DecodeError]], taken: bool) -> None:
         """Count a message of which something is no sample: once, for its first fault, or as absent."""
         for ended in [block for block, error in faults if isinstance(error, EndedError)]:
-            self._endings.add(ended.group, ended.owned_by(topic, self._engine.groups[ended.group].streams))
+            self._endings.add(ended.group, ended.owned_by(topic, self.engine.groups[ended.group].streams))
         block, error = next(((b, e) for b, e in faults if e.reason not in ABSENT), (None, None))
         if error is not None:
             self.faults.reject(topic, block, error)
@@ -363,8 +357,8 @@ class Intake:
         if (row := target.rows.get(record.key)) is None:
             row = target.rows[record.key] = self._find_or_add(target, record, message.topic)
         if row == REFUSED:
-            return DecodeError("stream_limit", f"expected at most {self._limit(block)} streams")
-        group = self._engine.groups[block.group]
+            return beyond_limit(self.limit_of(block))
+        group = self.engine.groups[block.group]
         if message.retain and block.is_copy(group, row, value, record.time):
             return DecodeError("retained", "expected a new value in a retained message")
         block.add(row, value, time)
@@ -377,20 +371,21 @@ class Intake:
             self._endings.go_on(block.group, group.streams.names[row])
         return None
 
-    def _limit(self, block: StreamBlock) -> int:
+    def limit_of(self, block: StreamBlock) -> int:
+        """Return how many streams a block may have."""
         own = block.settings.max_streams
-        return self._engine.max_streams if own is None else own
+        return self.engine.max_streams if own is None else own
 
     def _find_or_add(self, target: Target, record: PayloadRecord, topic: str) -> int:
         block = target.block
         name = block.stream_name(topic, record.key)
-        streams = self._engine.groups[block.group].streams
+        streams = self.engine.groups[block.group].streams
         if (known := streams.find(name)) is not None:
             return known
         labels = joined(target.labels, block.naming.told(*record.key))
-        row = self._engine.add_stream(block.group, name, labels)
+        row = self.engine.add_stream(block.group, name, labels)
         if row == REFUSED:
-            self.faults.note_limit(topic, block, self._limit(block))
+            self.faults.note_limit(topic, block, self.limit_of(block))
             if topic in self._targets:
                 self._refused.add(topic)
         else:

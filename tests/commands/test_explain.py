@@ -72,3 +72,43 @@ topic = "a/{x}"
     assert refused.returncode == 1
     last = "rejected: too_large: expected at most 10 bytes, got 15: raise limits.max_payload_bytes"
     assert refused.stdout.splitlines()[-1] == last
+
+
+@pytest.mark.parametrize(
+    ("topic", "expected"),
+    [
+        ("a/" + "b" * 65_534, "expected a topic of at most 65535 bytes, got 65536"),
+        ("a/\udcff", 'expected a topic in UTF-8, got "a/\\udcff"'),
+    ],
+)
+def test_explain_refuses_a_topic_that_no_message_can_have(tmp_path: Path, topic: str, expected: str) -> None:
+    (tmp_path / "ewad.toml").write_text(
+        '[mqtt]\nurl = "mqtt://localhost"\n[[stream]]\nname = "a"\ntopic = "a/#"\n'
+    )
+    refused = ewad("explain", topic, "5")
+    assert (refused.returncode, refused.stderr) == (2, f"ewad: TOPIC: {expected}\n")
+
+
+def test_explain_refuses_a_topic_that_is_longer_than_the_daemon_takes() -> None:
+    refused = ewad("explain", "n/" + "a" * 1_100, "5")
+    assert refused.returncode == 1
+    last = "rejected: topic_too_long: expected a topic of at most 1024 bytes, got 1102"
+    assert refused.stdout.splitlines()[-1] == last
+
+
+def test_explain_keeps_to_the_limit_of_streams(tmp_path: Path) -> None:
+    (tmp_path / "ewad.toml").write_text("""
+[mqtt]
+url = "mqtt://localhost"
+[limits]
+max_streams = 1
+[[stream]]
+name = "a"
+topic = "a/#"
+format = "json"
+field = "*"
+""")
+    refused = ewad("explain", "a/b", '{"x":1,"y":2}')
+    assert refused.returncode == 1
+    assert 'stream: "a/b/x" (field="x") value: 1.0' in refused.stdout
+    assert 'stream: "a/b/y" (field="y") rejected: stream_limit: expected at most 1 streams' in refused.stdout

@@ -54,6 +54,11 @@ def too_large(size: int, max_bytes: int) -> DecodeError:
     )
 
 
+def beyond_limit(most: int) -> DecodeError:
+    """Return the refusal of a stream where there may be so many."""
+    return DecodeError("stream_limit", f"expected at most {most} streams")
+
+
 def quote_payload(payload: bytes) -> str:
     """Return the beginning of payload in double quotes, safe to print."""
     text = payload[: 4 * QUOTED + 4].decode(errors="replace")

@@ -93,7 +93,7 @@ class End:
             (block.rows.tolist(), list(map(repr, block.values)), sum(n for n, _ in block.spans))
             for block in intake.blocks
         ]
-        names = [group.streams.names for group in intake._engine.groups]
+        names = [group.streams.names for group in intake.engine.groups]
         counts = (
             intake.received,
             intake.foreign,
