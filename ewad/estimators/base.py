@@ -15,7 +15,7 @@ from ewad.engine import Batch, Engine, GroupSettings, Results
 from ewad.engine.group import Group
 from ewad.engine.settings_json import EngineSettings
 from ewad.errors import StateError
-from ewad.estimators.given import Given, Kind
+from ewad.estimators.given import Given, Kind, Name
 from ewad.kernels.memory import Floats
 from ewad.numeric.averages import ByTime
 from ewad.store.model_file import start_models
@@ -40,7 +40,7 @@ class Estimator:
     def _reset(self) -> None:
         self._engine = Engine(self._settings.groups, self._settings.max_streams)
         start_models(self._engine)
-        self._columns: tuple[str, ...] = ()
+        self._columns: tuple[Name, ...] = ()
         self._kind: Kind = "array"
         self._timed: bool | None = None  # whether samples have times; None: there were none yet
         self._time = -1.0  # of the last row, with a sample or without

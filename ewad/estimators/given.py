@@ -17,26 +17,23 @@ EPOCH = np.datetime64(0, "s")
 ONLY = "x"  # the name of a series without one
 
 Kind = Literal["array", "table", "series", "frame"]
+Name = str | int  # what a dump holds of names as they are
 
 
 @dataclass(frozen=True, eq=False)
 class Given:
     """value: (n, m), NaN for gaps.  time: (n,) Unix seconds, or None where there are no times.
 
-    columns: the names of the m series.  original: what was given.
+    zone: the name of the zone that the times of pandas are in.  columns: the names of the m series.
+    original: what was given.
     """
 
     value: Floats
     time: Floats | None
-    columns: tuple[str, ...]
+    zone: str | None
+    columns: tuple[Name, ...]
     kind: Kind
     original: Any
-
-    @property
-    def zone(self) -> str | None:
-        """The name of the zone that the times of pandas are in."""
-        zone = getattr(times_of(self.original), "tz", None)
-        return None if zone is None else str(zone)
 
     @classmethod
     def of(cls, x: ArrayLike, times: ArrayLike | None = None) -> Given:
@@ -52,8 +49,16 @@ class Given:
             )
         times = times_of(x) if times is None else times
         time = None if times is None else seconds_of(times, len(value), EPOCH)
+        zone = getattr(getattr(times, "dt", times), "tz", None)
         kind = _kind(x, value.ndim)
-        return cls(value if value.ndim == 2 else value[:, None], time, _names(x, kind, value), kind, x)
+        return cls(
+            value if value.ndim == 2 else value[:, None],
+            time,
+            None if zone is None else str(zone),
+            _names(x, kind, value),
+            kind,
+            x,
+        )
 
     def labelled(self, result: Floats, labels: Sequence[str]) -> Any:
         """Return results in the form of what was given.  result: (n, m, k), k of them a row and series.
@@ -84,9 +89,9 @@ def _kind(x: Any, ndim: int) -> Kind:
     return "array" if ndim == 1 else "table"
 
 
-def _names(x: Any, kind: Kind, value: Floats) -> tuple[str, ...]:
+def _names(x: Any, kind: Kind, value: Floats) -> tuple[Name, ...]:
     if kind == "frame":
-        return tuple(str(name) for name in x.columns)
+        return tuple(name if isinstance(name, str | int) else str(name) for name in x.columns)
     if kind == "table":
         return tuple(f"{ONLY}{i}" for i in range(value.shape[1]))
     name = getattr(x, "name", None) if kind == "series" else None

@@ -10,6 +10,7 @@ from sktime.forecasting.base import BaseForecaster
 
 from ewad.estimators.forecaster import Forecaster, Prediction
 from ewad.kernels.memory import Floats
+from ewad.numeric.tables import times_of
 
 
 class SktimeForecaster(BaseForecaster):
@@ -70,7 +71,7 @@ class SktimeForecaster(BaseForecaster):
     def _update(self, y: pd.Series[float], X: Any = None, update_params: bool = True) -> SktimeForecaster:
         new = y[y.index > self._until]  # windows that are moved on by sktime overlap
         if len(new):
-            self._model.learn_many(new.to_numpy(np.float64), _times(new))
+            self._model.learn_many(new.to_numpy(np.float64), times_of(new))
             self._until = new.index[-1]
         return self
 
@@ -104,18 +105,10 @@ class SktimeForecaster(BaseForecaster):
     def _learnt(self, y: pd.Series[float], interval: float) -> Forecaster:
         options = {"lags": self.lags, "season": self.season, "interval": interval}
         model = Forecaster(self._steps(y), experts=self.experts, **options)
-        return model.fit(y.to_numpy(np.float64), _times(y))
+        return model.fit(y.to_numpy(np.float64), times_of(y))
 
     def _made(self, model: Forecaster) -> Prediction:
         """Return the forecasts; for those that are not there yet the last value."""
         known = self._y.dropna()
         last = float(known.iloc[-1]) if len(known) else 0.0
         return Prediction(*(np.where(np.isnan(part), last, part) for part in model.forecast()))
-
-
-def _times(y: pd.Series[float]) -> Any:
-    """Return the times of a series, None where its index holds none."""
-    index: Any = y.index
-    if isinstance(index, pd.PeriodIndex):
-        return index.to_timestamp()
-    return index if isinstance(index, pd.DatetimeIndex) else None

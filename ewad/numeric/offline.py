@@ -39,9 +39,10 @@ def ewa(
     such as "10m", or a timedelta. Several of them -> one column each: (n, k), of a Series a DataFrame.
 
     times: (n,) Unix seconds, datetime64 or datetimes (with a zone, or UTC), never falling; those of the index
-    where it holds times. Equals pandas' ewm(alpha=1 - beta, ignore_na=True) and ewm(halflife=..., times=...).
-    Raises ValueError for other shapes, for what is no finite number (named by position), for a bad beta or
-    half-life.
+    where it holds times, or the starts of its periods.
+
+    Equals pandas' ewm(alpha=1 - beta, ignore_na=True) and ewm(halflife=..., times=...). Raises ValueError for
+    other shapes, for what is no finite number (named by position), for a bad beta or half-life.
     """
     values = table("x", x)
     label, weights, several = weights_of(beta, window, span, alpha, half_life)

@@ -15,10 +15,14 @@ NO_NUMBERS = {"M": "times", "m": "durations", "c": "complex numbers"}  # kinds t
 
 
 def times_of(x: Any) -> Any:
-    """Return the index of a Series or DataFrame, if it holds times."""
-    index = getattr(x, "index", None)
-    kind = getattr(getattr(index, "dtype", None), "kind", "")
-    return index if kind == "M" else None
+    """Return the index of a Series or DataFrame, if it holds times; of periods their starts."""
+    index: Any = getattr(x, "index", None)
+    if not hasattr(index, "infer_objects") or index.nlevels > 1:
+        return None
+    index = index.infer_objects()
+    if hasattr(index, "to_timestamp"):
+        index = index.to_timestamp()
+    return index if index.dtype.kind == "M" else None
 
 
 def as_given(x: Any, result: Floats, weights: list[float] | None) -> Any:

@@ -182,3 +182,36 @@ def test_horizons_are_taken_from_any_whole_numbers(horizons):
 def test_what_is_no_horizon_is_told(horizons, told):
     with pytest.raises(ValueError, match=rf"Forecaster: horizons.*: expected .*{told}"):
         Forecaster(horizons)
+
+
+# -- times and names --
+
+TIMED = {
+    "times with a zone": (TIMES.tz_localize("Europe/Berlin"), TIMES.tz_localize("Europe/Berlin")),
+    "periods": (TIMES.to_period("h"), TIMES),
+    "objects": (pd.Index(TIMES.to_pydatetime(), dtype=object), TIMES),
+}
+
+
+@pytest.mark.parametrize(("index", "times"), TIMED.values(), ids=TIMED)
+def test_times_in_other_words_are_the_same(index, times):
+    x, plain = pd.Series(VALUES, index=index), pd.Series(VALUES, index=times)
+    for call in (forecaster().fit(x), forecaster().fit(pd.Series(VALUES), times)):
+        pd.testing.assert_frame_equal(call.predict(), forecaster().fit(plain).predict(), check_exact=True)
+    averages = Smoother(half_life="2h").fit_transform(x)
+    assert averages.index.equals(index)
+    np.testing.assert_allclose(averages.iloc[:, 0], ewa(plain, half_life="2h"), rtol=1e-12)
+    assert np.array_equal(ewa(x, half_life="2h"), ewa(plain, half_life="2h"))
+
+
+def test_an_index_of_several_levels_holds_no_times():
+    index = pd.MultiIndex.from_product([["hall"], TIMES])
+    assert list(forecaster().fit(pd.Series(VALUES, index=index)).predict().index) == [N, N + 1]
+
+
+def test_columns_keep_numbers_as_their_names():
+    frame = pd.DataFrame(np.stack([VALUES, GAPS], axis=1), index=TIMES)
+    model = forecaster().fit(frame)
+    assert list(model.predict()) == [(0, "forecast"), (1, "forecast")]
+    assert list(Forecaster.load(model.dump()).predict()) == [(0, "forecast"), (1, "forecast")]
+    assert list(forecaster().fit_predict(frame).columns.levels[0]) == [0, 1]
