@@ -73,6 +73,7 @@ class _Listener:
 
     def __init__(self) -> None:
         self.payloads: dict[str, bytes] = {}
+        self.first: dict[str, bytes] = {}
         self.arrivals: dict[str, float] = {}  # Unix seconds, of those that were not retained
         self.messages = 0
 
@@ -82,6 +83,7 @@ class _Listener:
             known = message.topic in self.payloads
             if message.payload and (known or len(self.payloads) < MOST_TOPICS):
                 self.payloads[message.topic] = message.payload
+                self.first.setdefault(message.topic, message.payload)
                 if not message.retain:
                     self.arrivals[message.topic] = arrival
 
@@ -129,7 +131,14 @@ def discovered(url: str | None, seconds: float) -> tuple[str, ProposedBlocks]:
     at, longer = everything.mqtt.url, LONGER * seconds
     if not listener.payloads:
         raise SourceError(NOTHING.format(seconds=seconds, url=at, longer=longer))
-    found = described(listener.payloads, at, everything.mqtt.version, listener.arrivals, local_zone())
+    found = described(
+        listener.payloads,
+        at,
+        everything.mqtt.version,
+        arrivals=listener.arrivals,
+        zone=local_zone(),
+        first=listener.first,
+    )
     if not found.blocks:
         topic, payload = next(iter(listener.payloads.items()))
         one = {"topic": quoted(topic), "payload": quote_payload(payload)}

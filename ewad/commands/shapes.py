@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ewad.commands.totals import Totals, is_uptime, name_of
 from ewad.config import StreamSettings, parse, presets
 from ewad.config.syntax import LABEL, RESERVED_LABELS, counted
 from ewad.errors import DecodeError
@@ -36,6 +37,8 @@ OTHERS: tuple[dict[str, Any], ...] = (
 )
 SPARKPLUG = "spBv1.0/"  # how its topics begin; births explain data, so that one block takes all
 
+COUNTER: tuple[tuple[str, Any], ...] = (("kind", "counter"), ("per", "1h"))  # keys of a total
+
 Payloads = Mapping[str, bytes]
 Keys = tuple[tuple[str, Any], ...]
 
@@ -62,6 +65,7 @@ class ProposedBlocks:
     streams: list[tuple[str, float]] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
+    uptimes: list[str] = field(default_factory=list)
 
     @property
     def summary(self) -> str:
@@ -90,6 +94,8 @@ class ProposedBlocks:
             table.append(
                 f"# Left out by these presets, as no measurements or as totals: {_some(self.left_out)}"
             )
+        if self.uptimes:
+            table.append(f"# Left out, since an uptime's growth tells nothing: {_some(self.uptimes)}")
         if self.unread:
             topics = _some(self.unread)
             table.append(f"# Without a number in a form that `ewad init` knows, and so in no block: {topics}")
@@ -103,10 +109,12 @@ def described(
     version: str = "5",
     arrivals: Mapping[str, float] | None = None,
     zone: str | None = None,
+    first: Payloads | None = None,
 ) -> ProposedBlocks:
     """Return the blocks for the last messages of topics; url, version: of the broker, and of its MQTT.
 
-    arrivals: of messages that were not retained, Unix seconds.  zone: of this machine.
+    arrivals: of messages that were not retained, Unix seconds.  zone: of this machine.  first: the first
+    messages of topics.
     """
     found, arrivals = ProposedBlocks(url, len(payloads), version), arrivals or {}
     payloads = {topic: _unpacked(payload) for topic, payload in payloads.items()}
@@ -130,7 +138,9 @@ def described(
             f"# {counted(len(sparkplug), 'topic')} of Sparkplug B, such as {json.dumps(sparkplug[0])}\n"
             f'[[stream]]\nname = "sparkplug"\ntopic = "{SPARKPLUG}#"\nformat = "sparkplug"'
         )
-    for shape, topics in _shapes(rest, found.unread).items():
+    earlier = {topic: _unpacked(payload) for topic, payload in (first or {}).items()}
+    totals = Totals((topic, earlier.get(topic, payload), payload) for topic, payload in rest.items())
+    for shape, topics in _shapes(rest, totals, found).items():
         found.blocks.append(_block(shape, topics, rest, names))
     found.streams = list(_streams(found, payloads)) if found.blocks else []
     return found
@@ -241,7 +251,8 @@ def _records(block: StreamBlock, topic: str, payload: bytes, arrival: float) -> 
         return ()
 
 
-def _shapes(payloads: Payloads, unread: list[str]) -> dict[MessageShape, list[str]]:
+def _shapes(payloads: Payloads, totals: Totals, told: ProposedBlocks) -> dict[MessageShape, list[str]]:
+    """Return the shapes of messages and their topics. A document with totals is of two: they are counters."""
     shapes: dict[MessageShape, list[str]] = defaultdict(list)
     number, *others = (_block_of_keys(keys) for keys in ({}, *OTHERS))
     for topic, payload in sorted(payloads.items()):
@@ -251,9 +262,18 @@ def _shapes(payloads: Payloads, unread: list[str]) -> dict[MessageShape, list[st
         last = levels[-1] if len(levels) > 2 else ""
         found = _form_of(topic, payload, number, others)
         if found is None:
-            unread.append(topic)
-        else:
-            shapes[MessageShape(len(levels), levels[0], last, *found)].append(topic)
+            told.unread.append(topic)
+            continue
+        keys, paths = found
+        parts: dict[Keys, list[str]] = {}
+        for name in paths or (name_of(topic),):
+            if is_uptime(name):
+                told.uptimes.append(f"{topic}: {name}" if paths else topic)
+            else:
+                parts.setdefault(keys + (COUNTER if totals.has(name) else ()), []).append(name)
+        for of_part, its in parts.items():
+            shape = MessageShape(len(levels), levels[0], last, of_part, tuple(its) if paths else ())
+            shapes[shape].append(topic)
     return shapes
 
 
@@ -312,7 +332,7 @@ def _block(shape: MessageShape, topics: list[str], payloads: Payloads, names: se
     ]
     lines += [f"{key} = {json.dumps(value)}" for key, value in shape.keys]
     if shape.paths:
-        several = len(shape.paths) > 1
+        several = len(shape.paths) > 1 or shape.keys[-2:] == COUNTER  # a list names the streams by the field
         written = json.dumps(list(shape.paths) if several else shape.paths[0], ensure_ascii=False)
         lines.append(f"field = {written}")
     return "\n".join(lines)

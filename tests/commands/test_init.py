@@ -126,6 +126,53 @@ def test_the_zone_of_the_machine_is_what_it_says(monkeypatch, given, zone):
     assert local_zone() == zone
 
 
+METER = {
+    "house/meter/data": b'{"energy_total":812.5,"power":85,"uptime":600}',
+    "house/heater/data": b'{"energy_total":12.5,"power":0,"uptime":60}',
+    "house/well/water_total": b"31.25",
+    "house/well/uptime": b"600",
+    "lab/a/energy": b"7.5",
+    "lab/b/energy": b"3.5",
+}
+
+
+def blocks_of(text):
+    return {block.name: (block.kind, block.fields) for block in parse(text, "t", {}).streams}
+
+
+def test_totals_are_counters_and_uptimes_are_left_out():
+    text = described(METER, "mqtt://localhost").text
+    assert blocks_of(text) == {
+        "house-data": ("counter", (("energy_total", "energy_total"),)),
+        "house-data-2": ("gauge", (("power", ""),)),
+        "house-well-water_total": ("counter", ()),
+        "lab-energy": ("gauge", ()),
+    }
+    assert '# Left out, since an uptime\'s growth tells nothing: "house/heater/data: uptime", ' in text
+
+
+def test_an_energy_that_grows_meanwhile_is_a_total_and_what_falls_is_none():
+    first = METER | {
+        "lab/a/energy": b"7.25",
+        "house/well/water_total": b"40",
+        "house/meter/data": b'{"power":7}',
+    }
+    kinds = blocks_of(described(METER, "mqtt://localhost", first=first).text)
+    assert {name: kind for name, (kind, _) in kinds.items()} == {
+        "house-data": "counter",
+        "house-data-2": "gauge",
+        "house-well-water_total": "gauge",
+        "lab-energy": "counter",
+    }
+
+
+@pytest.mark.parametrize(
+    "name", ["total_power", "energy_price_total", "water/temperature", "memory/total", "total"]
+)
+def test_other_names_are_not_taken_for_totals(name):
+    assert "counter" not in described({f"a/b/{name}": b"7"}, "u", first={f"a/b/{name}": b"6"}).text
+
+
 def test_keys_that_other_programs_would_take_for_paths_are_written_as_pointers():
     payload = b'{"$t":1,"a":{"#":{"v":2}},"b[0]":3,"msg.payload.x":4,"plain":5}'
     found = described({"device/1/state": payload}, "mqtt://localhost")
