@@ -143,7 +143,7 @@ class Faults:
         name = block.settings.name
         if name in self._zones_logged or name in self._ahead_logged:
             return
-        time = next((each.time for each in records if each.time is not None), None)
+        time = next((each.time for each in records if isinstance(each.value, float)), None)
         if time is None or time > arrival + block.settings.max_ahead_seconds:  # ahead is told by note_ahead
             return
         offset = zone_offset(time, arrival)

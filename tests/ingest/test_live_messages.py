@@ -410,9 +410,9 @@ class TestTimes:
         ("hours", "told"), [(-5, "5 h before their arrival"), (5.75, "5.75 h after their arrival")]
     )
     def test_times_that_are_constantly_off_as_zones_differ_are_logged_once(self, caplog, hours, told):
-        daemon = Daemon(
-            JSON | {"topic": "t", "field": "v", "time_field": "t", "max_ahead": "1d"}, now=NOW + 7
-        )
+        block = JSON | {"topic": "t", "field": "v", "time_field": "t", "max_ahead": "1d"}
+        reads_nothing = block | {"name": "other", "field": ["w", "x"]}
+        daemon = Daemon(block, reads_nothing, now=NOW + 7)
         for _ in range(7):
             local = datetime.fromtimestamp(daemon.now + 3600 * hours - 2, UTC).strftime("%Y-%m-%dT%H:%M:%S")
             daemon.feed(("t", f'{{"v":1,"t":"{local}"}}'))
