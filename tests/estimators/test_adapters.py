@@ -184,3 +184,73 @@ def test_what_a_frame_lacks_is_told():
         forecast(ended, h=900)
     with pytest.raises(ValueError, match="h: expected 1 or more steps, got 0"):
         forecast(whole, h=0)
+
+
+@pytest.mark.parametrize("step", ["MS", "ME", "B", "QE", "W-WED"])
+def test_steps_of_the_calendar_go_on(step):
+    ds = pd.date_range("2001-01-31", periods=N + 3, freq=step)
+    found = forecast(pd.DataFrame({"unique_id": "hall", "ds": ds[:N], "y": climb()}), h=3, lags=6)
+    assert list(found["ds"]) == list(ds[N:])
+    ending = pd.DataFrame({"unique_id": "hall", "ds": ds[:N], "y": climb()})
+    ending.loc[N - 2 :, "y"] = np.nan
+    found = forecast(ending, h=3, lags=6)
+    assert list(found["ds"]) == list(ds[N:])
+    mine = Forecaster([3, 4, 5], lags=6).fit(pd.Series(climb()[:-2], index=ds[: N - 2]))
+    assert np.array_equal(found["ewad"], mine.forecast().value)
+
+
+def test_days_of_a_zone_begin_at_midnight_when_its_clock_is_set():
+    ds = pd.date_range("2026-01-01", periods=87, freq="1D", tz="Europe/Berlin")  # up to 28 March
+    found = forecast(pd.DataFrame({"unique_id": "hall", "ds": ds, "y": climb()[:87]}), h=2, lags=6)
+    assert list(found["ds"]) == list(pd.date_range("2026-03-29", periods=2, freq="1D", tz="Europe/Berlin"))
+
+
+def test_a_series_with_gaps_all_along_has_steps_of_its_samples():
+    days = pd.date_range("2026-01-01", periods=N, freq="1D")
+    every_other = pd.Series(climb()).where(np.arange(N) % 2 == 0).to_numpy()
+    found = forecast(pd.DataFrame({"unique_id": "hall", "ds": days, "y": every_other}), h=2, lags=6)
+    assert list(found["ds"]) == [days[-1] + pd.Timedelta(f"{i}D") for i in (1, 3)]
+
+
+@pytest.mark.parametrize("as_given", [str, lambda time: time.to_pydatetime()])
+def test_times_in_other_words_are_taken(as_given):
+    days = pd.date_range("2026-01-01", periods=N, freq="1D")
+    given = frame(days)
+    given["ds"] = pd.Series([as_given(time) for time in given["ds"]], dtype=object)
+    pd.testing.assert_frame_equal(forecast(given, h=2, lags=6), forecast(frame(days), h=2, lags=6))
+
+
+def test_a_frame_without_rows_gives_none():
+    found = forecast(frame(np.arange(N)).iloc[:0], h=2)
+    assert found.shape == (0, 5)
+    assert list(found) == ["unique_id", "ds", "ewad", "ewad-lo-90", "ewad-hi-90"]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"ds": "noon"}, "frame: ds: expected times or whole numbers, got"),
+        ({"ds": pd.period_range("2026-01", periods=N, freq="M")}, "got period"),
+        ({"ds": [*range(N - 1), None]}, f"frame: ds: expected one in each row, got none in row {N - 1}"),
+        ({"unique_id": None}, "frame: unique_id: expected one in each row, got none in row 0"),
+        ({"y": "1,5"}, "frame: series hall: y: expected numbers, got '1,5' at position 0"),
+    ],
+)
+def test_a_cell_that_is_wrong_is_told(change, told):
+    given = pd.DataFrame({"unique_id": "hall", "ds": np.arange(N), "y": climb()})
+    with pytest.raises(ValueError, match=told):
+        forecast(given.assign(**change), h=2, lags=6)
+
+
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        ({"h": 1.5}, "h: expected 1 or more steps, got 1.5"),
+        ({"h": 2, "level": 100}, "level: expected per cent between 0 and 100, got 100"),
+        ({"h": 2, "every": "1d"}, "every: expected none, as h and the rows say which steps to forecast"),
+        ({"h": 2, "horizons": [1]}, "horizons: expected none, as h and the rows say"),
+    ],
+)
+def test_an_option_that_is_wrong_is_told(how, told):
+    with pytest.raises(ValueError, match=told):
+        forecast(frame(np.arange(N)), **how)
