@@ -43,7 +43,7 @@ from ewad.ingest.mqtt.source import ConnectionSettings, MqttSource, make_source
 from ewad.ingest.told import move_totals, recall, take_told
 from ewad.outputs.http.access import server_tls
 from ewad.outputs.http.history import PointHistory
-from ewad.outputs.http.server import HttpServer
+from ewad.outputs.http.server import HttpServer, try_to_listen
 from ewad.outputs.prometheus.exposition import Exposition
 from ewad.outputs.prometheus.instruments import Instruments
 from ewad.outputs.running import Sinks
@@ -345,4 +345,6 @@ def run(settings: Settings, load: Callable[[], Settings]) -> None:
     SIGNALS.hold()
     for each in settings.deprecated:
         log.warning("deprecated %s", each)
+    listen = settings.http.listen
+    try_to_listen(listen.host, listen.port)  # before a state file is made
     asyncio.run(_start_and_run(Daemon(settings), load))

@@ -112,6 +112,14 @@ def test_an_address_in_use_is_one_line_and_status_2(command: str, url: str) -> N
     assert said == f"ewad: http.listen: can't listen on 127.0.0.1:{port}: address already in use\n"
 
 
+def test_a_daemon_whose_address_is_in_use_makes_no_state_file(tmp_path: Path, url: str) -> None:
+    environ = {"EWAD_STATE__PATH": str(tmp_path / "ewad.db")}
+    with occupied() as port:
+        options = ["--url", url, "--topic", "a", "--listen", f"127.0.0.1:{port}"]
+        daemons.failed(daemons.ewad("run", *options, **environ), 2)
+    assert list(tmp_path.glob("ewad.db*")) == []
+
+
 def test_run_needs_no_file(tmp_path: Path, broker: Mosquitto, url: str) -> None:
     port = free_port()
     command = [*daemons.EWAD, "run", "--url", url, "--topic", "file/{room}", "--beta", "0.5"]

@@ -45,17 +45,7 @@ class Listener:
 
     async def start(self, host: str, port: int) -> list[tuple[str, int]]:
         """Listen; return the actual addresses. Raises OSError, UnicodeError or OverflowError."""
-        if not 0 <= port < 1 << 16:
-            raise OverflowError(port)
-        found = await asyncio.get_running_loop().getaddrinfo(
-            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-        try:
-            for family, _, _, _, address in dict.fromkeys(found):
-                self._sockets.append(_listening(family, address))
-        except OSError:
-            self._close()
-            raise
+        self._sockets = await asyncio.to_thread(listening_at, host, port)
         self._accepting = [
             asyncio.create_task(self._accept(each), name="http accept") for each in self._sockets
         ]
@@ -116,6 +106,25 @@ class Listener:
             )
         except (OSError, asyncio.CancelledError):  # OSError: no TLS, or it took too long
             connection.close()
+
+
+def listening_at(host: str, port: int) -> list[socket.socket]:
+    """Return sockets that listen at each address of a host.
+
+    Raises OSError, UnicodeError or OverflowError.
+    """
+    if not 0 <= port < 1 << 16:
+        raise OverflowError(port)
+    found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    sockets: list[socket.socket] = []
+    try:
+        for family, _, _, _, address in dict.fromkeys(found):
+            sockets.append(_listening(family, address))
+    except OSError:
+        for each in sockets:
+            each.close()
+        raise
+    return sockets
 
 
 def _listening(family: int, address: tuple[Any, ...]) -> socket.socket:

@@ -26,7 +26,7 @@ from ewad.outputs.http.actions import BODY_BYTES, Actor, Allowed, Desk
 from ewad.outputs.http.api import Api
 from ewad.outputs.http.history import PointHistory
 from ewad.outputs.http.learning import LOOK_SECONDS, LearningHistory
-from ewad.outputs.http.listening import Listener
+from ewad.outputs.http.listening import Listener, listening_at
 from ewad.outputs.http.readers import Readers
 from ewad.outputs.http.view import View
 from ewad.outputs.prometheus.exposition import Exposition
@@ -43,6 +43,7 @@ SHUTDOWN_SECONDS: Final = 0.1  # aiohttp waits so long twice for running request
 IDLE_SECONDS: Final = 20.0  # for the whole head of a request, and between two: slow clients are cut off
 UNREAD_SECONDS: Final = 1.0  # of a body that nobody wants: it is read past for so long, and never kept
 HEADERS: Final = 64  # of a request, 8 KiB each, like its first line
+CANNOT_LISTEN: Final = (OSError, UnicodeError, OverflowError)  # why no server can listen at an address
 GZIP: Final = 16 + zlib.MAX_WBITS  # zlib's way to ask for a gzip header
 
 COMMON_HEADERS: Final = {
@@ -130,9 +131,9 @@ class HttpServer:
         listener = Listener(runner.server, lambda: _peers(runner), self._tls)
         try:
             addresses = await listener.start(*self._listen)
-        except (OSError, UnicodeError, OverflowError) as error:
+        except CANNOT_LISTEN as error:
             await runner.cleanup()
-            raise ConfigError(f"http.listen: {_why_not(error, *self._listen)}") from error
+            raise _refusal(error, *self._listen) from error
         self._runner, self._listener = runner, listener
         self._watching = [
             asyncio.create_task(self._readers.run(), name="http readers"),
@@ -307,6 +308,19 @@ def _peers(runner: web.AppRunner) -> Iterator[str]:
 async def _set_common_headers(request: web.Request, response: web.StreamResponse) -> None:
     for name, value in COMMON_HEADERS.items():
         response.headers.setdefault(name, value)
+
+
+def try_to_listen(host: str, port: int) -> None:
+    """Listen for a moment. Raises ConfigError when that can't be."""
+    try:
+        for each in listening_at(host, port):
+            each.close()
+    except CANNOT_LISTEN as error:
+        raise _refusal(error, host, port) from error
+
+
+def _refusal(error: Exception, host: str, port: int) -> ConfigError:
+    return ConfigError(f"http.listen: {_why_not(error, host, port)}")
 
 
 def _why_not(error: Exception, host: str, port: int) -> str:
