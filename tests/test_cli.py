@@ -305,6 +305,14 @@ def rows(path: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def test_replay_without_an_output_says_that_nothing_becomes_of_the_results() -> None:
+    Path("wide.csv").write_text(WIDE)
+    said = "results were computed, and neither written nor shown: ask for them by -o, --plot, --html, "
+    assert said in ewad("replay", "wide.csv").stderr
+    for option in (("-o", "out.csv"), ("--jsonl", "out.jsonl"), ("--report",), ("--report-json",)):
+        assert "neither written nor shown" not in ewad("replay", "wide.csv", *option).stderr
+
+
 def test_replay_writes_the_promised_columns_and_the_numbers_by_hand() -> None:
     Path("wide.csv").write_text(WIDE)
     config(

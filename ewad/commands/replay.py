@@ -40,6 +40,13 @@ from ewad.store.seeding import Seeding
 # At a chosen speed samples are let go in steps of so many real seconds: smooth to look at, cheap to keep.
 STEP_SECONDS = 0.05
 
+# Options that say what becomes of the results.
+RESULTS = ("output", "plot", "html", "openmetrics", "jsonl", "report", "report_json", "publish", "state")
+NO_RESULTS = (
+    "results were computed, and neither written nor shown: ask for them by -o, --plot, --html, --openmetrics,"
+    " --jsonl, --report, --publish or --state"
+)
+
 Publisher = Callable[[str, bytes], Awaitable[None]]
 PATH = click.Path(path_type=Path)
 
@@ -121,6 +128,8 @@ def _on_files(
     chosen = with_section(chosen, settings.files)
     said, report = replay(files, settings, file_options=chosen, config_file=config, **outputs)
     click.echo(said, err=True)
+    if not any(outputs[name] for name in RESULTS):
+        click.echo(NO_RESULTS, err=True)
     if report:
         click.echo(report)
 

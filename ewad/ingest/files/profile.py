@@ -176,10 +176,13 @@ class _Profiler:
             left_out[f"with too few or too many cells ({shown})"] = count
         checked = self._checked(roles)
         self._weigh_clocks(checked, roles)
-        short = []
+        notes = list(roles.notes)
+        if checked.repeated and roles.layout == "wide":
+            rows = counted(checked.repeated, "row")
+            notes.append(f"{rows} of the same time as the row before: each row counts")
         if "short" in self._reader.left_out:
             count, shown = self._reader.left_out["short"]
-            short = [f"{counted(count, 'row')} with too few cells ({shown}): the missing ones are gaps"]
+            notes.append(f"{counted(count, 'row')} with too few cells ({shown}): the missing ones are gaps")
         made = Profile(
             roles,
             self._rows,
@@ -188,7 +191,7 @@ class _Profiler:
             checked.order,
             left_out,
             checked.falls > checked.rises,
-            notes=[*roles.notes, *short, *checked.notes],
+            notes=[*notes, *checked.notes],
             guesses=[*self._reader.guesses, *roles.guesses],
             doubts=[*roles.doubts, *checked.doubts],
         )
@@ -254,11 +257,11 @@ class _Profiler:
         checked = _CheckedTimes.of(track, 1.0)
         checked.beyond = clock.beyond
         if clock.repeated:
-            checked.notes.append(
-                f"{clock.repeated:,} times in an hour that comes twice: the order of rows tells the pass"
-            )
+            times_of_it = f"{counted(clock.repeated, 'time')} in an hour that comes twice"
+            checked.notes.append(f"{times_of_it}: the order of rows tells the pass")
         if clock.shifted:
-            said = f"{clock.shifted:,} times in an hour that the clocks skip: read an hour later (--timezone)"
+            times_of_it = f"{counted(clock.shifted, 'time')} in an hour that the clocks skip"
+            said = f"{times_of_it}: read an hour later (--timezone)"
             (checked.doubts if clock.shifted > LEFT_OUT_SHARE * self._rows else checked.notes).append(said)
         return checked
 
@@ -328,6 +331,7 @@ class _CheckedTimes:
     notes: list[str]
     doubts: list[str]
     put_back: int = 0
+    repeated: int = 0  # times that are those of the row before
     beyond: bool = False
 
     @classmethod
@@ -346,6 +350,7 @@ class _CheckedTimes:
             [],
             [],
             0 if track.zoned else track.clocks_put_back,
+            max(track.good - 1, 0) - track.rises - track.falls,
         )
         if span is not None and (span[0] < YEAR_1900 or span[1] > YEAR_2200):
             made.doubts.append(

@@ -233,7 +233,7 @@ class ValueDecider(Case):
     def _note_texts(self, column: Column, got: str, line: int | None) -> None:
         """Tell of cells that are no numbers in a file of several streams, some of which may hold texts."""
         where = f" in line {line}" if line else ""
-        said = f"column {quoted(column.name)}: {column.texts:,} cells that are no numbers are left out,"
+        said = f"column {quoted(column.name)}: left out: {counted(column.texts, 'cell')} without a number,"
         said += f" such as {got}{where} (--missing)"
         named = plain_name(column.name) == "state"  # as Home Assistant has them: of entities of all kinds
         many = column.texts > LEFT_OUT_SHARE * column.rows and not named

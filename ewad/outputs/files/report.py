@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ewad.config.syntax import quoted
+from ewad.config.syntax import counted, quoted
 from ewad.engine import Batch, Engine, Results
 from ewad.engine.group import Group
 from ewad.engine.recursive_learner import StreamExpert
@@ -266,7 +266,7 @@ class _GroupReport:
             for name, learner in learners.items()
             if not isinstance(learner, StreamExpert)
         }
-        some = [f"{name} {count} times" for name, count in restarts.items() if count]
+        some = [f"{name} {counted(count, 'time')}" for name, count in restarts.items() if count]
         if not some:
             return []
         rate = f"try a learning_rate below {self._model.learning_rate:g}"

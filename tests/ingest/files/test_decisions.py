@@ -359,6 +359,14 @@ def test_rows_without_a_time_are_left_out_up_to_one_in_a_hundred(write):
     assert len(rows) == 300
 
 
+def test_rows_of_one_time_count_each_and_are_told(write):
+    rows, file = samples(write("time,a\n0,1\n10,2\n10,3\n20,4\n"))
+    assert values(rows) == [1.0, 2.0, 3.0, 4.0]
+    assert "  1 row of the same time as the row before: each row counts" in file.summary()
+    _, file = samples(write("time,stream,value\n0,a,1\n0,b,2\n10,a,3\n10,b,4\n"))
+    assert not any("same time" in line for line in file.summary())
+
+
 # -- zones --
 
 AUTUMN = ["01:45", "02:00", "02:15", "02:30", "02:45", "02:00", "02:15", "02:30", "02:45", "03:00"]
