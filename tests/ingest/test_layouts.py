@@ -27,7 +27,7 @@ def taken(one, payload):
     before = sum(one.rejected.values()), one.absent
     one.consume([RecordedMessage(1.0, TOPIC, payload)], 1.0)
     batch = one.take_batch()
-    names = one.blocks[0], one._engine.groups[0].streams.names
+    names = one.blocks[0], one.engine.groups[0].streams.names
     found = (
         [] if batch is None else [(names[1][r], v) for r, v in zip(batch.stream, batch.value, strict=True)]
     )

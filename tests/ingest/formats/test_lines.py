@@ -176,7 +176,7 @@ def taken(one, payload):
     """What one message gives: stream, value and time of each sample, and whether something else counted."""
     before = sum(one.rejected.values()), one.absent
     one.consume([RecordedMessage(NOW, "t", payload)], NOW)
-    streams, found = one._engine.groups[0].streams.names, []
+    streams, found = one.engine.groups[0].streams.names, []
     while (batch := one.take_batch()) is not None:
         columns = batch.stream.tolist(), batch.value.tolist(), batch.time.tolist()
         found += [(streams[row], value, time) for row, value, time in zip(*columns, strict=True)]
@@ -208,7 +208,7 @@ def test_known_names_go_the_quick_way():
     way = one._laid_out["t"]
     assert way.take(b"n y\\ z=7\nm,a=b on=f 1790000001000000000\n", NOW) == 2
     waiting = one.blocks[0]
-    names = [one._engine.groups[0].streams.names[row] for row in waiting.rows]
+    names = [one.engine.groups[0].streams.names[row] for row in waiting.rows]
     assert list(zip(names, waiting.values, waiting.times, strict=True)) == [
         ("t/n/y z", 7.0, NOW),
         ("t/m,a=b/on", 0.0, 1.790000001e9),

@@ -24,7 +24,7 @@ def taken(one, document):
     before = sum(one.rejected.values()), one.absent
     payload = document if isinstance(document, bytes) else json.dumps(document).encode()
     one.consume([RecordedMessage(NOW, "t", payload)], NOW)
-    streams, found = one._engine.groups[0].streams.names, []
+    streams, found = one.engine.groups[0].streams.names, []
     while (batch := one.take_batch()) is not None:
         columns = batch.stream.tolist(), batch.value.tolist(), batch.time.tolist()
         found += [(streams[row], value, time) for row, value, time in zip(*columns, strict=True)]
@@ -103,7 +103,7 @@ def test_names_and_numbers_come_in_any_order_and_number():
         way.take(b'[{"bn":"d:"},{"v":1,"n":"b"},{"v":2,"n":"a","u":"Cel"},{"bn":"","n":"d:a","v":3}]', NOW)
         == 3
     )
-    names = [one._engine.groups[0].streams.names[row] for row in one.blocks[0].rows]
+    names = [one.engine.groups[0].streams.names[row] for row in one.blocks[0].rows]
     assert names == ["t/d:a", "t/d:b", "t/d:a", "t/d:a"]
 
 

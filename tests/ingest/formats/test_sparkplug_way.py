@@ -31,7 +31,7 @@ def intake(*, quick=True, **keys):
 def taken(one, topic, content):
     """What one message gives: stream, value and time of each sample, and what else is counted by then."""
     one.consume([RecordedMessage(NOW, topic, content)], NOW)
-    streams, found = one._engine.groups[0].streams.names, []
+    streams, found = one.engine.groups[0].streams.names, []
     while (batch := one.take_batch()) is not None:
         columns = batch.stream.tolist(), batch.value.tolist(), batch.time.tolist()
         found += [(streams[row], value, time) for row, value, time in zip(*columns, strict=True)]
@@ -198,7 +198,7 @@ def test_known_metrics_go_the_quick_way(alias):
         sequence=2,
     )
     assert way.take(sent, NOW) == 2
-    waiting, streams = one.blocks[0], one._engine.groups[0].streams.names
+    waiting, streams = one.blocks[0], one.engine.groups[0].streams.names
     found = zip((streams[row] for row in waiting.rows), waiting.values, waiting.times, strict=True)
     assert list(found) == [(f"{DATA}/b", 21.4, 1.79e9), (f"{DATA}/a", 1.0, 1.790000001e9)]
 
