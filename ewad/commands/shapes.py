@@ -13,7 +13,7 @@ from ewad.config import StreamSettings, parse, presets
 from ewad.config.syntax import LABEL, RESERVED_LABELS, counted
 from ewad.errors import DecodeError
 from ewad.ingest.block import StreamBlock
-from ewad.ingest.formats.fields import numbers
+from ewad.ingest.formats.fields import TOO_DEEP, numbers
 from ewad.ingest.formats.hints import fits, path_text
 from ewad.ingest.formats.json import parse_json
 from ewad.ingest.formats.records import PayloadRecord
@@ -306,7 +306,7 @@ def _paths(payload: bytes) -> tuple[str, ...]:
         return ()
     if type(document) is not dict:
         return ()
-    found = (steps for steps, _ in numbers(document))
+    found = (steps for steps, number in numbers(document) if number is not TOO_DEEP)
     return tuple(sorted(path_text(steps) for steps in found if _is_plain(steps)))
 
 

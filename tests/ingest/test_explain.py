@@ -112,6 +112,58 @@ class TestSeveralOfOneMessage:
         assert not both.told(*message).rejected
 
 
+def nested(levels, inner="5"):
+    return ('{"a":' * levels + inner + "}" * levels).encode()
+
+
+class TestDeepDocuments:
+    EVERY: ClassVar = {"format": "json", "field": "*"}
+    TOLD = "expected a number, got a table or list below 32 levels of others, which ewad does not read"
+
+    @pytest.mark.parametrize("levels", [33, 100, 500, 1100, 2000])
+    def test_what_is_nested_too_deeply_is_refused_for_what_it_is(self, levels, caplog):
+        both = Both(self.EVERY)
+        assert both.counted("t", nested(levels)) == ({"unsupported"}, 0)
+        (line,) = [record.message for record in caplog.records]
+        assert "too deep JSON" in line
+        told = str(both.told("t", nested(levels)))
+        expected = self.TOLD if levels < 1000 else "expected fewer levels of JSON, got "
+        assert expected in told
+        assert "rejected: unsupported: " in told
+        assert "no number is in it" not in told
+
+    def test_the_other_fields_of_a_document_count(self):
+        message = "t", b'{"v":5,"deep":%s}' % nested(40)
+        assert Both(self.EVERY).counted(*message) == ({"unsupported"}, 1)
+        assert Both(self.EVERY | {"exclude": "deep.*"}).counted(*message) == (set(), 1)
+
+    @pytest.mark.parametrize("keys", [{"field": "v"}, {"field": ["v", "w"]}])
+    @pytest.mark.parametrize(("levels", "refused"), [(500, set()), (2000, {"unsupported"})])
+    def test_quick_ways_count_as_the_general_one_does(self, keys, levels, refused):
+        both = Both(JSON | keys)
+        message = b'{"v":5,"w":6,"deep":%s}' % nested(levels)
+        _, intake = both.intake()
+        shallow = Message("t", b'{"v":5,"w":6,"deep":{}}')
+        for each in (shallow, shallow, shallow, Message("t", message)):
+            intake.consume([each], NOW)
+            intake.observe()
+        assert {reason for reason, n in intake.rejected.items() if n} == refused
+        assert both.counted("t", message)[0] == refused
+        assert both.told("t", message).rejected == bool(refused)
+
+    def test_a_path_leads_further_down(self):
+        both = Both(JSON | {"field": ".".join("a" * 40)})
+        assert both.counted("t", nested(40)) == (set(), 1)
+        assert not both.told("t", nested(40)).rejected
+
+    def test_32_levels_are_read(self):
+        assert Both(self.EVERY).counted("t", nested(32)) == (set(), 1)
+        assert Both(self.EVERY).counted("t", nested(32, "{}")) == (set(), 0)
+
+    def test_where_json_is_not_expected_it_is_told_that_there_are_more_levels(self):
+        assert Both({}).told("t", nested(40)).lines[-1] == "it has more than 32 levels"
+
+
 def test_a_topic_that_each_block_leaves_out_is_no_fault_for_either():
     both = Both({"exclude_topic": "t/x"})
     assert both.counted("t/x", b"5") == (set(), 0)

@@ -16,6 +16,7 @@ from ewad.ingest.topics import Labels
 MAX_LABEL = 256  # characters of a label value out of a payload
 NAMES = 4096  # of fields below a "*" that are remembered
 MAX_DEPTH = 32  # levels of a document that "*" looks into
+TOO_DEEP = Unreadable(f"a table or list below {MAX_DEPTH} levels of others")
 _INDEX = re.compile(r"0|[1-9]\d{0,8}", re.ASCII)
 _CAPTURE = re.compile(r"\{([a-zA-Z_][a-zA-Z0-9_]*)\}", re.ASCII)
 
@@ -162,6 +163,8 @@ def _collect(
             found.append((steps, document))
         return
     if len(steps) >= MAX_DEPTH:
+        if document:
+            found.append((steps, TOO_DEEP))
         return
     for key, each in items:
         kind = type(each)

@@ -9,7 +9,7 @@ from typing import Any
 from ewad.config.settings import StreamSettings
 from ewad.config.syntax import field_name, parse_field, quoted
 from ewad.errors import DecodeError
-from ewad.ingest.formats.fields import numbers
+from ewad.ingest.formats.fields import MAX_DEPTH, TOO_DEEP, numbers
 from ewad.ingest.formats.json import parse_json
 from ewad.ingest.formats.reasons import ABSENT
 from ewad.ingest.formats.records import PayloadReader
@@ -43,11 +43,12 @@ def hints(block: StreamSettings, topic: str, payload: bytes) -> Iterator[str]:
     if type(document) not in (dict, list):
         yield from _of_word(block, payload)
         return
-    found = [(steps, number) for steps, number in numbers(document) if steps]
+    all_found = numbers(document)
+    found = [(steps, number) for steps, number in all_found if steps and number is not TOO_DEEP]
     if block.format == "number":
         yield "this looks like JSON"
     if not found:
-        yield "no number is in it"
+        yield f"it has more than {MAX_DEPTH} levels" if all_found else "no number is in it"
         return
     for steps, number in found[:SHOWN]:
         yield f"  {path_text(steps)} = {number}"

@@ -69,7 +69,7 @@ def _parse_with_care(payload: bytes) -> Any:
         return json.loads(quote_bare(text), parse_int=_integer)
     except RecursionError as error:
         shown = quote_around(payload, 0)
-        raise DecodeError("invalid_json", f"expected JSON, got {shown}: nested too deeply") from error
+        raise DecodeError("unsupported", f"expected fewer levels of JSON, got {shown}") from error
     except ValueError as error:
         raise _invalid(payload, error) from error
 

@@ -14,7 +14,7 @@ REASONS = {
     "invalid_value": "the number is outside `valid`, or one of `ignore`",
     "invalid_json": "the payload is not JSON",
     "invalid_payload": "the payload is not of the block's format",
-    "unsupported": "the payload holds what ewad does not read, such as templates, data sets or sums",
+    "unsupported": "the payload holds what ewad does not read: templates, data sets, sums, too deep JSON",
     "unknown_alias": "the certificate of birth that names the metric has not been seen",
     "sequence_gap": "messages of the edge node before this one were lost; its own values count",
     "wrong_type": "the field holds neither a number nor a number in a string",
@@ -36,7 +36,15 @@ ABSENT = {
 # Earlier messages of the sender are missing, which it may be asked for.
 MISSED = ("unknown_alias", "sequence_gap")
 # The block has understood what came, and refuses it: no other way to read it would help.
-UNDERSTOOD = ("not_finite", "out_of_range", "invalid_value", "invalid_label", "invalid_time", "too_large")
+UNDERSTOOD = (
+    "not_finite",
+    "out_of_range",
+    "invalid_value",
+    "invalid_label",
+    "invalid_time",
+    "too_large",
+    "unsupported",
+)
 QUOTED = 40  # characters of a payload that a message may show
 
 
