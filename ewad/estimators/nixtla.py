@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ewad.estimators.by_calendar import by_calendar
 from ewad.estimators.forecaster import PARTS, Forecaster
 from ewad.numeric.tables import table
 
@@ -75,7 +76,7 @@ def _ahead(name: Any, part: pd.DataFrame, h: int, settings: dict[str, Any]) -> p
     values, ds = table(f"frame: series {name}: y", ordered["y"].iloc[rows]), ordered["ds"].iloc[rows]
     if ds.nunique() < 2:
         raise _too_short(name, len(rows))
-    step, missing = _step(ordered["ds"], rows)
+    missing, times = _times_ahead(ordered["ds"], rows, h)
     if missing + h > FARTHEST:
         raise ValueError(
             f"frame: series {name}: expected at most {FARTHEST} steps from its last sample, "
@@ -86,23 +87,26 @@ def _ahead(name: Any, part: pd.DataFrame, h: int, settings: dict[str, Any]) -> p
     if np.isnan(made.value).any():
         raise _too_short(name, len(rows))
     found = ordered.iloc[:0][["unique_id", "ds"]].reindex(range(h))
-    found["unique_id"], found["ds"] = name, [ds.iloc[-1] + i * step for i in ahead]
+    found["unique_id"], found["ds"] = name, times
     return found.astype({"ds": ds.dtype}).assign(**made._asdict()).rename(columns={"value": "forecast"})
 
 
-def _step(ds: pd.Series[Any], samples: NDArray[np.intp]) -> tuple[Any, int]:
-    """Return the step from a sample to the next, and how many of them the last row is after the last one.
+def _times_ahead(ds: pd.Series[Any], samples: NDArray[np.intp], h: int) -> tuple[int, Any]:
+    """Return how many steps the last row is after the last sample, and the times of the next h.
 
     ds: of all rows.  samples: which rows have one.
     """
     import pandas as pd
 
-    calendar = pd.DatetimeIndex(ds, freq="infer").freq if ds.dtype.kind == "M" else None
-    if calendar is not None and np.median(np.diff(samples)) < 2:  # they are a row apart, as a rule
-        return calendar, len(ds) - 1 - int(samples[-1])
+    if ds.dtype.kind == "M" and np.median(np.diff(samples)) < 2:  # samples are a row apart, as a rule
+        found = by_calendar(pd.DatetimeIndex(ds), range(1, h + 1))
+        if found is not None:
+            return len(ds) - 1 - int(samples[-1]), found
     steps: Any = ds.iloc[samples].diff()
     step = steps[steps != 0 * steps].quantile(0.5, interpolation="lower")  # one that there was
-    return step, int((ds.iloc[-1] - ds.iloc[samples[-1]]) // step)
+    last = ds.iloc[samples[-1]]
+    missing = int((ds.iloc[-1] - last) // step)
+    return missing, [last + (missing + i) * step for i in range(1, h + 1)]
 
 
 def _too_short(name: Any, n_samples: int) -> ValueError:

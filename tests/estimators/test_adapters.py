@@ -205,6 +205,17 @@ def test_days_of_a_zone_begin_at_midnight_when_its_clock_is_set():
     assert list(found["ds"]) == list(pd.date_range("2026-03-29", periods=2, freq="1D", tz="Europe/Berlin"))
 
 
+@pytest.mark.parametrize(
+    ("first", "expected"),
+    [("2026-01-01 02:30", "2026-03-29 03:00+02:00"), ("2026-07-31 02:30", "2026-10-25 02:30+02:00")],
+)
+def test_a_time_that_a_zone_s_clock_leaves_out_or_has_twice_is_one(first, expected):
+    ds = pd.date_range(first, pd.Timestamp(expected).date(), freq="1D", tz="Europe/Berlin")
+    found = forecast(pd.DataFrame({"unique_id": "hall", "ds": ds, "y": climb()[: len(ds)]}), h=2, lags=6)
+    day = pd.Timestamp(expected).tz_convert("Europe/Berlin")
+    assert list(found["ds"]) == [day, (day.normalize() + pd.DateOffset(days=1)).replace(hour=2, minute=30)]
+
+
 def test_a_series_with_gaps_all_along_has_steps_of_its_samples():
     days = pd.date_range("2026-01-01", periods=N, freq="1D")
     every_other = pd.Series(climb()).where(np.arange(N) % 2 == 0).to_numpy()
