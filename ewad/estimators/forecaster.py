@@ -14,8 +14,10 @@ from ewad.engine.ahead import times_ahead, usual
 from ewad.engine.forecaster import GroupForecaster
 from ewad.errors import ConfigError
 from ewad.estimators.base import NAME, Estimator
-from ewad.estimators.given import Given, framed
+from ewad.estimators.by_calendar import by_calendar
+from ewad.estimators.given import EPOCH, Given, framed
 from ewad.kernels.memory import Floats
+from ewad.numeric.tables import seconds_of
 
 PARTS = ("forecast", "lower", "upper")
 
@@ -67,9 +69,10 @@ class Forecaster(Estimator):
         """Return what is forecast after the last sample of each series, in the form of what was learnt.
 
         Of arrays: as forecast(). Of a Series a DataFrame with the columns forecast and, of a model with
-        intervals, lower and upper. Each row is at the time that it is for: so many steps, the median of the
-        last 100 between samples, or so many times every, after the last sample; NaN is no sample. Without
-        times rows have numbers, from 0 for the first one that was learnt.
+        intervals, lower and upper. Each row is at the time that it is for: so many steps, or so many times
+        every, after the last sample; NaN is no sample. A step is that of the calendar, such as a month, where
+        the last 101 samples have one between them, else the median. Without times rows have numbers, from 0
+        for the first one that was learnt.
 
         Of a DataFrame pairs such as ("hall", "forecast") are the columns. A row has the forecasts of all
         columns for its time: NaN for a column without one, as where columns end at different times.
@@ -152,6 +155,10 @@ class Forecaster(Estimator):
         """Return it for a series whose last samples came at these times."""
         if not len(recent):
             return [None] * len(self.horizons)
+        if self._timed and self._model_settings.every_seconds is None:
+            found = by_calendar(self._index(recent), self.horizons)
+            if found is not None:
+                return list(seconds_of(found, len(found), EPOCH))
         step = usual(np.diff(recent).tolist()) or (None if self._timed else 1.0)
         return times_ahead(self._model_settings, float(recent[-1]), step)
 

@@ -183,6 +183,17 @@ def test_the_step_is_the_usual_one_in_whatever_pieces_samples_came(frame):
     assert list(hours) == HORIZONS
 
 
+@pytest.mark.parametrize("step", ["MS", "ME", "B", "D"])
+def test_steps_of_the_calendar_go_on(step):
+    times = pd.date_range("2005-12-01", periods=N + 3, freq=step, tz="Europe/Berlin")
+    series = pd.Series(walk(), index=times[:N])
+    model = Forecaster(HORIZONS, **OPTIONS).fit(series.iloc[:-1]).learn_one(series.iloc[-1], times[N - 1])
+    assert list(model.predict().index) == [times[N], times[N + 2]]
+    assert list(Forecaster.load(model.dump()).predict().index) == [times[N], times[N + 2]]
+    two = pd.DataFrame({"hall": series, "attic": series.shift(-1)})
+    assert list(Forecaster(HORIZONS, **OPTIONS).fit(two).predict().index) == list(times[N - 1 :])
+
+
 def test_before_a_step_is_known_the_time_of_a_forecast_is_not(frame):
     for rows in (1, 5):
         few = frame["hall"].iloc[:rows] * (1.0 if rows == 1 else np.nan)
