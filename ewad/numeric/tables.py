@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -47,8 +48,10 @@ def seconds_of(times: ArrayLike, n: int, since: np.datetime64 | None = None) -> 
     array = np.asarray(times)
     if array.dtype.kind in "US" and array.size:
         raise ValueError(
-            f"times: expected datetimes or numbers, got the text {array.flat[0]!r} at position 0"
+            f"times: expected datetimes or numbers, got the text '{array.flat[0]}' at position 0"
         )
+    if array.dtype.kind in "mc":
+        raise ValueError(f"times: expected datetimes or numbers, got {NO_NUMBERS[array.dtype.kind]}")
     if array.dtype == object:
         array = np.array([_stamp(i, moment) for i, moment in enumerate(array)], dtype=np.float64)
     if array.shape != (n,):
@@ -67,7 +70,10 @@ def seconds_of(times: ArrayLike, n: int, since: np.datetime64 | None = None) -> 
 
 def _stamp(i: int, moment: Any) -> float:
     """Return the Unix seconds of a datetime; without a zone it is UTC. A date is its midnight."""
-    if not hasattr(moment, "timestamp") and not isinstance(moment, datetime.date):
+    if isinstance(moment, Real):
+        return float(moment)
+    known = hasattr(moment, "timestamp") or isinstance(moment, datetime.date)
+    if not known or moment != moment:
         raise ValueError(f"times: expected datetimes or numbers, got {moment!r} at position {i}")
     if getattr(moment, "tzinfo", None) is not None:
         return float(moment.timestamp())

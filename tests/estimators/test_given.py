@@ -215,3 +215,23 @@ def test_columns_keep_numbers_as_their_names():
     assert list(model.predict()) == [(0, "forecast"), (1, "forecast")]
     assert list(Forecaster.load(model.dump()).predict()) == [(0, "forecast"), (1, "forecast")]
     assert list(forecaster().fit_predict(frame).columns.levels[0]) == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("times", "told"),
+    [
+        ([TIMES[0], pd.NaT], "times: expected datetimes or numbers, got NaT at position 1"),
+        ([1.0, None], "times: expected datetimes or numbers, got None at position 1"),
+        (["noon", "one"], "times: expected datetimes or numbers, got the text 'noon' at position 0"),
+        (TIMES[:2] - TIMES[0], "times: expected datetimes or numbers, got durations"),
+        ([1j, 2j], "times: expected datetimes or numbers, got complex numbers"),
+        ([TIMES[0]], "times: expected the shape of x, (2,), got (1,)"),
+    ],
+)
+def test_a_time_that_is_none_is_told(times, told):
+    for call in (
+        lambda: ewa([1.0, 2.0], times=times, half_life=60),
+        lambda: Smoother().fit([1.0, 2.0], times),
+    ):
+        with pytest.raises(ValueError, match="^" + re.escape(told)):
+            call()
