@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 import urllib.error
@@ -9,8 +10,9 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ewad.config.syntax import mask_url, parse_duration
 from ewad.errors import ConfigError, SourceError
@@ -23,12 +25,22 @@ TIMEOUT_SECONDS = 60.0
 
 @dataclass(frozen=True, kw_only=True)
 class Range:
-    """A query over a range of time. last, step: durations such as "30d" and "1m"."""
+    """A query over a range of time. url may hold user and password.
+
+    last, step: durations such as "30d" and "1m".
+    """
 
     url: str
     query: str
     last: str = "7d"
     step: str = "1m"
+
+
+class _Server(NamedTuple):
+    """A Prometheus. url: without user and password. authorization: the header with them, "" for none."""
+
+    url: str
+    authorization: str
 
 
 def fetch(wanted: Range, path: Path, now: float | None = None) -> Fetched:
@@ -40,21 +52,17 @@ def fetch(wanted: Range, path: Path, now: float | None = None) -> Fetched:
         last, step = parse_duration(wanted.last), parse_duration(wanted.step)
     except ValueError as error:
         raise ConfigError(f"--last, --step: {error}") from error
-    address = mask_url(wanted.url)
-    if urllib.parse.urlsplit(wanted.url).scheme not in ("http", "https"):
-        raise ConfigError(
-            f"--from-prometheus: expected an address such as http://localhost:9090, got {address}"
-        )
+    server = _server(wanted.url)
     end = (time.time() if now is None else now) // step * step  # the same samples whenever it is asked
     series: dict[str, dict[str, Any]] = {}
     for first, until in _ranges(end - last, end, step):
-        for found in _answer(wanted, first, until, step):
+        for found in _answer(server, wanted.query, first, until, step):
             key = json.dumps(found["metric"], sort_keys=True)
             series.setdefault(key, {"metric": found["metric"], "values": []})["values"] += found["values"]
     if not series:
-        raise SourceError(f"{address}: no series in the last {wanted.last} for {wanted.query}")
+        raise SourceError(f"{server.url}: no series in the last {wanted.last} for {wanted.query}")
     path.write_bytes(document(list(series.values())))
-    return Fetched(path, address)
+    return Fetched(path, server.url)
 
 
 def _ranges(first: float, end: float, step: float) -> Iterator[tuple[float, float]]:
@@ -64,16 +72,44 @@ def _ranges(first: float, end: float, step: float) -> Iterator[tuple[float, floa
         first += MOST_POINTS * step
 
 
-def _answer(wanted: Range, first: float, end: float, step: float) -> list[dict[str, Any]]:
-    asked = urllib.parse.urlencode({"query": wanted.query, "start": first, "end": end, "step": step})
-    address = f"{wanted.url.rstrip('/')}/api/v1/query_range?{asked}"
-    where = f"--from-prometheus {mask_url(wanted.url)}"
+def _server(url: str) -> _Server:
+    """Return where the url leads, and what is said there to be let in. Raises ConfigError."""
     try:
-        with urllib.request.urlopen(address, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310 (http alone)
+        parts = urllib.parse.urlsplit(url)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # its text may quote a piece of the password
+        usable = False
+    # a password with a "/", "?" or "#" that is not escaped ends up behind the host
+    if (
+        not usable
+        or " " in url
+        or not url.isprintable()
+        or "@" in parts.path
+        or parts.query
+        or parts.fragment
+    ):
+        got = f"expected an address such as http://localhost:9090, got {mask_url(url)}"
+        raise ConfigError(f"--from-prometheus: {got}")
+    userinfo, at, host = parts.netloc.rpartition("@")
+    user, _, password = userinfo.partition(":")
+    told = f"{urllib.parse.unquote(user)}:{urllib.parse.unquote(password)}"
+    credentials = base64.b64encode(told.encode()).decode()
+    return _Server(parts._replace(netloc=host).geturl().rstrip("/"), f"Basic {credentials}" if at else "")
+
+
+def _answer(server: _Server, query: str, first: float, end: float, step: float) -> list[dict[str, Any]]:
+    asked = urllib.parse.urlencode({"query": query, "start": first, "end": end, "step": step})
+    request = urllib.request.Request(f"{server.url}/api/v1/query_range?{asked}")  # noqa: S310 (http alone)
+    if server.authorization:
+        request.add_unredirected_header("Authorization", server.authorization)  # no other host is told
+    where = f"--from-prometheus {server.url}"
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310 (http alone)
             found = json.load(answer)
     except urllib.error.HTTPError as error:
-        raise SourceError(f"{where}: {error.code}: {error.read(500).decode(errors='replace')}") from error
-    except (OSError, ValueError) as error:
+        why = error.read(500).decode(errors="replace").strip() or error.reason
+        raise SourceError(f"{where}: {error.code}: {why}") from error
+    except (OSError, ValueError, HTTPException) as error:
         raise SourceError(f"{where}: {getattr(error, 'reason', error)}") from error
     result: list[dict[str, Any]] = found.get("data", {}).get("result", [])
     return result

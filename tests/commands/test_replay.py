@@ -1,5 +1,6 @@
 """What `ewad replay` writes and keeps: results, reports, OpenMetrics, and the state of a daemon to come."""
 
+import base64
 import json
 import math
 import threading
@@ -204,16 +205,20 @@ def test_a_prometheus_that_is_not_there_is_told_in_a_line():
 
 
 @contextmanager
-def prometheus(values: list[tuple[float, str]]) -> Iterator[str]:
-    """Yield the address of what answers each query with one series of these values."""
+def prometheus(values: list[tuple[float, str]], authorization: str = "") -> Iterator[str]:
+    """Yield the address of what answers each query with one series of these values.
+
+    authorization: the header that a query has to have, if any.
+    """
     data = {"resultType": "matrix", "result": [{"metric": {"room": "hall"}, "values": values}]}
     content = json.dumps({"status": "success", "data": data}).encode()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(200)
+            admitted = self.headers.get("Authorization", "") == authorization
+            self.send_response(200 if admitted else 401)
             self.end_headers()
-            self.wfile.write(content)
+            self.wfile.write(content if admitted else b"")
 
         def log_message(self, *_: object) -> None:
             pass
@@ -226,6 +231,32 @@ def prometheus(values: list[tuple[float, str]]) -> Iterator[str]:
         finally:
             server.shutdown()
             thread.join()
+
+
+NO_ADDRESSES = (
+    *("http://me:secret@127.0.0.1:abc", "http://127.0.0.1:0x1", "http://127.0.0.1:99999", "http://[::1"),
+    *("http://", "127.0.0.1:9090", "ftp://127.0.0.1", "http://me:se cret@127.0.0.1"),
+    *("http://me:12/secret@127.0.0.1", "http://me:12?secret@127.0.0.1", "http://me:1#secret@127.0.0.1"),
+)
+
+
+@pytest.mark.parametrize("url", NO_ADDRESSES)
+def test_an_address_of_prometheus_that_is_none_is_told_without_its_password(url):
+    said = failed(ewad("replay", "--from-prometheus", url, "--query", "x"), 2)
+    assert said.startswith("ewad: --from-prometheus: expected an address such as http://localhost:9090, got ")
+    assert "cret" not in said
+
+
+def test_a_prometheus_that_asks_for_a_password_is_given_that_of_the_address():
+    expected = "Basic " + base64.b64encode(b"me:p@ss word").decode()
+    asked = ("--query", "t", "--last", "1h", "-o", "out.csv")
+    with prometheus([(1.7e9 + 60 * i, "20.5") for i in range(50)], expected) as url:
+        named = url.replace("http://", "http://me:p%40ss%20word@")
+        done = ewad("replay", "--from-prometheus", named, *asked)
+        assert done.returncode == 0, done.stderr
+        assert f"\n{url}: an answer of Prometheus; 50 rows\n" in done.stderr
+        said = failed(ewad("replay", "--from-prometheus", named.replace("ss", "secret"), *asked), 1)
+        assert said == f"ewad: --from-prometheus {url}: 401: Unauthorized\n"
 
 
 def test_history_from_prometheus_is_told_by_its_address():
