@@ -19,7 +19,6 @@ ABSURD_SECONDS = 30 * 86_400.0
 ABSURD_STANDING_SECONDS = 3600.0
 # November 2023, before the first version of ewad: a clock that says less has not been set since it started.
 UNSET = 1.7e9
-TOLD_SECONDS = 600.0  # a clock that is set again and again is told so often at the most
 
 
 class Arrivals(Protocol):
@@ -46,10 +45,11 @@ class ArrivalClock:
        from that arrival instead if the system clock is behind it, is not set (UNSET), or is ahead of it by
        more than ABSURD_SECONDS.
     3. Times in the state that are ahead of the system clock by more than that are taken for the present.
-    4. A step of the system clock, found by `due`, is told once. When it has stood for STANDING_SECONDS, an
-       absurd one for ABSURD_STANDING_SECONDS, the state's times of arrival are to move by it (`Engine.
-       move_times`), and this clock with them (`follow`): times are those of the system clock again, and
-       the time between two samples is what has passed, not what the clock was set by.
+    4. A step of the system clock, found by `due`, is told, and so is its way back. When it has stood for
+       STANDING_SECONDS, an absurd one for ABSURD_STANDING_SECONDS, the state's times of arrival are to move
+       by it (`Engine.move_times`), and this clock with them (`follow`), which is told, too: times are those
+       of the system clock again, and the time between two samples is what has passed, not what the clock
+       was set by.
     5. A clock that is not set is not followed; from one that was not, a step is followed at once.
 
     wall: the system clock, Unix seconds.  monotonic: seconds that never go back.
@@ -68,7 +68,6 @@ class ArrivalClock:
         self._offset = start - monotonic()
         self._step = 0.0  # by which the system clock is ahead, if by more than is tolerated
         self._since = 0.0  # when that was found
-        self._told_at = -TOLD_SECONDS
 
     def now(self) -> float:
         """Return the time of arrival of what arrives now: never less than before, but by `follow`."""
@@ -80,11 +79,13 @@ class ArrivalClock:
         now = monotonic + self._offset
         step = wall - now
         if abs(step) <= TOLERATED_SECONDS:
+            if self._step:
+                log.warning("system clock set back: times of arrival have gone on without the step")
             self._step = 0.0
             return None
         if abs(step - self._step) > TOLERATED_SECONDS:
             self._step, self._since = step, monotonic
-            self._tell(step, wall, monotonic)
+            _tell(step, wall)
         if wall < UNSET:
             return None
         standing = 0.0 if now < UNSET else _standing(step)
@@ -94,14 +95,12 @@ class ArrivalClock:
         """Move by what was due."""
         self._offset += seconds
         self._step = 0.0
-        log.debug("times of arrival moved seconds=%+.3f", seconds)
+        log.info("system clock followed step_seconds=%+.1f: times of arrival have moved by it", seconds)
 
-    def _tell(self, step: float, wall: float, monotonic: float) -> None:
-        if monotonic - self._told_at < TOLD_SECONDS:
-            return
-        self._told_at = monotonic
-        then = "" if wall < UNSET else f", and follow it once it has stood for {_standing(step):g} s"
-        log.warning("system clock set step_seconds=%+.1f: times of arrival go on without it%s", step, then)
+
+def _tell(step: float, wall: float) -> None:
+    then = "" if wall < UNSET else f", and follow it once it has stood for {_standing(step):g} s"
+    log.warning("system clock set step_seconds=%+.1f: times of arrival go on without it%s", step, then)
 
 
 def _standing(step: float) -> float:

@@ -78,7 +78,7 @@ def test_time_goes_on_by_the_monotonic_clock_whatever_the_system_clock_says():
 
 
 @pytest.mark.parametrize("step", [10 * YEAR, 3600.0, -3600.0])
-def test_a_step_that_is_taken_back_at_once_moves_nothing_and_is_one_line(step, caplog):
+def test_a_step_that_is_taken_back_at_once_moves_nothing_and_is_told(step, caplog):
     world = World()
     engine = engine_of(NOW)
     clock = world.clock(engine)
@@ -88,8 +88,29 @@ def test_a_step_that_is_taken_back_at_once_moves_nothing_and_is_one_line(step, c
             world.passed += 1.0
             assert follow(engine, clock) is None
     assert engine.dump() == before
-    assert len(lines(caplog)) == 1
-    assert f"step_seconds={step:+.1f}" in lines(caplog)[0]
+    there, back = lines(caplog)
+    assert f"step_seconds={step:+.1f}" in there
+    assert back.startswith("system clock set back: ")
+
+
+def test_each_step_and_what_is_followed_is_a_line(caplog):
+    caplog.set_level(logging.INFO)
+    world = World()
+    engine = engine_of(NOW)
+    clock = world.clock(engine)
+    hours, days = 3 * 3600.0, -2 * 86_400.0
+    for offset, seconds in ((hours, 14), (days, 5), (0.0, 5), (hours, 30)):
+        world.set_by = NOW + offset
+        for _ in range(seconds):
+            world.passed += 1.0
+            follow(engine, clock)
+    assert [record.getMessage().partition(":")[0] for record in caplog.records] == [
+        f"system clock set step_seconds={hours:+.1f}",
+        f"system clock followed step_seconds={hours:+.1f}",
+        f"system clock set step_seconds={days - hours:+.1f}",
+        f"system clock set step_seconds={-hours:+.1f}",
+        "system clock set back",
+    ]
 
 
 @pytest.mark.parametrize("step", [3600.0, -3600.0, -10.0, 20 * 86_400.0])
