@@ -12,7 +12,7 @@ from ewad.ingest.intake import Intake
 from tests.ingest.formats.test_sparkplug import metric
 from tests.ingest.formats.test_sparkplug import payload as sparkplug
 from tests.ingest.test_intake import Message
-from tests.ingest.test_live_messages import NOW
+from tests.ingest.test_live_messages import NOW, Daemon
 
 JSON = {"format": "json"}
 TIMED = JSON | {"field": "v", "time_field": "t", "records": "."}
@@ -162,6 +162,23 @@ class TestDeepDocuments:
 
     def test_where_json_is_not_expected_it_is_told_that_there_are_more_levels(self):
         assert Both({}).told("t", nested(40)).lines[-1] == "it has more than 32 levels"
+
+
+class TestWhatIsLeftOut:
+    def told(self, payload, **keys):
+        daemon = Daemon({"preset": "shelly"} | keys)
+        return daemon.explained("shellyplus-1/status/input:0", payload.encode()).lines
+
+    def test_no_field_is_advised_that_the_block_leaves_out(self):
+        lines = self.told('{"id":0,"state":null}')
+        assert lines[-1] == "no number is in it that `exclude` does not leave out"
+        assert not any("id" in line for line in lines[2:])
+
+    def test_the_others_are_advised(self):
+        lines = self.told('{"id":0,"apower":8.9}', field="output")
+        assert lines[-1] == 'field = "apower"'
+        assert "  apower = 8.9" in lines
+        assert "  id = 0" not in lines
 
 
 def test_a_topic_that_each_block_leaves_out_is_no_fault_for_either():

@@ -96,10 +96,14 @@ class Way:
                     places.append(Place(labels, named[1], named[2], number))
         return places
 
+    def wants(self, steps: tuple[str, ...]) -> bool:
+        """Return whether a number is wanted that stands below the "*" by these steps."""
+        return (self._named.get(steps) or self._name(steps))[0]
+
     def below(self, document: Any) -> list[tuple[str, ...]]:
         """Return the steps to each number of a document that a "*" wants, in their order."""
         found = (steps for steps, _ in numbers(document, self._words))
-        return [steps for steps in found if (self._named.get(steps) or self._name(steps))[0]]
+        return [steps for steps in found if self.wants(steps)]
 
     def _name(self, steps: tuple[str, ...]) -> tuple[bool, str, str]:
         """Return whether a number below the "*" is wanted, its path and its name; they come again."""

@@ -9,7 +9,7 @@ from typing import Any
 from ewad.config.settings import StreamSettings
 from ewad.config.syntax import field_name, parse_field, quoted
 from ewad.errors import DecodeError
-from ewad.ingest.formats.fields import MAX_DEPTH, TOO_DEEP, numbers
+from ewad.ingest.formats.fields import MAX_DEPTH, TOO_DEEP, Way, numbers
 from ewad.ingest.formats.json import parse_json
 from ewad.ingest.formats.reasons import ABSENT
 from ewad.ingest.formats.records import PayloadReader
@@ -49,6 +49,11 @@ def hints(block: StreamSettings, topic: str, payload: bytes) -> Iterator[str]:
         yield "this looks like JSON"
     if not found:
         yield f"it has more than {MAX_DEPTH} levels" if all_found else "no number is in it"
+        return
+    every = Way("*", block.exclude)
+    found = [(steps, number) for steps, number in found if every.wants(steps)]
+    if not found:
+        yield "no number is in it that `exclude` does not leave out"
         return
     for steps, number in found[:SHOWN]:
         yield f"  {path_text(steps)} = {number}"
