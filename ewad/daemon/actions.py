@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import Any, Protocol
 
 import msgspec
 
 from ewad.config import Settings
+from ewad.config.checks import Invalid
+from ewad.config.model import MODEL
 from ewad.daemon.committer import Committer
 from ewad.daemon.reloader import Configured, Reloader
 from ewad.engine import Engine
@@ -70,7 +71,9 @@ def _with_rate(settings: Settings, name: str, rate: float) -> Settings:
         raise LookupError(
             f"model: expected one of {', '.join(settings.models) or 'none'}, got {name[:200]!r}"
         )
-    if not 0.0 < rate < math.inf:
-        raise ConfigError(f"learning_rate: must be in (0, inf), got {rate!r}")
+    try:
+        MODEL.kinds["learning_rate"](rate)
+    except Invalid as invalid:
+        raise ConfigError("; ".join(f"learning_rate: {what}" for _, what in invalid.problems)) from invalid
     changed = dataclasses.replace(model, learning_rate=rate, schedule=Constant())
     return msgspec.structs.replace(settings, models={**settings.models, name: changed})
