@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -18,7 +19,7 @@ import sysconfig
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 try:
     from hatchling.builders.hooks.plugin.interface import BuildHookInterface
@@ -33,12 +34,33 @@ CYTHON = ["-3", "-X", "infer_types=True", "-X", "annotation_typing=False", "-X",
 # without which roots and choices could not be taken several at a time.
 FLAGS = ["-O3", "-fPIC", "-fwrapv", "-DNDEBUG", "-fvisibility=hidden", "-w"]
 EXACT = ["-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
+# Kernels that are loops over many numbers are compiled a second time, into a folder of their own, for
+# processors with AVX2: to the same numbers, four at a time instead of two. ewad/kernels/__init__.py chooses.
+WIDE = {"AMD64": "avx2", "x86_64": "avx2"}.get(platform.machine(), "")
+WIDE_KERNELS = ("algebra", "optimizers")
 CIMPORTS = re.compile(rb"^(?:from [\w.]+ )?cimport (?:\([^)]*\)|[^\n]*)", re.MULTILINE)
 SECONDS = 600  # for one file, on a busy machine
 
 
 class CannotCompileError(Exception):
     """What is missing, in words."""
+
+
+class Kernel(NamedTuple):
+    """A source, and what it is compiled to: for any processor, or only for those of a folder's name."""
+
+    source: Path
+    only: str = ""
+
+    @property
+    def made(self) -> Path:
+        """Where the compiled kernel lies."""
+        return self.source.parent / self.only / (self.source.stem + SUFFIX)
+
+    @property
+    def flags(self) -> list[str]:
+        """What the compiler is told."""
+        return [*FLAGS, *EXACT, *([f"-m{self.only}"] if self.only else [])]
 
 
 class EwadBuildHook(BuildHookInterface):  # type: ignore[type-arg]
@@ -106,18 +128,21 @@ def build(root: Path = ROOT) -> list[Path]:
     declared: dict[str, bytes] = {}
     for path in sorted(kernels.rglob("*.pxd")):
         declared[path.stem] = declared.get(path.stem, b"") + path.read_bytes()
-    keys = {path: _key(path, _declared_for(path.stem, declared)) for path in sources}
-    changed = [path for path in sources if _stamp(root, path) != keys[path]]
+    wide = [path for path in sources if WIDE and path.stem in WIDE_KERNELS]
+    made = [*map(Kernel, sources), *(Kernel(path, WIDE) for path in wide)]
+    keys = {each: _key(each, _declared_for(each.source.stem, declared)) for each in made}
+    changed = [each for each in made if _stamp(root, each) != keys[each]]
     for path in kernels.rglob(f"*{SUFFIX}"):
-        if path.with_name(path.name.removesuffix(SUFFIX) + ".py") not in set(sources) - set(changed):
+        if path not in {each.made for each in made if each not in changed}:
             path.unlink()
     if changed:
         compiler = _compiler()
         n = os.cpu_count() or 1
         with ThreadPoolExecutor(n) as pool:
-            list(pool.map(lambda paths: _translate(root, paths), _dealt(changed, n)))
-            list(pool.map(lambda path: _compile(root, path, compiler, keys[path]), changed))
-    return [_compiled(path) for path in sources]
+            translated = sorted({each.source for each in changed})
+            list(pool.map(lambda paths: _translate(root, paths), _dealt(translated, n)))
+            list(pool.map(lambda each: _compile(root, each, compiler, keys[each]), changed))
+    return [each.made for each in made]
 
 
 def _declared_for(name: str, declared: dict[str, bytes]) -> bytes:
@@ -132,24 +157,21 @@ def _declared_for(name: str, declared: dict[str, bytes]) -> bytes:
     return b"".join(declared[each] for each in sorted(found))
 
 
-def _compiled(source: Path) -> Path:
-    return source.with_name(source.stem + SUFFIX)
-
-
-def _key(source: Path, declared: bytes) -> str:
+def _key(kernel: Kernel, declared: bytes) -> str:
     """Return what tells whether a source, or anything that it is compiled by, has changed."""
-    settings = " ".join([*CYTHON, *FLAGS, *EXACT, SUFFIX, sys.version]).encode()
-    return hashlib.sha256(source.read_bytes() + declared + settings).hexdigest()
+    settings = " ".join([*CYTHON, *kernel.flags, SUFFIX, sys.version]).encode()
+    return hashlib.sha256(kernel.source.read_bytes() + declared + settings).hexdigest()
 
 
-def _work_file(root: Path, source: Path, suffix: str) -> Path:
+def _work_file(root: Path, kernel: Kernel, suffix: str) -> Path:
     """Return a file of this kernel under build/, for this Python."""
-    return root / "build" / f"kernels{SUFFIX}" / source.relative_to(root).with_suffix(suffix)
+    place = root / "build" / f"kernels{SUFFIX}" / kernel.made.relative_to(root)
+    return place.with_name(kernel.source.stem + suffix)
 
 
-def _stamp(root: Path, source: Path) -> str:
-    stamp = _work_file(root, source, ".key")
-    return stamp.read_text() if stamp.exists() and _compiled(source).exists() else ""
+def _stamp(root: Path, kernel: Kernel) -> str:
+    stamp = _work_file(root, kernel, ".key")
+    return stamp.read_text() if stamp.exists() and kernel.made.exists() else ""
 
 
 def _compiler() -> list[str]:
@@ -176,19 +198,21 @@ def _dealt(sources: list[Path], n: int) -> list[list[Path]]:
 
 def _translate(root: Path, sources: list[Path]) -> None:
     """Let Cython write the C files of some sources of a folder."""
-    folder = _work_file(root, sources[0], ".c").parent
+    folder = _work_file(root, Kernel(sources[0]), ".c").parent
     folder.mkdir(parents=True, exist_ok=True)
     _run([sys.executable, "-m", "cython", *CYTHON, "-o", f"{folder}/", *map(str, sources)], root)
 
 
-def _compile(root: Path, source: Path, compiler: list[str], key: str) -> None:
-    c_file = _work_file(root, source, ".c")
+def _compile(root: Path, kernel: Kernel, compiler: list[str], key: str) -> None:
+    c_file, stamp = _work_file(root, Kernel(kernel.source), ".c"), _work_file(root, kernel, ".key")
+    for place in (stamp, kernel.made):
+        place.parent.mkdir(parents=True, exist_ok=True)
     link = ["-bundle", "-undefined", "dynamic_lookup"] if sys.platform == "darwin" else ["-shared"]
-    made = c_file.with_suffix(".so")
+    made = stamp.with_suffix(".so")
     include = ["-I", sysconfig.get_path("include"), "-I", sysconfig.get_path("platinclude")]
-    _run([*compiler, *FLAGS, *EXACT, *include, *link, str(c_file), "-o", str(made)], root)
-    shutil.move(made, _compiled(source))
-    _work_file(root, source, ".key").write_text(key)
+    _run([*compiler, *kernel.flags, *include, *link, str(c_file), "-o", str(made)], root)
+    shutil.move(made, kernel.made)
+    stamp.write_text(key)
 
 
 def _run(command: list[str], root: Path) -> None:

@@ -40,8 +40,9 @@ def test_a_kernel_that_is_compiled_in_another_folder_is_equal_to_the_byte(tmp_pa
         (place / "ewad" / "__init__.py").touch()
         source = place / "ewad" / "kernels" / "sample.py"
         hatch_build._translate(place, [source])
-        hatch_build._compile(place, source, hatch_build._compiler(), "key")
-        files.append(hatch_build._compiled(source).read_bytes())
+        kernel = hatch_build.Kernel(source)
+        hatch_build._compile(place, kernel, hatch_build._compiler(), "key")
+        files.append(kernel.made.read_bytes())
     assert files[0] == files[1]
 
 

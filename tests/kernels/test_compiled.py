@@ -10,6 +10,7 @@ import pytest
 
 import hatch_build
 from ewad import kernels
+from ewad.kernels import optimizers
 from tests.system.daemon import UNMEASURED
 
 ROOT = Path(__file__).parents[2]
@@ -31,13 +32,17 @@ print(kernels.HOW)
 """
 
 
-@pytest.fixture(scope="module")
-def interpreted(tmp_path_factory):
-    """Return a folder with ewad as it is where nothing could be compiled."""
-    folder = tmp_path_factory.mktemp("interpreted")
-    shutil.copytree(ROOT / "ewad", folder / "ewad", ignore=shutil.ignore_patterns("*.so", "__pycache__"))
-    shutil.copytree(ROOT / "tests", folder / "tests", ignore=shutil.ignore_patterns("__pycache__"))
+def without(left_out, folder):
+    """Copy ewad and its tests without some files; return the folder."""
+    for name in ("ewad", "tests"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns(left_out, "__pycache__"))
     return folder
+
+
+@pytest.fixture(scope="module")
+def mine():
+    """Return what the kernels say that are here."""
+    return said_by(ROOT)
 
 
 def said_by(folder):
@@ -48,13 +53,21 @@ def said_by(folder):
     return done.stdout.splitlines()
 
 
-def test_compiled_and_interpreted_kernels_give_equal_bytes(interpreted):
+def test_compiled_and_interpreted_kernels_give_equal_bytes(mine, tmp_path):
     if not kernels.COMPILED:
         pytest.skip("the kernels are not compiled here")
-    *mine, how = said_by(ROOT)
-    *theirs, other = said_by(interpreted)
-    assert (how, other) == ("compiled", "interpreted")
-    assert mine == theirs
+    *theirs, other = said_by(without("*.so", tmp_path))
+    assert (mine[-1], other) == ("compiled", "interpreted")
+    assert mine[:-1] == theirs
+
+
+def test_kernels_for_wider_processors_give_the_bytes_of_those_for_any(mine, tmp_path):
+    if len(kernels.__path__) == 1 or not kernels.COMPILED:
+        pytest.skip("no kernels are compiled for this processor alone")
+    wide = ROOT / "ewad" / "kernels" / hatch_build.WIDE
+    assert Path(optimizers.__file__).parent == wide
+    assert {path.name.partition(".")[0] for path in wide.iterdir()} == set(hatch_build.WIDE_KERNELS)
+    assert said_by(without(hatch_build.WIDE, tmp_path)) == mine
 
 
 def test_in_ci_the_kernels_are_compiled():
