@@ -130,9 +130,9 @@ class Publisher(Sink):
         self._take(settings, observed.streams, found, curves)
 
     def _take(
-        self, settings: GroupSettings, streams: Streams, found: States, curves: Iterable[bytes] = ()
+        self, settings: GroupSettings, streams: Streams, found: States, curves: Iterable[bytes | None] = ()
     ) -> None:
-        """Hold states, and publish those that are due at once. curves: of the same streams, or none."""
+        """Hold states, and publish those that are due at once. curves: of the same streams, or nothing."""
         group, deadband, on_change = settings.name, self._settings.deadband, self._settings.on_change
         known, curve = self._told, iter(curves)
         for row, value, text in zip(*found, strict=True):

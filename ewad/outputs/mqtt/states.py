@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -127,12 +128,13 @@ class Curves:
 
     def __init__(self) -> None:
         self._steps: dict[tuple[str, str], deque[float]] = {}
+        self._begun: set[tuple[str, str]] = set()  # streams that had a forecast
 
-    def take(self, observed: Observed, last: NDArray[np.int64]) -> Iterator[bytes]:
+    def take(self, observed: Observed, last: NDArray[np.int64]) -> Iterator[bytes | None]:
         """Yield what is forecast of each of a batch's streams (`last_samples`), the nearest first.
 
-        Nothing without a model. A time is null until it is known how samples come; lower and upper are there
-        with intervals.
+        None for a stream that has had no forecast yet, nothing at all without a model. A time is null until
+        it is known how samples come; lower and upper are there with intervals.
         """
         batch, results, streams, settings, _ = observed
         if settings.model is None:
@@ -145,8 +147,14 @@ class Curves:
             _place(quantity, labels): values for quantity, labels, values in told_results(settings, results)
         }
         parts = ("forecast",) if settings.model.interval is None else ("forecast", "lower", "upper")
+        forecasts = [values for (word, _), values in told.items() if word == "forecast"]
         for index in last.tolist():
-            steps = self._steps[settings.name, streams.names[rows.item(index)]]
+            key = settings.name, streams.names[rows.item(index)]
+            if key not in self._begun and not any(math.isfinite(values.item(index)) for values in forecasts):
+                yield None
+                continue
+            self._begun.add(key)
+            steps = self._steps[key]
             times = times_ahead(settings.model, batch.time.item(results.accepted[index]), usual(steps))
             yield encode(
                 [
@@ -162,3 +170,4 @@ class Curves:
     def forget(self, group: str, stream: str) -> None:
         """Let go of a stream."""
         self._steps.pop((group, stream), None)
+        self._begun.discard((group, stream))

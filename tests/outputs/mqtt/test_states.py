@@ -11,7 +11,7 @@ from hypothesis import strategies as some
 
 from ewad.engine import Batch, ByCount, Engine, GroupSettings, ModelSettings
 from ewad.numeric.crossing import Threshold
-from ewad.outputs.mqtt.states import last_samples, names_text, standing_states, states, topic_of
+from ewad.outputs.mqtt.states import Curves, last_samples, names_text, standing_states, states, topic_of
 from ewad.outputs.registry import told_results
 from ewad.outputs.sinks import Observed, Standing
 from tests.outputs.engines import smoothing_engine
@@ -95,6 +95,34 @@ def test_what_stands_at_a_start_is_told_like_what_comes(engine):
 def test_nothing_stands_where_all_is_stale(engine):
     observed(engine, [0], [1])
     assert standing_states(Standing.of(engine.groups[0], 1e9), None) == ([], [], [])
+
+
+def test_a_stream_without_a_forecast_so_far_has_no_curve(engine):
+    curves = Curves()
+
+    def taken(rows, values, start):
+        told = observed(engine, rows, values, start)
+        return list(curves.take(told, last_samples(told)))
+
+    assert taken([0, 1], [20.0, 1.0], 0.0) == [None, None]
+    both = taken([*[0] * 20, 1], np.linspace(20, 21, 21), 10.0)
+    (of_a, of_b) = both
+    assert of_b is None
+    assert [type(each["value"]) for each in json.loads(of_a)] == [float, float]
+    curves.forget("g", "a")
+    assert taken([0], [20.5], 40.0) != [None]
+
+
+def test_a_stream_that_has_had_a_forecast_tells_that_it_has_none_any_more(engine):
+    curves = Curves()
+    told = observed(engine, [0] * 20, np.linspace(20, 21, 20))
+    (curve,) = curves.take(told, last_samples(told))
+    fresh = Engine([engine.groups[0].settings])
+    fresh.add_stream(0, "a", (("room", "a"),))
+    anew = observed(fresh, [0], [20.0], 30.0)
+    (without,) = curves.take(anew, last_samples(anew))
+    assert json.loads(curve)[0]["value"] is not None
+    assert json.loads(without)[0]["value"] is None
 
 
 def test_names_are_text_whatever_is_in_them():
