@@ -2,6 +2,7 @@ cdef double dot(double* a, Py_ssize_t i, double* b, Py_ssize_t j, Py_ssize_t n) 
 cdef void add_multiple(
     double factor, double* x, Py_ssize_t i, double* y, Py_ssize_t j, Py_ssize_t n,
 ) noexcept nogil
+cdef void divide(double* y, Py_ssize_t j, Py_ssize_t n, double by) noexcept nogil
 cdef void affine(
     double* x, Py_ssize_t i, double* w, Py_ssize_t j, Py_ssize_t n_x, Py_ssize_t n_y, double* y, Py_ssize_t at,
 ) noexcept nogil

@@ -38,6 +38,12 @@ def add_multiple(factor: float, x: Floats, i: int, y: Floats, j: int, n: int) ->
         y[j + k] += factor * x[i + k]
 
 
+def divide(y: Floats, j: int, n: int, by: float) -> None:
+    """Divide n numbers from y[j] on; y changes."""
+    for k in range(n):
+        y[j + k] /= by
+
+
 def affine(x: Floats, i: int, w: Floats, j: int, n_x: int, n_y: int, y: Floats, at: int) -> None:
     """Write x W + b to y[at:], (n_y,).  w[j:]: W by rows, (n_x, n_y), and then b."""
     bias = j + n_x * n_y

@@ -169,8 +169,7 @@ class GradientExpert(Expert):
         mine = row if self.sums else 0
         o, n, g = mine * self.n, self.n, self.gradient
         cost = self.squares[mine] / self.n_errors
-        for i in range(n):
-            g[o + i] /= self.n_errors
+        algebra.divide(g, o, n, self.n_errors)
         if self.l2 > 0.0:
             cost += self.penalise(row * n, o)
         norm = math.sqrt(algebra.dot(g, o, g, o, n))
