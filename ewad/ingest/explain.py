@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+import msgspec
 import numpy as np
 
+from ewad.config.settings import StreamSettings
 from ewad.config.syntax import quoted
 from ewad.errors import DecodeError
 from ewad.ingest.block import StreamBlock, Target, joined
@@ -14,9 +16,12 @@ from ewad.ingest.faults import LOGGED_TOPIC
 from ewad.ingest.formats.hints import hints
 from ewad.ingest.formats.point import EndedError
 from ewad.ingest.formats.reasons import ABSENT, UNDERSTOOD, beyond_limit, too_far_ahead
-from ewad.ingest.formats.records import PayloadRecord
+from ewad.ingest.formats.records import PayloadReader, PayloadRecord
 from ewad.ingest.intake import Intake
 from ewad.ingest.matching import EXCLUDED, too_long, unknown_topic
+
+SHOWN = 12  # names of what is left out
+_MOST = 1 << 20  # bytes of a payload
 
 
 class Explanation:
@@ -82,6 +87,8 @@ def explain(intake: Intake, topic: str, payload: bytes, now: float) -> Explanati
             explanation.rejected |= error is not None and error.reason not in ABSENT
             taken |= isinstance(error, EndedError) or (line.startswith("stream: ") and error is None)
             understood |= error is not None and error.reason in UNDERSTOOD
+    if taken:
+        explanation.lines += _left_out(targets, topic, payload, now)
     explanation.taken = taken
     explanation.rejected |= not taken
     if targets and not taken and not understood:
@@ -118,6 +125,29 @@ def _explained(
     if times:
         shown = dict.fromkeys((times[0], times[-1]))
         yield f"time{'s' if len(shown) > 1 else ''}: {' to '.join(map(_shown_time, shown))}", None
+
+
+def _left_out(targets: Sequence[Target], topic: str, payload: bytes, now: float) -> list[str]:
+    """Return a line with the numbers that no block reads because of `exclude`, such as a preset's."""
+    read: dict[str, None] = {}
+    every: dict[str, None] = {}
+    for block in (target.block for target in targets):
+        read |= _names(block, block.settings, topic, payload, now)
+        every |= _names(block, msgspec.structs.replace(block.settings, exclude=()), topic, payload, now)
+    left = [quoted(name, LOGGED_TOPIC) for name in every if name not in read]
+    more = f" and {len(left) - SHOWN} more" if len(left) > SHOWN else ""
+    return [f"left out by exclude: {', '.join(left[:SHOWN])}{more}"] if left else []
+
+
+def _names(
+    block: StreamBlock, settings: StreamSettings, topic: str, payload: bytes, now: float
+) -> dict[str, None]:
+    """Return the streams of which a payload has a number, read with these settings."""
+    try:
+        records = PayloadReader(settings, _MOST).read(topic, payload, now)
+    except DecodeError:  # or what earlier messages told is wanted
+        return {}
+    return {block.stream_name(topic, each.key): None for each in records if isinstance(each.value, float)}
 
 
 def _absent(records: Sequence[PayloadRecord]) -> str:

@@ -194,3 +194,14 @@ def test_reasons_that_are_no_fault_are_told_as_left_alone():
         assert both.counted("t", payload) == (set(), 0)
         assert "left alone: " in str(both.told("t", payload))
         assert "rejected: " not in str(both.told("t", payload))
+
+
+def test_numbers_that_a_preset_leaves_out_are_named_but_not_those_that_another_block_of_it_reads():
+    settings = parse({"stream": [{"preset": "tasmota"}]}, "test", {})
+    intake = Intake(Engine(settings.group_settings(), 100), settings.streams)
+    time = b'{"Time":"2026-03-01T11:00:00",'
+    payload = time + b'"ENERGY":{"Total":12.3,"Power":100},"DS18B20":{"Temperature":12.5}}'
+    lines = explain(intake, "tele/plug/SENSOR", payload, NOW).lines
+    assert lines[-1] == 'left out by exclude: "tele/plug/SENSOR/ENERGY.Total"'
+    plain = explain(intake, "tele/plug/SENSOR", time + b'"ENERGY":{"Power":100}}', NOW).lines
+    assert not [line for line in plain if "left out" in line]
