@@ -29,7 +29,7 @@ def copy(place: Path) -> Path:
 
 
 def keep_compiled(place: Path) -> None:
-    for path in (*(ROOT / "build").glob("kernels*/*.key"), *(ROOT / "ewad" / "kernels").rglob("*.so")):
+    for path in (*(ROOT / "build").glob("kernels*/**/*.key"), *(ROOT / "ewad" / "kernels").rglob("*.so")):
         target = place / path.relative_to(ROOT)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, target)
