@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -69,10 +69,10 @@ class Forecaster(Estimator):
         """Return what is forecast after the last sample of each series, in the form of what was learnt.
 
         Of arrays: as forecast(). Of a Series a DataFrame with the columns forecast and, of a model with
-        intervals, lower and upper. Each row is at the time that it is for: so many steps, or so many times
-        every, after the last sample; NaN is no sample. A step is that of the calendar, such as a month, where
-        the last 101 samples have one between them, else the median. Without times rows have numbers, from 0
-        for the first one that was learnt.
+        intervals, lower and upper. Each row is at the time that it is for: so many steps after the last
+        sample, NaN is none; of a model with every, the middle of the interval. A step is that of the
+        calendar, such as a month, where the last 101 samples have one between them, else the median. Without
+        times rows have numbers, from 0 for the first one that was learnt.
 
         Of a DataFrame pairs such as ("hall", "forecast") are the columns. A row has the forecasts of all
         columns for its time: NaN for a column without one, as where columns end at different times.
@@ -199,7 +199,8 @@ def _settings(model: dict[str, Any]) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Return numpy's numbers and arrays, ranges and tuples as TOML has them: numbers and lists."""
+    """Return numpy's numbers, arrays and whatever yields several as TOML has them: numbers and lists."""
     if hasattr(value, "tolist"):
         return value.tolist()
-    return [_plain(each) for each in value] if isinstance(value, list | tuple | range) else value
+    several = isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping)
+    return [_plain(each) for each in value] if several else value

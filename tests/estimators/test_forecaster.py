@@ -280,3 +280,8 @@ print("pandas" in sys.modules)
 def test_the_package_is_imported_without_numpy_until_a_name_is_asked_for():
     done = subprocess.run([sys.executable, "-c", IMPORTS], capture_output=True, text=True, timeout=60)
     assert done.stdout.split() == ["False", "False", "False"], done.stderr
+
+
+@pytest.mark.parametrize("horizons", [{1, 2}, (h for h in (1, 2)), {1: "a", 2: "b"}.keys(), np.array([1, 2])])
+def test_horizons_may_be_whatever_yields_them(horizons):
+    assert Forecaster(horizons=horizons).horizons == (1, 2)

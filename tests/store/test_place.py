@@ -20,10 +20,15 @@ def test_a_folder_that_is_not_there_or_in_the_way_is_told(tmp_path):
     assert "expected a file, got a folder" in hindrance(tmp_path)
 
 
-@pytest.mark.parametrize(("name", "words"), [("", "may not write into the folder"), ("ewad.db", "this file")])
-def test_what_this_user_may_not_write_is_told(tmp_path, monkeypatch, name, words):
+@pytest.mark.parametrize(
+    ("exists", "name", "words"),
+    [(False, "", "may not write into the folder"), (True, "", ""), (True, "ewad.db", "this file")],
+)
+def test_what_this_user_may_not_write_is_told(tmp_path, monkeypatch, exists, name, words):
     """The tests may run as a user who may do everything."""
-    (tmp_path / "ewad.db").touch()
+    if exists:
+        (tmp_path / "ewad.db").touch()
     forbidden = str(tmp_path / name).rstrip("/")
     monkeypatch.setattr(os, "access", lambda path, mode: str(path) != forbidden or mode == os.F_OK)
-    assert words in hindrance(tmp_path / "ewad.db")
+    told = hindrance(tmp_path / "ewad.db")
+    assert words in told and bool(words) == bool(told)
