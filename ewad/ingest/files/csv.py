@@ -1,7 +1,7 @@
 """Delimited text in all its dialects -> a table. Comma-separated values are but the best known of them.
 
 The file is read in blocks of whole lines. Each block is checked for what pandas would pass over in silence
-(short rows, binary data), then parsed by pandas; only an error looks at single rows, to name its line.
+(short rows, binary data), then parsed by pandas; single rows are looked at only where that finds some.
 """
 
 from __future__ import annotations
@@ -96,11 +96,10 @@ class CsvReader:
         if self._options.decimal == "," and not self.known.comma:  # else 1.234 would be a number with a point
             texts = frozenset(range(self._width))
         for block in self._rows_alone():
-            content = self._checked(block, first)
-            if content.strip():
-                table = self._parsed(LineBlock(block.first_line, content), texts)
-                if len(table):
-                    yield RowTable(table, _CsvPlaces(self, block))
+            content = block.content if self._seems_whole(block.content) else self._whole(block, first)
+            table = self._parsed(block, content, texts, first)
+            if len(table):
+                yield RowTable(table, _CsvPlaces(self, block))
 
     # -- the header --
 
@@ -162,16 +161,20 @@ class CsvReader:
     def _cut(self) -> str:
         return "\t" if self._dialect.delimiter == dialects.BLANKS else self._dialect.delimiter
 
-    def _checked(self, block: LineBlock, first: bool) -> bytes:
-        """Return the content with a cell for every column in each row, without rows that can't have one."""
-        content, width = block.content, self._width
+    def _seems_whole(self, content: bytes) -> bool:
+        """Return whether there are as many delimiters as rows with a cell for every column have.
+
+        Too few here and too many there may sum up alike: pandas tells of too many.
+        """
         lines = content.count(b"\n") + (not content.endswith(b"\n"))
-        if b'"' not in content and content.count(self._cut.encode()) == lines * (width - 1):
-            # too few here and too many there would sum up alike: pandas tells of too many
-            return content
+        return b'"' not in content and content.count(self._cut.encode()) == lines * (self._width - 1)
+
+    def _whole(self, block: LineBlock, first: bool) -> bytes:
+        """Return the content with a cell for every column in each row, without rows that can't have one."""
+        width = self._width
         others = [row for row in self._all_rows(block) if len(row.cells) != width]
         if not others:
-            return content
+            return block.content
         for row in others if first else ():
             reason = "cells" if row.whole is None else "short"
             count, shown = self.left_out.get(reason, (0, ""))
@@ -204,16 +207,13 @@ class CsvReader:
     def _filled(self, cells: list[str]) -> list[str] | None:
         """Return a short row with gaps at its end, as pandas and R read it; None for one that is no such row.
 
-        It has a time and more, and its cells are what their columns hold. A column of texts has no gaps, and
-        where blanks stand between cells nobody knows which cell is missing.
+        Others of the file end there, too, and its cells are what their columns hold. A column of texts has no
+        gaps, and where blanks stand between cells nobody knows which cell is missing.
         """
-        types = self._dialect.types
-        missing = range(len(cells), self._width)
-        if len(types) != self._width or not 2 <= len(cells) < self._width:
+        types, missing = self._dialect.types, self.names[len(cells) :]
+        if len(cells) not in self._dialect.ends or len(types) != self._width:
             return None
-        if self._dialect.delimiter == dialects.BLANKS or not all(map(dialects.fits, cells, types)):
-            return None
-        if any(types[i] in ("text", "time") or self.names[i].lower() in TEXT_NAMES for i in missing):
+        if not dialects.ends_early(cells, types) or any(name.lower() in TEXT_NAMES for name in missing):
             return None
         return cells + [""] * len(missing)
 
@@ -224,9 +224,12 @@ class CsvReader:
 
     # -- blocks to tables --
 
-    def _parsed(self, block: LineBlock, texts: frozenset[int]) -> pd.DataFrame:
+    def _parsed(self, block: LineBlock, content: bytes, texts: frozenset[int], first: bool) -> pd.DataFrame:
+        """Return the content, of the block or of its whole rows alone, as a table. Raises SourceError."""
         import pandas as pd
 
+        if not content.strip():
+            return pd.DataFrame()
         columns = range(self._width)
         gaps: Any = {index: self._missing for index in columns if index not in texts}
         try:
@@ -234,7 +237,7 @@ class CsvReader:
                 # cells without a column would be lost
                 warnings.simplefilter("error", pd.errors.ParserWarning)
                 table: pd.DataFrame = pd.read_csv(
-                    io.BytesIO(block.content),
+                    io.BytesIO(content),
                     header=None,
                     names=list(columns),
                     index_col=False,
@@ -248,10 +251,10 @@ class CsvReader:
                     **_exact(pd.__version__),
                 )
         except (ValueError, OverflowError, pd.errors.ParserWarning) as error:
-            for row in self._all_rows(block):
-                if len(row.cells) != self._width:
-                    self.fail(f"expected {self._width} columns, got {len(row.cells)}", row.line)
-            self.fail(f"can't read the file as CSV: {error}")
+            whole = self._whole(block, first) if content == block.content else content
+            if whole == content:
+                self.fail(f"can't read the file as CSV: {error}")
+            return self._parsed(block, whole, texts, first)
         return table
 
     def fail(self, message: str, line: int | None = None) -> NoReturn:

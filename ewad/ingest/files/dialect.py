@@ -40,7 +40,8 @@ class Dialect:
 
     first_line: of the data, from 1. comment: what a line of no data begins with, or "". comma: whether cells
     such as 21,5 stand for numbers as far as the sample shows. types: what most cells of each column are, see
-    _type_of. units: by column, where a row tells them.
+    _type_of. ends: the numbers of cells that two or more rows of the sample end early with, see ends_early.
+    units: by column, where a row tells them.
     """
 
     delimiter: str
@@ -52,6 +53,7 @@ class Dialect:
     end: int
     comma: bool
     types: tuple[str, ...]
+    ends: frozenset[int]
     units: dict[int, str] = field(default_factory=dict)
     facts: tuple[str, ...] = ()
 
@@ -71,16 +73,18 @@ def find(text: str, options: FileOptions) -> Dialect:
     if not any(line.strip() for line in lines.kept):
         raise Undecided("expected a header and rows, got an empty file")
     delimiter = options.delimiter or lines.announced or _delimiter(lines)
-    rows = list(rows_of(lines.kept, delimiter))[:SAMPLED_ROWS]
+    sample = list(rows_of(lines.kept, delimiter))
+    rows = sample[:SAMPLED_ROWS]
     if not rows:
         raise Undecided("expected a header and rows, got an empty file")
     width = _width(rows)
     types = [_type_of_column(rows, column) for column in range(width)]
     start = _first_data_row(rows, width, types, options)
     if options.header is False:
-        start = next((i for i, (_, cells) in enumerate(rows) if len(cells) == width), 0)
+        start = next((i for i, (_, row) in enumerate(rows) if len(row) == width or ends_early(row, types)), 0)
     header, units_row, facts = _header(rows, start, width, types, options, lines)
-    return _assembled(lines, rows, delimiter, start, header, units_row, types, facts, options)
+    ends = _ends(sample[start:], types, lines) if delimiter != BLANKS else frozenset()
+    return _assembled(lines, rows, delimiter, start, header, units_row, types, ends, facts, options)
 
 
 def rows_of(lines: Sequence[str], delimiter: str) -> Iterator[Row]:
@@ -183,6 +187,20 @@ def fits(cell: str, type_: str) -> bool:
     return type_ not in ("number", "time") or _type_of(cell) in (type_, "missing")
 
 
+def ends_early(cells: Sequence[str], types: Sequence[str]) -> bool:
+    """Return whether a row lacks cells at its end, none of a text or a time, and the others fit."""
+    lacking = types[len(cells) :]
+    fitting = 2 <= len(cells) < len(types) and all(map(fits, cells, types))
+    return fitting and "text" not in lacking and "time" not in lacking
+
+
+def _ends(data: Sequence[Row], types: Sequence[str], lines: _Lines) -> frozenset[int]:
+    """Return the numbers of cells of rows that end early. A lone row does not count: it may be torn."""
+    cut_off = 0 if lines.raw[-1].endswith("\n") else len(lines.raw)  # the last line, if it has no end
+    counts = Counter(len(cells) for line, cells in data if line != cut_off and ends_early(cells, types))
+    return frozenset(length for length, count in counts.items() if count > 1)
+
+
 def _type_of_column(rows: Sequence[Row], column: int) -> str:
     """Return what most cells of a column are, missing ones aside; a number or a time where it is a draw."""
     width = _width(rows)
@@ -201,14 +219,17 @@ def _first_data_row(rows: Sequence[Row], width: int, types: Sequence[str], optio
     for i, (_, cells) in enumerate(rows):
         if KNOWN_NAMES & {frozenset(cell.strip().lower() for cell in cells) & WANTED_NAMES}:
             return i + 1
-        if len(cells) != width:
-            continue
         kinds = [_type_of(cell) for cell in cells]
+        dated = any(kind == type_ == "time" for kind, type_ in zip(kinds, types, strict=False))
+        numbers = any(kind == type_ == "number" for kind, type_ in zip(kinds, types, strict=False))
+        if len(cells) != width:
+            # a date or a number alone may stand above a header
+            if ends_early(cells, types) and dated + numbers + named >= 2:
+                return i
+            continue
         wrong = [
             kind == "text" for kind, type_ in zip(kinds, types, strict=True) if type_ in ("number", "time")
         ]
-        dated = any(kind == type_ == "time" for kind, type_ in zip(kinds, types, strict=True))
-        numbers = any(kind == type_ == "number" for kind, type_ in zip(kinds, types, strict=True))
         if (
             dated
             or (named and numbers)
@@ -274,6 +295,7 @@ def _assembled(
     header: int | None,
     units_row: int | None,
     types: Sequence[str],
+    ends: frozenset[int],
     facts: list[str],
     options: FileOptions,
 ) -> Dialect:
@@ -311,6 +333,7 @@ def _assembled(
         end=sum(map(len, lines.raw[:above])),
         comma=comma,
         types=tuple(types),
+        ends=ends,
         units=units,
         facts=tuple(told),
     )

@@ -10,7 +10,7 @@ from ewad.errors import SourceError
 from ewad.ingest.files import encoding as module
 from ewad.ingest.files import read
 from ewad.ingest.formats.values import decode_number
-from tests.ingest.files.reading import samples
+from tests.ingest.files.reading import samples, values
 
 DAY = 86400.0
 
@@ -55,15 +55,66 @@ def test_an_infinite_cell_with_a_decimal_comma_or_in_the_first_row_is_a_gap(writ
 @pytest.mark.parametrize("block_bytes", [20, 4 * 2**20])
 def test_a_short_row_ends_in_gaps_and_is_counted(write, monkeypatch, block_bytes):
     monkeypatch.setattr(module, "BLOCK_BYTES", block_bytes)
-    rows, file = samples(write("time,a,b,c\n0,1,2,3\n10,4\n20,5,6,7\n30,8,9\n40,,,1\n"))
+    rows, file = samples(write("time,a,b,c\n0,1,2,3\n10,4\n20,5,6,7\n30,8,9\n40,,,1\n50,2\n60,3,4\n"))
     assert rows == [
         *((0.0, "a", 1.0), (0.0, "b", 2.0), (0.0, "c", 3.0), (10.0, "a", 4.0)),
         *((20.0, "a", 5.0), (20.0, "b", 6.0), (20.0, "c", 7.0), (30.0, "a", 8.0), (30.0, "b", 9.0)),
-        (40.0, "c", 1.0),
+        *((40.0, "c", 1.0), (50.0, "a", 2.0), (60.0, "a", 3.0), (60.0, "b", 4.0)),
     ]
-    said = "  2 rows with too few cells (line 3: expected 4 columns, got 2): the missing ones are gaps"
+    said = "  4 rows with too few cells (line 3: expected 4 columns, got 2): the missing ones are gaps"
     assert said in file.summary()
-    assert "  gaps: 5 cells without a reading" in file.summary()
+    assert "  gaps: 8 cells without a reading" in file.summary()
+
+
+@pytest.mark.parametrize("end", ["", "120000,1049.25,49.5\n120060,10"])
+def test_a_lone_short_row_may_be_torn_in_a_number_and_is_left_out(write, end):
+    def lines(first):
+        return "".join(f"{time},1049.25,49.5\n" for time in range(first, first + 50 * 600, 60))
+
+    rows, file = samples(write(f"time,flow,level\n{lines(0)}30000,10\n{lines(30060)}{end}"), accept=True)
+    assert {value for _, _, value in rows} == {1049.25, 49.5}
+    said = "with too few or too many cells (line 502: expected 3 columns, got 2)"
+    assert any(said in line for line in file.summary())
+
+
+@pytest.mark.parametrize("header", ["time,a,b\n", "time,a,b\ns,V,A\n"])
+@pytest.mark.parametrize("time", ["2024-01-01 00:0{}:00", "170406720{}"])
+@pytest.mark.parametrize("count", [2, 3])
+def test_short_rows_above_all_others_are_rows(write, header, time, count):
+    short = "".join(f"{time.format(i)},{i}.5\n" for i in range(count))
+    full = "".join(f"{time.format(i)},{i}.5,7\n" for i in range(count, 9))
+    rows, file = samples(write(header + short + full))
+    assert [value for _, name, value in rows if name == "a"] == [i + 0.5 for i in range(9)]
+    assert len(rows) == 18 - count
+    assert not any("header in line" in line for line in file.summary())
+
+
+def test_a_lone_short_row_above_all_others_is_told(write):
+    full = "".join(f"2024-01-01 00:0{i}:00,6.5,7\n" for i in range(1, 9))
+    said = "line 2: expected 3 columns, got 2: 1 of 9 rows; --accept leaves it out"
+    assert said in error(write(f"time,a,b\n2024-01-01 00:00:00,5.5\n{full}"))
+
+
+def test_a_date_with_a_text_above_the_header_is_no_row(write):
+    rows, _ = samples(write("2024-01-01,Essen\ntime,site,a\n2024-01-01,x,1\n2024-01-02,x,2\n"))
+    assert [(name, value) for _, name, value in rows] == [("x", 1.0), ("x", 2.0)]
+
+
+def test_short_rows_above_all_others_are_rows_without_a_header(write):
+    rows, _ = samples(write("0,1\n1,2\n2,3,4\n3,4,5\n4,5,6\n"), header=False, names=("time", "a", "b"))
+    assert [value for _, name, value in rows if name == "a"] == [1.0, 2.0, 3.0, 4.0, 5.0]
+
+
+@pytest.mark.parametrize(("short", "filled"), [("1,2", 2), ("1,x", 0)])
+def test_short_and_long_rows_that_sum_up_alike_are_told(write, short, filled):
+    odd = f"10,{short}\n11,1,2,3,4\n12,{short}\n13,1,2,3,4\n"
+    full = "".join(f"{i},1,2,3\n" for i in range(9))
+    path = write(f"time,a,b,c\n{full}{odd}14,1,2,3\n")
+    assert "expected 4 columns, got" in error(path)
+    rows, file = samples(path, accept=True)
+    assert values(rows) == [*9 * [1.0, 2.0, 3.0], *filled * [1.0, 2.0], 1.0, 2.0, 3.0]
+    said = f"left out: {4 - filled} rows with too few or too many cells"
+    assert any(said in line for line in file.summary())
 
 
 def test_recorded_messages_keep_topic_and_payload_as_they_were(write):
