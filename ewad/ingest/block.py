@@ -213,7 +213,7 @@ class StreamBlock:
         return origin
 
     def mark_retained(self, has_time: bool) -> None:
-        """Note that the sample added last was retained; has_time: its payload told its time."""
+        """Note that the sample added last was retained; has_time: its time is that of its payload."""
         if self.retained is not None:
             self.retained[len(self.rows) - 1] = has_time
 

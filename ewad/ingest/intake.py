@@ -359,13 +359,14 @@ class Intake:
         if row == REFUSED:
             return beyond_limit(self.limit_of(block))
         group = self.engine.groups[block.group]
-        if message.retain and block.is_copy(group, row, value, record.time):
+        has_time = record.time is not None and not ahead
+        if message.retain and block.is_copy(group, row, value, time if has_time else None):
             return DecodeError("retained", "expected a new value in a retained message")
         block.add(row, value, time)
         if ahead:
             self.faults.note_ahead(message.topic, block, told - arrival)
         if message.retain:
-            block.mark_retained(record.time is not None)
+            block.mark_retained(has_time)
         self._read.add(block.group)
         if self._endings:
             self._endings.go_on(block.group, group.streams.names[row])

@@ -204,6 +204,15 @@ def test_retained_message_with_a_newer_event_time_is_a_sample():
     assert counts(engine.groups[0]) == {"climate/a/temp": 2}
 
 
+def test_retained_message_whose_time_is_not_believed_is_one_sample():
+    engine, take = intake(CLIMATE)
+    for now in (10, 20, 30, 40, 50):
+        take.consume([Message("climate/a", b'{"t": 1, "ts": 7200}', retain=True)], now)
+        take.observe()
+    assert counts(engine.groups[0]) == {"climate/a/temp": 1}
+    assert (take.rejected["retained"], take.faults.ahead) == (4, 1)
+
+
 def test_retained_ignore_skips_and_counts():
     engine, take = intake(TEMPERATURE | {"retained": "ignore"})
     take.consume([Message("site/a/temperature", b"1", retain=True), Message("site/a/temperature", b"2")], 1.0)

@@ -59,6 +59,15 @@ def records_and_engine(seed, shards, settings=SETTINGS):
     return records, engine
 
 
+def test_a_retained_message_whose_time_is_not_believed_is_one_sample_of_a_shard():
+    collector, shard = Collector(SETTINGS, ShardSettings()), Shard(SETTINGS.engine_settings())
+    for now in (10.0, 20.0, 30.0):
+        collector.consume([message("env/a", b'{"t": 1, "ts": 7200}', retain=True)], now)
+        for record in collector.take():
+            shard.apply(record)
+    assert shard.engine.groups[1].count[:1].tolist() == [1]
+
+
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("settings", [SETTINGS, CROWDED])
 def test_a_shard_of_all_has_what_a_daemons_engine_has(seed, settings):
