@@ -19,7 +19,7 @@ log = logging.getLogger("ewad.ingest.intake")
 BOUNDED = {"bounded": True}  # once for each reason, block or limit: not to be held back as a repetition
 
 LOGGED_TOPIC = 200  # characters of a topic that a log line or an explanation shows
-STEADY = 5  # messages in a row whose times are equally far from their arrival: no chance, and no backlog
+STEADY = 5  # messages of a topic in a row with times equally far from arrival: no chance, and no backlog
 QUIET_REASONS = ("retained", "stream_limit")  # no fault of the publisher's; the limit has a line of its own
 
 
@@ -44,7 +44,7 @@ class Faults:
         self.requests = Requests()
         self.ahead = 0
         self._ahead_logged: set[str] = set()
-        self._zones: dict[str, tuple[float, int]] = {}  # block -> offset of its last times, and how many
+        self._suspects: dict[str, tuple[str, float, int]] = {}  # block -> topic, its offset, how many times
         self._zones_logged: set[str] = set()
         self._absent_logged: set[str] = set()
         self._late_logged: set[str] = set()
@@ -139,18 +139,27 @@ class Faults:
     def note_times(
         self, topic: str, block: StreamBlock, records: Sequence[PayloadRecord], arrival: float
     ) -> None:
-        """Say once for each block that its times are constantly as far from their arrival as zones differ."""
+        """Say once for each block that times are constantly as far from their arrival as zones differ.
+
+        Of a block's topics one is watched, from a time that is off to one that is not as far off.
+        """
         name = block.settings.name
-        if name in self._zones_logged or name in self._ahead_logged:
+        if name in self._zones_logged:
+            return
+        suspect, before, n = self._suspects.get(name, (topic, 0.0, 0))
+        if topic != suspect:
             return
         time = next((each.time for each in records if isinstance(each.value, float)), None)
-        if time is None or time > arrival + block.settings.max_ahead_seconds:  # ahead is told by note_ahead
+        if time is None:
             return
-        offset = zone_offset(time, arrival)
-        before, n = self._zones.get(name, (0.0, 0))
-        n = n + 1 if offset == before else 1
-        self._zones[name] = offset, n
-        if offset and n == STEADY:
+        ahead = time > arrival + block.settings.max_ahead_seconds  # is told by note_ahead
+        offset = 0.0 if ahead else zone_offset(time, arrival)
+        if not offset or (n and offset != before):
+            self._suspects.pop(name, None)
+            return
+        n += 1
+        self._suspects[name] = topic, offset, n
+        if n == STEADY:
             self._zones_logged.add(name)
             log.warning(
                 "times are off topic=%s block=%s why=%s (said once)",

@@ -420,6 +420,25 @@ class TestTimes:
         assert line.startswith('times are off topic="t" block="s" why="5 times in a row were ' + told)
 
     @pytest.mark.parametrize(
+        ("hours", "told"), [((0, -1), ("b", "1 h")), ((-5, -4), ("a", "5 h")), ((-1, 0), ("a", "1 h"))]
+    )
+    def test_times_of_one_topic_that_are_off_are_told_whatever_others_tell(self, caplog, hours, told):
+        daemon = Daemon(JSON | {"topic": "{device}", "field": "v", "time_field": "t"}, now=NOW + 7)
+        for n in range(14):
+            daemon.feed(("ab"[n % 2], f'{{"v":1,"t":{daemon.now + 3600 * hours[n % 2]}}}'))
+        (line,) = [r.message for r in caplog.records]
+        assert line.startswith(
+            f'times are off topic="{told[0]}" block="s" why="5 times in a row were {told[1]} before'
+        )
+
+    @pytest.mark.parametrize("later", [0, -7200, 90])
+    def test_a_topic_that_was_off_once_stands_before_no_other(self, caplog, later):
+        daemon = Daemon(JSON | {"topic": "{device}", "field": "v", "time_field": "t"}, now=NOW + 7)
+        daemon.feed(*[("a", f'{{"v":1,"t":{daemon.now + n + off}}}') for n, off in enumerate((-3600, later))])
+        daemon.feed(*[("b", f'{{"v":1,"t":{daemon.now + n - 3600}}}') for n in range(5)])
+        assert 'times are off topic="b" block="s"' in caplog.records[-1].message
+
+    @pytest.mark.parametrize(
         "off", [lambda n: -2, lambda n: -3600 - 50 * n, lambda n: -3600 * (n % 2), lambda n: -1000]
     )
     def test_other_times_are_not(self, caplog, off):
