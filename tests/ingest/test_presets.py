@@ -735,6 +735,12 @@ TOTALS = {
             {"MT.Power_curr": 7},
         ),
         (
+            "tele/meter/SENSOR",
+            '{"Time":"2026-03-01T10:00:00","ENERGY":{"ExportTariff":[1.5,2.5],"Power":7},'
+            '"ANALOG":{"CTEnergy1":{"Energy":1.5,"Power":8}}}',
+            {"ENERGY.Power": 7, "ANALOG.CTEnergy1.Power": 8},
+        ),
+        (
             "tele/lamp/STATE",
             '{"Time":"2026-03-01T10:00:00","Wifi":{"RSSI":70,"LinkCount":3}}',
             {"Wifi.RSSI": 70},
@@ -791,6 +797,8 @@ TOTALS = {
             '{"burnstarts":812,"burnworkmin":9000,"nrgtotal":7.5,"curflowtemp":48}',
             {"curflowtemp": 48},
         ),
+        ("ems-esp/boiler_data_dhw", '{"workm":5,"curtemp":48}', {"curtemp": 48}),
+        ("ems-esp/boiler_data", '{"dhw":{"workm":5,"curtemp":48}}', {"dhw.curtemp": 48}),
         ("ems-esp/boiler/burnstarts", "812", {}),
         (
             "ems-esp/heartbeat",
