@@ -88,7 +88,7 @@ TOLD = "forecast/site/told/power"
 HOSTILE = [  # topic, payload, the reason of its rejection
     (TOLD, b"", "empty"),
     (TOLD, b"\xff\x00[", "invalid_json"),
-    (TOLD, b"[" * 60_000, "invalid_json"),
+    (TOLD, b"[" * 60_000, "unsupported"),
     (TOLD, b'[{"time": 1700000000, "value": NaN}]', "wrong_type"),
     (TOLD, b'{"forecast": 3}', "invalid_payload"),
     (TOLD, b'[{"time": 1700000000}]', "invalid_payload"),
