@@ -349,7 +349,7 @@ def test_a_thread_that_publishes_tells_whether_the_broker_has_all(tmp_path) -> N
     with mosquitto.running(tmp_path / "broker", persistence=True) as broker:
         publishing = client.PublishingThread(BrokerSettings(host="127.0.0.1", port=broker.port), "out/there")
         publishing.start()
-        assert publishing.flush(0.0)
+        assert publishing.flush(60.0)
         for number in range(500):
             publishing.publish(f"out/{number}", b"20.5", retain=True)
         assert publishing.flush(60.0)

@@ -220,19 +220,18 @@ def _first_data_row(rows: Sequence[Row], width: int, types: Sequence[str], optio
         if KNOWN_NAMES & {frozenset(cell.strip().lower() for cell in cells) & WANTED_NAMES}:
             return i + 1
         kinds = [_type_of(cell) for cell in cells]
-        dated = any(kind == type_ == "time" for kind, type_ in zip(kinds, types, strict=False))
-        numbers = any(kind == type_ == "number" for kind, type_ in zip(kinds, types, strict=False))
+        held = {kind for kind, type_ in zip(kinds, types, strict=False) if kind == type_}
         if len(cells) != width:
             # a date or a number alone may stand above a header
-            if ends_early(cells, types) and dated + numbers + named >= 2:
+            if ends_early(cells, types) and ("time" in held) + ("number" in held) + named >= 2:
                 return i
             continue
         wrong = [
             kind == "text" for kind, type_ in zip(kinds, types, strict=True) if type_ in ("number", "time")
         ]
         if (
-            dated
-            or (named and numbers)
+            "time" in held
+            or (named and "number" in held)
             or (wrong and not any(wrong) and any(kind in ("number", "time") for kind in kinds))
         ):
             return i
