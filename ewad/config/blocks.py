@@ -17,24 +17,8 @@ from ewad.config.syntax import check_payload_label, parse_topic
 from ewad.numeric.averages import ByTime
 
 # What [stream.fields.NAME] can't have: it belongs to the messages, not to one of their fields.
-NOT_OF_FIELDS = (
-    "name",
-    "preset",
-    "topic",
-    "exclude_topic",
-    "format",
-    "columns",
-    "delimiter",
-    "field",
-    "fields",
-    "exclude",
-    "labels",
-    "records",
-    "time_field",
-    "time_format",
-    "time_zone",
-    "retained",
-)
+OF_MESSAGES = ("name", "preset", "topic", "exclude_topic", "retained")
+NOT_OF_FIELDS = (*OF_MESSAGES, *presets.OF_PAYLOADS, *presets.OF_TIMES)
 OF_FIELDS = Table(
     "[stream.fields.NAME]",
     "Keys of one field.",
